@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The one narrow C ABI between the shim (libkt.so) and the engine (libktengine.so). The shim includes this
+ * header and no other of the engine's; it loads the engine with dlopen and asks for one symbol,
+ * kt_engine_abi.
+ *
+ * Rules: every call is made with the shim's per-thread guard set and errno saved around it. No call throws,
+ * exits or prints.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KT_ABI_VERSION 1u
+
+/* What the shim lends to the engine; static, lives for ever. */
+struct kt_shim_host {
+    uint32_t version; /* KT_ABI_VERSION */
+    uint32_t size;
+    /* Marks the calling thread, and every thread that it creates, as the engine's own: no hook looks at it
+     * any more. */
+    void (*guard_thread)(void);
+    /* Protects fd from the program's close, close_range, closefrom and dup2 (on = 1) or gives it up (0). */
+    void (*own_fd)(int fd, int on);
+    /* An environment variable as it is now, else as it was when the process started (KT_* only), else NULL.
+     * Programs that clear their environment must still meet their policy: ask this for KT_*, not getenv.
+     * Borrowed. */
+    const char *(*env)(const char *name);
+    /* Real getaddrinfo etc. are what guarded threads get anyway. */
+};
+
+/* A connection that was diverted. */
+struct kt_abi_origin {
+    const char *host; /* the name that the program meant; borrowed for the call */
+    uint16_t port;    /* host byte order */
+    int app_fd;       /* the program's own fd, for traces */
+};
+
+enum kt_abi_event {
+    KT_ABI_UNSEEN = 1,      /* TLS to an intercepted host on a connection that was not diverted */
+    KT_ABI_TRUST_FAILED = 2 /* our CA could not be given to an SSL */
+};
+
+struct kt_abi_flow; /* one captured byte conversation */
+
+struct kt_engine_abi {
+    uint32_t version; /* KT_ABI_VERSION; the shim refuses another */
+    uint32_t size;
+
+    /* First call. Reads KT_* from the environment, prepares everything but the event thread. 0, or -1 where
+     * the engine cannot work at all (then fail_mode decides in the shim). A broken config is no failure:
+     * flows are then answered as fail_mode says. */
+    int (*start)(const struct kt_shim_host *host);
+
+    /* Makes a current plan file for this environment (and its CA) and writes its path into `path`. 0 or -1.
+     */
+    int (*make_plan)(char *path, size_t size);
+
+    /* Takes `fd`, the engine's end of a loopback connection whose other end is the program's socket: CLOEXEC,
+     * non-blocking, TCP_NODELAY, already marked with own_fd (give it up with own_fd(fd, 0) before close). 0,
+     * or -1 (fd is closed then). */
+    int (*adopt)(int fd, const struct kt_abi_origin *origin);
+
+    /* DER of the CA certificate that signs the leaves of this process; borrowed for ever. Returns its length,
+     * 0 on failure. */
+    size_t (*ca_der)(const uint8_t **der);
+
+    /* handoff: the flow whose TLS ClientHello carried this random; a new reference, NULL = not ours. Also
+     * asked where handoff is off, to tell whether a connection is ours at all: the question alone changes
+     * nothing. */
+    struct kt_abi_flow *(*flow_by_random)(const uint8_t random[32]);
+    /* Plaintext that the program wrote. Returns len, or -1 with errno (EPIPE: the flow is gone). Runs the
+     * chain in this thread. The first call may come before the engine's side of the handshake is done, and
+     * must not wait for that: the client's last handshake bytes may still lie in a memory BIO that this same
+     * thread will flush. */
+    ssize_t (*flow_write)(struct kt_abi_flow *flow, const void *data, size_t len);
+    void (*flow_release)(struct kt_abi_flow *flow);
+    /* 0 where handoff is switched off (KT_TRACE=no-handoff). */
+    int (*handoff_enabled)(void);
+
+    /* Reports what the shim saw; writes the event at once. `host` borrowed. */
+    void (*report)(enum kt_abi_event what, const char *host, const char *detail);
+
+    /* pthread_atfork, inside the shim's own locks: prepare parks the engine thread outside of all library
+     * calls. Not called for a fork that the engine makes itself. In the child all own_fd marks are gone
+     * before fork_child. */
+    void (*fork_prepare)(void);
+    void (*fork_parent)(void);
+    void (*fork_child)(void);
+};
+
+/* The symbol: const struct kt_engine_abi *kt_engine_abi(void). */
+typedef const struct kt_engine_abi *(*kt_engine_abi_fn)(void);
+#define KT_ENGINE_ABI_SYMBOL "kt_engine_abi"
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which API a request line asks for. The path is brought to one form first: a server that decodes
+ * "/v1/chat%2fcompletions" or
+ * "//chat/./completions" would serve it, so that a chat in such a disguise must not pass as an unknown
+ * endpoint, unread.
+ */
+#include "interceptor/dialect/kt_dialect.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define PATH_MAX_LEN 2048
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The path of the request target: no scheme and host, no query, no fragment. */
+static struct kt_span path_of(struct kt_span target)
+{
+    const char *p = target.data, *end = p + target.len;
+    const char *scheme = target.len > 0 && *p != '/' ? memmem(p, target.len, "://", 3) : NULL;
+    if (scheme) {
+        p = memchr(scheme + 3, '/', (size_t)(end - scheme - 3));
+        if (!p)
+            return kt_span("", 0);
+    }
+    size_t n = 0;
+    while (p + n < end && p[n] != '?' && p[n] != '#')
+        n++;
+    return kt_span(p, n);
+}
+
+/* Percent-decodes into `out`; false where it does not fit. */
+static bool decode(struct kt_span path, char *out, size_t *len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        if (n == PATH_MAX_LEN)
+            return false;
+        char c = path.data[i];
+        if (c == '%' && i + 2 < path.len && hex(path.data[i + 1]) >= 0 && hex(path.data[i + 2]) >= 0) {
+            c = (char)(hex(path.data[i + 1]) << 4 | hex(path.data[i + 2]));
+            i += 2;
+        }
+        out[n++] = c == '\\' ? '/' : c;
+    }
+    *len = n;
+    return true;
+}
+
+static size_t drop_segment(const char *path, size_t len)
+{
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    return len > 0 ? len - 1 : 0;
+}
+
+/* Rewrites in place: "/a//b/./c/../d/" becomes "/a/b/d". Returns the new length. */
+static size_t squeeze(char *path, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        while (i < len && path[i] == '/')
+            i++;
+        size_t start = i;
+        while (i < len && path[i] != '/')
+            i++;
+        struct kt_span segment = kt_span(path + start, i - start);
+        if (segment.len == 0 || kt_span_eq(segment, "."))
+            continue;
+        if (kt_span_eq(segment, "..")) {
+            n = drop_segment(path, n);
+            continue;
+        }
+        /* n <= start - 1 unless the path does not begin with a slash: no room for one there. */
+        if (n < start)
+            path[n++] = '/';
+        memmove(path + n, segment.data, segment.len);
+        n += segment.len;
+    }
+    return n;
+}
+
+static const struct {
+    enum kt_endpoint endpoint;
+    const char *path;
+} endpoints[] = {
+    {KT_EP_CHAT, "/chat/completions"},
+};
+
+enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target)
+{
+    char path[PATH_MAX_LEN];
+    size_t len;
+    if (!kt_span_eq(method, "POST") || !decode(path_of(target), path, &len))
+        return KT_EP_UNKNOWN;
+    len = squeeze(path, len);
+    for (size_t i = 0; i < KT_COUNT(endpoints); i++) {
+        size_t tail = strlen(endpoints[i].path);
+        if (len >= tail && strncasecmp(path + len - tail, endpoints[i].path, tail) == 0)
+            return endpoints[i].endpoint;
+    }
+    return KT_EP_UNKNOWN;
+}
+
+const char *kt_endpoint_path(enum kt_endpoint e)
+{
+    for (size_t i = 0; i < KT_COUNT(endpoints); i++)
+        if (endpoints[i].endpoint == e)
+            return endpoints[i].path;
+    return "";
+}

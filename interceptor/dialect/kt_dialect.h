@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What a request says, in the words of an API. One file per client dialect (OpenAI) and per provider
+ * (providers.def); a provider is one `const struct kt_provider` with its defaults and its translation.
+ */
+#include "policyengine/body/kt_edits.h"
+#include "policyengine/config/kt_config.h"
+#include "policyengine/policies/kt_policy.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum kt_endpoint {
+    KT_EP_CHAT,   /* POST .../chat/completions */
+    KT_EP_UNKNOWN /* anything else: intercept.unknown_endpoints decides */
+};
+/* `target` as on the request line; the query string and an absolute form are ignored. */
+enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target);
+
+/* One text of the request that policies look at. */
+struct kt_segment {
+    enum kt_origin_class from;
+    uint32_t tok; /* string token in json */
+    char *text;   /* owned, unescaped UTF-8, NUL-terminated; may hold NULs */
+    size_t len;
+};
+
+/* A chat request, parsed once; the body stays untouched. */
+struct kt_chat {
+    struct kt_json json; /* text borrowed from the request's body */
+    char *model;         /* owned; NULL where absent */
+    uint32_t model_tok, messages_tok;
+    bool stream, include_usage;  /* `stream_options.include_usage` */
+    struct kt_segment *segments; /* owned; messages in order: string and multi-part text content, system,
+                                    developer, user, assistant, tool results, tool-call arguments, refusals,
+                                    reasoning, participant names; predicted output last */
+    size_t segment_count, segment_cap;
+};
+/* KT_ERR_SYNTAX / KT_ERR_USAGE / KT_ERR_LIMIT with a text for the client; *param receives a static name or
+ * NULL. Duplicate keys in what policies read (messages, role, content, parts, model, tool_calls...) are
+ * refused. */
+kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct kt_error *err,
+                        const char **param) KT_MUST;
+void kt_chat_free(struct kt_chat *c);
+/* More segments than this are refused with KT_ERR_LIMIT. Empty strings are no segments. */
+#define KT_CHAT_MAX_SEGMENTS 65536
+/* Adds one redaction (offsets in the segment's decoded text). */
+kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t segment, size_t start,
+                         size_t end, const char *text, size_t len) KT_MUST;
+
+struct kt_provider {
+    const char *name;     /* "mistral" */
+    const char *base_url; /* default; NULL = must be configured */
+    const char *key_env;  /* default secret; NULL = none */
+    const char *help;
+    /* Adds the edits that make the chat acceptable to the provider: fields dropped, renamed, clamped. Not the
+     * model and not policy edits. `model` is what will be sent (NULL = none): some fields are fine for some
+     * models only. NULL slot = nothing to translate. */
+    kt_result (*translate)(const struct kt_chat *c, const char *model, const struct kt_target *t,
+                           struct kt_edits *edits);
+};
+const struct kt_provider *const *kt_providers(size_t *count);
+/* NULL where unknown: then OpenAI-compatible, nothing dropped. */
+const struct kt_provider *kt_provider_find(const char *name);
+
+/* The body for one attempt: policy edits + translation + the model put in place. `model` NULL = keep the
+ * requested one. */
+kt_result kt_chat_body_for(const struct kt_chat *c, const struct kt_target *t, const char *model,
+                           const struct kt_edits *policy_edits, struct kt_buf *out) KT_MUST;
+/* Path below base_url for an endpoint: "/chat/completions". */
+const char *kt_endpoint_path(enum kt_endpoint e);
+
+/* Any provider's error body (Mistral's object messages, {"detail"}, HTML, nothing) as OpenAI's
+ * {"error":{message,type,param,code}}. */
+kt_result kt_error_wrap(int status, const char *body, size_t len, struct kt_buf *out) KT_MUST;
+
+struct kt_usage {
+    bool known;
+    int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
+};
+/* Reads `usage` (and nothing else) from a whole JSON answer or from one SSE data payload. True where it held
+ * one. */
+bool kt_usage_read(const char *json, size_t len, struct kt_usage *out);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The parts of the Mistral translation, private to mistral*.c. */
+#include "interceptor/dialect/kt_rules.h"
+
+/* Tools (mistral_tools.c). */
+bool kt_mistral_has_tools(const struct kt_translation *t);
+kt_result kt_mistral_tools(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_functions(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_tool_choice(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_function_call(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_parallel(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+
+/* Tool calls in messages (mistral_calls.c). */
+#define KT_MISTRAL_ID_LEN 9 /* base62 digits: the only ids that Mistral takes */
+/* Deterministic: the same foreign id gives the same id in every message and in every later request. */
+kt_result kt_mistral_id(const char *foreign, size_t len, char out[KT_MISTRAL_ID_LEN + 1]) KT_MUST;
+/* For tool_calls[].id and tool_call_id: replaced where Mistral would refuse it. */
+kt_result kt_mistral_fix_id(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_tool_calls(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+/* Turns a message's legacy function_call into tool_calls with one call of this id. */
+kt_result kt_mistral_legacy_call(const struct kt_translation *t, uint32_t value, const char *id) KT_MUST;
+
+/* Content parts (mistral_parts.c): `value` is a message's content. */
+kt_result kt_mistral_content(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+
+/* Messages (mistral_messages.c). */
+kt_result kt_mistral_messages(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A chat-completions request, read once. Messages for the client name fields and never quote values. */
+#include "interceptor/dialect/kt_segments.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MODEL_MAX_LEN 512
+
+/* Top-level fields that we or a policy act on: where two of them disagree, we and the provider might read
+ * different ones. */
+static const char *const read_once[] = {"model", "messages", "stream", "stream_options", "prediction"};
+
+struct parse {
+    struct kt_chat *c;
+    struct kt_error *err;
+    const char **param;
+};
+
+static kt_result wrong(const struct parse *p, const char *param, const char *text)
+{
+    *p->param = param;
+    return kt_fail(p->err, KT_ERR_USAGE, "%s", text);
+}
+
+static KT_MUST kt_result parse_json(const struct parse *p, const char *body, size_t len)
+{
+    struct kt_error cause = {.code = KT_OK};
+    kt_result r = kt_json_parse(&p->c->json, body, len, &cause);
+    if (r.code == KT_OK)
+        return r;
+    return kt_fail(p->err, r.code, "The request body cannot be read: %s", cause.text);
+}
+
+static KT_MUST kt_result check_duplicates(const struct parse *p)
+{
+    for (size_t i = 0; i < KT_COUNT(read_once); i++) {
+        bool duplicate;
+        (void)kt_json_member(&p->c->json, 0, read_once[i], &duplicate);
+        if (!duplicate)
+            continue;
+        *p->param = read_once[i];
+        return kt_fail(p->err, KT_ERR_USAGE, "'%s' occurs more than once", read_once[i]);
+    }
+    return kt_ok();
+}
+
+static KT_MUST kt_result parse_model(const struct parse *p)
+{
+    const struct kt_json *j = &p->c->json;
+    uint32_t tok = p->c->model_tok = kt_json_member(j, 0, "model", NULL);
+    if (!tok || j->tok[tok].type == KT_JSON_NULL)
+        return kt_ok();
+    if (j->tok[tok].type != KT_JSON_STRING)
+        return wrong(p, "model", "'model' must be a string");
+    KT_CLEANUP(kt_buf_free) struct kt_buf b = KT_BUF_INIT(MODEL_MAX_LEN);
+    kt_result r = kt_json_unescape(j, tok, &b);
+    if (r.code == KT_ERR_LIMIT || (b.data && memchr(b.data, '\0', b.len)))
+        return wrong(p, "model", "'model' is not a model name");
+    KT_GUARD(r);
+    p->c->model = kt_buf_take(&b);
+    KT_ENSURE(p->c->model, KT_ERR_MEMORY);
+    return kt_ok();
+}
+
+/* A flag that is true, false, null or not there. */
+static KT_MUST kt_result parse_flag(const struct parse *p, uint32_t object, const char *name, bool *out)
+{
+    const struct kt_json *j = &p->c->json;
+    bool duplicate;
+    uint32_t tok = kt_json_member(j, object, name, &duplicate);
+    if (duplicate)
+        return wrong(p, name, "a field occurs more than once");
+    if (!tok || j->tok[tok].type == KT_JSON_NULL)
+        return kt_ok();
+    *out = j->tok[tok].type == KT_JSON_TRUE;
+    if (!*out && j->tok[tok].type != KT_JSON_FALSE)
+        return wrong(p, name, "this field must be true or false");
+    return kt_ok();
+}
+
+static KT_MUST kt_result parse_stream(const struct parse *p)
+{
+    KT_GUARD(parse_flag(p, 0, "stream", &p->c->stream));
+    uint32_t options = kt_json_member(&p->c->json, 0, "stream_options", NULL);
+    if (!options)
+        return kt_ok();
+    return parse_flag(p, options, "include_usage", &p->c->include_usage);
+}
+
+static enum kt_origin_class origin_of(const struct kt_json *j, uint32_t message)
+{
+    static const struct {
+        const char *role;
+        enum kt_origin_class from;
+    } roles[] = {
+        {"system", KT_FROM_SYSTEM}, {"developer", KT_FROM_SYSTEM}, {"assistant", KT_FROM_ASSISTANT},
+        {"tool", KT_FROM_TOOL},     {"function", KT_FROM_TOOL},
+    };
+    uint32_t role = kt_json_member(j, message, "role", NULL);
+    for (size_t i = 0; role && i < KT_COUNT(roles); i++)
+        if (kt_json_str_eq(j, role, roles[i].role))
+            return roles[i].from;
+    return KT_FROM_USER;
+}
+
+/* Shapes in which a text could stand unread are refused here: what no policy has seen must not leave. */
+static KT_MUST kt_result check_message(const struct parse *p, uint32_t message)
+{
+    const struct kt_json *j = &p->c->json;
+    if (j->tok[message].type != KT_JSON_OBJECT)
+        return wrong(p, "messages", "each of 'messages' must be an object");
+    uint32_t content = kt_json_member(j, message, "content", NULL);
+    if (!content)
+        return kt_ok();
+    enum kt_json_type type = j->tok[content].type;
+    if (type != KT_JSON_STRING && type != KT_JSON_ARRAY && type != KT_JSON_NULL)
+        return wrong(p, "messages", "'content' of a message must be a string, a list of parts or null");
+    return kt_ok();
+}
+
+static KT_MUST kt_result parse_messages(const struct parse *p)
+{
+    struct kt_chat *c = p->c;
+    c->messages_tok = kt_json_member(&c->json, 0, "messages", NULL);
+    if (!c->messages_tok || c->json.tok[c->messages_tok].type != KT_JSON_ARRAY)
+        return wrong(p, "messages", "'messages' must be a list of messages");
+    *p->param = "messages"; /* for whatever the walk finds */
+    uint32_t end = c->json.tok[c->messages_tok].next;
+    for (uint32_t m = c->messages_tok + 1; m < end; m = c->json.tok[m].next) {
+        KT_GUARD(check_message(p, m));
+        KT_GUARD(kt_segments_collect(c, m, origin_of(&c->json, m), p->err));
+    }
+    *p->param = "prediction"; /* predicted output: whole files of the user, as a rule */
+    uint32_t prediction = kt_json_member(&c->json, 0, "prediction", NULL);
+    if (prediction)
+        KT_GUARD(kt_segments_collect(c, prediction, KT_FROM_ASSISTANT, p->err));
+    *p->param = NULL;
+    return kt_ok();
+}
+
+static KT_MUST kt_result parse(const struct parse *p, const char *body, size_t len)
+{
+    KT_GUARD(parse_json(p, body, len));
+    if (p->c->json.tok[0].type != KT_JSON_OBJECT)
+        return wrong(p, NULL, "The request body must be a JSON object");
+    KT_GUARD(check_duplicates(p));
+    KT_GUARD(parse_model(p));
+    KT_GUARD(parse_stream(p));
+    return parse_messages(p);
+}
+
+kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct kt_error *err,
+                        const char **param)
+{
+    const char *ignored;
+    struct kt_error unused;
+    struct parse p = {c, err ? err : &unused, param ? param : &ignored};
+    memset(c, 0, sizeof *c);
+    *p.param = NULL;
+    p.err->text[0] = '\0';
+    kt_result r = parse(&p, body, len);
+    if (r.code == KT_OK)
+        return r;
+    if (!p.err->text[0])
+        (void)kt_fail(p.err, r.code, "The request body cannot be read: %s", kt_code_name(r.code));
+    kt_chat_free(c);
+    return r;
+}
+
+void kt_chat_free(struct kt_chat *c)
+{
+    for (size_t i = 0; i < c->segment_count; i++)
+        free(c->segments[i].text);
+    free(c->segments);
+    free(c->model);
+    kt_json_free(&c->json);
+    memset(c, 0, sizeof *c);
+}
+
+kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t segment, size_t start,
+                         size_t end, const char *text, size_t len)
+{
+    KT_ENSURE(segment < c->segment_count, KT_ERR_STATE);
+    return kt_edits_in_string(edits, &c->json, c->segments[segment].tok, start, end, text, len);
+}

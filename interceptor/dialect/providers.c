@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "interceptor/dialect/kt_dialect.h"
+
+#include <string.h>
+
+#define KT_PROVIDER(symbol) extern const struct kt_provider symbol;
+#include "interceptor/dialect/providers.def"
+#undef KT_PROVIDER
+
+static const struct kt_provider *const providers[] = {
+#define KT_PROVIDER(symbol) &symbol,
+#include "interceptor/dialect/providers.def"
+#undef KT_PROVIDER
+};
+
+const struct kt_provider *const *kt_providers(size_t *count)
+{
+    *count = KT_COUNT(providers);
+    return providers;
+}
+
+const struct kt_provider *kt_provider_find(const char *name)
+{
+    for (size_t i = 0; name && i < KT_COUNT(providers); i++)
+        if (strcmp(providers[i]->name, name) == 0)
+            return providers[i];
+    return NULL;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The engine of a process: config, CA, audit log, event thread, flows. The shim reaches it through
+ * kt_engine_abi; `kt` and tests use it directly. Several may live in one process (tests); their fds share one
+ * registry.
+ *
+ * Any function may be called by any thread but the engine's own, unless it says otherwise.
+ */
+#include "interceptor/abi/kt_engine_abi.h"
+#include "interceptor/flow/kt_flow.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kt_engine;
+
+struct kt_engine_options {      /* all borrowed for the call; NULL = not set */
+    const char *config_paths;   /* KT_POLICY_CONFIG */
+    const char *mode;           /* KT_MODE */
+    const char *fail_mode;      /* KT_FAIL_MODE */
+    const char *state_dir;      /* KT_STATE_DIR */
+    const char *plan;           /* KT_PLAN */
+    const char *trace;          /* KT_TRACE; NULL leaves the trace as it is */
+    void (*guard_thread)(void); /* first call on the event thread; lives for ever */
+    uint64_t config_check_ns;   /* 0 = once per second */
+};
+/* From the environment, as `host` (NULL = none) knows it. */
+struct kt_engine_options kt_engine_options_from(const struct kt_shim_host *host);
+
+/* new. Loads the config (a broken one is no failure: see kt_runtime.broken) and opens the audit log (one that
+ * cannot be opened is no failure either: see kt_engine_ctx.audit). Starts no thread and opens no fd. */
+kt_result kt_engine_new(const struct kt_engine_options *o, struct kt_engine **out,
+                        struct kt_error *err) KT_MUST;
+/* Stops first. Where the event thread does not end, everything is left as it is. */
+void kt_engine_free(struct kt_engine *e);
+/* Ends the event thread in bounded time; exchanges under way get their event. Nothing is adopted afterwards.
+ * True where it ended. */
+bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms);
+
+/* Takes `fd`, also on failure. The first one starts the event thread. */
+kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port) KT_MUST;
+/* NULL = none. A reference: kt_flow_release. */
+struct kt_flow *kt_engine_flow_by_random(struct kt_engine *e, const uint8_t random[32]);
+/* kt_flow_write, with its errno, that a fork waits for. */
+ssize_t kt_engine_flow_write(struct kt_engine *e, struct kt_flow *f, const void *data, size_t len);
+
+/* The shared plan of this environment; made where none is current. */
+kt_result kt_engine_make_plan(struct kt_engine *e, char *path, size_t size, struct kt_error *err) KT_MUST;
+/* DER of the CA: that of the plan where there is one, else one in memory. Borrowed for ever; another one once
+ * it has expired. Empty where none can be made. */
+struct kt_span kt_engine_ca_der(struct kt_engine *e);
+/* Writes an event at once. Static or short-lived texts; `host` may be NULL. */
+void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail);
+
+/* fork, in this order. Between prepare and parent/child no thread is inside the engine. The child has no
+ * flow, no event thread and no fd of the engine; the next adopt starts afresh. */
+void kt_engine_fork_prepare(struct kt_engine *e);
+void kt_engine_fork_parent(struct kt_engine *e);
+void kt_engine_fork_child(struct kt_engine *e);
+
+/* A new reference to the current runtime. */
+struct kt_runtime *kt_engine_runtime(struct kt_engine *e);
+size_t kt_engine_flow_count(struct kt_engine *e);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "interceptor/engine/kt_engine_entry.h"
+
+#include "interceptor/engine/kt_engine.h"
+#include "interceptor/loop/kt_fds.h"
+#include "policyengine/base/kt_log.h"
+
+#include <openssl/ssl.h>
+#include <stdlib.h>
+
+#define EXIT_STOP_MS 500
+
+/* Written once, in start, before the shim calls anything else. */
+static struct kt_engine *engine;
+
+/* Nothing is freed: threads of the program may still be inside, and memory goes with the process anyway. */
+static void at_exit(void)
+{
+    if (!kt_engine_stop(engine, EXIT_STOP_MS))
+        kt_warn("the event thread did not end in time; an event may be missing");
+}
+
+int kt_entry_start(const struct kt_shim_host *host)
+{
+    struct kt_error err = {KT_OK, ""};
+    if (engine)
+        return 0;
+    if (!host || host->version != KT_ABI_VERSION || host->size < sizeof *host)
+        return -1;
+    kt_fds_set_protector(host->own_fd);
+    /* First, so that its clean-up at exit runs after ours: handlers run in reverse order. */
+    if (OPENSSL_init_ssl(0, NULL) != 1)
+        return -1;
+    const struct kt_engine_options o = kt_engine_options_from(host);
+    if (kt_engine_new(&o, &engine, &err).code != KT_OK) {
+        kt_warn("%s", err.text);
+        return -1;
+    }
+    atexit(at_exit);
+    return 0;
+}
+
+int kt_entry_make_plan(char *path, size_t size)
+{
+    struct kt_error err = {KT_OK, ""};
+    if (kt_engine_make_plan(engine, path, size, &err).code == KT_OK)
+        return 0;
+    kt_warn("no plan can be made: %s", err.text);
+    return -1;
+}
+
+int kt_entry_adopt(int fd, const struct kt_abi_origin *origin)
+{
+    return kt_engine_adopt(engine, fd, origin->host, origin->port).code == KT_OK ? 0 : -1;
+}
+
+size_t kt_entry_ca_der(const uint8_t **der)
+{
+    struct kt_span s = kt_engine_ca_der(engine);
+    *der = (const uint8_t *)s.data;
+    return s.len;
+}
+
+struct kt_abi_flow *kt_entry_flow_by_random(const uint8_t random[32])
+{
+    return (struct kt_abi_flow *)kt_engine_flow_by_random(engine, random);
+}
+
+ssize_t kt_entry_flow_write(struct kt_abi_flow *flow, const void *data, size_t len)
+{
+    return kt_engine_flow_write(engine, (struct kt_flow *)flow, data, len);
+}
+
+void kt_entry_flow_release(struct kt_abi_flow *flow)
+{
+    kt_flow_release((struct kt_flow *)flow);
+}
+
+int kt_entry_handoff_enabled(void)
+{
+    return !kt_trace_switch("no-handoff");
+}
+
+void kt_entry_report(enum kt_abi_event what, const char *host, const char *detail)
+{
+    kt_engine_report(engine, what, host, detail);
+}
+
+void kt_entry_fork_prepare(void)
+{
+    kt_engine_fork_prepare(engine);
+}
+
+void kt_entry_fork_parent(void)
+{
+    kt_engine_fork_parent(engine);
+}
+
+void kt_entry_fork_child(void)
+{
+    kt_engine_fork_child(engine);
+}

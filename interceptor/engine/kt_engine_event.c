@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events that are no exchange's: what the shim or a flow saw, and configs that cannot be used. */
+#include "interceptor/engine/kt_engine_private.h"
+
+#include "interceptor/abi/kt_plan_format.h"
+#include "policyengine/base/kt_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define THROTTLE_NS 60000000000ull
+
+/* True where this kind of event for this host was not written within the last minute. Forgets the oldest
+ * where too many differ. */
+static bool due(struct kt_engine *e, const char *type, const char *host)
+{
+    uint64_t now = kt_now_mono_ns(),
+             key = kt_fnv1a(kt_fnv1a(KT_FNV_SEED, type, strlen(type) + 1), host, strlen(host));
+    size_t slot = 0;
+    pthread_mutex_lock(&e->lock);
+    for (size_t i = 0; i < KT_ENGINE_THROTTLE; i++) {
+        if (e->throttle[i].key == key) {
+            slot = i;
+            break;
+        }
+        if (e->throttle[i].until_ns < e->throttle[slot].until_ns)
+            slot = i;
+    }
+    bool yes = e->throttle[slot].key != key || now >= e->throttle[slot].until_ns;
+    if (yes) {
+        e->throttle[slot].key = key;
+        e->throttle[slot].until_ns = now + THROTTLE_NS;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return yes;
+}
+
+/* audit-logger decides whether events are chained to each other; only a run of the chain can tell. */
+static bool is_immutable(const struct kt_runtime *rt)
+{
+    struct kt_chain_run *run = NULL;
+    if (!rt->chain || kt_chain_run_new(rt->chain, KT_PHASE_REQUEST, true, NULL, &run).code != KT_OK)
+        return false;
+    bool done = kt_chain_run_end(run) != KT_STEP_ERROR;
+    bool immutable = done && kt_chain_run_outcome(run).immutable;
+    kt_chain_run_free(run);
+    return immutable;
+}
+
+static void write_event(struct kt_engine *e, struct kt_event *ev)
+{
+    struct kt_error err = {KT_OK, ""};
+    struct kt_runtime *rt = e->runtimes ? kt_runtimes_peek(e->runtimes) : NULL;
+    if (rt) {
+        ev->mode = rt->mode == KT_MODE_OBSERVE ? "observe" : "enforce";
+        ev->immutable = is_immutable(rt);
+    }
+    if (rt && rt->config) {
+        ev->config.name = rt->config->pack.name;
+        ev->config.version = rt->config->pack.version;
+        ev->config.sha256 = rt->config->sha256;
+    }
+    ev->timestamp_ns = kt_now_real_ns();
+    ev->cost_usd = -1;
+    kt_event_fill_app(ev);
+    if (!e->ctx.audit)
+        kt_fail(&err, KT_ERR_IO, "%s", e->ctx.audit_error);
+    else if (kt_event_new_id(ev->id).code == KT_OK)
+        (void)!kt_is_ok(kt_audit_append(e->ctx.audit, ev, &err));
+    if (err.code != KT_OK)
+        kt_warn("an audit event (%s) was lost: %s", ev->event_type, err.text);
+    kt_runtime_unref(rt);
+}
+
+static void format_origin(char *out, size_t size, const char *host, uint16_t port)
+{
+    bool v6 = strchr(host, ':') != NULL;
+    if (port)
+        snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", host, port);
+    else
+        snprintf(out, size, "%s", host);
+}
+
+void kt_engine_event(void *engine, const char *event_type, const char *host, uint16_t port, int status,
+                     const char *message)
+{
+    struct kt_engine *e = engine;
+    char origin[300];
+    bool distrusts = strcmp(event_type, "client_distrusts") == 0;
+    if (distrusts && !due(e, event_type, host))
+        return;
+    format_origin(origin, sizeof origin, host, port);
+    struct kt_event ev;
+    memset(&ev, 0, sizeof ev);
+    ev.event_type = event_type;
+    ev.verdict = "error";
+    ev.reason_code = event_type;
+    ev.origin = origin;
+    ev.status = status;
+    ev.message = message;
+    write_event(e, &ev);
+    if (distrusts)
+        kt_warn("%s: %s", origin, message);
+}
+
+void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail)
+{
+    kt_engine_enter(e);
+    struct kt_runtime *rt = kt_runtimes_peek(e->runtimes);
+    struct kt_event ev;
+    memset(&ev, 0, sizeof ev);
+    bool unseen = what == KT_ABI_UNSEEN;
+    ev.event_type = unseen ? "unseen" : "trust_failed";
+    ev.verdict = !unseen ? "error" : rt->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
+    ev.reason_code = unseen ? "not_captured" : "trust_failed";
+    ev.origin = host;
+    ev.message = detail;
+    kt_runtime_unref(rt);
+    write_event(e, &ev);
+    kt_engine_leave(e);
+}
+
+/* Also called while the engine is being made: no runtime is current then. */
+void kt_engine_config_trouble(void *engine, const char *text)
+{
+    struct kt_engine *e = engine;
+    struct kt_event ev;
+    memset(&ev, 0, sizeof ev);
+    ev.event_type = "config_error";
+    ev.verdict = "error";
+    ev.reason_code = "config_unusable";
+    ev.message = text;
+    write_event(e, &ev);
+    kt_warn("the policy config cannot be used: %s", text);
+}

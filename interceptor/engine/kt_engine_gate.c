@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is inside the engine, and forks, which wait until nobody is. */
+#include "interceptor/engine/kt_engine_private.h"
+
+#include "interceptor/loop/kt_fds.h"
+#include "interceptor/upstream/kt_upstream.h"
+
+/* A signal handler may call in while its thread is inside: that must not wait for a fork that waits for this
+ * thread. */
+static _Thread_local unsigned inside;
+
+void kt_engine_gate_init(struct kt_engine *e)
+{
+    pthread_rwlockattr_t fair; /* a fork must not wait for ever behind a stream of readers */
+    pthread_rwlockattr_init(&fair);
+    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&e->gate, &fair);
+    pthread_rwlockattr_destroy(&fair);
+}
+
+void kt_engine_enter(struct kt_engine *e)
+{
+    if (inside++ == 0)
+        pthread_rwlock_rdlock(&e->gate);
+}
+
+void kt_engine_leave(struct kt_engine *e)
+{
+    if (--inside == 0)
+        pthread_rwlock_unlock(&e->gate);
+}
+
+void kt_engine_fork_prepare(struct kt_engine *e)
+{
+    if (inside == 0)
+        pthread_rwlock_wrlock(&e->gate);
+    /* Nobody but the event thread can hold or want any lock of the engine now, and it waits outside of them
+     * all. */
+    if (e->loop)
+        kt_loop_park(e->loop);
+    kt_fds_fork_prepare();
+}
+
+void kt_engine_fork_parent(struct kt_engine *e)
+{
+    kt_fds_fork_parent();
+    if (e->loop)
+        kt_loop_unpark(e->loop);
+    if (inside == 0)
+        pthread_rwlock_unlock(&e->gate);
+}
+
+/* TLS and libcurl state is not freed: that would talk on connections that are the parent's. */
+void kt_engine_fork_child(struct kt_engine *e)
+{
+    kt_fds_fork_child();
+    if (e->flows)
+        kt_flows_forget(e->flows);
+    if (e->ctx.upstream)
+        kt_upstream_abandon(e->ctx.upstream);
+    if (e->loop)
+        kt_loop_after_fork_child(e->loop);
+    if (e->loop)
+        kt_engine_leak(e, e->loop, e->flows, e->ctx.upstream);
+    e->loop = NULL;
+    e->flows = NULL;
+    e->ctx.loop = NULL;
+    e->ctx.upstream = NULL;
+    /* Made anew, not unlocked: the lock knows its writer by thread id, and ours is another one now. The
+     * threads whose read locks it may hold are not in this process. */
+    kt_engine_gate_init(e);
+    if (inside > 0)
+        pthread_rwlock_rdlock(&e->gate);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The engine, as the files of this folder share it. */
+#include "interceptor/engine/kt_engine.h"
+#include "interceptor/engine/kt_runtimes.h"
+#include "interceptor/plan/kt_plan.h"
+
+#include <pthread.h>
+
+#define KT_ENGINE_THROTTLE 32
+
+/* What a fork child or an expired CA leaves behind; reachable, never freed. */
+struct kt_engine_leak {
+    struct kt_engine_leak *next;
+    void *what[3];
+};
+
+struct kt_engine {
+    char *config_paths, *mode, *fail_mode, *plan; /* owned; NULL = not set */
+    void (*guard_thread)(void);
+    struct kt_paths paths;
+    struct kt_runtimes *runtimes;
+    struct kt_engine_ctx ctx;
+    struct kt_engine_leak *leaks;
+
+    pthread_rwlock_t gate; /* read: a thread of the program is inside; written: a fork */
+
+    pthread_mutex_t lock; /* everything below; never held while the event thread is waited for */
+    struct kt_loop *loop;
+    struct kt_flows *flows;
+    bool stopped;
+    struct kt_ca *ca;
+    struct {
+        uint64_t key, until_ns;
+    } throttle[KT_ENGINE_THROTTLE];
+};
+
+/* kt_engine_gate.c */
+void kt_engine_gate_init(struct kt_engine *e);
+void kt_engine_enter(struct kt_engine *e);
+void kt_engine_leave(struct kt_engine *e);
+
+/* kt_engine_ca.c */
+/* Any thread. Borrowed for ever; NULL where none can be made. */
+struct kt_ca *kt_engine_ca(struct kt_engine *e);
+
+/* kt_engine_event.c; any thread */
+void kt_engine_event(void *engine, const char *event_type, const char *host, uint16_t port, int status,
+                     const char *message);
+void kt_engine_config_trouble(void *engine, const char *text);
+
+/* kt_engine_loop.c */
+/* Keeps what must not be freed reachable. */
+void kt_engine_leak(struct kt_engine *e, void *a, void *b, void *c);

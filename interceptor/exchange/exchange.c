@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of an exchange: birth, entries from outside, end. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
+                          const struct kt_exchange_origin *origin, struct kt_exchange **out)
+{
+    *out = NULL;
+    struct kt_exchange *x = calloc(1, sizeof *x);
+    KT_ENSURE(x, KT_ERR_MEMORY);
+    *x = (struct kt_exchange){
+        .ctx = ctx,
+        .port = origin->port,
+        .tls = origin->tls,
+        .lane = origin->lane,
+        .real_ns = kt_now_real_ns(),
+        .mono_ns = kt_now_mono_ns(),
+        .external_answer = KT_BUF_INIT(KT_X_MAX_ERROR_BODY),
+        .refuse_body = KT_BUF_INIT(KT_X_MAX_ERROR_BODY),
+        .out_body = KT_BUF_INIT(SIZE_MAX / 2),
+        .answer = KT_BUF_INIT(KT_X_MAX_RESPONSE),
+        .fields.text = KT_BUF_INIT(KT_X_MAX_HEAD),
+        .stream.held = KT_BUF_INIT(KT_X_HELD_MAX),
+        .stream.usage_chunk = KT_BUF_INIT(KT_X_MAX_HEAD),
+        .event_type = "decision",
+        .verdict = "allow",
+    };
+    x->host = strdup(origin->host);
+    kt_result r = x->host ? kt_event_new_id(x->id) : kt_err(KT_ERR_MEMORY);
+    if (!kt_is_ok(r)) {
+        free(x->host);
+        free(x);
+        return r;
+    }
+    x->request = *request;
+    memset(request, 0, sizeof *request);
+    *out = x;
+    return kt_ok();
+}
+
+static void destroy(struct kt_exchange *x)
+{
+    kt_x_drop_call(x);
+    if (x->external)
+        kt_call_cancel(x->external);
+    kt_route_free(&x->route);
+    for (size_t i = 0; i < x->attempt_count; i++)
+        free(x->attempts[i].model);
+    kt_x_stream_free(&x->stream);
+    if (x->run)
+        kt_chain_run_free(x->run);
+    if (x->names)
+        kt_placeholders_free(x->names);
+    kt_edits_free(&x->edits);
+    if (x->parsed)
+        kt_chat_free(&x->chat);
+    kt_buf_free(&x->external_answer);
+    kt_buf_free(&x->refuse_body);
+    kt_buf_free(&x->out_body);
+    kt_buf_free(&x->answer);
+    kt_buf_free(&x->fields.text);
+    /* The head holds the program's own Authorization. */
+    if (x->request.head.data)
+        kt_wipe(x->request.head.data, x->request.head.len);
+    kt_request_free(&x->request);
+    kt_runtime_unref(x->rt);
+    free(x->host);
+    free(x);
+}
+
+void kt_exchange_free(struct kt_exchange *x)
+{
+    if (x)
+        destroy(x);
+}
+
+void kt_x_enter(struct kt_exchange *x)
+{
+    if (x->depth++ == 0)
+        x->entered_ns = kt_now_mono_ns();
+}
+
+void kt_x_leave(struct kt_exchange *x)
+{
+    if (--x->depth)
+        return;
+    x->overhead_ns += kt_now_mono_ns() - x->entered_ns;
+    if (x->over)
+        destroy(x);
+}
+
+/* Without an audit log, and where that must not be, nothing may leave the process. */
+static bool audit_missing(const struct kt_exchange *x)
+{
+    return !x->ctx->audit && !kt_x_fail_open(x);
+}
+
+void kt_x_go(struct kt_exchange *x)
+{
+    if (x->plan != KT_X_REFUSE && audit_missing(x))
+        kt_x_audit_refusal(x);
+    else if (x->plan == KT_X_REFUSE)
+        kt_x_reply_refusal(x);
+    else if (x->plan == KT_X_ORIGIN)
+        kt_x_to_origin(x);
+    else
+        kt_x_try_next(x);
+}
+
+static void set_deadline(struct kt_exchange *x)
+{
+    int64_t total = x->rt->config ? x->rt->config->limits.total_seconds : 0;
+    if (total > 0)
+        x->deadline_ns = x->mono_ns + (uint64_t)total * 1000000000ull;
+}
+
+void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
+{
+    kt_x_enter(x);
+    x->sink = *sink;
+    x->started = true;
+    set_deadline(x);
+    if (x->pending && audit_missing(x))
+        kt_x_audit_refusal(x); /* an outside check sends the text away, too */
+    else if (x->pending)
+        kt_x_external_start(x);
+    else
+        kt_x_go(x);
+    kt_x_leave(x);
+}
+
+void kt_exchange_client_gone(struct kt_exchange *x)
+{
+    kt_x_enter(x);
+    if (!x->over) {
+        x->over = true;
+        x->error = "client_gone";
+        kt_x_drop_call(x);
+        if (x->external) {
+            kt_call_cancel(x->external);
+            x->external = NULL;
+        }
+        kt_x_attempt_end(x, "aborted", "the client went away");
+        if (!x->head_sent)
+            x->status = 0;
+        if (!kt_x_record(x))
+            KT_TRACE(FLOW, "exchange %s: event lost", x->id);
+    }
+    kt_x_leave(x);
+}
+
+void kt_exchange_writable(struct kt_exchange *x)
+{
+    kt_x_enter(x);
+    if (!x->over && x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
+        kt_call_resume(x->call);
+    kt_x_leave(x);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One try after the other, until an answer can be given. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- records ---- */
+
+struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x)
+{
+    return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
+}
+
+struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model)
+{
+    if (x->attempt_count == KT_X_MAX_ATTEMPTS)
+        return NULL;
+    struct kt_x_attempt *a = &x->attempts[x->attempt_count++];
+    *a = (struct kt_x_attempt){.target = t, .start_ns = kt_now_mono_ns()};
+    a->model = model ? strdup(model) : NULL;
+    return a;
+}
+
+void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail)
+{
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    if (!a || a->outcome)
+        return;
+    a->outcome = outcome;
+    a->end_ns = kt_now_mono_ns();
+    snprintf(a->detail, sizeof a->detail, "%s", detail ? detail : "");
+    KT_TRACE(ROUTE, "exchange %s: %s %s %s", x->id, a->target && a->target->id ? a->target->id : "origin",
+             outcome, a->detail);
+}
+
+void kt_x_drop_call(struct kt_exchange *x)
+{
+    if (x->call)
+        kt_call_cancel(x->call);
+    x->call = NULL;
+}
+
+int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms)
+{
+    if (!x->deadline_ns)
+        return want_ms;
+    uint64_t now = kt_now_mono_ns();
+    if (now >= x->deadline_ns)
+        return -1;
+    int64_t left = (int64_t)((x->deadline_ns - now) / 1000000u) + 1;
+    return want_ms > 0 && want_ms < left ? want_ms : left;
+}
+
+/* ---- libcurl's slots for a target's answer ---- */
+
+static void on_head(void *arg, const struct kt_call_head *head)
+{
+    struct kt_exchange *x = arg;
+    kt_x_enter(x);
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    a->status = x->status = head->status;
+    kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_target);
+    const char *type = kt_call_head_get(head, "content-type");
+    bool sse = type && strncasecmp(type, "text/event-stream", 17) == 0;
+    x->mode = KT_X_BUFFER;
+    if (head->status == 200 && sse && x->chat.stream)
+        kt_x_stream_begin(x);
+    kt_x_leave(x);
+}
+
+static void on_data(void *arg, const char *data, size_t len)
+{
+    struct kt_exchange *x = arg;
+    kt_x_enter(x);
+    if (x->mode == KT_X_STREAM) {
+        kt_x_stream_data(x, data, len);
+    } else if (!x->too_large && !kt_is_ok(kt_buf_append(&x->answer, data, len))) {
+        x->too_large = true;
+        kt_x_drop_call(x);
+        kt_x_attempt_failed(x, "bad_body", "the answer is larger than limits.max_response_bytes");
+    }
+    kt_x_leave(x);
+}
+
+static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
+{
+    struct kt_exchange *x = arg;
+    kt_x_enter(x);
+    x->call = NULL;
+    if (x->mode == KT_X_STREAM)
+        kt_x_stream_done(x, outcome, detail);
+    else if (outcome == KT_CALL_OK)
+        kt_x_target_done(x);
+    else if (outcome == KT_CALL_TIMEOUT)
+        kt_x_attempt_failed(x, "timeout", detail);
+    else
+        kt_x_attempt_failed(x, "connection_error", detail);
+    kt_x_leave(x);
+}
+
+/* ---- start ---- */
+
+/* A mapped model is a name of the first target's provider; the others keep their own. */
+static const char *model_for(const struct kt_exchange *x, const struct kt_target *t)
+{
+    const struct kt_config *c = x->rt->config;
+    const struct kt_target *first = x->route.steps[0].target;
+    bool same = t->provider && first->provider && strcmp(t->provider, first->provider) == 0;
+    for (size_t i = 0; same && x->chat.model && i < c->model_map_count; i++)
+        if (strcmp(c->model_map[i].from, x->chat.model) == 0)
+            return c->model_map[i].to;
+    return t->model;
+}
+
+static void reset_answer(struct kt_exchange *x)
+{
+    x->mode = KT_X_WAIT;
+    x->status = 0;
+    x->too_large = false;
+    x->usage = (struct kt_usage){.known = false};
+    kt_x_fields_clear(&x->fields);
+    kt_buf_clear(&x->answer);
+    kt_x_stream_free(&x->stream);
+    int64_t max = x->rt->config->limits.max_response_bytes;
+    x->answer.max = max > 0 ? (size_t)max : KT_X_MAX_RESPONSE;
+}
+
+static void set_times(const struct kt_exchange *x, const struct kt_target *t, struct kt_call_request *q)
+{
+    int64_t whole = t->timeout_seconds * 1000;
+    q->connect_ms = t->connect_timeout_seconds * 1000;
+    q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : whole);
+    if (x->chat.stream) {
+        q->first_byte_ms = whole;
+        q->idle_ms = whole;
+    }
+}
+
+static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step, const char *model)
+{
+    const struct kt_target *t = step->target;
+    kt_buf_clear(&x->out_body);
+    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->edits, &x->out_body));
+    KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
+    kt_x_outgoing_init(&out);
+    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path(x->endpoint), step->key, x->chat.stream));
+    struct kt_call_request q = {
+        .method = "POST", .ca_file = t->tls.ca_file, .body = kt_buf_span(&x->out_body)};
+    set_times(x, t, &q);
+    KT_ENSURE(q.total_ms >= 0, KT_ERR_LIMIT);
+    kt_x_outgoing_fill(&out, &q);
+    struct kt_call_handler h = {on_head, on_data, on_done, x};
+    return kt_upstream_call(x->ctx->upstream, &q, &h, &x->call);
+}
+
+/* True where this step is under way. */
+static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
+{
+    const char *model = model_for(x, step->target);
+    if (!kt_x_attempt_begin(x, step->target, model))
+        return false;
+    if (!step->available) {
+        kt_x_attempt_end(x, "unavailable", step->reason);
+        return false;
+    }
+    x->tries++;
+    reset_answer(x);
+    kt_result r = launch(x, step, model);
+    if (kt_is_ok(r))
+        return true;
+    kt_x_attempt_end(x, "unavailable", kt_code_name(r.code));
+    return false;
+}
+
+void kt_x_try_next(struct kt_exchange *x)
+{
+    if (!x->route.steps && !kt_is_ok(kt_route_plan(x->rt->config, &x->route))) {
+        kt_x_all_failed(x);
+        return;
+    }
+    while (x->next_step < x->route.count && x->tries < x->route.max_attempts && kt_x_time_left_ms(x, 0) >= 0)
+        if (try_step(x, &x->route.steps[x->next_step++]))
+            return;
+    kt_x_all_failed(x);
+}
+
+/* ---- failure ---- */
+
+static unsigned trigger_of(const char *outcome)
+{
+    static const struct {
+        const char *outcome;
+        unsigned trigger;
+    } table[] = {{"timeout", KT_ON_TIMEOUT},
+                 {"connection_error", KT_ON_CONNECTION_ERROR},
+                 {"rate_limit", KT_ON_RATE_LIMIT},
+                 {"server_error", KT_ON_SERVER_ERROR},
+                 {"bad_body", KT_ON_SERVER_ERROR}};
+    for (size_t i = 0; i < KT_COUNT(table); i++)
+        if (strcmp(table[i].outcome, outcome) == 0)
+            return table[i].trigger;
+    return 0;
+}
+
+void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail)
+{
+    kt_x_attempt_end(x, outcome, detail);
+    if (x->rt->config->providers.fallback.triggers & trigger_of(outcome))
+        kt_x_try_next(x);
+    else
+        kt_x_all_failed(x);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One chat.completion.chunk, as far as the stream's fate depends on it. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include <string.h>
+
+static bool says_something(const struct kt_json *j, uint32_t tok)
+{
+    switch (j->tok[tok].type) {
+    case KT_JSON_NULL:
+        return false;
+    case KT_JSON_STRING:
+        return j->tok[tok].end - j->tok[tok].start > 2;
+    case KT_JSON_ARRAY:
+    case KT_JSON_OBJECT:
+        return j->tok[tok].size > 0;
+    default:
+        return true;
+    }
+}
+
+/* The first chunk of most providers is a role with an empty content: nothing that a client could not get from
+ * another target. */
+static bool delta_has_content(const struct kt_json *j, uint32_t delta)
+{
+    if (!delta || j->tok[delta].type != KT_JSON_OBJECT)
+        return false;
+    for (uint32_t key = delta + 1; key < j->tok[delta].next; key = j->tok[key + 1].next)
+        if (!kt_json_str_eq(j, key, "role") && says_something(j, key + 1))
+            return true;
+    return false;
+}
+
+static void read_choices(const struct kt_json *j, uint32_t choices, struct kt_x_chunk *out)
+{
+    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next) {
+        if (j->tok[c].type != KT_JSON_OBJECT)
+            continue;
+        uint32_t finish = kt_json_member(j, c, "finish_reason", NULL);
+        if (finish && j->tok[finish].type == KT_JSON_STRING)
+            out->finished = true;
+        if (out->finished || delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
+            out->content = true;
+    }
+}
+
+static kt_result put_raw(struct kt_buf *out, const struct kt_json *j, const char *name)
+{
+    uint32_t tok = kt_json_member(j, 0, name, NULL);
+    struct kt_span raw = tok ? kt_json_raw(j, tok) : kt_span("null", 4);
+    KT_GUARD(kt_buf_printf(out, "\"%s\":", name));
+    return kt_buf_append(out, raw.data, raw.len);
+}
+
+static kt_result put_usage_chunk(struct kt_buf *out, const struct kt_json *j)
+{
+    kt_buf_clear(out);
+    KT_GUARD(kt_buf_puts(out, "data: {"));
+    KT_GUARD(put_raw(out, j, "id"));
+    KT_GUARD(kt_buf_puts(out, ",\"object\":\"chat.completion.chunk\","));
+    KT_GUARD(put_raw(out, j, "created"));
+    KT_GUARD(kt_buf_puts(out, ","));
+    KT_GUARD(put_raw(out, j, "model"));
+    KT_GUARD(kt_buf_puts(out, ",\"choices\":[],"));
+    KT_GUARD(put_raw(out, j, "usage"));
+    return kt_buf_puts(out, "}\n\n");
+}
+
+static void read_usage(const struct kt_json *j, struct kt_span json, bool no_choices, struct kt_usage *usage,
+                       struct kt_buf *usage_chunk, struct kt_x_chunk *out)
+{
+    uint32_t tok = kt_json_member(j, 0, "usage", NULL);
+    if (!tok || j->tok[tok].type != KT_JSON_OBJECT)
+        return;
+    if (usage)
+        kt_usage_read(json.data, json.len, usage);
+    out->usage_only = no_choices;
+    /* Raw values may hold line ends between their tokens, which would tear the event apart. */
+    bool one_line = !memchr(json.data, '\n', json.len);
+    if (usage_chunk && (!one_line || !kt_is_ok(put_usage_chunk(usage_chunk, j))))
+        kt_buf_clear(usage_chunk);
+}
+
+struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk)
+{
+    struct kt_x_chunk out = {.valid = false};
+    struct kt_json j = {0};
+    if (!kt_is_ok(kt_json_parse(&j, json.data, json.len, NULL)))
+        return out;
+    out.valid = j.tok[0].type == KT_JSON_OBJECT;
+    if (out.valid) {
+        uint32_t error = kt_json_member(&j, 0, "error", NULL);
+        uint32_t choices = kt_json_member(&j, 0, "choices", NULL);
+        bool listed = choices && j.tok[choices].type == KT_JSON_ARRAY;
+        out.error = error && j.tok[error].type != KT_JSON_NULL;
+        out.content = !choices && !out.error; /* not the shape that we know: the client may */
+        if (listed)
+            read_choices(&j, choices, &out);
+        read_usage(&j, json, listed && j.tok[choices].size == 0, usage, usage_chunk, &out);
+    }
+    kt_json_free(&j);
+    return out;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exchange's one audit event. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the event borrows and the exchange does not have. */
+struct strings {
+    struct kt_event_policy *policies;
+    struct kt_event_label *labels;
+    struct kt_event_attempt attempts[KT_X_MAX_ATTEMPTS];
+    char origin[300], method[32], path[1024], trace_id[33];
+    struct kt_buf capture;
+};
+
+static void copy_span(char *out, size_t size, struct kt_span s)
+{
+    size_t n = s.len < size - 1 ? s.len : size - 1;
+    memcpy(out, s.data ? s.data : "", n);
+    out[n] = '\0';
+}
+
+/* Without the query: keys have been seen there. */
+static void fill_request(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
+{
+    struct kt_span path = kt_x_path(x);
+    const char *query = path.len ? memchr(path.data, '?', path.len) : NULL;
+    if (query)
+        path.len = (size_t)(query - path.data);
+    copy_span(m->method, sizeof m->method, x->request.method);
+    copy_span(m->path, sizeof m->path, path);
+    bool v6 = strchr(x->host, ':') != NULL;
+    snprintf(m->origin, sizeof m->origin, v6 ? "[%s]:%u" : "%s:%u", x->host, x->port);
+    e->origin = m->origin;
+    e->method = m->method;
+    e->path = m->path;
+    e->model = x->parsed ? x->chat.model : NULL;
+    e->stream = x->parsed && x->chat.stream;
+    e->lane = x->lane;
+}
+
+static bool all_hex(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isxdigit((unsigned char)s[i]))
+            return false;
+    return true;
+}
+
+/* W3C traceparent: version "-" 32 hex digits "-" ... */
+static void fill_trace(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
+{
+    struct kt_span v = kt_request_header(&x->request, "traceparent");
+    if (!v.data || v.len < 55 || v.data[2] != '-' || v.data[35] != '-' || !all_hex(v.data + 3, 32))
+        return;
+    copy_span(m->trace_id, sizeof m->trace_id, kt_span(v.data + 3, 32));
+    e->trace_id = m->trace_id;
+}
+
+static void fill_labels(struct kt_event_policy *out, const struct kt_policy_result *in,
+                        struct kt_event_label *labels)
+{
+    for (unsigned i = 0; i < in->labels_used; i++)
+        labels[i] = (struct kt_event_label){in->labels[i], in->label_count[i]};
+    out->labels = labels;
+    out->label_count = in->labels_used;
+}
+
+/* Events of calls that no policy saw belong into the hash chain as well, or they could be taken out
+ * unnoticed. */
+static bool chained_without_run(const struct kt_exchange *x)
+{
+    struct kt_chain_run *run = NULL;
+    if (!x->rt->chain || !kt_is_ok(kt_chain_run_new(x->rt->chain, KT_PHASE_REQUEST, true, NULL, &run)))
+        return false;
+    bool immutable = kt_chain_run_outcome(run).immutable;
+    kt_chain_run_free(run);
+    return immutable;
+}
+
+static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct strings *m)
+{
+    if (!x->run) {
+        e->immutable = chained_without_run(x);
+        return;
+    }
+    struct kt_outcome o = kt_chain_run_outcome(x->run);
+    e->immutable = o.immutable;
+    if (kt_x_observe(x))
+        e->would_verdict = kt_verdict_name(o.would);
+    const size_t per_policy = KT_COUNT(o.policies->labels);
+    m->policies = calloc(o.policy_count + 1, sizeof *m->policies);
+    m->labels = calloc(o.policy_count * per_policy + 1, sizeof *m->labels);
+    if (!m->policies || !m->labels)
+        return;
+    for (size_t i = 0; i < o.policy_count; i++) {
+        const struct kt_policy_result *p = &o.policies[i];
+        m->policies[i] = (struct kt_event_policy){.kind = p->kind,
+                                                  .verdict = kt_verdict_name(p->verdict),
+                                                  .score = p->score,
+                                                  .matches = p->matches,
+                                                  .time_us = p->time_ns / 1000,
+                                                  .bytes = p->bytes};
+        fill_labels(&m->policies[i], p, m->labels + i * per_policy);
+    }
+    e->policies = m->policies;
+    e->policy_count = o.policy_count;
+}
+
+static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
+{
+    for (size_t i = 0; i < x->attempt_count; i++) {
+        const struct kt_x_attempt *a = &x->attempts[i];
+        uint64_t end = a->end_ns ? a->end_ns : kt_now_mono_ns();
+        m->attempts[i] = (struct kt_event_attempt){.target = a->target ? a->target->id : "origin",
+                                                   .provider = a->target ? a->target->provider : NULL,
+                                                   .model = a->model,
+                                                   .status = a->status,
+                                                   .outcome = a->outcome,
+                                                   .detail = *a->detail ? a->detail : NULL,
+                                                   .latency_ms = (end - a->start_ns) / 1000000u};
+    }
+    e->attempts = m->attempts;
+    e->attempt_count = x->attempt_count;
+    if (!x->attempt_count || !x->tries)
+        return;
+    const struct kt_event_attempt *last = &m->attempts[x->attempt_count - 1];
+    e->target = last->target;
+    e->provider = last->provider;
+    e->upstream_model = last->model;
+}
+
+static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
+{
+    e->cost_usd = -1;
+    if (!x->usage.known)
+        return;
+    e->usage.known = true;
+    e->usage.prompt_tokens = x->usage.prompt_tokens;
+    e->usage.completion_tokens = x->usage.completion_tokens;
+    e->usage.total_tokens = x->usage.total_tokens;
+    e->usage.cached_tokens = x->usage.cached_tokens;
+    const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
+    if (t && (t->pricing.prompt > 0 || t->pricing.completion > 0))
+        e->cost_usd = ((double)x->usage.prompt_tokens * t->pricing.prompt +
+                       (double)x->usage.completion_tokens * t->pricing.completion) /
+                      1e6;
+}
+
+static void fill_times(const struct kt_exchange *x, struct kt_event *e)
+{
+    uint64_t now = kt_now_mono_ns();
+    e->timestamp_ns = x->real_ns;
+    e->latency_ms = (now - x->mono_ns) / 1000000u;
+    e->overhead_us = (x->overhead_ns + (x->depth ? now - x->entered_ns : 0)) / 1000u;
+    e->has_ttft = x->first_byte_ns != 0;
+    e->ttft_ms = e->has_ttft ? (x->first_byte_ns - x->mono_ns) / 1000000u : 0;
+}
+
+/* A blocked request was not redacted to its end, and a dry run redacts nothing: then there is no redacted
+ * text to keep. */
+static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct strings *m)
+{
+    int capture = x->rt->config ? x->rt->config->audit.capture : 0;
+    if (!capture || !x->parsed || !x->run)
+        return;
+    struct kt_span body = kt_buf_span(&x->request.body);
+    if (capture == 2) {
+        e->capture_request = body.data;
+        return;
+    }
+    enum kt_verdict would = kt_chain_run_outcome(x->run).would;
+    bool redacted = would == KT_VERDICT_ALLOW || (would == KT_VERDICT_REDACT && !kt_x_observe(x));
+    if (redacted && x->reason_code && strcmp(x->reason_code, "policy_error") != 0 &&
+        kt_is_ok(kt_edits_apply(&x->edits, body.data, body.len, &m->capture)))
+        e->capture_request = m->capture.data;
+}
+
+static void fill(struct kt_exchange *x, struct kt_event *e, struct strings *m)
+{
+    memcpy(e->id, x->id, sizeof e->id);
+    e->event_type = x->event_type;
+    e->mode = kt_x_observe(x) ? "observe" : "enforce";
+    e->verdict = x->verdict;
+    e->reason_code = x->reason_code;
+    e->message = *x->message ? x->message : NULL;
+    e->status = x->status;
+    e->error = x->error;
+    if (x->rt->config) {
+        e->config.name = x->rt->config->pack.name;
+        e->config.version = x->rt->config->pack.version;
+        e->config.sha256 = x->rt->config->sha256;
+    }
+    fill_request(x, e, m);
+    fill_trace(x, e, m);
+    fill_policies(x, e, m);
+    fill_attempts(x, e, m);
+    fill_usage(x, e);
+    fill_times(x, e);
+    fill_capture(x, e, m);
+    kt_event_fill_app(e);
+}
+
+static kt_result append(struct kt_exchange *x, struct kt_error *err)
+{
+    struct strings m = {.capture = KT_BUF_INIT(KT_X_MAX_RESPONSE * 2u)};
+    struct kt_event e;
+    memset(&e, 0, sizeof e);
+    if (!x->ctx->audit)
+        return kt_fail(err, KT_ERR_STATE, "%s", x->ctx->audit_error);
+    fill(x, &e, &m);
+    kt_result r = kt_audit_append(x->ctx->audit, &e, err);
+    free(m.policies);
+    free(m.labels);
+    kt_buf_free(&m.capture);
+    return r;
+}
+
+bool kt_x_record(struct kt_exchange *x)
+{
+    if (x->recorded)
+        return x->record_ok;
+    struct kt_error err = {KT_OK, ""};
+    x->recorded = true;
+    x->record_ok = kt_is_ok(append(x, &err));
+    if (x->record_ok)
+        return true;
+    kt_warn("an audit event was lost: %s", err.text);
+    x->record_ok = kt_x_fail_open(x);
+    return x->record_ok;
+}

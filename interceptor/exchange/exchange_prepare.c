@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a request to a plan: config state, endpoint, dialect, request chain. Runs in whatever thread feeds the
+ * flow. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void keep_message(struct kt_exchange *x, const char *text)
+{
+    snprintf(x->message, sizeof x->message, "%.*s", (int)sizeof x->message - 1, text);
+}
+
+static void refuse_body(struct kt_exchange *x, int status, const char *type, const char *code,
+                        const char *policy, const char *message)
+{
+    x->plan = KT_X_REFUSE;
+    x->refuse_status = status;
+    kt_buf_clear(&x->refuse_body);
+    if (!kt_is_ok(kt_openai_error(&x->refuse_body, message, type, code, policy)))
+        KT_TRACE(FLOW, "exchange %s: no memory for an error body", x->id); /* the answer has no body then */
+}
+
+void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    keep_message(x, text);
+    refuse_body(x, status, type, code, NULL, text);
+}
+
+/* To the origin without the chain: what we cannot look at, where the settings let it pass. */
+static void pass_unseen(struct kt_exchange *x, const char *reason_code, const char *message)
+{
+    x->plan = KT_X_ORIGIN;
+    x->event_type = "unseen";
+    x->verdict = "allow";
+    x->reason_code = reason_code;
+    keep_message(x, message);
+}
+
+static void broken_config(struct kt_exchange *x)
+{
+    const char *why = x->rt->broken ? x->rt->broken : "it could not be loaded";
+    if (kt_x_fail_open(x)) {
+        kt_warn(
+            "an LLM call passes unchecked (fail_mode: allow), the policy configuration cannot be used: %s",
+            why);
+        pass_unseen(x, "config_unusable", why);
+        return;
+    }
+    x->event_type = "config_error";
+    x->verdict = "block";
+    x->reason_code = "config_unusable";
+    kt_x_refuse(x, 503, "configuration_error", "policy_unavailable",
+                "ktwrap: the policy configuration cannot be used: %s", why);
+}
+
+static void unknown_endpoint(struct kt_exchange *x)
+{
+    bool pass = kt_x_observe(x) || x->rt->config->intercept.unknown_endpoints == KT_UNKNOWN_PASS;
+    if (pass) {
+        pass_unseen(x, "unknown_endpoint", "no policy knows this endpoint");
+        return;
+    }
+    x->verdict = "block";
+    x->reason_code = "unknown_endpoint";
+    struct kt_span path = kt_x_path(x);
+    const char *query = memchr(path.data, '?', path.len);
+    int len = (int)(query ? query - path.data : (ptrdiff_t)path.len);
+    kt_x_refuse(x, 501, "invalid_request_error", "unknown_endpoint",
+                "ktwrap: no policy knows the endpoint %.*s %.*s; set `intercept.unknown_endpoints: pass` in "
+                "the policy "
+                "configuration to let such calls through to %s unchecked",
+                (int)(x->request.method.len < 16 ? x->request.method.len : 16), x->request.method.data,
+                len < 200 ? len : 200, path.data, x->host);
+}
+
+static bool wants_websocket(const struct kt_exchange *x)
+{
+    return x->request.upgrade && kt_span_ieq(kt_request_header(&x->request, "upgrade"), "websocket");
+}
+
+static void unparsable(struct kt_exchange *x, enum kt_code code, const struct kt_error *err,
+                       const char *param)
+{
+    if (kt_x_observe(x)) {
+        pass_unseen(x, "invalid_request", err->text);
+        return;
+    }
+    x->verdict = "error";
+    x->reason_code = "invalid_request";
+    if (code == KT_ERR_MEMORY || code == KT_ERR_INTERNAL) {
+        kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: the request could not be read (%s)",
+                    kt_code_name(code));
+        return;
+    }
+    kt_x_refuse(x, 400, "invalid_request_error", "invalid_request", "%s%s%s%s",
+                *err->text ? err->text : "invalid body", param ? " (" : "", param ? param : "",
+                param ? ")" : "");
+}
+
+/* ---- the chain ---- */
+
+static void policy_failed(struct kt_exchange *x, const char *what)
+{
+    x->reason_code = "policy_error";
+    x->error = "policy_error";
+    if (kt_x_fail_open(x) || kt_x_observe(x)) {
+        kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", what);
+        return;
+    }
+    x->verdict = "error";
+    kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: %s, and fail_mode is block", what);
+}
+
+static kt_result collect_edits(struct kt_exchange *x)
+{
+    size_t n = 0;
+    const struct kt_redaction *all = kt_chain_run_redactions(x->run, &n);
+    for (size_t i = 0; i < n; i++)
+        KT_GUARD(kt_chat_redact(&x->chat, &x->edits, all[i].segment, all[i].start, all[i].end, all[i].text,
+                                all[i].len));
+    return kt_ok();
+}
+
+static void blocked(struct kt_exchange *x, const struct kt_outcome *o)
+{
+    bool escalate = o->verdict == KT_VERDICT_ESCALATE;
+    const char *message = o->message && *o->message ? o->message : "the request was stopped by a policy";
+    keep_message(x, message);
+    refuse_body(x, (int)x->rt->config->block_status, "policy_violation",
+                escalate ? "escalation_required" : "input_blocked", o->policy, message);
+}
+
+static void conclude(struct kt_exchange *x)
+{
+    struct kt_outcome o = kt_chain_run_outcome(x->run);
+    x->verdict = kt_verdict_name(o.verdict);
+    x->reason_code = o.reason_code;
+    x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
+    if (o.verdict == KT_VERDICT_BLOCK || o.verdict == KT_VERDICT_ESCALATE)
+        blocked(x, &o);
+    else if (o.internal_error)
+        policy_failed(x, "a policy failed");
+    /* A redaction that cannot be written is never sent without it, whatever fail_mode says. */
+    if (x->plan != KT_X_REFUSE && !kt_is_ok(collect_edits(x)))
+        kt_x_refuse(x, 503, "policy_error", "policy_failed",
+                    "ktwrap: the redacted request could not be written");
+}
+
+static enum kt_step next_step(struct kt_exchange *x)
+{
+    if (x->next_segment < x->chat.segment_count && !kt_chain_run_stopped(x->run)) {
+        const struct kt_segment *s = &x->chat.segments[x->next_segment];
+        struct kt_text t = {.segment = (unsigned)x->next_segment++,
+                            .from = s->from,
+                            .data = s->text,
+                            .len = s->len,
+                            .final = true};
+        return kt_chain_run_text(x->run, &t);
+    }
+    x->chain_ended = true;
+    return kt_chain_run_end(x->run);
+}
+
+void kt_x_run_chain(struct kt_exchange *x, enum kt_step step)
+{
+    while (step == KT_STEP_DONE && !x->chain_ended)
+        step = next_step(x);
+    x->pending = step == KT_STEP_PENDING;
+    if (!x->pending)
+        conclude(x);
+}
+
+static void chat(struct kt_exchange *x)
+{
+    struct kt_error err = {KT_OK, ""};
+    const char *param = NULL;
+    kt_result r = kt_chat_parse(&x->chat, x->request.body.data ? x->request.body.data : "",
+                                x->request.body.len, &err, &param);
+    if (!kt_is_ok(r)) {
+        unparsable(x, r.code, &err, param);
+        return;
+    }
+    x->parsed = true;
+    x->names = kt_placeholders_new();
+    r = x->names ? kt_chain_run_new(x->rt->chain, KT_PHASE_REQUEST, kt_x_observe(x), x->names, &x->run)
+                 : kt_err(KT_ERR_MEMORY);
+    if (kt_is_ok(r)) {
+        kt_x_run_chain(x, KT_STEP_DONE);
+        return;
+    }
+    x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
+    policy_failed(x, "the policy chain could not start");
+}
+
+void kt_exchange_prepare(struct kt_exchange *x)
+{
+    kt_x_enter(x);
+    x->rt = x->ctx->runtime(x->ctx->owner);
+    x->endpoint = kt_endpoint_of(x->request.method, x->request.target);
+    if (wants_websocket(x)) {
+        x->verdict = "block";
+        x->reason_code = "websocket";
+        kt_x_refuse(x, 501, "invalid_request_error", "websocket_unsupported",
+                    "ktwrap: WebSocket connections are not supported; use POST");
+    } else if (!x->rt->config || !x->rt->chain) {
+        broken_config(x);
+    } else if (!x->rt->config->pack.enabled) {
+        pass_unseen(x, "pack_disabled", "pack.enabled is false: no policy runs");
+    } else if (x->endpoint == KT_EP_UNKNOWN) {
+        unknown_endpoint(x);
+    } else {
+        chat(x);
+    }
+    kt_x_leave(x);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One HTTP request and its response on a flow: dialect, request chain, route, attempts, answer, event.
+ *
+ *   feeding thread:  kt_exchange_new -> kt_exchange_prepare (parse, dialect, request chain)
+ *   engine thread:   kt_exchange_start (route, attempts, answer, event) -> reply slots
+ * The feeding thread is the program's own in the handoff lane and the engine thread in the divert lane. After
+ * prepare the exchange belongs to the engine thread.
+ */
+#include "interceptor/http/kt_http.h"
+#include "interceptor/loop/kt_loop.h"
+#include "policyengine/audit/kt_audit.h"
+#include "policyengine/chain/kt_chain.h"
+#include "policyengine/config/kt_config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A config with what was built from it; reference counted so that a reload never pulls it from under an
+ * exchange. */
+struct kt_runtime {
+    struct kt_config *config; /* owned; NULL where it could not be loaded */
+    struct kt_chain *chain;   /* owned */
+    char *broken;             /* owned: why there is no config ("file:line:col: ..."); NULL = fine */
+    int mode, fail_mode;      /* effective: environment over config */
+    unsigned refs;            /* atomic */
+};
+struct kt_runtime *kt_runtime_ref(struct kt_runtime *r);
+void kt_runtime_unref(struct kt_runtime *r);
+
+struct kt_upstream; /* libcurl multi on the loop; interceptor/upstream */
+
+/* What all exchanges of an engine share; lives as long as the engine. */
+struct kt_engine_ctx {
+    struct kt_loop *loop;
+    struct kt_upstream *upstream;
+    struct kt_audit *audit; /* NULL where the folder cannot be written: fail_mode decides */
+    char audit_error[512];
+    struct kt_runtime *(*runtime)(void *owner); /* new reference to the current one; any thread */
+    void *owner;
+};
+
+/* The way back to the client. Implemented by the flow; engine thread only. */
+struct kt_reply_sink {
+    /* `length` < 0: unknown (chunked for HTTP/1.1, until close for 1.0). Framing and Connection headers are
+     * the sink's. */
+    void (*head)(void *flow, int status, const struct kt_header *headers, size_t count, int64_t length);
+    void (*body)(void *flow, const char *data, size_t len);
+    /* The last byte; releases what `body` still holds. The exchange is gone for the flow after it. */
+    void (*end)(void *flow);
+    /* Breaks the connection: an answer that began cannot be finished. */
+    void (*abort)(void *flow);
+    /* Bytes that the client has not taken yet. */
+    size_t (*backlog)(void *flow);
+    void *flow;
+};
+
+struct kt_exchange;
+
+struct kt_exchange_origin {
+    const char *host; /* copied */
+    uint16_t port;
+    bool tls;
+    const char *lane; /* static */
+};
+
+/* new. Takes the contents of `request` (it is empty afterwards). */
+kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
+                          const struct kt_exchange_origin *origin, struct kt_exchange **out) KT_MUST;
+/* Parse, dialect, request chain. Never fails: what goes wrong becomes the answer. */
+void kt_exchange_prepare(struct kt_exchange *x);
+/* Engine thread. Runs until the sink's end or abort was called, then frees itself. */
+void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink);
+/* Engine thread: the client went away. Cancels upstream, writes the event, frees itself; no sink slot is
+ * called any more. */
+void kt_exchange_client_gone(struct kt_exchange *x);
+/* Engine thread: the client took bytes; resume upstream if it was paused. */
+void kt_exchange_writable(struct kt_exchange *x);
+/* Of an exchange that was prepared but can never be started (the loop is gone). */
+void kt_exchange_free(struct kt_exchange *x);
+
+/* The OpenAI error shape: {"error":{"message","type","param":null,"code"}} (`policy` where not NULL). */
+kt_result kt_openai_error(struct kt_buf *out, const char *message, const char *type, const char *code,
+                          const char *policy) KT_MUST;
+
+#ifdef __cplusplus
+}
+#endif

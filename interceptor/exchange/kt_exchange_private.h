@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One exchange, as the files of this folder share it. Every entry from outside is between kt_x_enter and
+ * kt_x_leave; the exchange frees itself in the outermost leave once it is over, so that no function here ever
+ * works on freed memory. */
+#include "interceptor/dialect/kt_dialect.h"
+#include "interceptor/exchange/kt_exchange.h"
+#include "interceptor/route/kt_route.h"
+#include "interceptor/sse/kt_sse.h"
+#include "interceptor/upstream/kt_upstream.h"
+
+#define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
+#define KT_X_BACKLOG_LOW (128u << 10)  /* go on below */
+#define KT_X_MAX_ERROR_BODY (1u << 20)
+#define KT_X_MAX_RESPONSE (64u << 20) /* where no config says */
+#define KT_X_MAX_HEAD (64u << 10)
+#define KT_X_MAX_FIELDS 96
+#define KT_X_MAX_OBSERVED (4u << 20) /* of an origin's answer, to read its usage */
+#define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
+#define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
+#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 1)
+
+enum kt_x_plan {
+    KT_X_REFUSE, /* we answer */
+    KT_X_ORIGIN, /* to the host that the program meant, with its own credentials */
+    KT_X_TARGETS /* to providers.targets */
+};
+
+enum kt_x_mode {
+    KT_X_WAIT,   /* no head yet */
+    KT_X_BUFFER, /* a target's whole answer is collected */
+    KT_X_STREAM, /* a target's SSE */
+    KT_X_PASS    /* the origin's answer goes through */
+};
+
+struct kt_x_attempt {
+    const struct kt_target *target; /* NULL = the origin */
+    char *model;                    /* owned; as sent */
+    int status;
+    const char *outcome; /* static; NULL while it runs */
+    char detail[160];
+    uint64_t start_ns, end_ns;
+};
+
+/* Header fields of an answer, copied out of libcurl's callback. */
+struct kt_x_fields {
+    struct kt_buf text;
+    struct {
+        size_t name, name_len, value, value_len; /* offsets in text */
+    } at[KT_X_MAX_FIELDS];
+    size_t count;
+};
+
+struct kt_x_stream {
+    struct kt_sse sse;
+    bool open;                 /* sse is initialised */
+    struct kt_buf held;        /* bytes from the last release on */
+    uint64_t held_base;        /* stream offset of held.data[0] */
+    uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
+    struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
+    size_t chunks;             /* valid ones */
+    bool committed, done, finished, error_seen, usage_chunk_seen;
+    const char *broken; /* static: why the stream cannot go on; NULL = fine */
+};
+
+struct kt_exchange {
+    struct kt_engine_ctx *ctx;
+    struct kt_runtime *rt;
+    struct kt_request request;
+    char *host; /* owned */
+    uint16_t port;
+    bool tls;
+    const char *lane;
+    struct kt_reply_sink sink;
+    bool started, head_sent, over;
+    unsigned depth;
+    uint64_t real_ns, mono_ns, entered_ns, overhead_ns, first_byte_ns,
+        deadline_ns; /* first_byte_ns: of a stream, to the client */
+
+    enum kt_x_plan plan;
+    enum kt_endpoint endpoint;
+    struct kt_chat chat;
+    bool parsed;
+    struct kt_placeholders *names;
+    struct kt_chain_run *run;
+    struct kt_edits edits; /* of the request chain; never used in observe mode */
+    size_t next_segment;
+    bool chain_ended, pending;
+    struct kt_call *external;
+    struct kt_buf external_answer;
+    int external_status;
+    unsigned external_count;
+
+    int refuse_status;
+    struct kt_buf refuse_body;
+
+    struct kt_route route;
+    size_t next_step, tries;
+    struct kt_x_attempt attempts[KT_X_MAX_ATTEMPTS];
+    size_t attempt_count;
+    struct kt_call *call;
+    struct kt_buf out_body; /* of the attempt under way; lives as long as the call */
+
+    enum kt_x_mode mode;
+    int status; /* of the answer under way, then what the client got */
+    struct kt_x_fields fields;
+    struct kt_buf answer;
+    bool too_large;
+    struct kt_x_stream stream;
+    bool pass_stream;  /* KT_X_PASS of an SSE answer */
+    int64_t pass_left; /* body bytes still to come of an answer with a length; -1 = unknown */
+    struct kt_usage usage;
+
+    char id[33];
+    bool recorded, record_ok;
+    const char *event_type, *verdict, *reason_code, *error; /* static */
+    char message[512];
+};
+
+static inline bool kt_x_observe(const struct kt_exchange *x)
+{
+    return x->rt->mode == KT_MODE_OBSERVE;
+}
+
+static inline bool kt_x_fail_open(const struct kt_exchange *x)
+{
+    return x->rt->fail_mode == KT_FAIL_ALLOW;
+}
+
+/* exchange.c */
+void kt_x_enter(struct kt_exchange *x);
+void kt_x_leave(struct kt_exchange *x);
+/* Plan and pending checks are done: to the origin, to a target, or the refusal. */
+void kt_x_go(struct kt_exchange *x);
+
+/* exchange_prepare.c */
+void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
+    KT_PRINTF(5, 6);
+/* Goes on with the chain where it stopped; ends with a plan, or with x->pending. `step` is what the last call
+ * answered. */
+void kt_x_run_chain(struct kt_exchange *x, enum kt_step step);
+
+/* exchange_external.c */
+void kt_x_external_start(struct kt_exchange *x);
+
+/* exchange_request.c */
+struct kt_x_outgoing {
+    struct kt_buf text; /* owned: URL, names and values; holds keys, wiped */
+    size_t url, name[KT_HTTP_MAX_FIELDS], value[KT_HTTP_MAX_FIELDS]; /* offsets */
+    struct kt_call_header headers[KT_HTTP_MAX_FIELDS];
+    size_t count;
+};
+void kt_x_outgoing_init(struct kt_x_outgoing *o);
+void kt_x_outgoing_free(struct kt_x_outgoing *o);
+kt_result kt_x_outgoing_target(struct kt_x_outgoing *o, const struct kt_target *t, const char *path,
+                               const char *key, bool stream) KT_MUST;
+kt_result kt_x_outgoing_origin(struct kt_x_outgoing *o, const struct kt_exchange *x) KT_MUST;
+/* Points url and headers of `q` into `o`. */
+void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
+/* The request target without an absolute form's scheme and host. */
+struct kt_span kt_x_path(const struct kt_exchange *x);
+
+/* exchange_attempt.c */
+void kt_x_try_next(struct kt_exchange *x);
+struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
+struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x); /* the last one; NULL = none */
+void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail);
+/* The attempt under way failed and nothing reached the client: fall back, or tell the client. */
+void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
+void kt_x_drop_call(struct kt_exchange *x);
+int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = no limit, -1 = none left */
+
+/* exchange_origin.c */
+void kt_x_to_origin(struct kt_exchange *x);
+
+/* exchange_fields.c */
+void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
+                      bool (*wanted)(const char *name));
+void kt_x_fields_add(struct kt_x_fields *f, const char *name, const char *value);
+void kt_x_fields_clear(struct kt_x_fields *f);
+bool kt_x_wanted_of_target(const char *name);
+bool kt_x_wanted_of_origin(const char *name);
+/* At most KT_X_MAX_FIELDS; borrowed from `f`. */
+size_t kt_x_fields_view(const struct kt_x_fields *f, struct kt_header *out);
+
+/* exchange_answer.c */
+/* A whole answer: event, head, body, end. */
+void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body);
+void kt_x_reply_refusal(struct kt_exchange *x);
+void kt_x_send_head(struct kt_exchange *x, int status, int64_t length);
+void kt_x_send(struct kt_exchange *x, const char *data, size_t len); /* with back-pressure */
+void kt_x_end(struct kt_exchange *x);
+void kt_x_abort(struct kt_exchange *x, const char *error);
+void kt_x_target_done(struct kt_exchange *x); /* KT_X_BUFFER, the answer is whole */
+void kt_x_all_failed(struct kt_exchange *x);
+void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts */
+void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code,
+                      const char *message);
+void kt_x_audit_refusal(struct kt_exchange *x);
+
+/* exchange_stream.c */
+void kt_x_stream_begin(struct kt_exchange *x);
+void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
+void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
+void kt_x_stream_free(struct kt_x_stream *s);
+
+/* exchange_chunk.c */
+struct kt_x_chunk {
+    bool valid;      /* a JSON object */
+    bool error;      /* it carries an `error` */
+    bool content;    /* something a client would show or act on, a finish_reason included */
+    bool finished;   /* a choice has its finish_reason */
+    bool usage_only; /* OpenAI's extra chunk: no choices, usage */
+};
+/* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
+ * given. */
+struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk);
+
+/* exchange_event.c */
+/* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.
+ */
+bool kt_x_record(struct kt_exchange *x) KT_MUST;

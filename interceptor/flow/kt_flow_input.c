@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Request bytes -> requests -> exchanges: in the thread that feeds, which is the program's own in the handoff
+ * lane. */
+#include "interceptor/flow/kt_flow_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+#include <errno.h>
+
+/* Hands over to the loop thread. False where the loop is gone. */
+static bool raise_signal(struct kt_flow *f, unsigned signal)
+{
+    if (atomic_fetch_or(&f->signals, signal) != 0)
+        return true; /* the job that is queued for an earlier one takes this along */
+    kt_flow_ref(f);
+    if (kt_loop_post_job(f->fs->loop, &f->in_job).code == KT_OK)
+        return true;
+    atomic_store(&f->signals, 0);
+    atomic_store(&f->input, KT_INPUT_SHUT);
+    kt_flow_release(f);
+    return false;
+}
+
+static void refuse(struct kt_flow *f, int status, const char *code, const char *text)
+{
+    f->refuse_status = status;
+    f->refuse_code = code;
+    f->refuse_text = text;
+    atomic_store(&f->input, KT_INPUT_DISCARD);
+    KT_TRACE(HTTP, "%s: refused with %d: %s", f->host, status, text);
+    f->fs->o.event(f->fs->o.owner, "request_refused", f->host, f->port, status, text);
+    raise_signal(f, KT_SIGNAL_REFUSE);
+}
+
+static const char *code_of(int status)
+{
+    switch (status) {
+    case 413:
+        return "request_too_large";
+    case 503:
+        return "engine_out_of_memory";
+    default:
+        return "invalid_http_request";
+    }
+}
+
+static void complete(struct kt_flow *f)
+{
+    struct kt_request r;
+    kt_http_take(f->parser, &r);
+    f->ready_asked.head = kt_span_eq(r.method, "HEAD");
+    f->ready_asked.keep_alive = r.keep_alive;
+    f->ready_asked.minor = r.minor;
+    const struct kt_exchange_origin origin = {
+        .host = f->host, .port = f->port, .tls = f->tls, .lane = f->handoff ? "handoff" : "divert"};
+    f->handoff = false;
+    if (r.upgrade) {
+        kt_request_free(&r);
+        refuse(f, 426, "websocket_not_supported",
+               "This connection serves HTTP/1.1 only; use POST instead of a WebSocket.");
+        return;
+    }
+    atomic_store(&f->input, KT_INPUT_BUSY);
+    struct kt_exchange *x = NULL;
+    const struct kt_flow_service *s = f->fs->o.service;
+    if (s->open(f->fs->o.ctx, &r, &origin, &x).code != KT_OK) {
+        kt_request_free(&r);
+        refuse(f, 503, code_of(503), "The engine has no memory for this request.");
+        return;
+    }
+    s->prepare(x);
+    f->ready = x;
+    if (!raise_signal(f, KT_SIGNAL_START)) {
+        f->ready = NULL;
+        s->drop(x);
+    }
+}
+
+static bool only_line_ends(const char *data, size_t len)
+{
+    while (len > 0 && (*data == '\r' || *data == '\n'))
+        data++, len--;
+    return len == 0;
+}
+
+/* True where the bytes belong to a request; else they are dealt with. */
+static bool wanted(struct kt_flow *f, const char *data, size_t len)
+{
+    int state = atomic_load(&f->input);
+    if (state == KT_INPUT_BUSY && !only_line_ends(data, len)) { /* old clients put CRLF behind a body */
+        if (atomic_compare_exchange_strong(&f->input, &state, KT_INPUT_DISCARD))
+            KT_TRACE(HTTP, "%s: a pipelined request is dropped; the connection ends behind this answer",
+                     f->host);
+    }
+    return state == KT_INPUT_OPEN; /* the exchange may have ended just now */
+}
+
+void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff)
+{
+    atomic_store(&f->spoken, true);
+    while (len > 0 && wanted(f, data, len)) {
+        if (!f->parser && kt_http_parser_new(f->fs->o.max_body(f->fs->o.owner), &f->parser).code != KT_OK) {
+            refuse(f, 503, code_of(503), "The engine has no memory for this request.");
+            return;
+        }
+        size_t used = 0;
+        const char *text = "";
+        f->handoff |= handoff;
+        enum kt_http_state state = kt_http_feed(f->parser, data, len, &used);
+        data += used;
+        len -= used;
+        if (state == KT_HTTP_CONTINUE) {
+            raise_signal(f, KT_SIGNAL_CONTINUE);
+        } else if (state == KT_HTTP_COMPLETE) {
+            complete(f);
+        } else if (state == KT_HTTP_ERROR) {
+            int status = kt_http_error(f->parser, &text);
+            f->ready_asked = (struct kt_flow_asked){.minor = 1};
+            refuse(f, status, code_of(status), text);
+        } else if (used == 0) {
+            return;
+        }
+    }
+}
+
+ssize_t kt_flow_write(struct kt_flow *f, const void *data, size_t len)
+{
+    if (!atomic_load(&f->fs->forgotten) && atomic_load(&f->input) != KT_INPUT_SHUT) {
+        pthread_mutex_lock(&f->in_lock);
+        kt_flow_feed(f, data, len, true);
+        pthread_mutex_unlock(&f->in_lock);
+        if (atomic_load(&f->input) != KT_INPUT_SHUT)
+            return (ssize_t)len;
+    }
+    errno = EPIPE;
+    return -1;
+}
+
+void kt_flow_signalled(void *flow)
+{
+    struct kt_flow *f = flow;
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    unsigned signals = atomic_exchange(&f->signals, 0);
+    if ((signals & KT_SIGNAL_CONTINUE) && f->phase != KT_PHASE_CLOSED) {
+        kt_flow_queue(f, go_on, sizeof go_on - 1);
+        kt_flow_defer(f, KT_WORK_FLUSH);
+    }
+    if (signals & KT_SIGNAL_START)
+        kt_flow_start(f);
+    if ((signals & KT_SIGNAL_REFUSE) && f->phase != KT_PHASE_CLOSED)
+        kt_flow_refusal(f);
+    kt_flow_release(f);
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "interceptor/loop/kt_loop.h"
+
+#include "interceptor/loop/kt_fds.h"
+#include "interceptor/loop/kt_timers.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define BATCH 64
+#define NS_PER_MS 1000000u
+
+struct kt_loop {
+    int epfd, evfd;
+    struct kt_timers timers;
+    struct epoll_event batch[BATCH];
+    int batch_count, batch_at;
+
+    pthread_mutex_t lock; /* everything below */
+    pthread_cond_t changed;
+    struct kt_loop_job *first, *last;
+    size_t jobs;
+    bool woken;  /* the eventfd was written and not read since: one write wakes for many posts */
+    bool refuse; /* no further posts */
+    bool quit;
+    bool running; /* some thread is inside kt_loop_run */
+    bool has_thread;
+    bool parked;
+    unsigned park_wanted;
+    pthread_t thread;
+    void (*on_start)(void);
+    atomic_ulong owner; /* pthread_t of the running thread; 0 = none */
+};
+
+kt_result kt_loop_new(struct kt_loop **out)
+{
+    struct kt_loop *l = calloc(1, sizeof *l);
+    KT_ENSURE(l, KT_ERR_MEMORY);
+    pthread_condattr_t ca;
+    pthread_condattr_init(&ca);
+    pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->changed, &ca);
+    pthread_condattr_destroy(&ca);
+    pthread_mutex_init(&l->lock, NULL);
+    l->epfd = kt_own_fd(epoll_create1(EPOLL_CLOEXEC));
+    l->evfd = kt_own_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
+    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0) {
+        kt_loop_free(l);
+        return kt_err(KT_ERR_IO);
+    }
+    *out = l;
+    return kt_ok();
+}
+
+static void drop_jobs(struct kt_loop *l)
+{
+    while (l->first) {
+        struct kt_loop_job *j = l->first;
+        l->first = j->next;
+        j->queued = false;
+        if (j->heap)
+            free(j);
+    }
+}
+
+void kt_loop_free(struct kt_loop *l)
+{
+    if (!l)
+        return;
+    drop_jobs(l);
+    kt_disown_close(l->epfd);
+    kt_disown_close(l->evfd);
+    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->changed);
+    free(l);
+}
+
+bool kt_loop_in_thread(const struct kt_loop *l)
+{
+    return atomic_load_explicit(&l->owner, memory_order_relaxed) == (unsigned long)pthread_self();
+}
+
+/* --- watches --- */
+
+/* Events of this batch that were fetched for a watch which is gone now must not reach it. */
+static void forget_in_batch(struct kt_loop *l, const struct kt_loop_watch *w)
+{
+    for (int i = l->batch_at; i < l->batch_count; i++)
+        if (l->batch[i].data.ptr == w)
+            l->batch[i].events = 0;
+}
+
+void kt_loop_watch_drop(struct kt_loop *l, struct kt_loop_watch *w)
+{
+    if (w->events == 0)
+        return;
+    epoll_ctl(l->epfd, EPOLL_CTL_DEL, w->fd, NULL);
+    w->events = 0;
+    forget_in_batch(l, w);
+}
+
+kt_result kt_loop_watch_set(struct kt_loop *l, struct kt_loop_watch *w, uint32_t events)
+{
+    if (events == 0) {
+        kt_loop_watch_drop(l, w);
+        return kt_ok();
+    }
+    if (events == w->events)
+        return kt_ok();
+    struct epoll_event ev = {.events = events, .data.ptr = w};
+    int op = w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    KT_ENSURE(epoll_ctl(l->epfd, op, w->fd, &ev) == 0, KT_ERR_IO);
+    w->events = events;
+    return kt_ok();
+}
+
+/* --- timers --- */
+
+void kt_loop_timer_set(struct kt_loop *l, struct kt_timer *t, uint64_t due_ns)
+{
+    if (t->due_ns)
+        kt_timers_remove(&l->timers, t);
+    if (due_ns)
+        kt_timers_add(&l->timers, t, due_ns);
+}
+
+/* Only timers that were armed before this round: one that always re-arms itself in the past must not starve
+ * the fds. */
+static void run_timers(struct kt_loop *l)
+{
+    uint64_t limit = l->timers.seq;
+    struct kt_timer *t = l->timers.root;
+    if (!t)
+        return;
+    uint64_t now = kt_now_mono_ns();
+    while ((t = l->timers.root) && t->due_ns <= now && t->seq < limit) {
+        kt_timers_remove(&l->timers, t);
+        t->fn(t->arg);
+    }
+}
+
+/* --- jobs --- */
+
+kt_result kt_loop_post_job(struct kt_loop *l, struct kt_loop_job *job)
+{
+    pthread_mutex_lock(&l->lock);
+    bool wake = false, refused = l->refuse;
+    if (!refused && !job->queued) {
+        job->queued = true;
+        job->next = NULL;
+        if (l->last)
+            l->last->next = job;
+        else
+            l->first = job;
+        l->last = job;
+        l->jobs++;
+        wake = !l->woken && !kt_loop_in_thread(l);
+        l->woken |= wake;
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (wake) {
+        int saved = errno;
+        eventfd_write(l->evfd, 1);
+        errno = saved;
+    }
+    return refused ? kt_err(KT_ERR_STATE) : kt_ok();
+}
+
+kt_result kt_loop_post(struct kt_loop *l, kt_loop_job_fn fn, void *arg)
+{
+    struct kt_loop_job *job = calloc(1, sizeof *job);
+    KT_ENSURE(job, KT_ERR_MEMORY);
+    job->fn = fn;
+    job->arg = arg;
+    job->heap = true;
+    kt_result r = kt_loop_post_job(l, job);
+    if (r.code != KT_OK)
+        free(job);
+    return r;
+}
+
+/* Copies the job out, because its owner may go inside fn. False where none is left. */
+static bool next_job(struct kt_loop *l, struct kt_loop_job *out)
+{
+    pthread_mutex_lock(&l->lock);
+    struct kt_loop_job *j = l->first;
+    if (j) {
+        l->first = j->next;
+        if (!l->first)
+            l->last = NULL;
+        l->jobs--;
+        j->queued = false;
+        *out = *j;
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (j && out->heap)
+        free(j);
+    return j != NULL;
+}
+
+/* At most as many as are queued now: jobs that post jobs must starve neither the fds nor a fork that waits.
+ */
+static void run_jobs(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    size_t n = l->jobs < BATCH ? l->jobs : BATCH;
+    pthread_mutex_unlock(&l->lock);
+    struct kt_loop_job j;
+    while (n-- > 0 && next_job(l, &j))
+        j.fn(j.arg);
+}
+
+static void wake(struct kt_loop *l)
+{
+    int saved = errno;
+    eventfd_write(l->evfd, 1);
+    errno = saved;
+}
+
+static void clear_wake(struct kt_loop *l)
+{
+    eventfd_t n;
+    eventfd_read(l->evfd, &n);
+    pthread_mutex_lock(&l->lock);
+    l->woken = false;
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* --- the thread --- */
+
+static int timeout_ms(struct kt_loop *l)
+{
+    if (!l->timers.root)
+        return -1;
+    uint64_t now = kt_now_mono_ns(), due = l->timers.root->due_ns;
+    if (due <= now)
+        return 0;
+    uint64_t ms = (due - now + NS_PER_MS - 1) / NS_PER_MS;
+    return ms > 3600000u ? 3600000 : (int)ms;
+}
+
+static void dispatch(struct kt_loop *l, int n)
+{
+    l->batch_count = n;
+    for (int i = 0; i < n; i++) {
+        struct kt_loop_watch *w = l->batch[i].data.ptr;
+        uint32_t events = l->batch[i].events;
+        l->batch_at = i + 1;
+        if (!w && events) {
+            clear_wake(l);
+        } else if (events) {
+            events &=
+                w->events | EPOLLERR | EPOLLHUP; /* `events` may have changed since the batch was fetched */
+            if (events)
+                w->fn(w->arg, events);
+        }
+        run_jobs(l);
+    }
+    l->batch_at = l->batch_count = 0;
+}
+
+/* Between callbacks: where a fork may wait, and where the loop may end. False = end. *idle = nothing is
+ * queued. */
+static bool checkpoint(struct kt_loop *l, bool *idle)
+{
+    pthread_mutex_lock(&l->lock);
+    while (l->park_wanted > 0) {
+        l->parked = true;
+        pthread_cond_broadcast(&l->changed);
+        pthread_cond_wait(&l->changed, &l->lock);
+    }
+    l->parked = false;
+    *idle = l->first == NULL;
+    bool go_on = !l->quit && !(l->refuse && *idle);
+    pthread_mutex_unlock(&l->lock);
+    return go_on;
+}
+
+void kt_loop_run(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->running = true;
+    pthread_mutex_unlock(&l->lock);
+    atomic_store(&l->owner, (unsigned long)pthread_self());
+    bool idle = false;
+    while (checkpoint(l, &idle)) {
+        int n = epoll_wait(l->epfd, l->batch, BATCH, idle ? timeout_ms(l) : 0);
+        dispatch(l, n > 0 ? n : 0);
+        run_timers(l);
+        run_jobs(l);
+    }
+    atomic_store(&l->owner, 0);
+    pthread_mutex_lock(&l->lock);
+    l->running = l->quit = false;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void kt_loop_quit(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->quit = true;
+    pthread_mutex_unlock(&l->lock);
+    wake(l);
+}
+
+static void *thread_main(void *arg)
+{
+    struct kt_loop *l = arg;
+    if (l->on_start)
+        l->on_start();
+    kt_loop_run(l);
+    return NULL;
+}
+
+kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void))
+{
+    KT_ENSURE(!l->has_thread, KT_ERR_STATE);
+    sigset_t all, saved;
+    sigfillset(&all);
+    l->on_start = on_start;
+    /* The thread inherits the mask: it never runs a handler of the program, not even in its first
+     * instructions. */
+    pthread_sigmask(SIG_SETMASK, &all, &saved);
+    pthread_mutex_lock(&l->lock);
+    int rc = pthread_create(&l->thread, NULL, thread_main, l);
+    l->has_thread = l->running = rc == 0;
+    pthread_mutex_unlock(&l->lock);
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
+    if (rc != 0)
+        errno = rc;
+    return rc == 0 ? kt_ok() : kt_err(KT_ERR_IO);
+}
+
+bool kt_loop_stop(struct kt_loop *l, unsigned timeout)
+{
+    if (kt_loop_in_thread(l))
+        return false;
+    uint64_t until = kt_now_mono_ns() + (uint64_t)timeout * NS_PER_MS;
+    struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u), .tv_nsec = (long)(until % 1000000000u)};
+    pthread_mutex_lock(&l->lock);
+    l->refuse = true;
+    wake(l);
+    int rc = 0;
+    while (l->has_thread && l->running && rc == 0)
+        rc = pthread_cond_timedwait(&l->changed, &l->lock, &ts);
+    bool ended = !l->running, join = l->has_thread && ended;
+    if (join)
+        l->has_thread = false;
+    pthread_mutex_unlock(&l->lock);
+    if (join)
+        pthread_join(l->thread, NULL);
+    return ended;
+}
+
+/* --- fork --- */
+
+/* The lock stays taken until unpark: a fork copies it in a known state, and nobody is inside a post. */
+void kt_loop_park(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->park_wanted++;
+    wake(l);
+    while (l->running && !l->parked)
+        pthread_cond_wait(&l->changed, &l->lock);
+}
+
+void kt_loop_unpark(struct kt_loop *l)
+{
+    l->park_wanted--;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void kt_loop_after_fork_child(struct kt_loop *l)
+{
+    l->park_wanted = 0;
+    l->refuse = true;
+    l->running = l->parked = l->has_thread = false;
+    atomic_store(&l->owner, 0);
+    pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcurl's callbacks of one transfer: the answer's head, line by line, and its body. */
+#include "interceptor/upstream/kt_upstream_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static kt_result keep_field(struct kt_call *c, struct kt_span line)
+{
+    const char *colon = memchr(line.data, ':', line.len);
+    if (!colon || memchr(line.data, '\0', line.len))
+        return kt_ok(); /* obs-fold and worse: nobody may read that */
+    KT_ENSURE(c->fields < KT_UP_MAX_FIELDS, KT_ERR_LIMIT);
+    const char *value = colon + 1, *end = line.data + line.len;
+    while (value < end && (*value == ' ' || *value == '\t'))
+        value++;
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    KT_GUARD(kt_buf_append(&c->head, line.data, (size_t)(colon - line.data)));
+    KT_GUARD(kt_buf_append(&c->head, "", 1));
+    KT_GUARD(kt_buf_append(&c->head, value, (size_t)(end - value)));
+    KT_GUARD(kt_buf_append(&c->head, "", 1));
+    c->fields++;
+    return kt_ok();
+}
+
+static void deliver_head(struct kt_call *c)
+{
+    struct kt_call_header fields[KT_UP_MAX_FIELDS];
+    const char *p = c->head.data;
+    for (size_t i = 0; i < c->fields; i++) {
+        fields[i].name = p;
+        fields[i].value = p + strlen(p) + 1;
+        p = fields[i].value + strlen(fields[i].value) + 1;
+    }
+    struct kt_call_head head = {c->status, fields, c->fields};
+    c->head_done = true;
+    if (!c->released) {
+        kt_call_arm_watchdog(c);
+        c->handler.on_head(c->handler.arg, &head);
+    }
+    kt_buf_free(&c->head);
+}
+
+static void begin_head(struct kt_call *c, struct kt_span line)
+{
+    const char *space = memchr(line.data, ' ', line.len);
+    c->status = 0;
+    for (const char *p = space ? space + 1 : line.data + line.len;
+         p < line.data + line.len && *p >= '0' && *p <= '9'; p++)
+        if (c->status < 1000)
+            c->status = c->status * 10 + (*p - '0');
+    kt_buf_clear(&c->head);
+    c->fields = 0;
+}
+
+size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg)
+{
+    struct kt_call *c = arg;
+    size_t len = size * n;
+    c->activity_ns = kt_now_mono_ns();
+    if (c->state == KT_CS_DOOMED)
+        return 0;
+    if (c->head_done)
+        return len; /* trailers */
+    struct kt_span line = {data, len};
+    while (line.len && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
+        line.len--;
+    if (line.len == 0) {
+        if (c->status >= 200 || c->status == 101)
+            deliver_head(c);
+        return len;
+    }
+    if (line.len > 5 && memcmp(line.data, "HTTP/", 5) == 0) {
+        begin_head(c, line);
+        return len;
+    }
+    if (kt_is_ok(keep_field(c, line)))
+        return len;
+    c->overflow = true;
+    return 0;
+}
+
+size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg)
+{
+    struct kt_call *c = arg;
+    size_t len = size * n;
+    if (c->state == KT_CS_DOOMED)
+        return 0;
+    if (c->released) {
+        c->drained += len;
+        return c->drained > KT_UP_DRAIN_BYTES ? 0 : len;
+    }
+    if (c->paused)
+        return CURL_WRITEFUNC_PAUSE; /* libcurl keeps the piece and shows it again */
+    c->activity_ns = kt_now_mono_ns();
+    c->handler.on_data(c->handler.arg, data, len);
+    /* A call that was cancelled inside the slot must not be touched by libcurl any more. */
+    return c->state == KT_CS_DOOMED ? 0 : len;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Shared by the files of this folder: the multi handle with its sockets, and one call. */
+#include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/base/kt_buf.h"
+
+#include <curl/curl.h>
+
+#define KT_UP_IDLE_EASY 16          /* easy handles kept for the next call */
+#define KT_UP_IDLE_CONNECTIONS 64L  /* connections kept open in the pool */
+#define KT_UP_MAX_HEAD (256u << 10) /* bytes of an answer's head */
+#define KT_UP_MAX_FIELDS 256
+#define KT_UP_DRAIN_BYTES (64u << 10)
+#define KT_UP_DRAIN_NS 1000000000ull
+#define KT_NS_PER_MS 1000000ull
+
+struct kt_upstream {
+    struct kt_loop *loop;
+    CURLM *multi;          /* NULL before the first request */
+    struct kt_timer timer; /* libcurl's own timeout */
+    struct kt_call *calls; /* every call that was given out, doubly linked */
+    CURL *idle[KT_UP_IDLE_EASY];
+    size_t idle_count;
+    struct kt_up_open *open; /* every socket that libcurl has of us */
+    size_t sockets, unsure;  /* ... and how many of them are not known to be connected */
+    char *no_proxy;          /* owned; KT_UPSTREAM_NO_PROXY or NULL */
+    char *ca_file;           /* owned; from the environment, or NULL */
+    const char *ca_path;     /* libcurl's own hashed folder where it has one; static */
+    bool busy;               /* inside libcurl: handles must not be added or removed now */
+    bool dead;               /* after a fork, in the child */
+};
+
+enum kt_call_state {
+    KT_CS_QUEUED,  /* waits until libcurl is left */
+    KT_CS_RUNNING, /* in the multi handle */
+    KT_CS_DOOMED   /* cancelled inside libcurl; swept when it is left */
+};
+
+struct kt_call {
+    struct kt_upstream *u;
+    struct kt_call *prev, *next;
+    CURL *easy;
+    struct curl_slist *headers; /* holds keys: wiped */
+    struct kt_call_handler handler;
+    enum kt_call_state state;
+    struct kt_timer watchdog; /* first byte, idle, drain */
+    struct kt_timer resume_timer;
+    uint64_t activity_ns;
+    int64_t first_byte_ms, idle_ms;
+    uint64_t body_len;
+    size_t drained;
+    struct kt_buf head; /* "name\0value\0"... of the answer under way */
+    size_t fields;
+    int status;
+    bool head_done, paused, released, overflow;
+    char error[CURL_ERROR_SIZE];
+};
+
+/* kt_upstream.c */
+kt_result kt_up_begin(struct kt_upstream *u) KT_MUST; /* global init and multi handle, once */
+void kt_up_enter(struct kt_upstream *u); /* around every entry into libcurl that may run callbacks */
+void kt_up_leave(struct kt_upstream *u); /* sweeps, starts what was queued, reports what is done */
+
+/* kt_call.c */
+void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char *detail);
+void kt_call_drop(struct kt_call *c);         /* without a slot; outside of libcurl only */
+void kt_call_arm_watchdog(struct kt_call *c); /* for the limit that holds now */
+enum kt_call_outcome kt_call_classify(CURLcode code);
+
+/* kt_call_setup.c */
+kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *request) KT_MUST;
+void kt_call_wipe_headers(struct kt_call *c);
+
+/* kt_call_io.c: libcurl's callbacks of one transfer */
+size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg);
+size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg);
+
+/* kt_sockets.c */
+void kt_up_install_sockets(struct kt_upstream *u); /* on the multi handle */
+void kt_up_install_opener(struct kt_upstream *u, CURL *easy);
+void kt_up_check_sockets(struct kt_upstream *u);  /* notices those that libcurl closed by itself */
+void kt_up_forget_sockets(struct kt_upstream *u); /* all, when libcurl's handle is gone */

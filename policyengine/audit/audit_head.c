@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/audit/audit_log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HEAD_SIZE 160 /* fixed, so that it is rewritten in place and needs no room on a full disk */
+
+static void format_head(const struct audit_head *h, char out[HEAD_SIZE + 1])
+{
+    int n = snprintf(out, HEAD_SIZE, "kt-audit-head 1 %020" PRIu64 " %.64s %020" PRIu64 " %020" PRIu64,
+                     h->seq, h->hash, h->first_seq, h->bytes);
+    memset(out + n, ' ', HEAD_SIZE - (size_t)n);
+    out[HEAD_SIZE - 1] = '\n';
+    out[HEAD_SIZE] = '\0';
+}
+
+bool audit_head_read(int head_fd, struct audit_head *head)
+{
+    char raw[HEAD_SIZE + 1], again[HEAD_SIZE + 1];
+    memset(head, 0, sizeof *head);
+    memcpy(head->hash, AUDIT_NO_HASH, KT_SHA256_HEX);
+    ssize_t n = pread(head_fd, raw, HEAD_SIZE, 0);
+    if (n != HEAD_SIZE)
+        return false;
+    raw[HEAD_SIZE] = '\0';
+    struct audit_head h = {0};
+    if (sscanf(raw, "kt-audit-head 1 %20" SCNu64 " %64[0-9a-f] %20" SCNu64 " %20" SCNu64, &h.seq, h.hash,
+               &h.first_seq, &h.bytes) != 4)
+        return false;
+    /* sscanf forgives much; only what we would write ourselves counts. */
+    format_head(&h, again);
+    if (memcmp(raw, again, HEAD_SIZE) != 0)
+        return false;
+    *head = h;
+    return true;
+}
+
+kt_result audit_head_write(int head_fd, const struct audit_head *head)
+{
+    char raw[HEAD_SIZE + 1];
+    format_head(head, raw);
+    size_t done = 0;
+    while (done < HEAD_SIZE) {
+        ssize_t n = pwrite(head_fd, raw + done, HEAD_SIZE - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        KT_ENSURE(n > 0, KT_ERR_IO);
+        done += (size_t)n;
+    }
+    return kt_ok();
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside of the audit log: what a writer works on while it holds the lock. Nothing outside this folder
+ * includes it. */
+#include "policyengine/audit/kt_audit.h"
+#include "policyengine/audit/kt_audit_files.h"
+
+#define AUDIT_LOCK "lock"
+#define AUDIT_HEAD "head"
+#define AUDIT_CHECKPOINTS "checkpoints.jsonl"
+#define AUDIT_CHECKPOINTS_MAX (64u << 20) /* bytes; some 300,000 rotations */
+#define AUDIT_NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
+
+/* The file `head`: where the next event goes on. */
+struct audit_head {
+    uint64_t seq;             /* of the last event; 0 = none yet */
+    char hash[KT_SHA256_HEX]; /* of the last event */
+    uint64_t first_seq; /* of the first event in current.jsonl, or of the next one while that is empty */
+    uint64_t bytes;     /* length of current.jsonl behind the last event */
+};
+
+/* One turn of a writer. All fds are closed and the lock is released by audit_turn_end. */
+struct audit_turn {
+    const char *dir; /* borrowed: for messages */
+    int dir_fd, lock_fd, head_fd, log_fd;
+    struct audit_head head;
+    uint64_t size;         /* of current.jsonl as found */
+    const char *note_type; /* an event of our own that must come first; NULL = none */
+    char note[320];
+};
+
+/* No fd yet. `dir` is borrowed. */
+void audit_turn_init(struct audit_turn *t, const char *dir);
+/* Takes the lock, opens the files, repairs what a crash left. The caller ends the turn also on failure. */
+kt_result audit_turn_begin(struct audit_turn *t, struct kt_error *err) KT_MUST;
+void audit_turn_end(struct audit_turn *t);
+
+/* False where the file is missing or does not hold a head. */
+bool audit_head_read(int head_fd, struct audit_head *head);
+kt_result audit_head_write(int head_fd, const struct audit_head *head) KT_MUST;
+
+/* Makes head and current.jsonl agree again. Where that leaves a note, the head on disk waits for it: a note
+ * that cannot be written is found again by the next writer. */
+kt_result audit_recover(struct audit_turn *t, bool head_valid, struct kt_error *err) KT_MUST;
+/* Starts a new current.jsonl. On failure the old one goes on. */
+kt_result audit_rotate(struct audit_turn *t) KT_MUST;
+/* Adds the line for a file that was closed, unless it is there. */
+kt_result audit_checkpoint(struct audit_turn *t, const char *file, const struct audit_head *end) KT_MUST;
+
+/* One checkpoint as read back. */
+struct audit_checkpoint {
+    char file[64];
+    uint64_t first_seq, last_seq, bytes;
+    char last_hash[KT_SHA256_HEX];
+};
+/* False where the line is not a checkpoint. */
+bool audit_checkpoint_parse(struct kt_span line, struct audit_checkpoint *c);
+
+/* What one line says about its place in the log. */
+struct audit_line {
+    uint64_t seq;
+    char event_type[64];
+    bool chained;
+    char prev_hash[KT_SHA256_HEX]; /* where chained */
+    char hash[KT_SHA256_HEX];      /* over the bytes, not as written */
+    bool hash_matches;             /* chained: what is written equals it */
+};
+/* KT_ERR_SYNTAX where it is no event. */
+kt_result audit_line_parse(struct kt_span line, struct audit_line *out) KT_MUST;
+
+/* Everything or KT_ERR_IO (errno tells). */
+kt_result audit_write_all(int fd, const char *data, size_t len) KT_MUST;
+void audit_rotated_name(uint64_t first, uint64_t last, char out[64]);
+/* RFC 3339, UTC, nanoseconds, as kt_rfc3339, but without any lock: safe in a child forked at any moment. */
+void audit_when(uint64_t real_ns, char out[31]);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The audit log: JSON Lines in <state_dir>/audit/, shared by many processes.
+ *
+ * audit/current.jsonl is appended under flock of audit/lock; audit/head holds seq and hash of the last event,
+ * rewritten in place under the same lock, so that an append is O(1) whatever the file's size. When they
+ * disagree (crash), the tail of the file is read again: a torn last line moves to audit/torn-<time>.jsonl and
+ * is reported. Rotation at max_file_bytes renames to audit/<first seq>-<last seq>.jsonl and adds one line to
+ * audit/checkpoints.jsonl.
+ */
+#include "policyengine/audit/kt_event.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kt_audit;
+
+/* new. Makes <state_dir>/audit (0700). KT_ERR_IO with `err` where it cannot be written. Cheap; safe to keep
+ * over fork (no fd and no lock is held between calls). `max_file_bytes` 0 = 64 MiB. */
+kt_result kt_audit_open(const char *state_dir, uint64_t max_file_bytes, struct kt_audit **out,
+                        struct kt_error *err) KT_MUST;
+void kt_audit_free(struct kt_audit *a);
+/* Appends one event durably in order (write, no fsync); sets e->seq. Any thread. KT_ERR_IO: nothing was
+ * written. Waits at most 10 s for other writers (a stopped process may hold the lock). All signals are
+ * blocked meanwhile. */
+kt_result kt_audit_append(struct kt_audit *a, struct kt_event *e, struct kt_error *err) KT_MUST;
+
+struct kt_audit_report {
+    uint64_t events, files;
+    bool ok;
+    char file[256];
+    uint64_t line;                 /* of the first broken line */
+    char what[256];                /* in words */
+    uint64_t last_seq;             /* of the last good event */
+    char last_hash[KT_SHA256_HEX]; /* its hash */
+};
+/* Walks every file: sequence numbers, chain, checkpoints, head. KT_OK also for a broken log (report->ok
+ * tells). Changes nothing; writers may go on meanwhile. KT_ERR_NOTFOUND where there is no audit folder. */
+kt_result kt_audit_verify(const char *state_dir, struct kt_audit_report *report,
+                          struct kt_error *err) KT_MUST;
+
+#ifdef __cplusplus
+}
+#endif

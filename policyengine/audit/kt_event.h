@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One audit event: what happened to one exchange. The canonical form is one line of JSON with the members in
+ * the order of this struct, no insignificant space; members that are not known are left out, except those
+ * marked "always". With chaining, `hash` = SHA-256 (hex) over the line's bytes from '{' up to, not including,
+ * `,"hash":...}`; `prev_hash` is the hash of the event before (64 zeros for the first). An event that is not
+ * chained has a hash too, over its bytes up to the final '}': it is not written in its line, but a chained
+ * event behind it names it, so it cannot be changed unseen either.
+ */
+#include "policyengine/base/kt_buf.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kt_event_label {
+    const char *name;
+    unsigned count;
+};
+struct kt_event_policy {
+    const char *kind, *verdict;
+    double score; /* < 0: left out */
+    unsigned matches;
+    const struct kt_event_label *labels;
+    size_t label_count;
+    uint64_t time_us, bytes;
+};
+struct kt_event_attempt {
+    const char *target, *provider, *model;
+    int status;          /* HTTP; 0 = none */
+    const char *outcome; /* ok, timeout, connection_error, rate_limit, server_error, client_error, bad_body,
+                            unavailable */
+    const char *detail;  /* short, never a key or text of the user */
+    uint64_t latency_ms;
+};
+
+/* All strings borrowed, UTF-8; NULL = not known. */
+struct kt_event {
+    char id[33];               /* always; 32 hex digits; made by kt_event_new_id */
+    uint64_t seq;              /* always; set by the writer */
+    uint64_t timestamp_ns;     /* always; start of the exchange, real time */
+    const char *event_type;    /* always; "decision", "unseen", "client_distrusts", "config_error", ... */
+    const char *mode;          /* enforce, observe */
+    const char *verdict;       /* allow, redact, escalate, block, error */
+    const char *would_verdict; /* observe mode */
+    const char *reason_code;
+    const char *message; /* for events that are not decisions */
+    const struct kt_event_policy *policies;
+    size_t policy_count;
+    struct {
+        const char *exe;
+        int pid;
+        unsigned uid;
+        const char *cwd, *ci_job;
+    } app;              /* filled by kt_event_fill_app */
+    const char *lane;   /* divert, handoff, tap, supervise, gateway */
+    const char *origin; /* host:port the program meant */
+    const char *method, *path;
+    const char *model; /* as requested */
+    const char *target, *provider, *upstream_model;
+    const struct kt_event_attempt *attempts;
+    size_t attempt_count;
+    int status; /* what the client got */
+    bool stream;
+    struct {
+        bool known;
+        int64_t prompt_tokens, completion_tokens, total_tokens, cached_tokens;
+    } usage;
+    double cost_usd; /* < 0: left out */
+    uint64_t latency_ms;
+    uint64_t ttft_ms;
+    bool has_ttft;
+    uint64_t overhead_us; /* ours: parse, chain, rewriting */
+    const char *error;    /* short, e.g. "client_gone", "stream_cut" */
+    struct {
+        const char *name, *version, *sha256;
+    } config;
+    const char *trace_id;
+    const char *capture_request; /* audit.capture; plain text (escaped here), NULL = off */
+    bool immutable;              /* chain it; not a member of its own: prev_hash and hash show it */
+    const char *prev_hash;       /* the writer's; callers leave it alone */
+};
+
+kt_result kt_event_new_id(char out[33]) KT_MUST;
+/* exe, pid, uid, cwd and the CI job (GITHUB_*, CI_JOB_ID, ...) of this process; the strings live for the
+ * process. */
+void kt_event_fill_app(struct kt_event *e);
+/* Appends `len` bytes as the inside of a JSON string that is valid whatever they are: escaped, invalid UTF-8
+ * as U+FFFD. */
+kt_result kt_event_text(struct kt_buf *out, const char *data, size_t len) KT_MUST;
+/* The canonical form without `hash` and newline, open at the end ("{...,\"prev_hash\":\"...\"" without '}').
+ */
+kt_result kt_event_canonical(const struct kt_event *e, struct kt_buf *out) KT_MUST;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/base/kt_base.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+const char *kt_code_name(enum kt_code code)
+{
+    static const char *const names[] = {"ok",    "memory",    "limit", "io",     "syntax",
+                                        "usage", "not found", "state", "crypto", "internal"};
+    return (size_t)code < KT_COUNT(names) ? names[code] : "unknown";
+}
+
+kt_result kt_fail(struct kt_error *err, enum kt_code code, const char *fmt, ...)
+{
+    if (err) {
+        va_list ap;
+        va_start(ap, fmt);
+        err->code = code;
+        vsnprintf(err->text, sizeof err->text, fmt, ap);
+        va_end(ap);
+    }
+    return kt_err(code);
+}
+
+bool kt_span_eq(struct kt_span s, const char *text)
+{
+    return strlen(text) == s.len && memcmp(s.data, text, s.len) == 0;
+}
+
+bool kt_span_ieq(struct kt_span s, const char *text)
+{
+    return strlen(text) == s.len && strncasecmp(s.data, text, s.len) == 0;
+}
+
+void kt_wipe(void *p, size_t n)
+{
+    explicit_bzero(p, n);
+}
+
+void kt_free_secret(char *s)
+{
+    if (s)
+        kt_wipe(s, strlen(s));
+    free(s);
+}
+
+void kt_cleanup_free(void *pointer_to_pointer)
+{
+    void **p = pointer_to_pointer;
+    free(*p);
+    *p = NULL;
+}
+
+void kt_cleanup_fd(const int *fd)
+{
+    if (*fd >= 0) {
+        int saved = errno;
+        close(*fd);
+        errno = saved;
+    }
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec ts;
+    clock_gettime(id, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t kt_now_mono_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t kt_now_real_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+void kt_rfc3339(uint64_t real_ns, char *out)
+{
+    time_t sec = (time_t)(real_ns / 1000000000u);
+    struct tm tm;
+    gmtime_r(&sec, &tm);
+    size_t n = strftime(out, 21, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, 31 - n, ".%09luZ", (unsigned long)(real_ns % 1000000000u));
+}
+
+kt_result kt_sha256_hex(const void *data, size_t len, char out[KT_SHA256_HEX])
+{
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned int n = 0;
+    KT_ENSURE(EVP_Digest(data, len, md, &n, EVP_sha256(), NULL) == 1 && n == 32, KT_ERR_CRYPTO);
+    for (unsigned int i = 0; i < n; i++)
+        snprintf(out + 2 * (size_t)i, 3, "%02x", md[i]);
+    return kt_ok();
+}
+
+kt_result kt_random(void *out, size_t len)
+{
+    unsigned char *p = out;
+    while (len > 0) {
+        ssize_t n = getrandom(p, len, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        KT_ENSURE(n > 0, KT_ERR_IO);
+        p += n;
+        len -= (size_t)n;
+    }
+    return kt_ok();
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The ordered policies of a config, and one run of them over the texts of an exchange.
+ *
+ *   chain = kt_chain_new(config)                       shared, immutable, any thread
+ *   run   = kt_chain_run_new(chain, phase, dry)        one exchange, one phase, one thread at a time
+ *   kt_chain_run_text(run, &text) ...                  every segment, in order
+ *   kt_chain_run_end(run)
+ *   outcome = kt_chain_run_outcome(run)
+ *
+ * ERROR means that a policy failed and is out for the rest of this run; the others went on and the outcome
+ * has internal_error.
+ *
+ * PENDING: run_text / run_end return KT_STEP_PENDING; fetch kt_chain_run_external(run), then call
+ * kt_chain_run_resume until it no longer answers PENDING; the call that was interrupted is complete then. The
+ * text that was handed to the interrupted call stays borrowed until then.
+ */
+#include "policyengine/body/kt_edits.h"
+#include "policyengine/chain/kt_placeholders.h"
+#include "policyengine/policies/kt_policy.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kt_chain;
+struct kt_chain_run;
+struct kt_config;
+
+/* new. Borrows `config` (must outlive the chain). */
+kt_result kt_chain_new(const struct kt_config *config, struct kt_chain **out, struct kt_error *err) KT_MUST;
+void kt_chain_free(struct kt_chain *c);
+size_t kt_chain_count(const struct kt_chain *c);
+/* True where some policy of the chain looks at text in this phase. */
+bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
+
+/* new. `dry`: nothing is changed or blocked; the outcome says what would have been. `names` carries
+ * placeholders over from the request phase to the response phase of one exchange; NULL makes an own one. */
+kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool dry,
+                           struct kt_placeholders *names, struct kt_chain_run **out) KT_MUST;
+void kt_chain_run_free(struct kt_chain_run *r);
+
+enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t) KT_MUST;
+enum kt_step kt_chain_run_end(struct kt_chain_run *r) KT_MUST;
+const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r); /* borrowed */
+enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_span body) KT_MUST;
+
+/* True once a policy stopped the chain: no further text needs to be shown. Never in a dry run. */
+bool kt_chain_run_stopped(const struct kt_chain_run *r);
+/* Earliest offset of `segment` that some policy wants to see again; everything before it may be released, and
+ * no redaction lies across it. The chain does not buffer: the caller shows the bytes from there on again, in
+ * front of the next window. 0 for a segment that was never shown. */
+size_t kt_chain_run_hold_from(const struct kt_chain_run *r, unsigned segment);
+
+/* One merged, non-overlapping redaction of a segment, ascending. */
+struct kt_redaction {
+    unsigned segment;
+    size_t start, end; /* absolute, in decoded text */
+    const char *text;  /* borrowed from the run */
+    size_t len;
+};
+/* Borrowed until the next call on the run: all redactions so far, by segment then start. Where policies
+ * overlap, the earlier policy in the chain wins and the rest of the later one's range is covered too (no byte
+ * that any policy wanted gone stays). Empty in a dry run. */
+const struct kt_redaction *kt_chain_run_redactions(struct kt_chain_run *r, size_t *count);
+
+/* Per-policy metering, for the event. */
+struct kt_policy_result {
+    const char *kind;
+    enum kt_verdict verdict;
+    bool skipped; /* the chain was stopped before this policy saw anything */
+    unsigned matches;
+    uint64_t time_ns;
+    uint64_t bytes;
+    double score;          /* < 0: none */
+    const char *labels[8]; /* distinct match labels, static strings */
+    unsigned label_count[8];
+    unsigned labels_used;
+};
+
+struct kt_outcome {
+    enum kt_verdict verdict; /* what happens: in a dry run always ALLOW */
+    enum kt_verdict would;   /* what would have happened; equals verdict otherwise */
+    const char *policy;      /* kind that decided (in a dry run: that would have); NULL for ALLOW */
+    const char *reason_code; /* static; "all_policies_passed" for ALLOW, the policy's own otherwise
+                                ("pii.detected"); of `would` */
+    const char *message;     /* borrowed; for the client; NULL unless BLOCK or ESCALATE */
+    bool internal_error;     /* a policy failed; fail_mode must decide */
+    const struct kt_policy_result *policies; /* borrowed, in chain order; those of this phase */
+    size_t policy_count;
+    bool immutable;      /* audit-logger asked for hash chaining */
+    int retention_days;  /* audit-logger; 0 = not in the chain */
+    bool log_all_access; /* false: audit-logger wants no event for an exchange that was merely allowed */
+};
+/* Borrowed members; valid until the run goes. */
+struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_run_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static kt_result open_policies(struct kt_chain_run *r)
+{
+    for (size_t i = 0; i < r->chain->count; i++) {
+        const struct kt_chain_link *l = &r->chain->links[i];
+        if (!(l->policy->phases & (unsigned)r->phase))
+            continue;
+        size_t at = r->count;
+        if (l->policy->open)
+            KT_GUARD(l->policy->open(l->opts, l->instance, r->phase, &r->policies[at].state));
+        r->links[at] = l;
+        r->results[at].kind = l->policy->kind;
+        r->results[at].score = -1;
+        r->results[at].skipped = l->policy->text || l->policy->end;
+        r->count++;
+    }
+    return kt_ok();
+}
+
+static void run_cleanup(struct kt_chain_run **r)
+{
+    kt_chain_run_free(*r);
+}
+
+kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool dry,
+                           struct kt_placeholders *names, struct kt_chain_run **out)
+{
+    *out = NULL;
+    KT_CLEANUP(run_cleanup) struct kt_chain_run *r = calloc(1, sizeof *r);
+    KT_ENSURE(r, KT_ERR_MEMORY);
+    r->chain = c;
+    r->phase = phase;
+    r->dry = dry;
+    r->names = names;
+    if (!names)
+        r->names = r->own_names = kt_placeholders_new();
+    size_t n = c->count ? c->count : 1;
+    r->links = calloc(n, sizeof(*r->links));
+    r->policies = calloc(n, sizeof *r->policies);
+    r->results = calloc(n, sizeof *r->results);
+    KT_ENSURE(r->names && r->links && r->policies && r->results, KT_ERR_MEMORY);
+    kt_run_sink_init(r);
+    KT_GUARD(open_policies(r));
+    *out = KT_TAKE(r);
+    return kt_ok();
+}
+
+void kt_chain_run_free(struct kt_chain_run *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->policies[i].state && r->links[i]->policy->close)
+            r->links[i]->policy->close(r->policies[i].state);
+    kt_placeholders_free(r->own_names);
+    kt_redactions_free(&r->redactions);
+    free(r->segments);
+    free(r->results);
+    free(r->policies);
+    free(r->links);
+    free(r);
+}
+
+static kt_result segment_ready(struct kt_chain_run *r, unsigned segment)
+{
+    KT_ENSURE(segment < KT_RUN_SEGMENTS_MAX, KT_ERR_LIMIT);
+    if (segment >= r->segment_cap) {
+        size_t cap = r->segment_cap ? r->segment_cap * 2 : 8;
+        while (cap <= segment)
+            cap *= 2;
+        struct kt_run_segment *s = realloc(r->segments, cap * sizeof *s);
+        KT_ENSURE(s, KT_ERR_MEMORY);
+        r->segments = s;
+        r->segment_cap = cap;
+    }
+    for (; r->segment_count <= segment; r->segment_count++)
+        r->segments[r->segment_count] = (struct kt_run_segment){0, 0};
+    return kt_ok();
+}
+
+static bool halted(const struct kt_chain_run *r)
+{
+    return r->stopped && !r->dry;
+}
+
+/* What the caller may send on after a whole pass over the window. */
+static void release(struct kt_chain_run *r)
+{
+    struct kt_run_segment *g = &r->segments[r->text.segment];
+    size_t end = r->text.base + r->text.len, hold = end;
+    if (!r->text.final) {
+        for (size_t i = 0; i < r->count; i++)
+            if (!r->policies[i].out && r->policies[i].hold_from < hold)
+                hold = r->policies[i].hold_from;
+        hold = kt_redactions_cut(&r->redactions, r->text.segment, hold);
+    }
+    if (end > g->seen)
+        g->seen = end;
+    if (hold > g->released)
+        g->released = hold;
+}
+
+/* Books what one slot of the policy at r->at took and answered. */
+static void settle(struct kt_chain_run *r, uint64_t started, enum kt_step step)
+{
+    r->results[r->at].time_ns += kt_now_mono_ns() - started;
+    if (step == KT_STEP_ERROR) {
+        r->policies[r->at].out = true;
+        r->internal_error = r->failed_now = true;
+    }
+    r->pending = step == KT_STEP_PENDING && !r->policies[r->at].out;
+}
+
+static void ask(struct kt_chain_run *r)
+{
+    const struct kt_chain_link *l = r->links[r->at];
+    struct kt_run_policy *p = &r->policies[r->at];
+    r->results[r->at].skipped = false;
+    uint64_t started = kt_now_mono_ns();
+    enum kt_step step = KT_STEP_DONE;
+    if (r->in_text && l->policy->text) {
+        size_t end = r->text.base + r->text.len, seen = r->segments[r->text.segment].seen;
+        r->results[r->at].bytes += end > seen ? end - (seen > r->text.base ? seen : r->text.base) : 0;
+        p->hold_from = SIZE_MAX;
+        step = l->policy->text(l->opts, l->instance, p->state, &r->text, &r->sink);
+    } else if (!r->in_text && l->policy->end) {
+        step = l->policy->end(l->opts, l->instance, p->state, &r->sink);
+    }
+    settle(r, started, step);
+}
+
+/* Merging needs memory: where it fails, the caller has to hear it before it asks for the redactions. A
+ * request of many whole segments merges once, in `end`. */
+static void merge(struct kt_chain_run *r)
+{
+    bool whole = r->in_text && r->text.final && r->text.base == 0;
+    if (!whole && !r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
+        r->internal_error = r->failed_now = true;
+}
+
+/* Goes on from r->at to the end of the chain, a stop or a PENDING. */
+static enum kt_step proceed(struct kt_chain_run *r)
+{
+    for (; r->at < r->count && !halted(r); r->at++) {
+        if (r->policies[r->at].out)
+            continue;
+        ask(r);
+        if (r->pending)
+            return KT_STEP_PENDING;
+    }
+    if (r->in_text && !halted(r))
+        release(r);
+    merge(r);
+    return r->failed_now ? KT_STEP_ERROR : KT_STEP_DONE;
+}
+
+static enum kt_step internal_error(struct kt_chain_run *r)
+{
+    r->internal_error = true;
+    return KT_STEP_ERROR;
+}
+
+enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
+{
+    if (r->pending || segment_ready(r, t->segment).code != KT_OK)
+        return internal_error(r);
+    if (halted(r))
+        return KT_STEP_DONE;
+    r->text = *t;
+    r->in_text = true;
+    r->failed_now = false;
+    r->at = 0;
+    return proceed(r);
+}
+
+enum kt_step kt_chain_run_end(struct kt_chain_run *r)
+{
+    if (r->pending)
+        return internal_error(r);
+    r->in_text = false;
+    r->failed_now = false;
+    r->at = 0;
+    return proceed(r);
+}
+
+const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r)
+{
+    return r->pending ? r->sink.external : NULL;
+}
+
+enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_span body)
+{
+    if (!r->pending)
+        return internal_error(r);
+    const struct kt_chain_link *l = r->links[r->at];
+    uint64_t started = kt_now_mono_ns();
+    enum kt_step step = KT_STEP_ERROR; /* a policy that asks must be able to take the answer */
+    if (l->policy->resume)
+        step = l->policy->resume(l->opts, l->instance, r->policies[r->at].state, status, body, &r->sink);
+    settle(r, started, step);
+    if (r->pending)
+        return KT_STEP_PENDING;
+    r->at++;
+    return proceed(r);
+}
+
+bool kt_chain_run_stopped(const struct kt_chain_run *r)
+{
+    return halted(r);
+}
+
+size_t kt_chain_run_hold_from(const struct kt_chain_run *r, unsigned segment)
+{
+    return segment < r->segment_count ? r->segments[segment].released : 0;
+}
+
+const struct kt_redaction *kt_chain_run_redactions(struct kt_chain_run *r, size_t *count)
+{
+    *count = 0;
+    if (r->dry)
+        return NULL;
+    if (kt_redactions_merge(&r->redactions).code != KT_OK) {
+        r->internal_error = true;
+        return NULL;
+    }
+    *count = r->redactions.merged_count;
+    return r->redactions.merged;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_placeholders.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_LEN 48
+
+struct entry {
+    uint64_t hash;
+    size_t len;
+    unsigned kind;
+    char name[NAME_MAX_LEN];
+    char value[]; /* len bytes, the real value */
+};
+
+struct kind {
+    char name[NAME_MAX_LEN - 16];
+    char shared[NAME_MAX_LEN]; /* for values past the bound */
+    unsigned count;
+};
+
+struct kt_placeholders {
+    uint64_t seed;
+    struct entry **slots; /* open addressing; a power of two, at most half full */
+    size_t size, used, bytes;
+    struct kind kinds[KT_PLACEHOLDER_KINDS];
+    unsigned kind_count;
+};
+
+struct kt_placeholders *kt_placeholders_new(void)
+{
+    struct kt_placeholders *p = calloc(1, sizeof *p);
+    /* Values are chosen by strangers: without a secret seed they could be chosen to collide. */
+    if (p && kt_random(&p->seed, sizeof p->seed).code != KT_OK)
+        p->seed = kt_now_mono_ns() ^ (uint64_t)(uintptr_t)p;
+    return p;
+}
+
+void kt_placeholders_free(struct kt_placeholders *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->size; i++) {
+        if (!p->slots[i])
+            continue;
+        kt_wipe(p->slots[i]->value, p->slots[i]->len);
+        free(p->slots[i]);
+    }
+    free(p->slots);
+    free(p);
+}
+
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
+}
+
+static uint64_t hash_of(const struct kt_placeholders *p, unsigned kind, const char *value, size_t len)
+{
+    uint64_t h = mix(p->seed ^ kind);
+    for (; len >= 8; value += 8, len -= 8) {
+        uint64_t w;
+        memcpy(&w, value, 8);
+        h = mix(h ^ w) + p->seed;
+    }
+    uint64_t tail = 0;
+    memcpy(&tail, value, len);
+    return mix(h ^ tail ^ ((uint64_t)len << 56));
+}
+
+static unsigned kind_index(struct kt_placeholders *p, const char *kind)
+{
+    for (unsigned i = 0; i < p->kind_count; i++)
+        if (strncmp(p->kinds[i].name, kind, sizeof p->kinds[i].name - 1) == 0)
+            return i;
+    if (p->kind_count == KT_PLACEHOLDER_KINDS)
+        return KT_PLACEHOLDER_KINDS;
+    struct kind *k = &p->kinds[p->kind_count];
+    snprintf(k->name, sizeof k->name, "%s", kind);
+    snprintf(k->shared, sizeof k->shared, "[%s]", k->name);
+    return p->kind_count++;
+}
+
+static struct entry **find(const struct kt_placeholders *p, uint64_t hash, unsigned kind, const char *value,
+                           size_t len)
+{
+    size_t i = (size_t)hash & (p->size - 1);
+    for (; p->slots[i]; i = (i + 1) & (p->size - 1)) {
+        const struct entry *e = p->slots[i];
+        if (e->hash == hash && e->kind == kind && e->len == len && memcmp(e->value, value, len) == 0)
+            break;
+    }
+    return &p->slots[i];
+}
+
+static bool grow(struct kt_placeholders *p)
+{
+    if (p->used * 2 < p->size)
+        return true;
+    size_t size = p->size ? p->size * 2 : 64;
+    struct entry **slots = calloc(size, sizeof *slots);
+    if (!slots)
+        return false;
+    for (size_t i = 0; i < p->size; i++) {
+        if (!p->slots[i])
+            continue;
+        size_t at = (size_t)p->slots[i]->hash & (size - 1);
+        while (slots[at])
+            at = (at + 1) & (size - 1);
+        slots[at] = p->slots[i];
+    }
+    free(p->slots);
+    p->slots = slots;
+    p->size = size;
+    return true;
+}
+
+static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, unsigned kind, const char *value,
+                               size_t len)
+{
+    struct entry *e = malloc(sizeof *e + len);
+    if (!e)
+        return NULL;
+    e->hash = hash;
+    e->kind = kind;
+    e->len = len;
+    memcpy(e->value, value, len);
+    snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[kind].name, ++p->kinds[kind].count);
+    p->used++;
+    p->bytes += len;
+    return e;
+}
+
+const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len)
+{
+    unsigned k = kind_index(p, kind);
+    if (k == KT_PLACEHOLDER_KINDS)
+        return "[REDACTED]";
+    if (!grow(p))
+        return NULL;
+    uint64_t hash = hash_of(p, k, value, len);
+    struct entry **slot = find(p, hash, k, value, len);
+    if (*slot)
+        return (*slot)->name;
+    if (p->used >= KT_PLACEHOLDERS_MAX || len > KT_PLACEHOLDERS_BYTES - p->bytes)
+        return p->kinds[k].shared;
+    *slot = entry_new(p, hash, k, value, len);
+    return *slot ? (*slot)->name : NULL;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_redactions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kt_redactions_block {
+    struct kt_redactions_block *next;
+    size_t used, size;
+    char bytes[];
+};
+
+static char *copy_text(struct kt_redactions *l, const char *text, size_t len)
+{
+    struct kt_redactions_block *b = l->blocks;
+    if (!b || b->size - b->used < len) {
+        size_t size = len > 4096 ? len : 4096;
+        b = malloc(sizeof *b + size);
+        if (!b)
+            return NULL;
+        b->next = l->blocks;
+        b->used = 0;
+        b->size = size;
+        l->blocks = b;
+    }
+    char *at = b->bytes + b->used;
+    if (len > 0)
+        memcpy(at, text, len);
+    b->used += len;
+    return at;
+}
+
+kt_result kt_redactions_add(struct kt_redactions *l, unsigned policy, const struct kt_redaction *r)
+{
+    KT_ENSURE(l->count < KT_REDACTIONS_MAX, KT_ERR_LIMIT);
+    if (l->count == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 16;
+        struct kt_redactions_raw *raw = realloc(l->raw, cap * sizeof *raw);
+        KT_ENSURE(raw, KT_ERR_MEMORY);
+        l->raw = raw;
+        l->cap = cap;
+    }
+    const char *text = copy_text(l, r->text, r->len);
+    KT_ENSURE(text, KT_ERR_MEMORY);
+    struct kt_redactions_raw *new = &l->raw[l->count];
+    new->r = *r;
+    new->r.text = text;
+    new->policy = policy;
+    new->order = (unsigned)l->count++;
+    return kt_ok();
+}
+
+bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
+                       size_t end)
+{
+    for (size_t i = l->count; i-- > 0;) {
+        const struct kt_redactions_raw *w = &l->raw[i];
+        if (w->r.start == start && w->r.end == end && w->r.segment == segment && w->policy == policy)
+            return true;
+    }
+    return false;
+}
+
+size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at)
+{
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (size_t i = l->count; i-- > 0;) {
+            const struct kt_redaction *r = &l->raw[i].r;
+            if (r->segment == segment && r->start < at && r->end > at) {
+                at = r->start;
+                moved = true;
+            }
+        }
+    }
+    return at;
+}
+
+static int by_policy(const void *left, const void *right)
+{
+    const struct kt_redactions_raw *a = left, *b = right;
+    if (a->policy != b->policy)
+        return a->policy < b->policy ? -1 : 1;
+    if (a->r.segment != b->r.segment)
+        return a->r.segment < b->r.segment ? -1 : 1;
+    if (a->r.start != b->r.start)
+        return a->r.start < b->r.start ? -1 : 1;
+    return a->order < b->order ? -1 : 1;
+}
+
+struct list {
+    struct kt_redaction *items;
+    size_t count;
+};
+
+static bool ends_before(const struct kt_redaction *a, const struct kt_redaction *b)
+{
+    return a->segment < b->segment || (a->segment == b->segment && a->end <= b->start);
+}
+
+static bool reached_by(const struct list *have, size_t i, const struct kt_redaction *r)
+{
+    return i < have->count && have->items[i].segment == r->segment && have->items[i].start < r->end;
+}
+
+/* Stretches the entries of `have` from *at on so that they cover `r`; the last one stays in `have`, for it
+ * may reach further. */
+static void stretch(struct list *have, size_t *at, const struct kt_redaction *r, struct list *out)
+{
+    if (r->start < have->items[*at].start)
+        have->items[*at].start = r->start;
+    for (; reached_by(have, *at + 1, r); (*at)++) {
+        have->items[*at].end = have->items[*at + 1].start;
+        out->items[out->count++] = have->items[*at];
+    }
+    if (have->items[*at].end < r->end)
+        have->items[*at].end = r->end;
+}
+
+/* Lays one policy's ranges under what earlier policies have. Linear: both lists are sorted. */
+static void overlay(struct list *have, const struct kt_redactions_raw *add, size_t n, struct list *out)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n;) {
+        struct kt_redaction r = add[i++].r;
+        for (; i < n && add[i].r.segment == r.segment && add[i].r.start < r.end; i++)
+            if (add[i].r.end > r.end)
+                r.end = add[i].r.end;
+        while (at < have->count && ends_before(&have->items[at], &r))
+            out->items[out->count++] = have->items[at++];
+        if (reached_by(have, at, &r))
+            stretch(have, &at, &r, out);
+        else
+            out->items[out->count++] = r;
+    }
+    while (at < have->count)
+        out->items[out->count++] = have->items[at++];
+}
+
+kt_result kt_redactions_merge(struct kt_redactions *l)
+{
+    if (l->merged_of == l->count)
+        return kt_ok();
+    KT_CLEANUP(kt_cleanup_free) struct kt_redactions_raw *sorted = malloc(l->count * sizeof *sorted);
+    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *one = malloc(l->count * sizeof *one);
+    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *two = malloc(l->count * sizeof *two);
+    KT_ENSURE(sorted && one && two, KT_ERR_MEMORY);
+    memcpy(sorted, l->raw, l->count * sizeof *sorted);
+    qsort(sorted, l->count, sizeof *sorted, by_policy);
+    struct list have = {one, 0}, out = {two, 0};
+    for (size_t i = 0, n; i < l->count; i += n) {
+        for (n = 1; i + n < l->count && sorted[i + n].policy == sorted[i].policy;)
+            n++;
+        out.count = 0;
+        overlay(&have, sorted + i, n, &out);
+        struct list swap = have;
+        have = out;
+        out = swap;
+    }
+    free(l->merged);
+    l->merged_count = have.count;
+    l->merged_of = l->count;
+    l->merged = have.items;
+    if (have.items == one)
+        one = NULL;
+    else
+        two = NULL;
+    return kt_ok();
+}
+
+void kt_redactions_free(struct kt_redactions *l)
+{
+    free(l->raw);
+    free(l->merged);
+    while (l->blocks) {
+        struct kt_redactions_block *next = l->blocks->next;
+        free(l->blocks);
+        l->blocks = next;
+    }
+    memset(l, 0, sizeof *l);
+}

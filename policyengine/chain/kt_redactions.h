@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What the policies of one run want gone, as they said it, and the merged answer: the ranges of earlier
+ * policies keep their text, and what a later policy wanted beyond them is covered by stretching the range
+ * that it touches.
+ */
+#include "policyengine/chain/kt_chain.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kt_redactions_raw {
+    struct kt_redaction r;
+    unsigned policy; /* place in the chain */
+    unsigned order;
+};
+
+struct kt_redactions_block; /* texts; never moved, so that merged entries can point into them */
+
+struct kt_redactions {
+    struct kt_redactions_raw *raw; /* owned, in order of addition */
+    size_t count, cap;
+    struct kt_redaction *merged; /* owned */
+    size_t merged_count;
+    size_t merged_of; /* raw entries that `merged` covers */
+    struct kt_redactions_block *blocks;
+};
+
+#define KT_REDACTIONS_MAX KT_EDITS_MAX
+
+/* Copies `text`. KT_ERR_LIMIT past KT_REDACTIONS_MAX. */
+kt_result kt_redactions_add(struct kt_redactions *l, unsigned policy, const struct kt_redaction *r) KT_MUST;
+/* True where `policy` said exactly this range before. */
+bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
+                       size_t end);
+/* The largest offset <= `at` of the segment that no redaction lies across. */
+size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at);
+/* Fills l->merged: by segment, then start, no overlaps. */
+kt_result kt_redactions_merge(struct kt_redactions *l) KT_MUST;
+void kt_redactions_free(struct kt_redactions *l);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One run of a chain: its parts, and the sink that its policies report through. */
+#include "policyengine/chain/kt_chain_internal.h"
+#include "policyengine/chain/kt_redactions.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kt_run_policy {
+    void *state;      /* owned, through policy->close */
+    bool out;         /* failed, or stopped in a dry run: not asked again */
+    size_t hold_from; /* within the call that is under way */
+};
+
+struct kt_run_segment {
+    size_t seen;     /* bytes that policies were shown at least once */
+    size_t released; /* bytes that the caller may have sent on */
+};
+
+struct kt_chain_run {
+    struct kt_sink sink;
+    const struct kt_chain *chain; /* borrowed */
+    enum kt_phase phase;
+    bool dry;
+    struct kt_placeholders *names; /* borrowed or own_names */
+    struct kt_placeholders *own_names;
+
+    /* Only the links that work in this phase, in chain order; three parallel arrays. */
+    const struct kt_chain_link **links; /* owned array of borrowed links */
+    struct kt_run_policy *policies;     /* owned */
+    struct kt_policy_result *results;   /* owned */
+    size_t count;
+    struct kt_run_segment *segments; /* owned; by segment number */
+    size_t segment_count, segment_cap;
+    struct kt_redactions redactions;
+
+    size_t at;    /* link that is asked now */
+    bool in_text; /* else in `end` */
+    bool pending;
+    bool failed_now;     /* some policy failed in the call under way */
+    struct kt_text text; /* of the call under way */
+
+    bool stopped;
+    enum kt_verdict stop_verdict;
+    size_t stop_link;
+    const char *stop_reason;
+    char stop_message[256];
+    bool internal_error;
+};
+
+#define KT_RUN_SEGMENTS_MAX (4u << 20)
+
+/* Fills the slots of r->sink. */
+void kt_run_sink_init(struct kt_chain_run *r);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_run_internal.h"
+
+static void decide(const struct kt_chain_run *r, struct kt_outcome *o)
+{
+    if (r->stopped) {
+        o->would = r->stop_verdict;
+        o->policy = r->results[r->stop_link].kind;
+        o->reason_code = r->stop_reason;
+        o->message = r->stop_message;
+        return;
+    }
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->results[i].verdict != KT_VERDICT_REDACT)
+            continue;
+        const char *reason = r->links[i]->policy->reason_code;
+        o->would = KT_VERDICT_REDACT;
+        o->policy = r->results[i].kind;
+        o->reason_code = reason ? reason : "redacted";
+        return;
+    }
+}
+
+struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
+{
+    if (!r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
+        r->internal_error = true;
+    struct kt_outcome o = {
+        .would = KT_VERDICT_ALLOW,
+        .reason_code = "all_policies_passed",
+        .internal_error = r->internal_error,
+        .policies = r->results,
+        .policy_count = r->count,
+        .immutable = r->chain->retention.immutable,
+        .retention_days = r->chain->retention.retention_days,
+        .log_all_access = r->chain->retention.log_all_access,
+    };
+    decide(r, &o);
+    o.verdict = r->dry ? KT_VERDICT_ALLOW : o.would;
+    return o;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_run_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A policy that breaks its contract, or for which memory is out, must not pass for one that found nothing. */
+static void fail_policy(struct kt_chain_run *r)
+{
+    r->internal_error = true;
+    r->failed_now = true;
+    r->policies[r->at].out = true;
+}
+
+static void count_label(struct kt_policy_result *p, const char *label)
+{
+    unsigned i = 0;
+    while (i < p->labels_used && p->labels[i] != label && strcmp(p->labels[i], label) != 0)
+        i++;
+    if (i == KT_COUNT(p->labels))
+        return;
+    if (i == p->labels_used) {
+        p->labels[i] = label;
+        p->labels_used++;
+    }
+    p->label_count[i]++;
+}
+
+static void raise_verdict(struct kt_policy_result *p, enum kt_verdict v)
+{
+    if (v > p->verdict)
+        p->verdict = v;
+}
+
+static void sink_match(struct kt_sink *s, const char *label)
+{
+    struct kt_chain_run *r = s->chain;
+    r->results[r->at].matches++;
+    if (label)
+        count_label(&r->results[r->at], label);
+}
+
+static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
+                        const char *label)
+{
+    struct kt_chain_run *r = s->chain;
+    if (!r->in_text || end > r->text.base + r->text.len || start > end) {
+        fail_policy(r);
+        return;
+    }
+    const struct kt_run_segment *g = &r->segments[r->text.segment];
+    if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
+        start = g->released;
+        fail_policy(r);
+    }
+    bool again =
+        start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, r->text.segment, start, end);
+    if (start >= end || again)
+        return;
+    struct kt_redaction new_range = {
+        .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
+    if (kt_redactions_add(&r->redactions, (unsigned)r->at, &new_range).code != KT_OK) {
+        fail_policy(r);
+        return;
+    }
+    raise_verdict(&r->results[r->at], KT_VERDICT_REDACT);
+    sink_match(s, label);
+}
+
+static void sink_score(struct kt_sink *s, double score)
+{
+    struct kt_chain_run *r = s->chain;
+    if (score > r->results[r->at].score)
+        r->results[r->at].score = score;
+}
+
+static void sink_stop(struct kt_sink *s, enum kt_verdict v, const char *reason_code, double score,
+                      const char *message)
+{
+    struct kt_chain_run *r = s->chain;
+    if (v != KT_VERDICT_BLOCK && v != KT_VERDICT_ESCALATE) {
+        fail_policy(r);
+        return;
+    }
+    sink_score(s, score);
+    raise_verdict(&r->results[r->at], v);
+    r->policies[r->at].out = true;
+    if (r->stopped)
+        return;
+    r->stopped = true;
+    r->stop_verdict = v;
+    r->stop_link = r->at;
+    r->stop_reason = reason_code;
+    snprintf(r->stop_message, sizeof r->stop_message, "%s", message ? message : "");
+}
+
+static void sink_hold_from(struct kt_sink *s, size_t offset)
+{
+    struct kt_chain_run *r = s->chain;
+    struct kt_run_policy *p = &r->policies[r->at];
+    if (offset < p->hold_from)
+        p->hold_from = offset;
+}
+
+static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len)
+{
+    struct kt_chain_run *r = s->chain;
+    return kt_placeholders_name(r->names, kind, value, len);
+}
+
+void kt_run_sink_init(struct kt_chain_run *r)
+{
+    r->sink = (struct kt_sink){
+        .chain = r,
+        .redact = sink_redact,
+        .match = sink_match,
+        .score = sink_score,
+        .stop = sink_stop,
+        .hold_from = sink_hold_from,
+        .placeholder = sink_placeholder,
+    };
+}

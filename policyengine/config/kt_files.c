@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/config/kt_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static kt_result read_all(int fd, struct kt_buf *out)
+{
+    char piece[16384];
+    for (;;) {
+        ssize_t n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        KT_ENSURE(n >= 0, KT_ERR_IO);
+        if (n == 0)
+            return kt_ok();
+        kt_result r = kt_buf_append(out, piece, (size_t)n);
+        kt_wipe(piece, (size_t)n); /* it may have been a key */
+        KT_GUARD(r);
+    }
+}
+
+kt_result kt_file_read(const char *path, struct kt_buf *out)
+{
+    KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    KT_ENSURE(fd >= 0, KT_ERR_IO);
+    struct stat st;
+    KT_ENSURE(fstat(fd, &st) == 0, KT_ERR_IO);
+    if (!S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+        return kt_err(KT_ERR_IO);
+    }
+    return read_all(fd, out);
+}
+
+char *kt_file_beside(const char *beside, const char *path)
+{
+    const char *slash = beside ? strrchr(beside, '/') : NULL;
+    if (path[0] == '/' || !slash)
+        return strdup(path);
+    size_t folder = (size_t)(slash - beside) + 1, len = strlen(path);
+    char *out = malloc(folder + len + 1);
+    if (!out)
+        return NULL;
+    memcpy(out, beside, folder);
+    memcpy(out + folder, path, len + 1);
+    return out;
+}
+
+int kt_file_unreadable(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return errno;
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    return access(path, R_OK) == 0 ? 0 : errno;
+}

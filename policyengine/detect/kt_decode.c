@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/detect/kt_decode.h"
+
+#include <string.h>
+
+static int hex_value(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int base64_value(unsigned char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Text for people: hardly any control byte. Bytes beyond ASCII are left to the fold. */
+static bool readable(const char *text, size_t len)
+{
+    size_t bad = 0, letters = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bad += (c < ' ' && c != '\n' && c != '\t' && c != '\r') || c >= 0x7f;
+        letters += ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
+    }
+    return len >= 8 && bad * 10 <= len && letters * 2 >= len;
+}
+
+static size_t from_base64(const char *in, size_t len, char *out)
+{
+    size_t n = 0;
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < len && n < KT_DECODE_MAX; i++) {
+        int v = base64_value((unsigned char)in[i]);
+        if (v < 0)
+            continue; /* a line end inside of the blob */
+        bits = bits << 6 | (unsigned)v;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (char)(bits >> have & 0xff);
+        }
+        if (n == 32 && have < 8 && !readable(out, n))
+            return 0; /* pictures and keys: most blobs */
+    }
+    return readable(out, n) ? n : 0;
+}
+
+static size_t from_hex(const char *in, size_t len, char *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < len && n < KT_DECODE_MAX; i += 2) {
+        int high = hex_value((unsigned char)in[i]), low = hex_value((unsigned char)in[i + 1]);
+        if (high < 0 || low < 0)
+            return 0;
+        out[n++] = (char)(high << 4 | low);
+    }
+    return readable(out, n) ? n : 0;
+}
+
+/* Units of two hex digits, each behind `mark` ("%", "\x", "0x") or, with mark "", behind a space. Returns
+ * bytes of input used. */
+static size_t from_units(const char *in, size_t len, const char *mark, char *out, size_t *n)
+{
+    size_t m = strlen(mark), i = 0;
+    *n = 0;
+    while (i + m + 2 <= len && *n < KT_DECODE_MAX && memcmp(in + i, mark, m) == 0) {
+        int high = hex_value((unsigned char)in[i + m]), low = hex_value((unsigned char)in[i + m + 1]);
+        if (high < 0 || low < 0)
+            break;
+        out[(*n)++] = (char)(high << 4 | low);
+        i += m + 2;
+        if (i < len && (in[i] == ' ' || in[i] == ','))
+            i++;
+        else if (m == 0)
+            break;
+    }
+    if (!readable(out, *n))
+        *n = 0;
+    return i;
+}
+
+/* Where the run of base64 letters around `from` ends; a single line end inside of a long run belongs to it.
+ */
+static size_t run_end(const char *text, size_t len, size_t from)
+{
+    size_t i = from;
+    for (;;) {
+        while (i < len && base64_value((unsigned char)text[i]) >= 0)
+            i++;
+        size_t next = i;
+        if (next < len && text[next] == '\r')
+            next++;
+        bool goes_on = i - from >= 60 && next + 1 < len && text[next] == '\n' &&
+                       base64_value((unsigned char)text[next + 1]) >= 0;
+        if (!goes_on)
+            return i;
+        i = next + 1;
+    }
+}
+
+static size_t run_decode(const char *text, size_t len, char *out)
+{
+    size_t n = from_hex(text, len & ~(size_t)1, out);
+    return n ? n : from_base64(text, len, out);
+}
+
+/* Moves *at behind what it read, also where that gave no text: reading it again from the next byte would be
+ * quadratic. */
+static size_t units_decode(const char *text, size_t len, size_t *at, char *out)
+{
+    static const char *const marks[] = {"%", "\\x", "0x", ""};
+    size_t most = 0;
+    for (size_t m = 0; m < KT_COUNT(marks); m++) {
+        size_t n = 0, used = from_units(text + *at, len - *at, marks[m], out, &n);
+        most = used > most ? used : most;
+        if (n == 0)
+            continue;
+        *at += used;
+        return n;
+    }
+    *at += most;
+    return 0;
+}
+
+static bool units_start(const char *text, size_t len, size_t at)
+{
+    if (len - at < 16)
+        return false;
+    const unsigned char *p = (const unsigned char *)text + at;
+    if (p[0] == '%')
+        return hex_value(p[1]) >= 0 && hex_value(p[2]) >= 0 && p[3] == '%';
+    if ((p[0] == '\\' || p[0] == '0') && p[1] == 'x')
+        return hex_value(p[2]) >= 0 && hex_value(p[3]) >= 0;
+    return hex_value(p[0]) >= 0 && hex_value(p[1]) >= 0 && p[2] == ' ' && hex_value(p[3]) >= 0 &&
+           hex_value(p[4]) >= 0 && p[5] == ' ';
+}
+
+size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
+{
+    size_t i = *at;
+    while (i < len) {
+        size_t n = 0;
+        if (units_start(text, len, i) && (n = units_decode(text, len, &i, out)) > 0) {
+            *at = i;
+            return n;
+        }
+        if (i == len)
+            break;
+        if (base64_value((unsigned char)text[i]) < 0) {
+            i++;
+            continue;
+        }
+        size_t end = run_end(text, len, i);
+        n = end - i >= KT_DECODE_RUN ? run_decode(text + i, end - i, out) : 0;
+        i = end;
+        if (n > 0) {
+            *at = i;
+            return n;
+        }
+    }
+    *at = len;
+    return 0;
+}
+
+void kt_decode_rot13(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i], low = c | 0x20;
+        if (low >= 'a' && low <= 'z')
+            text[i] = (char)(low - 'a' < 13 ? c + 13 : c - 13);
+    }
+}
+
+void kt_decode_reverse(char *text, size_t len)
+{
+    for (size_t i = 0; i + 1 < len - i; i++) {
+        char c = text[i];
+        text[i] = text[len - 1 - i];
+        text[len - 1 - i] = c;
+    }
+}
+
+void kt_decode_leet(char *text, size_t len)
+{
+    static const char from[] = "013457@$!|", to[] = "oieastasii";
+    for (size_t i = 0; i < len; i++) {
+        const char *f = text[i] ? strchr(from, text[i]) : NULL;
+        if (f)
+            text[i] = to[f - from];
+    }
+}
+
+static bool letter(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* Letters that stand alone from `i` on, each behind the same sign. */
+static size_t spaced_letters(const char *text, size_t len, size_t i)
+{
+    size_t n = 1;
+    char sep = i + 1 < len ? text[i + 1] : 0;
+    if (!strchr(" -._*", sep ? sep : 'x'))
+        return 0;
+    while (i + 2 * n < len && text[i + 2 * n - 1] == sep && letter(text[i + 2 * n]))
+        n++;
+    bool word_follows = i + 2 * n - 1 < len && letter(text[i + 2 * n - 1]);
+    return word_follows ? n - 1 : n;
+}
+
+size_t kt_decode_spaced(char *text, size_t len)
+{
+    size_t out = 0, i = 0;
+    while (i < len) {
+        bool starts = letter(text[i]) && (i == 0 || !letter(text[i - 1]));
+        size_t n = starts ? spaced_letters(text, len, i) : 0;
+        if (n < 4) {
+            text[out++] = text[i++];
+            continue;
+        }
+        for (size_t k = 0; k < n; k++)
+            text[out++] = text[i + 2 * k];
+        i += 2 * n - 1;
+    }
+    return out;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Finds text that is written in another alphabet of bytes: base64 (both kinds), hex (plain, spaced, "\x41"),
+ * percent escapes. */
+#include "policyengine/base/kt_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KT_DECODE_MAX 4096u /* decoded bytes of one blob; the rest of a longer one is passed over */
+#define KT_DECODE_RUN 20u   /* shorter runs are words */
+
+/* Decodes the next blob of `text` from *at on that gives readable text, and moves *at behind it. Returns the
+ * bytes written to `out` (room for KT_DECODE_MAX), 0 where no blob follows. */
+size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out);
+
+/* In place. rot13 of ASCII letters. */
+void kt_decode_rot13(char *text, size_t len);
+/* In place. */
+void kt_decode_reverse(char *text, size_t len);
+/* In place. Digits and signs that stand for letters inside of words: "1gn0r3". */
+void kt_decode_leet(char *text, size_t len);
+/* In place; returns the new length. "i g n o r e  a l l" and "i-g-n-o-r-e": joins single letters. */
+size_t kt_decode_spaced(char *text, size_t len);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_fold_table.h"
+
+#include <string.h>
+
+enum { DROP = 0, KEEP = 1 }; /* answers of fold_char that are no byte */
+
+/* Length of the character at p by its first byte, its code point in *cp; 0 = not UTF-8. A character that
+ * `len` cuts gives its full length and cp 0 as long as what is there can still become one. */
+static size_t decode(const unsigned char *p, size_t len, uint32_t *cp)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t n = p[0] >= 0xf0 && p[0] <= 0xf4  ? 4
+               : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                                             : 0;
+    if (n == 0)
+        return 0;
+    uint32_t c = p[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++) {
+        if (i == len) {
+            *cp = 0;
+            return n;
+        }
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    *cp = c;
+    return c >= least[n] ? n : 0;
+}
+
+struct range {
+    uint32_t first, last;
+};
+
+static bool in_ranges(const struct range *r, size_t n, uint32_t cp)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cp >= r[i].first && cp <= r[i].last)
+            return true;
+    return false;
+}
+
+/* Characters that take no room: a word that is cut by them reads as one. */
+static bool invisible(uint32_t cp)
+{
+    static const struct range low[] = {{0xad, 0xad},     {0x300, 0x36f},   {0x61c, 0x61c},
+                                       {0x115f, 0x1160}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
+                                       {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}};
+    static const struct range high[] = {
+        {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x206f}, {0x20d0, 0x20ff}, {0x3164, 0x3164},
+        {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xe0100, 0xe01ef}};
+    return cp < 0x2000 ? in_ranges(low, KT_COUNT(low), cp) : in_ranges(high, KT_COUNT(high), cp);
+}
+
+static char punctuation(uint32_t cp)
+{
+    switch (cp) {
+    case 0x85:
+    case 0x2028:
+    case 0x2029:
+        return '\n';
+    case 0xa0:
+    case 0x1680:
+    case 0x202f:
+    case 0x205f:
+    case 0x3000:
+        return ' ';
+    case 0x2018:
+    case 0x2019:
+    case 0x201a:
+    case 0x201b:
+    case 0x2032:
+    case 0x2bc:
+    case 0xb4:
+    case 0x2039:
+    case 0x203a:
+        return '\'';
+    case 0xab:
+    case 0xbb:
+    case 0x201c:
+    case 0x201d:
+    case 0x201e:
+    case 0x201f:
+    case 0x2033:
+    case 0x300c:
+    case 0x300d:
+        return '"';
+    case 0x2010:
+    case 0x2011:
+    case 0x2012:
+    case 0x2013:
+    case 0x2014:
+    case 0x2015:
+    case 0x2212:
+        return '-';
+    case 0x2024:
+    case 0x3002:
+        return '.';
+    case 0x2223:
+    case 0x2502:
+    case 0x23d0:
+        return '|';
+    default:
+        return KEEP;
+    }
+}
+
+/* Spaces, and signs that are part of no word: they separate words as a space does. */
+static bool separates(uint32_t cp)
+{
+    static const struct range signs[] = {{0xa1, 0xa9},     {0xac, 0xb4},     {0xb6, 0xb9},
+                                         {0xbb, 0xbf},     {0x2000, 0x206f}, {0x2190, 0x249b},
+                                         {0x24ea, 0x2bff}, {0x3000, 0x303f}, {0xfe30, 0xfe6f}};
+    return in_ranges(signs, KT_COUNT(signs), cp);
+}
+
+/* The byte that stands for a character beyond ASCII: KEEP, DROP or the byte. */
+static char fold_char(uint32_t cp)
+{
+    if (invisible(cp))
+        return DROP;
+    if (cp >= 0x1d400 && cp <= 0x1d6a3)
+        return (char)('a' + (cp - 0x1d400) % 52 % 26);
+    if (cp >= 0x1d7ce && cp <= 0x1d7ff)
+        return (char)('0' + (cp - 0x1d7ce) % 10);
+    if (cp >= 0xff01 && cp <= 0xff5e) {
+        char c = (char)(cp - 0xff01 + '!');
+        return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+    char p = punctuation(cp);
+    if (p != KEEP)
+        return p;
+    for (size_t i = 0; i < KT_COUNT(kt_fold_blocks) && cp >= kt_fold_blocks[i].first; i++)
+        if (cp <= kt_fold_blocks[i].last) {
+            char c = kt_fold_blocks[i].letters[cp - kt_fold_blocks[i].first];
+            return c == '.' ? KEEP : c;
+        }
+    return separates(cp) ? ' ' : KEEP;
+}
+
+/* Letters that are written as two. */
+static const char *two_letters(uint32_t cp)
+{
+    switch (cp) {
+    case 0xdf:
+        return "ss";
+    case 0xc6:
+    case 0xe6:
+        return "ae";
+    case 0x152:
+    case 0x153:
+        return "oe";
+    case 0xfb00:
+        return "ff";
+    case 0xfb01:
+        return "fi";
+    case 0xfb02:
+        return "fl";
+    case 0xfb05:
+    case 0xfb06:
+        return "st";
+    default:
+        return NULL;
+    }
+}
+
+static void put(struct kt_fold *f, const char *bytes, size_t n)
+{
+    if (f->gap && f->len > 0)
+        f->out[f->len++] = f->gap;
+    f->gap = 0;
+    memcpy(f->out + f->len, bytes, n);
+    f->len += n;
+}
+
+static void hide(struct kt_fold *f, uint32_t cp)
+{
+    char c = (char)(cp & 0x7f);
+    if (f->hidden_len < sizeof f->hidden && c >= ' ')
+        f->hidden[f->hidden_len++] = c;
+}
+
+static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
+{
+    if (cp >= 0xe0000 && cp <= 0xe007f) {
+        hide(f, cp);
+        return;
+    }
+    const char *two = two_letters(cp);
+    char c = two ? KEEP : fold_char(cp);
+    if (c == ' ' || c == '\n')
+        f->gap = f->gap == '\n' ? '\n' : c;
+    else if (two)
+        put(f, two, 2);
+    else if (c != DROP)
+        put(f, c == KEEP ? in : &c, c == KEEP ? n : 1);
+}
+
+static inline void ascii_char(struct kt_fold *f, unsigned char c)
+{
+    if (c > ' ') {
+        char low = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+        if (f->gap)
+            put(f, &low, 1);
+        else
+            f->out[f->len++] = low;
+    } else if (c == '\n' || c == '\r') {
+        f->gap = '\n';
+    } else if (!f->gap && (c == ' ' || c == '\t' || c == '\v' || c == '\f')) {
+        f->gap = ' ';
+    }
+}
+
+size_t kt_fold_text(struct kt_fold *f, const char *in, size_t len, bool final)
+{
+    size_t i = 0;
+    while (i < len && f->cap - f->len >= 5) { /* a gap and four bytes */
+        unsigned char c = (unsigned char)in[i];
+        if (c < 0x80) {
+            ascii_char(f, c);
+            i++;
+            continue;
+        }
+        uint32_t cp = 0;
+        size_t n = decode((const unsigned char *)in + i, len - i, &cp);
+        if (n > len - i && !final)
+            break;
+        if (n == 0 || n > len - i)
+            n = 1; /* not UTF-8: a byte that is no letter to anyone */
+        else
+            wide_char(f, in + i, n, cp);
+        i += n;
+    }
+    return i;
+}

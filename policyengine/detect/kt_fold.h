@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Text as the pattern sets see it: what a reader takes for the same letter becomes the same byte. Lower case
+ * ASCII; accents, full width, mathematical and circled letters and common Cyrillic and Greek lookalikes
+ * folded to their base letter; zero-width, bidi, variation and combining marks dropped; runs of white space
+ * become one ' ', or one '\n' where a line ended. Other scripts pass as they are. Tag characters (U+E0000..),
+ * which no screen shows, go to `hidden` as the ASCII that they spell.
+ */
+#include "policyengine/base/kt_buf.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KT_FOLD_HIDDEN 1024u
+
+struct kt_fold {
+    char *out; /* borrowed: room for `cap` bytes */
+    size_t len, cap;
+    char gap; /* white space that was seen and not yet written: 0, ' ' or '\n' */
+    char hidden[KT_FOLD_HIDDEN];
+    size_t hidden_len;
+};
+
+/* Appends the folded form of `in` to f->out until it is full. Returns the bytes of `in` that were dealt with:
+ * fewer than `len` where the room ran out or, unless `final`, where a character is cut. Never writes more
+ * bytes than it reads. */
+size_t kt_fold_text(struct kt_fold *f, const char *in, size_t len, bool final);
+
+#ifdef __cplusplus
+}
+#endif

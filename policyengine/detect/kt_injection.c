@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/detect/kt_injection.h"
+
+#include "policyengine/detect/kt_decode.h"
+#include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_lexicon.h"
+#include "policyengine/detect/kt_scan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 4096u
+#define OVERLAP 512u   /* of two blocks; longer than any rule reaches */
+#define HITS 512u      /* of one block */
+#define TOP 3u         /* signs of a family that count */
+#define RULES_MAX 256u /* signs below are rules, above are phrases */
+#define BLOBS 32u      /* encoded pieces of one text that are decoded */
+#define DEPTH 2u       /* base64 in base64 */
+#define CALIBRATION                                                                                          \
+    1.25 /* puts the default threshold of 0.8 where false positives begin on the development data (raw       \
+            0.725) */
+#define QUOTE_REACH 160u /* bytes around a sign in which quotes are looked for */
+
+struct hit {
+    uint8_t family, weight;
+    uint16_t sign; /* which rule or phrase */
+    uint16_t end;
+};
+
+/* The strongest signs of one family, each once. */
+struct top {
+    double weight[TOP];
+    uint16_t sign[TOP];
+};
+
+/* One level of decoding has its own fold and blob; a variant is made and used up within one block. */
+struct level {
+    struct kt_fold fold;
+    char block[BLOCK];
+    char blob[KT_DECODE_MAX];
+};
+
+struct kt_injection {
+    struct level levels[DEPTH + 1];
+    char variant[BLOCK];
+    struct hit hits[HITS];
+    unsigned hit_count;
+    bool tool;
+    bool failed;
+};
+
+const char *kt_injection_family_name(enum kt_injection_family f)
+{
+    static const char *const names[] = {"override", "boundary",  "extraction",   "persona", "licence",
+                                        "task",     "authority", "exfiltration", "tool"};
+    return (size_t)f < KT_COUNT(names) ? names[f] : "other";
+}
+
+struct kt_injection *kt_injection_new(void)
+{
+    return calloc(1, sizeof(struct kt_injection));
+}
+
+void kt_injection_free(struct kt_injection *w)
+{
+    if (w)
+        kt_wipe(w, sizeof *w);
+    free(w);
+}
+
+static void add_hit(struct kt_injection *w, unsigned family, unsigned weight, unsigned sign, size_t end)
+{
+    if (w->hit_count < HITS)
+        w->hits[w->hit_count++] =
+            (struct hit){(uint8_t)family, (uint8_t)weight, (uint16_t)sign, (uint16_t)end};
+}
+
+static void add_rule(void *ctx, unsigned rule, size_t end)
+{
+    const struct kt_lexicon_rule *r = &kt_lexicon_injection.rules[rule];
+    add_hit(ctx, r->family, r->weight, rule, end);
+}
+
+static bool add_phrase(void *ctx, unsigned pattern, size_t end)
+{
+    const struct kt_lexicon *lex = &kt_lexicon_injection;
+    add_hit(ctx, lex->phrase_family[pattern], lex->phrase_weight[pattern], RULES_MAX + pattern, end);
+    return false;
+}
+
+static bool is_quote(char c)
+{
+    return c == '"' || c == '\'' || c == '`';
+}
+
+static bool glued(const char *text, size_t len, size_t at)
+{
+    return at < len && kt_lexicon_letter((unsigned char)text[at]);
+}
+
+/* True where the sign that ends at `end` stands inside of quotes: somebody's words, not a command. */
+static bool quoted(const char *text, size_t len, size_t end)
+{
+    if (end == 0)
+        return false;
+    size_t low = end > QUOTE_REACH ? end - QUOTE_REACH : 0,
+           high = len - end > QUOTE_REACH ? end + QUOTE_REACH : len;
+    for (size_t i = end - 1; i > low; i--) {
+        char q = text[i - 1];
+        bool inner = glued(text, len, i) ||
+                     (q == '"' && text[i] == ' ' && glued(text, len, i + 1)); /* French: one space */
+        bool opens = is_quote(q) && inner && !(i >= 2 && glued(text, len, i - 2));
+        if (!opens)
+            continue;
+        for (size_t k = end; k < high; k++)
+            if (text[k] == q && !glued(text, len, k + 1))
+                return true;
+    }
+    return false;
+}
+
+/* Within a family the second sign says half of what it would say alone, the third a third; families are taken
+ * as independent. */
+static double combine(const struct top tops[], unsigned *families)
+{
+    double none = 1;
+    *families = 0;
+    for (unsigned f = 0; f < KT_INJ_SCORED; f++) {
+        for (unsigned i = 0; i < TOP; i++)
+            none *= 1 - tops[f].weight[i] / (i + 1);
+        if (tops[f].weight[0] >= 0.3)
+            *families |= 1u << f;
+    }
+    return 1 - pow(none, CALIBRATION);
+}
+
+/* Keeps the list sorted; the same sign seen again counts where it is strongest. */
+static void rank(struct top *t, double weight, uint16_t sign)
+{
+    unsigned last = 0;
+    while (last < TOP - 1 && t->weight[last] > 0 && t->sign[last] != sign)
+        last++;
+    if (weight <= t->weight[last])
+        return;
+    for (; last > 0 && t->weight[last - 1] < weight; last--) {
+        t->weight[last] = t->weight[last - 1];
+        t->sign[last] = t->sign[last - 1];
+    }
+    t->weight[last] = weight;
+    t->sign[last] = sign;
+}
+
+static bool has_family(const struct kt_injection *w, unsigned family)
+{
+    for (unsigned i = 0; i < w->hit_count; i++)
+        if (w->hits[i].family == family)
+            return true;
+    return false;
+}
+
+static double rate_hits(const struct kt_injection *w, const char *text, size_t len, unsigned *families)
+{
+    struct top tops[KT_INJ_SCORED] = {0};
+    bool meta = has_family(w, KT_INJ_META);
+    for (unsigned i = 0; i < w->hit_count; i++) {
+        const struct hit *h = &w->hits[i];
+        if (h->family >= KT_INJ_SCORED || (h->family == KT_INJ_TOOL && !w->tool))
+            continue;
+        bool told = meta && quoted(text, len, h->end);
+        rank(&tops[h->family], h->weight / 100.0 * (told ? 0.45 : 1), h->sign);
+    }
+    return combine(tops, families);
+}
+
+/* `bonus`: the text was in a disguise that nobody uses for a harmless order. */
+static void scan_block(struct kt_injection *w, const char *text, size_t len, bool bonus,
+                       struct kt_injection_result *out)
+{
+    const struct kt_scan *scan = NULL;
+    w->hit_count = 0;
+    kt_lexicon_run(&kt_lexicon_injection, text, len, add_rule, w);
+    if (kt_scan_get(KT_SCAN_INJECTION, &scan, NULL).code != KT_OK ||
+        kt_scan_run(scan, text, len, add_phrase, w).code != KT_OK)
+        w->failed = true;
+    unsigned families = 0;
+    double score = rate_hits(w, text, len, &families);
+    if (bonus && score >= 0.4)
+        score = 1 - (1 - score) * 0.6;
+    if (score <= out->score)
+        return;
+    out->score = score;
+    out->families = families;
+    out->decoded = bonus;
+}
+
+/* Folded text that hints at a disguise: take it off and look again. */
+static void scan_variants(struct kt_injection *w, const char *text, size_t len,
+                          struct kt_injection_result *out)
+{
+    unsigned hints = 0;
+    for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SPACED; f++)
+        hints |= has_family(w, f) ? 1u << f : 0;
+    for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SPACED; f++) {
+        if (!(hints & 1u << f))
+            continue;
+        size_t n = len;
+        memcpy(w->variant, text, len);
+        if (f == KT_INJ_ROT13)
+            kt_decode_rot13(w->variant, len);
+        else if (f == KT_INJ_REVERSED)
+            kt_decode_reverse(w->variant, len);
+        else if (f == KT_INJ_LEET)
+            kt_decode_leet(w->variant, len);
+        else
+            n = kt_decode_spaced(w->variant, len);
+        /* rot13 and reversal leave no plain word; the others leave the plain ones as they were */
+        scan_block(w, w->variant, n, f == KT_INJ_ROT13 || f == KT_INJ_REVERSED, out);
+    }
+}
+
+static void scan_folded(struct kt_injection *w, const char *text, size_t len, bool decoded,
+                        struct kt_injection_result *out)
+{
+    scan_block(w, text, len, decoded, out);
+    scan_variants(w, text, len, out);
+}
+
+/* Keeps the end of a full block, from a word on, as the start of the next one. */
+static void slide(struct kt_fold *f)
+{
+    size_t from = f->len - OVERLAP;
+    while (from < f->len && f->out[from] != ' ' && f->out[from] != '\n')
+        from++;
+    if (from == f->len)
+        from = f->len - OVERLAP;
+    memmove(f->out, f->out + from, f->len - from);
+    f->len -= from;
+}
+
+static void score_level(struct kt_injection *w, const char *text, size_t len, unsigned depth,
+                        struct kt_injection_result *out);
+
+static void scan_hidden(struct kt_injection *w, struct level *l, struct kt_injection_result *out)
+{
+    if (l->fold.hidden_len < 8 || l == &w->levels[DEPTH])
+        return;
+    score_level(w, l->fold.hidden, l->fold.hidden_len, (unsigned)(l - w->levels) + 1, out);
+}
+
+static void score_level(struct kt_injection *w, const char *text, size_t len, unsigned depth,
+                        struct kt_injection_result *out)
+{
+    struct level *l = &w->levels[depth];
+    l->fold = (struct kt_fold){.out = l->block, .cap = BLOCK};
+    size_t done = 0;
+    for (;;) {
+        done += kt_fold_text(&l->fold, text + done, len - done, true);
+        scan_folded(w, l->block, l->fold.len, depth > 0, out);
+        if (done == len)
+            break;
+        slide(&l->fold);
+    }
+    scan_hidden(w, l, out);
+    if (depth == DEPTH)
+        return;
+    size_t at = 0, n = 0;
+    for (unsigned blobs = 0; blobs < BLOBS && (n = kt_decode_next(text, len, &at, l->blob)) > 0; blobs++)
+        score_level(w, l->blob, n, depth + 1, out);
+}
+
+kt_result kt_injection_score(struct kt_injection *w, const char *text, size_t len, bool tool,
+                             struct kt_injection_result *out)
+{
+    *out = (struct kt_injection_result){0};
+    w->tool = tool;
+    w->failed = false;
+    score_level(w, text, len, 0, out);
+    return w->failed ? kt_err(KT_ERR_INTERNAL) : kt_ok();
+}

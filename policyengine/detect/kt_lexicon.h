@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Words, concepts and rules: the compiled form of a patterns/<set>.def. A text becomes a row of concepts; a
+ * rule is a row of concepts in one sentence with bounded gaps. Everything is constant data that the build
+ * wrote (gen/), shared by all processes; nothing is allocated or initialised at run time.
+ */
+#include "policyengine/base/kt_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KT_LEXICON_STEM 5u /* letters of a stem that are hashed */
+#define KT_LEXICON_STEPS 4u
+#define KT_LEXICON_CONCEPTS 128u
+
+struct kt_lexicon_slot {
+    uint32_t check; /* upper half of the hash; 0 = empty */
+    uint16_t node;
+};
+
+/* What a row of words leads to. */
+struct kt_lexicon_node {
+    uint16_t concepts; /* index of the first in `concepts` */
+    uint8_t count;
+    bool goes_on; /* longer rows start with this one */
+};
+
+struct kt_lexicon_stem {
+    const char *letters; /* the whole stem */
+    uint8_t len;
+    uint8_t concept_id;
+};
+
+struct kt_lexicon_rule {
+    uint8_t family, weight, gap, steps;
+    uint8_t sentences; /* ends of sentences that may lie between two steps */
+};
+
+/* Where a concept stands in the rules. */
+struct kt_lexicon_use {
+    uint8_t rule, step;
+};
+
+struct kt_lexicon {
+    const char *name;
+    const struct kt_lexicon_slot *slots; /* open addressing */
+    uint32_t slot_mask;
+    const struct kt_lexicon_node *nodes; /* node 0 = no word yet */
+    const uint8_t *concepts;
+    const struct kt_lexicon_stem *stems; /* sorted by the first KT_LEXICON_STEM letters */
+    unsigned stem_count;
+    const struct kt_lexicon_rule *rules;
+    unsigned rule_count;                          /* at most 256 */
+    const struct kt_lexicon_use *uses;            /* grouped by concept, in it last step first */
+    const uint16_t *first_use;                    /* by concept; one more entry marks the end */
+    const uint8_t *phrase_family, *phrase_weight; /* by pattern id of the set's image (kt_scan.h) */
+    unsigned phrase_count;
+};
+extern const struct kt_lexicon kt_lexicon_injection;
+extern const struct kt_lexicon kt_lexicon_safety;
+
+/* Shared with the generator: the hash of a word, and of a row of words from the hash of its last word and the
+ * node before. */
+static inline uint64_t kt_lexicon_word(uint64_t h, unsigned char c)
+{
+    return (h ^ c) * UINT64_C(0x100000001b3);
+}
+#define KT_LEXICON_SEED UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t kt_lexicon_key(unsigned node, uint64_t word)
+{
+    uint64_t h = (word + node) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ (h >> 29);
+}
+
+/* Letters that make words in folded text. An apostrophe counts inside of a word only. */
+static inline bool kt_lexicon_letter(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
+}
+
+/* A rule (index into lex->rules) that was met; `end` is the offset behind its last word. */
+typedef void (*kt_lexicon_hit_fn)(void *ctx, unsigned rule, size_t end);
+
+/* Reports every rule that `text` (folded) meets, as often as it is met. Linear; no allocation. Looks at the first KT_LEXICON_MAX
+ * bytes: callers work in blocks. */
+#define KT_LEXICON_MAX 0xfff0u
+void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, kt_lexicon_hit_fn hit,
+                    void *ctx);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Payment card numbers: issuer prefix with its lengths, Luhn, and the grouping that cards are printed in. */
+#include "policyengine/detect/kt_pii_text.h"
+
+#include <string.h>
+
+struct issuer {
+    unsigned low, high; /* range of the first `digits` digits */
+    unsigned digits;
+    unsigned min, max; /* length of the number */
+};
+
+static const struct issuer issuers[] = {
+    {4, 4, 1, 13, 19},       {51, 55, 2, 16, 16},     {2221, 2720, 4, 16, 16}, {34, 34, 2, 15, 15},
+    {37, 37, 2, 15, 15},     {6011, 6011, 4, 16, 19}, {644, 649, 3, 16, 19},   {65, 65, 2, 16, 19},
+    {300, 305, 3, 14, 19},   {3095, 3095, 4, 14, 19}, {36, 36, 2, 14, 19},     {38, 39, 2, 14, 19},
+    {3528, 3589, 4, 16, 19}, {62, 62, 2, 16, 19},     {2200, 2204, 4, 16, 19}, {50, 50, 2, 13, 19},
+    {56, 58, 2, 13, 19},     {6304, 6304, 4, 13, 19}, {6759, 6771, 4, 13, 19}, {60, 60, 2, 16, 16},
+    {81, 82, 2, 16, 16},     {9792, 9792, 4, 16, 16},
+};
+
+static const char *const card_words[] = {"card",       "cards", "credit",      "debit", "visa",
+                                         "mastercard", "amex",  "kreditkarte", "karte", "carte",
+                                         "tarjeta",    "carta", "pan",         "cc",    NULL};
+
+static bool luhn(const char *digits, unsigned n)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned d = (unsigned)(digits[n - 1 - i] - '0');
+        if (i % 2 == 1)
+            d = d > 4 ? 2 * d - 9 : 2 * d;
+        sum += d;
+    }
+    return sum % 10 == 0;
+}
+
+static bool issued(const char *digits, unsigned n)
+{
+    for (size_t i = 0; i < KT_COUNT(issuers); i++) {
+        unsigned prefix = 0;
+        for (unsigned d = 0; d < issuers[i].digits; d++)
+            prefix = prefix * 10 + (unsigned)(digits[d] - '0');
+        if (prefix >= issuers[i].low && prefix <= issuers[i].high && n >= issuers[i].min &&
+            n <= issuers[i].max)
+            return true;
+    }
+    return false;
+}
+
+/* Cards are written in one run or from a group of four on: "4111 1111 1111 1111", "3782 822463 10005". */
+static bool printed_like_card(const struct kt_pii_number *n, unsigned groups)
+{
+    if (groups == 1)
+        return true;
+    char sep = kt_pii_separator(n, groups);
+    if (n->size[0] != 4 || (sep != ' ' && sep != '-' && sep != '.'))
+        return false;
+    for (unsigned i = 1; i < groups; i++)
+        if (n->size[i] > 7 || (n->size[i] < 2 && i + 1 < groups))
+            return false;
+    return true;
+}
+
+static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
+                    unsigned digits)
+{
+    if (digits < 13 || digits > 19 || !printed_like_card(n, groups) || !luhn(n->digits, digits))
+        return false;
+    if (strspn(n->digits, "0") >= digits)
+        return false;
+    return issued(n->digits, digits) || (digits >= 14 && kt_pii_context(v, n->start, 40, card_words));
+}
+
+static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
+{
+    struct kt_pii_number n;
+    if (!kt_pii_starts_number(v, at) || kt_pii_in_iban(v, at))
+        return KT_PII_NO;
+    enum kt_pii_answer a = kt_pii_number(v, at, &n);
+    if (a != KT_PII_YES)
+        return a;
+    unsigned digits = n.count;
+    for (unsigned groups = n.groups; groups > 0; digits -= n.size[--groups]) {
+        if (!is_card(v, &n, groups, digits))
+            continue;
+        a = kt_pii_ends_number(v, n.end[groups - 1], groups > 1 ? kt_pii_separator(&n, groups) : 0);
+        if (a == KT_PII_NO && groups < n.groups && n.sep[groups] == ' ')
+            a = KT_PII_YES; /* "4111 1111 1111 1111 123": what follows is another number */
+        if (a == KT_PII_NO)
+            continue;
+        *start = at;
+        *end = n.end[groups - 1];
+        return a;
+    }
+    return KT_PII_NO;
+}
+
+const struct kt_pii_kind kt_pii_card = {
+    .label = "card", .name = "CARD", .first = "0123456789", .match = card_match};

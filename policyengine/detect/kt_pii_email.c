@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * E-mail addresses, found at their '@' (or "%40", as URLs write it). Local parts and domains may hold Latin
+ * letters beyond ASCII; other scripts are left out, because they run into the sentence around the address
+ * where no space is written.
+ */
+#include "policyengine/detect/kt_pii_email.h"
+#include "policyengine/detect/kt_pii_text.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define LOCAL_MAX 64u /* RFC 5321 */
+#define DOMAIN_MAX 253u
+#define LABEL_MAX 63u
+_Static_assert(LOCAL_MAX <= KT_PII_BEHIND, "the local part must lie in the view");
+
+/* A two-byte sequence of U+00C0..U+024F without the two signs among them. */
+static bool latin_pair(unsigned char lead, unsigned char next)
+{
+    return lead >= 0xc3 && lead <= 0xc9 && (next & 0xc0) == 0x80 &&
+           !(lead == 0xc3 && (next == 0x97 || next == 0xb7));
+}
+
+static bool local_byte(unsigned char c)
+{
+    return kt_pii_word(c) || c == '.' || c == '-' || c == '+' || c == '%' || c == '\'';
+}
+
+size_t kt_pii_email_reach(const struct kt_pii_view *v, size_t at)
+{
+    size_t low = at > LOCAL_MAX ? at - LOCAL_MAX : 0;
+    if (low < v->floor)
+        low = v->floor;
+    size_t i = at;
+    while (i > low) {
+        unsigned char c = (unsigned char)v->data[i - 1];
+        if (local_byte(c))
+            i--;
+        else if (i >= low + 2 && latin_pair((unsigned char)v->data[i - 2], c))
+            i -= 2;
+        else if (i == at && c >= 0xc3 && c <= 0xc9)
+            i--; /* half a letter at the end of a window */
+        else
+            break;
+    }
+    return i;
+}
+
+/* Bytes of an escape ("\n", "\u00e9") that starts in front of the run and ends inside it: they belong to the
+ * JSON, not to the name. */
+static size_t escape_tail(const struct kt_pii_view *v, size_t start, size_t at)
+{
+    if (start == at || !kt_pii_escaped(v, start))
+        return 0;
+    size_t n = v->data[start] == 'u' ? 5 : 1;
+    return n < at - start ? n : at - start;
+}
+
+static bool local_part(const struct kt_pii_view *v, size_t at, size_t *start)
+{
+    size_t i = kt_pii_email_reach(v, at);
+    i += escape_tail(v, i, at);
+    while (i < at && strchr(".-'%+", v->data[i]))
+        i++;
+    *start = i;
+    return i < at;
+}
+
+static bool label_byte(const struct kt_pii_view *v, size_t at, size_t *len)
+{
+    unsigned char c = (unsigned char)v->data[at];
+    *len = 1;
+    if (kt_pii_digit(c) || kt_pii_alpha(c) || c == '-')
+        return true;
+    *len = 2;
+    return at + 1 < v->len && latin_pair(c, (unsigned char)v->data[at + 1]);
+}
+
+/* The end of a top-level domain at the start of label [at,end): letters, or an encoded one; `at` where it is
+ * none. */
+static size_t top_level(const struct kt_pii_view *v, size_t at, size_t end)
+{
+    size_t i = at;
+    if (end - at > 4 && strncasecmp(v->data + at, "xn--", 4) == 0)
+        return end;
+    while (i < end && kt_pii_alpha((unsigned char)v->data[i]))
+        i++;
+    bool ends = i == end || v->data[i] == '-';
+    return ends && i - at >= 2 ? i : at;
+}
+
+/* Where the label at `i` ends; MORE where the text behind it is needed to know. */
+static enum kt_pii_answer label_end(const struct kt_pii_view *v, size_t label, size_t *end)
+{
+    size_t i = label, n = 0;
+    while (i < v->len && i - label <= LABEL_MAX && label_byte(v, i, &n))
+        i += n;
+    *end = i;
+    bool open = i >= v->len || (i + 1 == v->len && (v->data[i] == '.' || (unsigned char)v->data[i] >= 0xc3));
+    return open && !v->final ? KT_PII_MORE : KT_PII_YES;
+}
+
+static enum kt_pii_answer domain(const struct kt_pii_view *v, size_t at, size_t *end)
+{
+    size_t i = at;
+    *end = 0;
+    for (size_t label = at; label - at <= DOMAIN_MAX; label = i + 1) {
+        if (label_end(v, label, &i) == KT_PII_MORE)
+            return KT_PII_MORE;
+        if (i == label || v->data[label] == '-')
+            break;
+        size_t top = label > at ? top_level(v, label, i) : label;
+        if (top > label)
+            *end = top;
+        if (i >= v->len || v->data[i] != '.')
+            break;
+    }
+    return *end ? KT_PII_YES : KT_PII_NO;
+}
+
+static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
+{
+    size_t sign = 1;
+    if (v->data[at] == '%') {
+        sign = 3;
+        if (v->len - at < 3)
+            return v->final || memcmp(v->data + at, "%40", v->len - at) != 0 ? KT_PII_NO : KT_PII_MORE;
+        if (memcmp(v->data + at, "%40", 3) != 0)
+            return KT_PII_NO;
+    }
+    if (!local_part(v, at, start))
+        return KT_PII_NO;
+    return domain(v, at + sign, end);
+}
+
+const struct kt_pii_kind kt_pii_email = {
+    .label = "email", .name = "EMAIL", .first = "@%", .match = email_match};

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * IPv4 and IPv6 addresses with their prefix length or zone. Private and loopback addresses count: they
+ * describe a network. What does not count: the bare "::" and slices such as "a[::2]", object identifiers
+ * (1.3.6.1.4.1), versions behind the word.
+ */
+#include "policyengine/detect/kt_pii_text.h"
+
+#include <string.h>
+
+#define V6_MAX 45u
+#define ZONE_MAX 16u
+
+static const char *const version_words[] = {"version", "versions", "release", "ver",     "rev",
+                                            "v",       "oid",      "section", "chapter", NULL};
+
+/* Reads a decimal of up to three digits, at most `max`; false where there is none or a fourth digit follows.
+ */
+static bool decimal(const struct kt_pii_view *v, size_t *at, unsigned max)
+{
+    unsigned value = 0, n = 0;
+    for (; *at < v->len && n < 4 && kt_pii_digit((unsigned char)v->data[*at]); n++)
+        value = value * 10 + (unsigned)(v->data[(*at)++] - '0');
+    return n > 0 && n < 4 && value <= max;
+}
+
+static enum kt_pii_answer open_end(const struct kt_pii_view *v, size_t at)
+{
+    return at >= v->len && !v->final ? KT_PII_MORE : KT_PII_NO;
+}
+
+/* "/24" belongs to the address where it is a prefix length, "%eth0" where `zone`. Never NO. */
+static enum kt_pii_answer suffix(const struct kt_pii_view *v, unsigned bits, bool zone, size_t *end)
+{
+    size_t i = *end;
+    if (zone && i < v->len && v->data[i] == '%') {
+        size_t n = 1;
+        while (i + n < v->len && n <= ZONE_MAX && kt_pii_word((unsigned char)v->data[i + n]))
+            n++;
+        if (i + n >= v->len && !v->final)
+            return KT_PII_MORE;
+        *end = i = n > 1 ? i + n : i;
+    }
+    if (i < v->len && v->data[i] == '/') {
+        i++;
+        bool valid = decimal(v, &i, bits);
+        if (i >= v->len && !v->final)
+            return KT_PII_MORE;
+        if (valid && (i == v->len || !kt_pii_word((unsigned char)v->data[i])))
+            *end = i;
+    }
+    return i >= v->len && !v->final ? KT_PII_MORE : KT_PII_YES;
+}
+
+/* Behind an address: no word, no further ".digit". */
+static enum kt_pii_answer boundary(const struct kt_pii_view *v, size_t end)
+{
+    if (end == v->len)
+        return v->final ? KT_PII_YES : KT_PII_MORE;
+    unsigned char c = (unsigned char)v->data[end];
+    if (kt_pii_word(c))
+        return KT_PII_NO;
+    if (c != '.')
+        return KT_PII_YES;
+    if (end + 1 == v->len)
+        return v->final ? KT_PII_YES : KT_PII_MORE;
+    return kt_pii_digit((unsigned char)v->data[end + 1]) ? KT_PII_NO : KT_PII_YES;
+}
+
+static enum kt_pii_answer match_v4(const struct kt_pii_view *v, size_t at, size_t *end)
+{
+    size_t i = at;
+    if (!kt_pii_starts_number(v, at))
+        return KT_PII_NO;
+    for (unsigned octet = 0; octet < 4; octet++) {
+        if (octet > 0 && (i >= v->len || v->data[i++] != '.'))
+            return open_end(v, i);
+        if (!decimal(v, &i, 255))
+            return open_end(v, i);
+    }
+    enum kt_pii_answer a = boundary(v, i);
+    if (a != KT_PII_YES || kt_pii_context(v, at, 12, version_words))
+        return a == KT_PII_MORE ? a : KT_PII_NO;
+    *end = i;
+    return suffix(v, 32, false, end);
+}
+
+/* Length of a valid IPv6 address that fills s exactly, judged by its parts; false where it is none. */
+static bool valid_v6(const char *s, size_t len)
+{
+    unsigned groups = 0;
+    bool gap = false;
+    size_t i = 0;
+    if (len >= 2 && s[0] == ':' && s[1] != ':')
+        return false;
+    while (i < len) {
+        if (s[i] == ':' && i + 1 < len && s[i + 1] == ':') {
+            if (gap)
+                return false;
+            gap = true;
+            i += 2;
+            continue;
+        }
+        if (s[i] == ':' && ++i == len)
+            return false;
+        size_t n = 0;
+        while (i + n < len && kt_pii_hex((unsigned char)s[i + n]))
+            n++;
+        if (i + n < len && s[i + n] == '.') { /* an IPv4 tail is two groups */
+            struct kt_pii_view tail = {s + i, len - i, 0, true, false};
+            size_t end = 0;
+            groups += 2;
+            return match_v4(&tail, 0, &end) == KT_PII_YES && end == len - i &&
+                   (gap ? groups < 8 : groups == 8);
+        }
+        if (n == 0 || n > 4)
+            return false;
+        groups++;
+        i += n;
+        if (i < len && s[i] != ':')
+            return false;
+    }
+    return gap ? groups < 8 : groups == 8;
+}
+
+/* "Class::add", "x[::2]" and "::" have the form of an address, but nobody means one. */
+static bool meant_as_v6(const struct kt_pii_view *v, size_t at, size_t len)
+{
+    const char *s = v->data + at;
+    bool digit = false, letter = false;
+    for (size_t i = 0; i < len; i++) {
+        digit |= kt_pii_digit((unsigned char)s[i]);
+        letter |= kt_pii_alpha((unsigned char)s[i]);
+    }
+    if (!digit)
+        return false;
+    bool indexed = at >= 2 && v->data[at - 1] == '[' &&
+                   (kt_pii_word((unsigned char)v->data[at - 2]) || strchr(")]", v->data[at - 2]));
+    if (len <= 5 && !letter) /* "::1" is the loopback; "1::2", "::3" are slices */
+        return len == 3 && memcmp(s, "::1", 3) == 0 && !indexed;
+    return !indexed;
+}
+
+static enum kt_pii_answer match_v6(const struct kt_pii_view *v, size_t at, size_t *end)
+{
+    if (!kt_pii_starts(v, at) || (at > 0 && v->data[at - 1] == ':'))
+        return KT_PII_NO;
+    size_t i = at;
+    bool colon = false;
+    while (i < v->len && i - at <= V6_MAX &&
+           (kt_pii_hex((unsigned char)v->data[i]) || strchr(":.", v->data[i]))) {
+        if (v->data[i] == '\0')
+            break;
+        colon |= v->data[i++] == ':';
+        if (!colon && i - at > 4)
+            return KT_PII_NO;
+    }
+    if (i == v->len && !v->final && i - at <= V6_MAX)
+        return KT_PII_MORE;
+    while (i > at &&
+           (v->data[i - 1] == '.' || (v->data[i - 1] == ':' && (i < at + 2 || v->data[i - 2] != ':'))))
+        i--;
+    if (i - at < 2 || !valid_v6(v->data + at, i - at) || !meant_as_v6(v, at, i - at))
+        return KT_PII_NO;
+    enum kt_pii_answer a = boundary(v, i);
+    *end = i;
+    return a == KT_PII_YES ? suffix(v, 128, true, end) : a;
+}
+
+static enum kt_pii_answer ip_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
+{
+    *start = at;
+    enum kt_pii_answer a = KT_PII_NO;
+    if (kt_pii_digit((unsigned char)v->data[at]))
+        a = match_v4(v, at, end);
+    return a == KT_PII_NO ? match_v6(v, at, end) : a;
+}
+
+const struct kt_pii_kind kt_pii_ip = {
+    .label = "ip", .name = "IP", .first = "0123456789abcdefABCDEF:", .match = ip_match};

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/divert.h"
+
+#include "interceptor/abi/kt_plan_format.h"
+#include "shim/engine.h"
+#include "shim/env.h"
+#include "shim/fdtab.h"
+#include "shim/guard.h"
+#include "shim/loopback.h"
+#include "shim/own_fd.h"
+#include "shim/plan.h"
+#include "shim/real.h"
+#include "shim/trace.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ACCEPT_MS 2000
+
+/* A destination in one form for both families. */
+struct dest {
+    uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint32_t v4;    /* host byte order; 0 for a real IPv6 address */
+    uint16_t port;
+};
+
+static bool parse(const struct sockaddr *sa, socklen_t len, struct dest *d)
+{
+    if (!sa || len < sizeof(struct sockaddr_in))
+        return false;
+    memset(d, 0, sizeof *d);
+    if (sa->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, sa, sizeof in);
+        d->ip[10] = d->ip[11] = 0xff;
+        memcpy(d->ip + 12, &in.sin_addr, 4);
+        d->port = ntohs(in.sin_port);
+    } else if (sa->sa_family == AF_INET6 && len >= 24) { /* RFC 2133 had no scope id */
+        struct sockaddr_in6 in6;
+        memcpy(&in6, sa, 24);
+        memcpy(d->ip, &in6.sin6_addr, 16);
+        d->port = ntohs(in6.sin6_port);
+        if (!IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+            return true;
+    } else {
+        return false;
+    }
+    d->v4 = (uint32_t)d->ip[12] << 24 | (uint32_t)d->ip[13] << 16 | (uint32_t)d->ip[14] << 8 | d->ip[15];
+    return true;
+}
+
+static bool is_synthetic(const struct dest *d)
+{
+    return (d->v4 & KT_SYNTH_MASK) == KT_SYNTH_NET;
+}
+
+static bool is_stream(int fd)
+{
+    int type = 0, saved = errno;
+    socklen_t len = sizeof type;
+    bool ok = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+    errno = saved;
+    return ok;
+}
+
+/* An intercepted IP literal needs no resolver, so connect itself may be where the plan is first wanted. */
+static bool is_literal(int fd, const struct dest *d, struct kt_host *host)
+{
+    if (!kt_plan_ready(KT_PLAN_LOADED)) {
+        static const uint8_t loopback6[16] = {[15] = 1};
+        bool local = d->v4 >> 24 == 127 || memcmp(d->ip, loopback6, 16) == 0;
+        bool configured = kt_env_get("KT_POLICY_CONFIG") != NULL;
+        if (!is_stream(fd) || !kt_plan_ready(local || !configured ? KT_PLAN_READ : KT_PLAN_MAKE))
+            return false;
+    }
+    return kt_plan_has_literals() && kt_plan_literal(d->ip, host);
+}
+
+bool kt_divert_wants(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    struct dest d;
+    struct kt_host host;
+    if (!parse(sa, len, &d))
+        return false;
+    return (is_synthetic(&d) || is_literal(fd, &d, &host)) && is_stream(fd);
+}
+
+/* A second connect on a socket that is under way: the kernel knows the answer, for the same peer. */
+static bool is_under_way(int fd, struct kt_diverted *old)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (!kt_fdtab_find(fd, old))
+        return false;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state != TCP_CLOSE;
+}
+
+/* fail_mode allow and no engine: to the origin, as if we were not there. */
+static int connect_origin(int fd, const struct kt_host *host, const struct sockaddr *sa, socklen_t len,
+                          uint16_t port)
+{
+    if (host->literal)
+        return KT_REAL(connect)(fd, sa, len);
+    int family = AF_INET;
+    socklen_t size = sizeof family;
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM}, *list = NULL;
+    hints.ai_flags = AI_NUMERICSERV | (family == AF_INET6 ? AI_V4MAPPED | AI_ALL : 0);
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    int saved = kt_guard_enter();
+    int rc = KT_REAL(getaddrinfo)(host->name, service, &hints, &list);
+    kt_guard_leave(saved);
+    if (rc != 0) {
+        errno = EHOSTUNREACH;
+        return -1;
+    }
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        rc = KT_REAL(connect)(fd, a->ai_addr, a->ai_addrlen);
+        if (rc == 0 || errno == EINPROGRESS || errno == EINTR || errno == EISCONN)
+            break;
+    }
+    int err = errno;
+    freeaddrinfo(list);
+    errno = err;
+    return rc;
+}
+
+/* Hands the engine its end. */
+static int adopt(int end, int fd, const struct kt_diverted *d, const struct kt_engine_abi *engine)
+{
+    struct kt_abi_origin origin = {d->origin, d->port, fd};
+    end = kt_shim_own_fd_raise(end);
+    int saved = kt_guard_enter();
+    int rc = engine->adopt(end, &origin);
+    kt_guard_leave(saved);
+    return rc;
+}
+
+static void no_fast_open(int fd)
+{
+    /* With it connect() returns at once and no SYN leaves before the first write: there would be nothing to
+     * accept. */
+    int off = 0;
+    int saved = errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof off);
+    errno = saved;
+}
+
+static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_abi *engine)
+{
+    struct kt_loopback l;
+    int saved = errno;
+    if (kt_loopback_open(fd, &l) != 0)
+        return -1;
+    no_fast_open(fd);
+    int rc = KT_REAL(connect)(fd, &l.addr.sa, l.len);
+    int err = errno;
+    int end = -1;
+    if (rc == 0 || err == EINPROGRESS || err == EINTR) {
+        d->loop = l.addr;
+        d->loop_len = l.len;
+        end = kt_loopback_accept(&l, fd, ACCEPT_MS);
+        if (end < 0 || !kt_fdtab_add(fd, d)) {
+            if (end >= 0)
+                KT_REAL(close)(end);
+            rc = -1;
+            err = ECONNREFUSED;
+        } else if (adopt(end, fd, d, engine) != 0) {
+            rc = -1;
+            err = ECONNREFUSED;
+        }
+    }
+    kt_loopback_close(&l);
+    KT_TRACE_SHIM("fd %d to %s:%u: connect %d errno %d", fd, d->origin, d->port, rc, rc ? err : 0);
+    errno = rc == 0 ? saved : err;
+    return rc;
+}
+
+static int refuse(const char *why, const struct dest *d)
+{
+    KT_TRACE_SHIM("connect to %u.%u.%u.%u:%u refused: %s", d->ip[12], d->ip[13], d->ip[14], d->ip[15],
+                  d->port, why);
+    errno = ECONNREFUSED;
+    return -1;
+}
+
+static int divert(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    struct dest d;
+    struct kt_host host;
+    struct kt_diverted div;
+    parse(sa, len, &d);
+    if (is_under_way(fd, &div))
+        return KT_REAL(connect)(fd, &div.loop.sa, div.loop_len);
+    bool known = is_synthetic(&d) ? kt_plan_synthetic(d.v4, &host) : kt_plan_literal(d.ip, &host);
+    if (!known)
+        return refuse("nobody has this address", &d);
+    const struct kt_engine_abi *engine = kt_engine_get();
+    if (!engine && kt_plan_fail_allows())
+        return connect_origin(fd, &host, sa, len, d.port);
+    if (!engine)
+        return refuse("no engine", &d);
+    memset(&div, 0, sizeof div);
+    div.origin = host.name;
+    div.literal = host.literal;
+    div.port = d.port;
+    div.peer_len = len < sizeof div.peer ? len : sizeof div.peer;
+    memcpy(&div.peer, sa, div.peer_len);
+    return connect_engine(fd, &div, engine);
+}
+
+int kt_divert_connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    /* connect is a cancellation point; between listen and adopt a cancelled thread would leave our fds
+     * behind. */
+    int state, ignored;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    int rc = divert(fd, sa, len);
+    pthread_setcancelstate(state, &ignored);
+    return rc;
+}
+
+void kt_divert_fix_peer(int fd, struct sockaddr *sa, socklen_t size, socklen_t *len)
+{
+    struct kt_diverted d;
+    if (!kt_fdtab_find(fd, &d))
+        return;
+    memcpy(sa, &d.peer, d.peer_len < size ? d.peer_len : size);
+    *len = d.peer_len;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/engine.h"
+
+#include "shim/env.h"
+#include "shim/fork.h"
+#include "shim/guard.h"
+#include "shim/own_fd.h"
+#include "shim/real.h"
+#include "shim/self.h"
+#include "shim/trace.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(const struct kt_engine_abi *) engine;
+static atomic_bool failed;
+
+static const struct kt_shim_host host = {
+    .version = KT_ABI_VERSION,
+    .size = sizeof host,
+    .guard_thread = kt_guard_thread,
+    .own_fd = kt_shim_own_fd,
+    .env = kt_env_get,
+};
+
+void kt_engine_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void kt_engine_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+const struct kt_engine_abi *kt_engine_loaded(void)
+{
+    return atomic_load_explicit(&engine, memory_order_acquire);
+}
+
+/* A sanitizer's runtime ends the process when something is opened with RTLD_DEEPBIND. */
+static bool has_sanitizer(void)
+{
+    static const char *const marks[] = {"__asan_init", "__tsan_init", "__msan_init", "__hwasan_init",
+                                        "__lsan_init"};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (dlsym(RTLD_DEFAULT, marks[i]))
+            return true;
+    return false;
+}
+
+static bool engine_path(char *out, size_t size)
+{
+    const char *v = kt_env_get("KT_ENGINE");
+    if (v && *v)
+        return (size_t)snprintf(out, size, "%s", v) < size;
+    const char *self = kt_self_path(), *slash = strrchr(self, '/');
+    return slash && (size_t)snprintf(out, size, "%.*s/libktengine.so", (int)(slash - self), self) < size;
+}
+
+static const struct kt_engine_abi *load(void)
+{
+    char path[PATH_MAX];
+    if (!engine_path(path, sizeof path))
+        return NULL;
+    int flags = RTLD_NOW | RTLD_LOCAL | (has_sanitizer() ? 0 : RTLD_DEEPBIND);
+    void *handle = KT_REAL(dlopen)(path, flags);
+    if (!handle) {
+        const char *why = dlerror();
+        KT_TRACE_SHIM("engine: %s", why ? why : "cannot be opened");
+        return NULL;
+    }
+    kt_engine_abi_fn ask;
+    *(void **)&ask = dlsym(handle, KT_ENGINE_ABI_SYMBOL);
+    const struct kt_engine_abi *abi = ask ? ask() : NULL;
+    if (!abi || abi->version != KT_ABI_VERSION || abi->size < sizeof *abi) {
+        KT_TRACE_SHIM("engine: %s speaks another ABI", path);
+        return NULL;
+    }
+    if (abi->start(&host) != 0) {
+        KT_TRACE_SHIM("engine: %s did not start", path);
+        return NULL;
+    }
+    KT_TRACE_SHIM("engine: %s loaded", path);
+    return abi;
+}
+
+const struct kt_engine_abi *kt_engine_get(void)
+{
+    const struct kt_engine_abi *abi = kt_engine_loaded();
+    if (abi || atomic_load(&failed))
+        return abi;
+    kt_fork_register();
+    int saved = kt_guard_enter();
+    pthread_mutex_lock(&lock);
+    abi = atomic_load(&engine);
+    if (!abi && !atomic_load(&failed)) {
+        abi = load();
+        if (abi)
+            atomic_store_explicit(&engine, abi, memory_order_release);
+        else
+            atomic_store(&failed, true);
+    }
+    pthread_mutex_unlock(&lock);
+    kt_guard_leave(saved);
+    return abi;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The engine: loaded when first needed, never before, never unloaded. */
+#include "interceptor/abi/kt_engine_abi.h"
+
+/* Loads and starts it where that has not happened. NULL where it cannot work in this process (asked once,
+ * then remembered). Calls to its slots need the guard (shim/guard.h). Keeps errno. */
+const struct kt_engine_abi *kt_engine_get(void);
+/* The engine where it is there already, else NULL. */
+const struct kt_engine_abi *kt_engine_loaded(void);
+
+/* Around fork. */
+void kt_engine_lock(void);
+void kt_engine_unlock(void);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/env.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TEXT_MAX 16384
+#define OUR_FILE "libkt.so"
+
+static char text[TEXT_MAX]; /* copies: a program that sets its title writes over the original strings */
+static size_t text_used;
+static const char *vars[KT_ENV_MAX_VARS];
+static size_t var_count;
+static bool preloaded;
+static atomic_int state; /* 0 none, 1 being taken, 2 taken */
+
+bool kt_env_same_name(const char *entry, const char *name)
+{
+    while (*entry && *entry != '=' && *entry == *name) {
+        entry++;
+        name++;
+    }
+    return *entry == '=' && (*name == '\0' || *name == '=');
+}
+
+bool kt_preload_has_us(const char *value)
+{
+    while (*value) {
+        size_t len = strcspn(value, ": ");
+        const char *base = value + len;
+        while (base > value && base[-1] != '/')
+            base--;
+        if ((size_t)(value + len - base) == sizeof OUR_FILE - 1 &&
+            memcmp(base, OUR_FILE, sizeof OUR_FILE - 1) == 0)
+            return true;
+        value += len;
+        value += strspn(value, ": ");
+    }
+    return false;
+}
+
+static void keep(const char *entry)
+{
+    size_t len = strlen(entry) + 1;
+    if (var_count == KT_ENV_MAX_VARS)
+        return;
+    if (len <= sizeof text - text_used) {
+        memcpy(text + text_used, entry, len);
+        entry = text + text_used;
+        text_used += len;
+    }
+    vars[var_count++] = entry;
+}
+
+void kt_env_snapshot(char *const *envp)
+{
+    int none = 0;
+    /* Only one thread exists when this first runs, but a hook may run before the constructor does. */
+    if (!envp || !atomic_compare_exchange_strong(&state, &none, 1))
+        return;
+    for (; *envp; envp++) {
+        if ((*envp)[0] == 'K' && strncmp(*envp, "KT_", 3) == 0)
+            keep(*envp);
+        else if ((*envp)[0] == 'L' && strncmp(*envp, "LD_PRELOAD=", 11) == 0)
+            preloaded = kt_preload_has_us(*envp + 11);
+    }
+    atomic_store_explicit(&state, 2, memory_order_release);
+}
+
+char *kt_env_scan(char *const *envp, const char *name)
+{
+    size_t len = strlen(name);
+    for (; envp && *envp; envp++)
+        if (strncmp(*envp, name, len) == 0 && (*envp)[len] == '=')
+            return *envp + len + 1;
+    return NULL;
+}
+
+const char *kt_env_get(const char *name)
+{
+    kt_env_snapshot(environ);
+    const char *now = kt_env_scan(environ, name);
+    for (size_t i = 0; !now && i < var_count; i++)
+        if (kt_env_same_name(vars[i], name))
+            now = strchr(vars[i], '=') + 1;
+    return now;
+}
+
+const char *kt_env_saved(size_t i)
+{
+    kt_env_snapshot(environ);
+    return i < var_count ? vars[i] : NULL;
+}
+
+bool kt_env_preloaded(void)
+{
+    kt_env_snapshot(environ);
+    return preloaded;
+}
+
+__attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    kt_env_snapshot(envp);
+}

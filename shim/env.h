@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * LD_PRELOAD and KT_* as they were when the process started. A program may clear or replace its environment;
+ * its children and the engine must still find ours.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KT_ENV_MAX_VARS 64
+
+/* Takes the snapshot once; no lock, no allocation. Every function below calls it. */
+void kt_env_snapshot(char *const *envp);
+
+/* The value now, else the value at start, else NULL. Borrowed: a value from the program's environment lives
+ * as long as that. */
+const char *kt_env_get(const char *name);
+
+/* "KT_NAME=value" of the snapshot; NULL past the last. Borrowed for ever. */
+const char *kt_env_saved(size_t i);
+/* True where the process was started with this library in LD_PRELOAD. */
+bool kt_env_preloaded(void);
+
+/* True where `entry` ("NAME=value") sets `name`, which may itself be "NAME=..." */
+bool kt_env_same_name(const char *entry, const char *name);
+/* True where an LD_PRELOAD value (entries parted by colons or spaces) names this library, by file name. */
+bool kt_preload_has_us(const char *value);
+/* getenv without a hook in between and without the loader. */
+char *kt_env_scan(char *const *envp, const char *name);

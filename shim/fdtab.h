@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The program's diverted sockets. An entry belongs to a socket (its inode), not to an fd number: duplicates
+ * find it, and an entry whose socket is gone can never match again, so no call that creates fds needs a hook.
+ */
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+union kt_addr {
+    struct sockaddr sa;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
+struct kt_diverted {
+    const char *origin; /* borrowed for ever */
+    uint16_t port;      /* of the origin, host byte order */
+    bool literal;       /* origin is an IP literal */
+    union kt_addr peer; /* what the program connected to */
+    socklen_t peer_len;
+    union kt_addr loop; /* where the kernel connected it */
+    socklen_t loop_len;
+};
+
+/* Remembers the socket behind fd. False where the table is full of live ones. */
+bool kt_fdtab_add(int fd, const struct kt_diverted *d);
+bool kt_fdtab_find(int fd, struct kt_diverted *out);
+void kt_fdtab_forget(int fd);
+/* Is any diverted socket known that meant `origin`, or an IP literal (then a name tells nothing)? */
+bool kt_fdtab_has_origin(const char *origin);
+/* False: no socket was ever diverted in this process. One load. */
+bool kt_fdtab_used(void);
+
+/* Around fork. */
+void kt_fdtab_lock(void);
+void kt_fdtab_unlock(void);

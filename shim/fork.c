@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/fork.h"
+
+#include "shim/engine.h"
+#include "shim/fdtab.h"
+#include "shim/guard.h"
+#include "shim/own_fd.h"
+#include "shim/plan.h"
+#include "shim/ssl_table.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
+ * thread that makes a plan holds our lock while it waits for the engine's. */
+static void prepare(void)
+{
+    if (kt_guarded()) /* a fork by the engine itself, which may hold these locks; its child only executes */
+        return;
+    int saved = kt_guard_enter();
+    kt_plan_lock();
+    kt_engine_lock();
+    kt_fdtab_lock();
+    kt_ssl_table_lock();
+    const struct kt_engine_abi *e = kt_engine_loaded();
+    if (e)
+        e->fork_prepare();
+    kt_guard_leave(saved);
+}
+
+static void unlock_all(void)
+{
+    kt_ssl_table_unlock();
+    kt_fdtab_unlock();
+    kt_engine_unlock();
+    kt_plan_unlock();
+}
+
+static void in_parent(void)
+{
+    if (kt_guarded())
+        return;
+    int saved = kt_guard_enter();
+    const struct kt_engine_abi *e = kt_engine_loaded();
+    if (e)
+        e->fork_parent();
+    unlock_all();
+    kt_guard_leave(saved);
+}
+
+static void in_child(void)
+{
+    if (kt_guarded())
+        return;
+    int saved = kt_guard_enter();
+    const struct kt_engine_abi *e = kt_engine_loaded();
+    kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
+    if (e)
+        e->fork_child();
+    kt_ssl_table_forked();
+    unlock_all();
+    kt_guard_leave(saved);
+}
+
+void kt_fork_register(void)
+{
+    static atomic_bool done;
+    if (atomic_load_explicit(&done, memory_order_relaxed) || atomic_exchange(&done, true))
+        return;
+    pthread_atfork(prepare, in_parent, in_child);
+}

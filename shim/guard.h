@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The guard: while it is set for a thread, no hook looks at what that thread does. It is set around every
+ * call into the engine, and for ever in the engine's own threads and in the threads that they create.
+ */
+#include <stdbool.h>
+
+#define KT_HOOK __attribute__((visibility("default")))
+
+/* initial-exec: a preloaded object has static TLS, and a hook must not allocate to find its guard. */
+extern __thread unsigned kt_guard_depth __attribute__((tls_model("initial-exec")));
+
+static inline bool kt_guarded(void)
+{
+    return kt_guard_depth != 0;
+}
+
+/* Sets the guard; returns the caller's errno for kt_guard_leave. Nests. */
+int kt_guard_enter(void);
+/* Ends the innermost kt_guard_enter and restores errno. */
+void kt_guard_leave(int saved_errno);
+/* Marks this thread for its whole life. */
+void kt_guard_thread(void);
+
+/* True in a process that got more rights by exec (setuid, file capabilities): then the shim does nothing. */
+bool kt_secure_process(void);
+
+/* What every hook asks first: true = call the real function and nothing else. */
+static inline bool kt_bypass(void)
+{
+    return kt_guarded() || kt_secure_process();
+}

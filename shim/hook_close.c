@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Programs that close every fd they do not know (daemons, sshd, subprocess) must not close the engine's. */
+#include "shim/guard.h"
+#include "shim/own_fd.h"
+#include "shim/real.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool is_protected(int fd)
+{
+    return kt_fd_is_own(fd) && !kt_bypass();
+}
+
+KT_HOOK int close(int fd)
+{
+    if (!is_protected(fd))
+        return KT_REAL(close)(fd);
+    errno = EBADF; /* for the program nothing is open there */
+    return -1;
+}
+
+static int real_close_range(unsigned first, unsigned last, int flags)
+{
+    __typeof__(&close_range) real = KT_REAL(close_range);
+    return real ? real(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
+}
+
+/* The range without the engine's fds, piece by piece. */
+static int close_around(unsigned first, unsigned last, int flags)
+{
+    int rc = 0;
+    for (;;) {
+        int own = kt_shim_own_fd_next(first);
+        if (own < 0 || (unsigned)own > last)
+            return real_close_range(first, last, flags);
+        if ((unsigned)own > first)
+            rc = real_close_range(first, (unsigned)own - 1, flags);
+        if (rc != 0 || (unsigned)own == last)
+            return rc;
+        first = (unsigned)own + 1;
+    }
+}
+
+KT_HOOK int close_range(unsigned first, unsigned last, int flags)
+{
+    if (first > last || kt_bypass())
+        return real_close_range(first, last, flags);
+    return close_around(first, last, flags);
+}
+
+KT_HOOK void closefrom(int low)
+{
+    unsigned first = low < 0 ? 0 : (unsigned)low;
+    __typeof__(&closefrom) real = KT_REAL(closefrom);
+    if (real && (kt_bypass() || kt_shim_own_fd_next(first) < 0)) {
+        real(low);
+        return;
+    }
+    int saved = errno;
+    if (close_around(first, UINT_MAX, 0) != 0 && errno == ENOSYS) {
+        long max = sysconf(_SC_OPEN_MAX);
+        for (long fd = first; fd < max; fd++)
+            close((int)fd);
+    }
+    errno = saved;
+}
+
+/* The new number is taken by the engine: what the kernel says while another thread is about to use it. */
+static bool refuse_dup(int from, int to)
+{
+    if (is_protected(to)) {
+        errno = EBUSY;
+        return true;
+    }
+    if (is_protected(from)) {
+        errno = EBADF;
+        return true;
+    }
+    return false;
+}
+
+KT_HOOK int dup2(int from, int to)
+{
+    return refuse_dup(from, to) ? -1 : KT_REAL(dup2)(from, to);
+}
+
+KT_HOOK int dup3(int from, int to, int flags)
+{
+    return refuse_dup(from, to) ? -1 : KT_REAL(dup3)(from, to, flags);
+}

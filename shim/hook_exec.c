@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec and posix_spawn: the child stays wrapped, also where the program passes a clean environment. Calls
+ * inside libc (system, popen) are not seen here; they pass the program's own environment.
+ */
+#include "shim/child_env.h"
+#include "shim/guard.h"
+#include "shim/real.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <unistd.h>
+
+enum how { BY_PATH, BY_SEARCH, BY_FD };
+
+static int run(enum how how, const char *path, int fd, char *const argv[], char *const envp[])
+{
+    struct kt_scratch s;
+    s.map = NULL;
+    char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
+    int rc = how == BY_PATH     ? KT_REAL(execve)(path, argv, env)
+             : how == BY_SEARCH ? KT_REAL(execvpe)(path, argv, env)
+                                : KT_REAL(fexecve)(fd, argv, env);
+    kt_scratch_done(&s);
+    return rc;
+}
+
+KT_HOOK int execve(const char *path, char *const argv[], char *const envp[])
+{
+    return run(BY_PATH, path, -1, argv, envp);
+}
+
+KT_HOOK int execv(const char *path, char *const argv[])
+{
+    return run(BY_PATH, path, -1, argv, environ);
+}
+
+KT_HOOK int execvp(const char *file, char *const argv[])
+{
+    return run(BY_SEARCH, file, -1, argv, environ);
+}
+
+KT_HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    return run(BY_SEARCH, file, -1, argv, envp);
+}
+
+KT_HOOK int fexecve(int fd, char *const argv[], char *const envp[])
+{
+    return run(BY_FD, NULL, fd, argv, envp);
+}
+
+KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    struct kt_scratch s;
+    s.map = NULL;
+    char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
+    __typeof__(&execveat) real = KT_REAL(execveat);
+    int rc = -1;
+    if (real)
+        rc = real(dirfd, path, argv, env, flags);
+    else
+        errno = ENOSYS;
+    kt_scratch_done(&s);
+    return rc;
+}
+
+/* execl, execlp and execle differ in where the environment comes from and in the search. */
+static int run_list(enum how how, const char *path, const char *arg, va_list ap, bool has_env)
+{
+    struct kt_scratch s;
+    char **argv = kt_collect_args(&s, arg, ap);
+    if (!argv) {
+        errno = ENOMEM;
+        return -1;
+    }
+    char *const *envp = has_env ? va_arg(ap, char *const *) : environ;
+    int rc = run(how, path, -1, argv, envp);
+    kt_scratch_done(&s);
+    return rc;
+}
+
+KT_HOOK int execl(const char *path, const char *arg, ...)
+{
+    va_list ap;
+    va_start(ap, arg);
+    int rc = run_list(BY_PATH, path, arg, ap, false);
+    va_end(ap);
+    return rc;
+}
+
+KT_HOOK int execlp(const char *file, const char *arg, ...)
+{
+    va_list ap;
+    va_start(ap, arg);
+    int rc = run_list(BY_SEARCH, file, arg, ap, false);
+    va_end(ap);
+    return rc;
+}
+
+KT_HOOK int execle(const char *path, const char *arg, ...)
+{
+    va_list ap;
+    va_start(ap, arg);
+    int rc = run_list(BY_PATH, path, arg, ap, true);
+    va_end(ap);
+    return rc;
+}
+
+typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
+                        char *const[], char *const[]);
+
+static int spawn(spawn_fn real, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                 const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+    struct kt_scratch s;
+    s.map = NULL;
+    char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
+    int rc = real(pid, path, actions, attr, argv, env);
+    kt_scratch_done(&s);
+    return rc;
+}
+
+KT_HOOK int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+    return spawn(KT_REAL(posix_spawn), pid, path, actions, attr, argv, envp);
+}
+
+KT_HOOK int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                         const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+    return spawn(KT_REAL(posix_spawnp), pid, file, actions, attr, argv, envp);
+}

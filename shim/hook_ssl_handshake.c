@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a handshake may start: the two calls that say so, and reading. (Writing: hook_ssl_io.c.) */
+#include "shim/hook_ssl.h"
+#include "shim/ssl_table.h"
+#include "shim/ssl_trust.h"
+
+static bool may_not(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
+{
+    return !t->fn || (!kt_bypass() && kt_ssl_before_handshake(t->api, ssl, is_connect) == KT_SSL_REFUSE);
+}
+
+static int judged(const struct kt_ssl_target *t, SSL *ssl, int rc)
+{
+    if (rc <= 0 && !kt_bypass())
+        kt_ssl_after_failure(t->api, ssl);
+    return rc;
+}
+
+KT_HOOK int SSL_connect(SSL *ssl)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_connect);
+    return may_not(&t, ssl, true) ? -1 : judged(&t, ssl, KT_SSL_CALL(t, SSL_connect)(ssl));
+}
+
+KT_HOOK int SSL_do_handshake(SSL *ssl)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_do_handshake);
+    return may_not(&t, ssl, false) ? -1 : judged(&t, ssl, KT_SSL_CALL(t, SSL_do_handshake)(ssl));
+}
+
+KT_HOOK int SSL_read(SSL *ssl, void *buf, int num)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_read);
+    return may_not(&t, ssl, false) ? -1 : KT_SSL_CALL(t, SSL_read)(ssl, buf, num);
+}
+
+KT_HOOK int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *got)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_read_ex);
+    return may_not(&t, ssl, false) ? 0 : KT_SSL_CALL(t, SSL_read_ex)(ssl, buf, num, got);
+}
+
+KT_HOOK int SSL_peek(SSL *ssl, void *buf, int num)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_peek);
+    return may_not(&t, ssl, false) ? -1 : KT_SSL_CALL(t, SSL_peek)(ssl, buf, num);
+}
+
+KT_HOOK int SSL_peek_ex(SSL *ssl, void *buf, size_t num, size_t *got)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_peek_ex);
+    return may_not(&t, ssl, false) ? 0 : KT_SSL_CALL(t, SSL_peek_ex)(ssl, buf, num, got);
+}
+
+KT_HOOK int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *done)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_write_early_data);
+    return may_not(&t, ssl, false) ? 0 : KT_SSL_CALL(t, SSL_write_early_data)(ssl, buf, num, done);
+}
+
+KT_HOOK void SSL_free(SSL *ssl)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_free);
+    if (!kt_bypass())
+        kt_ssl_table_drop(ssl);
+    if (t.fn)
+        KT_SSL_CALL(t, SSL_free)(ssl);
+}
+
+/* libssl itself clears an SSL when its first handshake begins, through this hook: what was decided just
+ * before must stay. */
+KT_HOOK int SSL_clear(SSL *ssl)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_clear);
+    if (!kt_bypass() && t.api && t.api->complete && ssl && !t.api->SSL_in_before(ssl))
+        kt_ssl_table_drop(ssl);
+    return t.fn ? KT_SSL_CALL(t, SSL_clear)(ssl) : 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The functions behind our hooks, as the next object in the search order has them (RTLD_NEXT), resolved when
+ * first called. */
+#include <stdbool.h>
+
+enum kt_real_id {
+#define KT_REAL_FN(name, warm) KT_REAL_ID_##name,
+#include "shim/real.def"
+#undef KT_REAL_FN
+    KT_REAL_COUNT
+};
+
+/* NULL only where this libc has no such function (an old glibc and closefrom, say). Keeps errno. */
+void *kt_real_lookup(enum kt_real_id id);
+
+#define KT_REAL(name) ((__typeof__(&name))kt_real_lookup(KT_REAL_ID_##name))
+
+/* Resolves what a forked child may need; called before the process gets its second thread. */
+void kt_real_warm(void);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/ssl_handoff.h"
+
+#include "shim/engine.h"
+#include "shim/guard.h"
+#include "shim/ssl_table.h"
+#include "shim/ssl_trust.h"
+#include "shim/trace.h"
+
+#include <errno.h>
+#include <string.h>
+
+static enum kt_ssl_write fail(int *failed, int error)
+{
+    *failed = -1;
+    errno = error;
+    return KT_SSL_WRITE_FAIL;
+}
+
+/* After a failure SSL_get_error must not find the WANT_READ of an earlier SSL_read, or the program would wait
+ * for a connection that is over. A write of nothing sends nothing and resets it. */
+static void forget_want(const struct kt_ssl_api *api, SSL *ssl)
+{
+    api->ERR_clear_error();
+    api->SSL_write(ssl, "", 0);
+    api->ERR_clear_error();
+}
+
+static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl,
+                                   const void *data, size_t len, int *failed)
+{
+    const struct kt_engine_abi *engine = kt_engine_loaded();
+    int saved = kt_guard_enter();
+    ssize_t n = engine->flow_write(e->flow, data, len);
+    int err = errno;
+    kt_guard_leave(saved);
+    if (n == (ssize_t)len)
+        return KT_SSL_WRITE_DONE;
+    KT_TRACE_SHIM("ssl %p: the flow to %s took %zd of %zu bytes, errno %d", (void *)ssl, e->host, n, len,
+                  err);
+    forget_want(api, ssl);
+    return fail(failed, n < 0 && err ? err : EPIPE);
+}
+
+/* The first write after the handshake decides for the life of this SSL: the two ways may never mix. */
+static enum kt_ssl_write decide(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl, int *failed)
+{
+    const struct kt_engine_abi *engine = kt_engine_loaded();
+    struct kt_abi_flow *flow = NULL;
+    bool known = kt_ssl_find_flow(api, ssl, e->random, &flow);
+    if (!known && e->by_random) {
+        if (kt_ssl_unseen(e, "TLS with a peer that is not ours, over memory"))
+            return KT_SSL_WRITE_REAL;
+        forget_want(api, ssl);
+        return fail(failed, EACCES);
+    }
+    int saved = kt_guard_enter();
+    bool on = known && engine->handoff_enabled();
+    if (known && !on)
+        engine->flow_release(flow);
+    kt_guard_leave(saved);
+    e->flow = on ? flow : NULL;
+    e->state = on ? KT_SSL_HANDOFF : KT_SSL_TLS;
+    KT_TRACE_SHIM("ssl %p: %s writes by %s", (void *)ssl, e->host, on ? "handoff" : "TLS");
+    return KT_SSL_WRITE_REAL;
+}
+
+/* An entry may outlive its SSL where libssl frees one inside itself; then another SSL can sit at its address.
+ */
+static bool is_stale(const struct kt_ssl_api *api, const struct kt_ssl_entry *e, SSL *ssl)
+{
+    uint8_t now[32];
+    return api->SSL_get_client_random(ssl, now, sizeof now) != sizeof now ||
+           memcmp(now, e->random, sizeof now) != 0;
+}
+
+enum kt_ssl_write kt_ssl_write(const struct kt_ssl_api *api, SSL *ssl, const void *data, size_t len,
+                               int *failed)
+{
+    if (kt_ssl_before_handshake(api, ssl, false) == KT_SSL_REFUSE) {
+        *failed = -1;
+        return KT_SSL_WRITE_FAIL;
+    }
+    struct kt_ssl_entry *e = api && api->complete ? kt_ssl_table_get(ssl) : NULL;
+    if (!e || e->state == KT_SSL_TLS || len == 0)
+        return KT_SSL_WRITE_REAL;
+    if (e->state == KT_SSL_REFUSED)
+        return fail(failed, EACCES);
+    if (e->state == KT_SSL_TRUSTED) {
+        if (!api->SSL_is_init_finished(ssl)) {
+            int rc = api->SSL_do_handshake(ssl);
+            if (rc <= 0) {
+                kt_ssl_after_failure(api, ssl);
+                *failed = rc < 0 ? rc : -1;
+                return KT_SSL_WRITE_FAIL;
+            }
+        }
+        enum kt_ssl_write w = decide(api, e, ssl, failed);
+        if (w != KT_SSL_WRITE_REAL || e->state != KT_SSL_HANDOFF)
+            return w;
+    }
+    if (is_stale(api, e, ssl)) {
+        kt_ssl_table_drop(ssl);
+        return KT_SSL_WRITE_REAL;
+    }
+    return hand_over(api, e, ssl, data, len, failed);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/ssl_table.h"
+
+#include "shim/engine.h"
+#include "shim/guard.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 256
+
+static struct kt_ssl_entry *buckets[BUCKETS];
+static atomic_uint count;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void kt_ssl_table_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void kt_ssl_table_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static struct kt_ssl_entry **place_of(const void *ssl)
+{
+    uint64_t h = (uint64_t)(uintptr_t)ssl * 0x9e3779b97f4a7c15ull;
+    return &buckets[h >> 56];
+}
+
+/* Lock held: the link that points to the entry, or to NULL. */
+static struct kt_ssl_entry **link_of(const void *ssl)
+{
+    struct kt_ssl_entry **l = place_of(ssl);
+    while (*l && (*l)->ssl != ssl)
+        l = &(*l)->next;
+    return l;
+}
+
+static void release(struct kt_abi_flow *flow)
+{
+    const struct kt_engine_abi *engine = kt_engine_loaded();
+    if (!flow || !engine)
+        return;
+    int saved = kt_guard_enter();
+    engine->flow_release(flow);
+    kt_guard_leave(saved);
+}
+
+struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
+{
+    if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
+        return NULL;
+    pthread_mutex_lock(&lock);
+    struct kt_ssl_entry *e = *link_of(ssl);
+    pthread_mutex_unlock(&lock);
+    return e;
+}
+
+static void clear(struct kt_ssl_entry *e)
+{
+    struct kt_abi_flow *flow = e->flow;
+    struct kt_ssl_entry *next = e->next;
+    const void *ssl = e->ssl;
+    memset(e, 0, sizeof *e);
+    e->ssl = ssl;
+    e->next = next;
+    release(flow);
+}
+
+struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
+{
+    struct kt_ssl_entry *e = kt_ssl_table_get(ssl);
+    if (e) {
+        clear(e);
+        return e;
+    }
+    e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    e->ssl = ssl;
+    pthread_mutex_lock(&lock);
+    struct kt_ssl_entry **l = place_of(ssl);
+    e->next = *l;
+    *l = e;
+    atomic_fetch_add(&count, 1);
+    pthread_mutex_unlock(&lock);
+    return e;
+}
+
+void kt_ssl_table_drop(const void *ssl)
+{
+    if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
+        return;
+    pthread_mutex_lock(&lock);
+    struct kt_ssl_entry **l = link_of(ssl), *e = *l;
+    if (e) {
+        *l = e->next;
+        atomic_fetch_sub(&count, 1);
+    }
+    pthread_mutex_unlock(&lock);
+    if (!e)
+        return;
+    release(e->flow);
+    free(e);
+}
+
+void kt_ssl_table_forked(void)
+{
+    for (int i = 0; i < BUCKETS; i++) {
+        for (struct kt_ssl_entry *e = buckets[i]; e; e = e->next) {
+            if (e->state == KT_SSL_HANDOFF)
+                e->state = KT_SSL_TLS;
+            e->flow = NULL; /* the parent's engine owns it */
+        }
+    }
+}

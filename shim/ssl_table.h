@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What is known of the SSLs that concern us. An entry is made when a handshake begins and dies at SSL_free or
+ * SSL_clear. OpenSSL allows one thread at a time in an SSL, so an entry that was found stays valid until that
+ * thread lets the SSL go.
+ */
+#include "interceptor/abi/kt_engine_abi.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kt_ssl_state {
+    KT_SSL_TRUSTED, /* has our CA; nothing was written yet */
+    KT_SSL_TLS,     /* for good: what it writes goes through TLS */
+    KT_SSL_HANDOFF, /* for good: what it writes goes to `flow` */
+    KT_SSL_REFUSED  /* to an intercepted host on a connection that is not ours */
+};
+
+struct kt_ssl_entry {
+    const void *ssl;
+    struct kt_ssl_entry *next;
+    enum kt_ssl_state state;
+    bool by_random;           /* no fd tells that the connection is ours: the client random must */
+    bool reported;            /* once is enough */
+    char host[256];           /* the origin */
+    struct kt_abi_flow *flow; /* KT_SSL_HANDOFF: owned reference */
+    uint8_t random[32];       /* of the handshake that `flow` belongs to */
+};
+
+/* The entry of this SSL, new or emptied. NULL where memory is short. */
+struct kt_ssl_entry *kt_ssl_table_put(const void *ssl);
+/* NULL = none. */
+struct kt_ssl_entry *kt_ssl_table_get(const void *ssl);
+/* Ends the entry and its flow. */
+void kt_ssl_table_drop(const void *ssl);
+
+/* Around fork. In the child no flow lives on: what was handed off goes through TLS. */
+void kt_ssl_table_lock(void);
+void kt_ssl_table_unlock(void);
+void kt_ssl_table_forked(void);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/ssl_trust.h"
+
+#include "shim/engine.h"
+#include "shim/fdtab.h"
+#include "shim/guard.h"
+#include "shim/names.h"
+#include "shim/plan.h"
+#include "shim/trace.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Values of OpenSSL's headers, the same in 1.1 and 3. */
+#define SET_VERIFY_CERT_STORE 106
+#define STORE_IS_SHARED 1
+#define NAMETYPE_HOST 0
+
+/* How the SSL is connected, as far as we can tell. */
+enum path {
+    PATH_DIVERTED, /* a socket of ours */
+    PATH_FOREIGN,  /* an internet socket that is not */
+    PATH_UNKNOWN   /* memory BIOs, pipes: no fd tells */
+};
+
+struct peer {
+    enum path path;
+    struct kt_diverted d; /* PATH_DIVERTED */
+    char host[256];       /* the intercepted host; "" = none of ours */
+};
+
+static enum path path_of(const struct kt_ssl_api *api, SSL *ssl, struct kt_diverted *d)
+{
+    int domain = 0;
+    socklen_t len = sizeof domain;
+    int fd = api->SSL_get_rfd(ssl);
+    if (fd < 0)
+        fd = api->SSL_get_wfd(ssl);
+    if (fd < 0)
+        return PATH_UNKNOWN;
+    if (kt_fdtab_find(fd, d))
+        return PATH_DIVERTED;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+        (domain == AF_INET || domain == AF_INET6))
+        return PATH_FOREIGN;
+    return PATH_UNKNOWN;
+}
+
+static void look_at_peer(const struct kt_ssl_api *api, SSL *ssl, struct peer *p)
+{
+    struct kt_host known;
+    char plain[KT_NAME_MAX];
+    const char *sni = api->SSL_get_servername(ssl, NAMETYPE_HOST);
+    p->host[0] = '\0';
+    p->path = path_of(api, ssl, &p->d);
+    if (sni && kt_plan_host(sni, KT_PLAN_MAKE, false, &known) == KT_HOST_OURS &&
+        kt_name_normalise(sni, plain))
+        memcpy(p->host, plain, strlen(plain) + 1);
+    else if (p->path == PATH_DIVERTED && strlen(p->d.origin) < sizeof p->host)
+        memcpy(p->host, p->d.origin, strlen(p->d.origin) + 1);
+}
+
+/* Made once per libssl; the CA of a process does not change. */
+static void *make_store(const struct kt_ssl_api *api, const struct kt_engine_abi *engine)
+{
+    const uint8_t *der = NULL;
+    int saved = kt_guard_enter();
+    size_t len = engine->ca_der(&der);
+    kt_guard_leave(saved);
+    if (len == 0)
+        return NULL;
+    void *cert = api->d2i_X509(NULL, &der, (long)len);
+    void *store = cert ? api->X509_STORE_new() : NULL;
+    if (store && api->X509_STORE_add_cert(store, cert) != 1) {
+        api->X509_STORE_free(store);
+        store = NULL;
+    }
+    if (cert)
+        api->X509_free(cert);
+    return store;
+}
+
+static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *engine)
+{
+    struct kt_ssl_api *a = (struct kt_ssl_api *)(uintptr_t)api;
+    void *store = atomic_load(&a->store);
+    if (store)
+        return store;
+    void *fresh = make_store(api, engine);
+    if (fresh && !atomic_compare_exchange_strong(&a->store, &store, fresh)) {
+        api->X509_STORE_free(fresh);
+        return store;
+    }
+    return fresh;
+}
+
+static void give_trust(const struct kt_ssl_api *api, SSL *ssl, const char *host)
+{
+    const struct kt_engine_abi *engine = kt_engine_get();
+    void *store = engine ? store_of(api, engine) : NULL;
+    if (store && api->SSL_ctrl(ssl, SET_VERIFY_CERT_STORE, STORE_IS_SHARED, store) > 0) {
+        KT_TRACE_SHIM("ssl %p: trusts our CA for %s", (void *)ssl, host);
+        return;
+    }
+    KT_TRACE_SHIM("ssl %p: our CA could not be given for %s", (void *)ssl, host);
+    if (!engine)
+        return;
+    int saved = kt_guard_enter();
+    engine->report(KT_ABI_TRUST_FAILED, host, "the verify store of this SSL cannot be set");
+    kt_guard_leave(saved);
+}
+
+bool kt_ssl_unseen(struct kt_ssl_entry *e, const char *detail)
+{
+    bool allow = kt_plan_fail_allows();
+    const struct kt_engine_abi *engine = e->reported ? NULL : kt_engine_get();
+    if (!e->reported)
+        KT_TRACE_SHIM("ssl %p: unseen connection to %s (%s)", e->ssl, e->host, detail);
+    e->reported = true;
+    e->state = allow ? KT_SSL_TLS : KT_SSL_REFUSED;
+    if (engine) {
+        int saved = kt_guard_enter();
+        engine->report(KT_ABI_UNSEEN, e->host, detail);
+        kt_guard_leave(saved);
+    }
+    return allow;
+}
+
+/* An entry of an earlier SSL at the same address tells nothing, unless it is this one, asked again. */
+static struct kt_ssl_entry *entry_for(SSL *ssl, const char *host)
+{
+    struct kt_ssl_entry *e = kt_ssl_table_get(ssl);
+    if (e && e->reported && strcmp(e->host, host) == 0)
+        return e;
+    e = kt_ssl_table_put(ssl);
+    if (e)
+        memcpy(e->host, host, strlen(host) + 1);
+    return e;
+}
+
+static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl)
+{
+    struct peer p;
+    look_at_peer(api, ssl, &p);
+    if (p.host[0] == '\0') {
+        kt_ssl_table_drop(ssl); /* of an SSL that was freed out of our sight */
+        return KT_SSL_PASS;
+    }
+    struct kt_ssl_entry *e = entry_for(ssl, p.host);
+    if (!e)
+        return kt_plan_fail_allows() ? KT_SSL_PASS : KT_SSL_REFUSE;
+    bool ours = p.path == PATH_DIVERTED || (p.path == PATH_UNKNOWN && kt_fdtab_has_origin(p.host));
+    if (!ours) {
+        const char *detail =
+            p.path == PATH_FOREIGN
+                ? "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)"
+                : "TLS while no connection to this host was diverted (a proxy, another resolver)";
+        return kt_ssl_unseen(e, detail) ? KT_SSL_PASS : KT_SSL_REFUSE;
+    }
+    e->state = KT_SSL_TRUSTED;
+    e->by_random = p.path == PATH_UNKNOWN;
+    give_trust(api, ssl, p.host);
+    return KT_SSL_PASS;
+}
+
+enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *ssl, bool is_connect)
+{
+    if (!api || !api->complete || !ssl || !api->SSL_in_before(ssl))
+        return KT_SSL_PASS;
+    /* An SSL of a general method counts as a server until somebody says connect. */
+    if (!is_connect && api->SSL_is_server(ssl))
+        return KT_SSL_PASS;
+    int saved = errno;
+    enum kt_ssl_verdict v = judge(api, ssl);
+    errno = v == KT_SSL_PASS ? saved : ECONNREFUSED;
+    return v;
+}
+
+bool kt_ssl_find_flow(const struct kt_ssl_api *api, SSL *ssl, uint8_t random[32], struct kt_abi_flow **flow)
+{
+    const struct kt_engine_abi *engine = kt_engine_loaded();
+    if (flow)
+        *flow = NULL;
+    if (!engine || api->SSL_get_client_random(ssl, random, 32) != 32)
+        return false;
+    int saved = kt_guard_enter();
+    struct kt_abi_flow *found = engine->flow_by_random(random);
+    if (found && flow)
+        *flow = found;
+    else if (found)
+        engine->flow_release(found);
+    kt_guard_leave(saved);
+    return found != NULL;
+}
+
+void kt_ssl_after_failure(const struct kt_ssl_api *api, SSL *ssl)
+{
+    int saved = errno;
+    uint8_t random[32];
+    struct kt_ssl_entry *e = api && api->complete ? kt_ssl_table_get(ssl) : NULL;
+    /* Our store was asked about a certificate that is not ours: the wrong peer, where only the client random
+     * can tell. */
+    if (e && e->state == KT_SSL_TRUSTED && e->by_random && !e->reported &&
+        api->SSL_get_verify_result(ssl) != 0 && !kt_ssl_find_flow(api, ssl, random, NULL))
+        kt_ssl_unseen(e, "TLS with a peer that is not ours, over memory");
+    errno = saved;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Trust: an SSL that is about to shake hands with an intercepted host gets a store with our CA, that SSL
+ * alone. The same place is the tripwire: such a handshake on a connection that was not diverted is reported
+ * and follows fail_mode.
+ */
+#include "shim/ssl_api.h"
+#include "shim/ssl_table.h"
+
+enum kt_ssl_verdict { KT_SSL_PASS, KT_SSL_REFUSE };
+
+/* Called wherever a handshake may start. `is_connect`: from SSL_connect, which makes an undecided SSL a
+ * client. KT_SSL_REFUSE: the call must fail; errno is set. */
+enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *ssl, bool is_connect);
+
+/* Called when a handshake failed: reports a peer that was not ours. Keeps errno. */
+void kt_ssl_after_failure(const struct kt_ssl_api *api, SSL *ssl);
+
+/* Reports once per entry; true where fail_mode lets the program go on. */
+bool kt_ssl_unseen(struct kt_ssl_entry *e, const char *detail);
+
+/* False where the engine does not know the handshake of this SSL. Gives the flow to *flow (new reference)
+ * where that is not NULL. */
+bool kt_ssl_find_flow(const struct kt_ssl_api *api, SSL *ssl, uint8_t random[32], struct kt_abi_flow **flow);

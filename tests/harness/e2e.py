@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Base of the end-to-end tests that need more than a scenario file. Run as: python3 tests/e2e/test_x.py --build build/release"""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import net  # noqa: E402
+from ktlib import Lab  # noqa: E402
+
+BUILD = None
+
+TARGETS = """
+pack: {{name: e2e, version: 1.0.0, enabled: true}}
+policies: {{chain: [prompt-injection, pii-detector, safety-filter, audit-logger]}}
+policy:
+  prompt-injection: {{threshold: 0.8, action: block}}
+  pii-detector: {{action: redact}}
+  safety-filter: {{mode: strict, action: block}}
+  audit-logger: {{retention_days: 365}}
+{top}
+providers:
+  targets:
+    - {{id: up, provider: mistral, model: mistral-large-latest, base_url: "{url}", tls: {{ca_file: "{ca}"}}}}
+{more}
+"""
+
+
+class KtTest(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab(BUILD)
+        self.lab.__enter__()
+        self.addCleanup(self.lab.__exit__, None, None, None)
+
+    def targets(self, mock, top="", more=""):
+        return self.lab.config(TARGETS.format(url=mock.url, ca=mock.ca, top=top, more=more))
+
+    def run_ok(self, *args, **kwargs):
+        result = self.lab.run(*args, **kwargs)
+        self.assertEqual(result.returncode, 0, f"stdout: {result.stdout[-2000:]}\nstderr: {result.stderr[-2000:]}")
+        return result
+
+    def assert_audit_ok(self):
+        verify = self.lab.verify()
+        self.assertEqual(verify.returncode, 0, verify.stdout + verify.stderr)
+
+
+def main():
+    global BUILD
+    args = sys.argv[1:]
+    if "--build" not in args:
+        sys.exit("usage: test_x.py --build DIR [unittest options]")
+    i = args.index("--build")
+    BUILD = args[i + 1]
+    net.isolate()
+    sys.modules["e2e"].BUILD = BUILD
+    unittest.main(module="__main__", argv=[sys.argv[0]] + args[:i] + args[i + 2:], verbosity=2)

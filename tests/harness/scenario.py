@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs declarative scenarios: tests/scenario/*.toml (client, faults, expectation). tests/scenario/README.md has the words."""
+import argparse
+import json
+import pathlib
+import re
+import shutil
+import sys
+import tomllib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import net  # noqa: E402
+from ktlib import PYTHON, ROOT, Lab, dead_port, dig  # noqa: E402
+
+
+class Failed(AssertionError):
+    pass
+
+
+def check(ok, text):
+    if not ok:
+        raise Failed(text)
+
+
+def fill(value, names):
+    if isinstance(value, str):
+        return re.sub(r"\$\{([\w.]+)\}", lambda m: str(names[m.group(1)]), value)
+    if isinstance(value, list):
+        return [fill(v, names) for v in value]
+    if isinstance(value, dict):
+        return {k: fill(v, names) for k, v in value.items()}
+    return value
+
+
+def check_text(where, text, rules, prefix):
+    for piece in rules.get(prefix + "_has", []):
+        check(piece in text, f"{where}: {piece!r} is missing in {text!r}")
+    for piece in rules.get(prefix + "_lacks", []):
+        check(piece not in text, f"{where}: {piece!r} must not stand in {text!r}")
+
+
+def check_match(where, value, match):
+    for path, want in match.items():
+        got = dig(value, path)
+        if isinstance(want, str) and want.startswith("~"):
+            check(got is not None and re.search(want[1:], str(got)), f"{where}: {path} is {got!r}, wanted to match {want[1:]!r}")
+        else:
+            check(got == want, f"{where}: {path} is {got!r}, wanted {want!r}; all: {json.dumps(value)[:1500]}")
+
+
+def check_client(result, rules):
+    want = rules.get("exit", 0)
+    check(result.returncode == want,
+          f"exit status {result.returncode}, wanted {want}\nstdout: {result.stdout[-1500:]}\nstderr: {result.stderr[-1500:]}")
+    check_text("stdout", result.stdout, rules, "stdout")
+    check_text("stderr", result.stderr, rules, "stderr")
+    if "json" in rules:
+        check_match("stdout as JSON", json.loads(result.stdout), rules["json"])
+
+
+def check_upstream(lab, rules):
+    for rule in rules:
+        got = lab.mocks[rule["mock"]].requests()
+        where = f"mock {rule['mock']}"
+        if "count" in rule:
+            check(len(got) == rule["count"], f"{where}: {len(got)} requests, wanted {rule['count']}: {got}")
+        for req in got:
+            check_text(where, req["body"], rule, "body")
+            check_match(where, {k.lower(): v for k, v in req["headers"].items()}, rule.get("header", {}))
+            if "body_json" in rule:
+                check_match(where, json.loads(req["body"]), rule["body_json"])
+
+
+def check_events(lab, rules, count):
+    events = lab.events()
+    if count is not None:
+        check(len(events) == count, f"{len(events)} events, wanted {count}: {json.dumps(events)[:2000]}")
+    for rule in rules:
+        problems = []
+        hits = 0
+        for event in events:
+            try:
+                check_match("event", event, rule["match"])
+                hits += 1
+            except Failed as e:
+                problems.append(str(e))
+        want = rule.get("count")
+        if want is None:
+            check(hits >= 1, "no event matches: " + "; ".join(problems or ["there are no events"]))
+        else:
+            check(hits == want, f"{hits} events match {rule['match']}, wanted {want}: {problems[:2]}")
+    if events:
+        verify = lab.verify()
+        check(verify.returncode == 0, f"kt events verify: {verify.stdout}{verify.stderr}")
+
+
+def run_variant(spec, build, via, lane):
+    with Lab(build) as lab:
+        names = {"tmp": lab.tmp, "src": ROOT, "build": lab.build, "python": PYTHON, "kt": lab.kt, "dead_port": dead_port(),
+                 "state": lab.state, "clients": ROOT / "tests" / "clients", "via": via, "lane": lane}
+        for m in spec.get("mock", []):
+            mock = lab.mock(m["name"], fill(m.get("args", []), names), m.get("tls", True))
+            names.update({f"{m['name']}.port": mock.port, f"{m['name']}.url": mock.url, f"{m['name']}.ca": mock.ca})
+        config = lab.config(fill(spec["config"], names)) if "config" in spec else None
+        client = spec["client"]
+        env = {"MISTRAL_API_KEY": "target-key-0001", **fill(client.get("env", {}), names)}
+        trace = f"no-handoff:{lab.tmp}/kt.trace" if lane == "divert" else None
+        result = lab.run(via, config, fill(client["run"], names), env=env, options=fill(client.get("options", []), names),
+                         trace=trace, timeout=client.get("timeout", 60))
+        expect = fill(spec["expect"], names)
+        check_client(result, expect)
+        check_upstream(lab, expect.get("upstream", []))
+        check_events(lab, expect.get("event", []), expect.get("events"))
+        check_match_lane(lab, expect, via, lane)
+
+
+def check_match_lane(lab, expect, via, lane):
+    """The event says which lane saw the call; a test of the handoff lane must not pass by divert."""
+    wanted = expect.get("lane", {}).get(lane)
+    if wanted and via != "none":
+        got = {e.get("lane") for e in lab.events() if e["event_type"] == "decision"}
+        check(got == {wanted}, f"lanes {got}, wanted {wanted}")
+
+
+def missing_tool(spec):
+    for tool in spec.get("needs", []):
+        path = ROOT / tool if "/" in tool else None
+        if (path and not path.exists()) or (not path and not shutil.which(tool)):
+            return tool
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("files", nargs="+")
+    args = parser.parse_args()
+    net.isolate()
+    passed = failed = 0
+    for name in args.files:
+        spec = tomllib.loads(pathlib.Path(name).read_text())
+        tool = missing_tool(spec)
+        check(tool is None, f"{name}: needs {tool}, which is not installed (tools/dev/setup installs it)")
+        for via in spec["client"].get("via", ["wrap"]):
+            for lane in spec["client"].get("lanes", ["handoff"]):
+                label = f"{pathlib.Path(name).stem} [{via}, {lane}]"
+                try:
+                    run_variant(spec, args.build, via, lane)
+                    passed += 1
+                    print(f"ok   {label}", flush=True)
+                except Exception as e:  # noqa: BLE001 - a test runner reports whatever went wrong
+                    failed += 1
+                    print(f"FAIL {label}: {type(e).__name__}: {e}", flush=True)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small engine behind the same ABI: it answers HTTP itself and says in the answer by which way the request
+ * came. KT_FAKE_FAIL=start or =plan makes it fail there.
+ */
+#include "tests/shim/fake_engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+const struct kt_shim_host *fake_host;
+
+void fake_log(const char *fmt, ...)
+{
+    char line[1024];
+    const char *path = fake_host ? fake_host->env("KT_FAKE_LOG") : getenv("KT_FAKE_LOG");
+    int saved = errno;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line - 1, fmt, ap);
+    va_end(ap);
+    int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd >= 0 && n > 0) {
+        line[n] = '\n';
+        ssize_t done = write(fd, line, (size_t)n + 1);
+        (void)done;
+        close(fd);
+    }
+    errno = saved;
+}
+
+static int fails(const char *where)
+{
+    const char *v = fake_host->env("KT_FAKE_FAIL");
+    return v && strcmp(v, where) == 0;
+}
+
+static const char *state_dir(void)
+{
+    return fake_host->env("KT_STATE_DIR");
+}
+
+static int start(const struct kt_shim_host *host)
+{
+    char dir[4096];
+    fake_host = host;
+    fake_log("start");
+    errno = EILSEQ; /* the shim must keep the program's errno */
+    snprintf(dir, sizeof dir, "%s/ca", state_dir());
+    mkdir(dir, 0700);
+    OPENSSL_init_ssl(0, NULL); /* its handler at exit is registered before ours, and so runs after it */
+    atexit(fake_flows_stop);
+    return fails("start") ? -1 : fake_ca_open(dir);
+}
+
+/* The plan is what the test put into $KT_STATE_DIR/plan.in, with the CA added. */
+static int make_plan(char *path, size_t size)
+{
+    char in[65536], name[4096];
+    fake_log("make_plan");
+    if (fails("plan"))
+        return -1;
+    snprintf(name, sizeof name, "%s/plan.in", state_dir());
+    int from = open(name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = from < 0 ? -1 : read(from, in, sizeof in);
+    if (from >= 0)
+        close(from);
+    snprintf(path, size, "%s/made-plan", state_dir());
+    int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (n < 0 || to < 0)
+        return -1;
+    dprintf(to, "ktplan 1\nexpires %lld\nca %s/ca/ca.pem\n", (long long)time(NULL) + 3600, state_dir());
+    ssize_t done = write(to, in, (size_t)n);
+    close(to);
+    return done == n ? 0 : -1;
+}
+
+static int handoff_enabled(void)
+{
+    const char *v = fake_host->env("KT_TRACE");
+    return !v || !strstr(v, "no-handoff");
+}
+
+static void report(enum kt_abi_event what, const char *host, const char *detail)
+{
+    fake_log("report %d %s %s", (int)what, host, detail);
+}
+
+static void fork_prepare(void)
+{
+    fake_flows_lock();
+    fake_log("fork_prepare");
+}
+
+static void fork_parent(void)
+{
+    fake_log("fork_parent");
+    fake_flows_unlock();
+}
+
+static void fork_child(void)
+{
+    fake_log("fork_child");
+    fake_flows_forget();
+    fake_flows_unlock();
+}
+
+const struct kt_engine_abi *kt_engine_abi(void);
+
+__attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi(void)
+{
+    static const struct kt_engine_abi abi = {
+        .version = KT_ABI_VERSION,
+        .size = sizeof abi,
+        .start = start,
+        .make_plan = make_plan,
+        .adopt = fake_adopt,
+        .ca_der = fake_ca_der,
+        .flow_by_random = fake_flow_by_random,
+        .flow_write = fake_flow_write,
+        .flow_release = fake_flow_release,
+        .handoff_enabled = handoff_enabled,
+        .report = report,
+        .fork_prepare = fork_prepare,
+        .fork_parent = fork_parent,
+        .fork_child = fork_child,
+    };
+    return &abi;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A program that uses the network in every way that the divert lane must bear. argv[1] names the case; prints
+ * what happened. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct sockaddr_storage dest;
+static socklen_t dest_len;
+
+static void resolve(const char *host, int family)
+{
+    struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_CANONNAME | AI_ADDRCONFIG};
+    struct addrinfo *list = NULL;
+    int rc = getaddrinfo(host, "443", &hints, &list);
+    if (rc != 0) {
+        printf("getaddrinfo %d\n", rc);
+        exit(3);
+    }
+    memcpy(&dest, list->ai_addr, list->ai_addrlen);
+    dest_len = list->ai_addrlen;
+    char text[64];
+    getnameinfo(list->ai_addr, list->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST);
+    printf("addr %s canon %s next %d\n", text, list->ai_canonname, list->ai_next != NULL);
+    freeaddrinfo(list);
+}
+
+static void peer_of(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    char text[64], port[8];
+    if (getpeername(fd, (struct sockaddr *)&ss, &len) != 0) {
+        printf("peer errno %d\n", errno);
+        return;
+    }
+    getnameinfo((struct sockaddr *)&ss, len, text, sizeof text, port, sizeof port,
+                NI_NUMERICHOST | NI_NUMERICSERV);
+    printf("peer %s %s len %u\n", text, port, len);
+}
+
+static void echo(int fd, const char *line)
+{
+    char buf[256];
+    size_t used = 0;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    if (write(fd, line, strlen(line)) < 0) {
+        printf("write errno %d\n", errno);
+        return;
+    }
+    while (used < strlen(line)) {
+        ssize_t n = read(fd, buf + used, sizeof buf - 1 - used);
+        if (n <= 0)
+            break;
+        used += (size_t)n;
+    }
+    buf[used] = '\0';
+    printf("got %s", used ? buf : "nothing\n");
+}
+
+static int do_connect(int fd)
+{
+    errno = 4242;
+    int rc = connect(fd, (struct sockaddr *)&dest, dest_len);
+    printf("connect %d errno %d\n", rc, errno);
+    return rc;
+}
+
+static void blocking(int family)
+{
+    int fd = socket(family, SOCK_STREAM, 0);
+    if (do_connect(fd) != 0)
+        return;
+    peer_of(fd);
+    echo(fd, "echo hello\n");
+    do_connect(fd); /* EISCONN, from the kernel */
+    int twin = dup(fd);
+    close(fd);
+    peer_of(twin);
+    echo(twin, "echo twin\n");
+}
+
+/* Registered with epoll before connect: the open file description must stay the same. */
+static void nonblocking(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0), ep = epoll_create1(0), err = -1;
+    struct epoll_event ev = {.events = EPOLLOUT, .data.fd = fd}, got;
+    socklen_t len = sizeof err;
+    int first = do_connect(fd);
+    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+    int n = epoll_wait(ep, &got, 1, 3000);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    printf("epoll %d fd %d so_error %d\n", n, n == 1 && got.data.fd == fd, err);
+    if (first != 0)
+        do_connect(fd); /* Ruby and PHP ask again: 0, then EISCONN */
+    do_connect(fd);
+    peer_of(fd);
+    echo(fd, "echo again\n");
+}
+
+static void epoll_before(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), ep = epoll_create1(0);
+    struct epoll_event ev = {.events = EPOLLOUT | EPOLLET, .data.fd = fd}, got;
+    epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+    epoll_wait(ep, &got, 1, 100);
+    do_connect(fd);
+    printf("epoll %d\n", epoll_wait(ep, &got, 1, 3000));
+    echo(fd, "echo early\n");
+}
+
+static void v6only(void)
+{
+    int on = 1, fd = socket(AF_INET6, SOCK_STREAM, 0);
+    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    do_connect(fd);
+    struct sockaddr_in6 here;
+    socklen_t len = sizeof here;
+    char text[64];
+    getsockname(fd, (struct sockaddr *)&here, &len);
+    printf("local %s\n", inet_ntop(AF_INET6, &here.sin6_addr, text, sizeof text));
+    peer_of(fd);
+    echo(fd, "echo six\n");
+}
+
+/* TCP Fast Open: the SYN would wait for the first write, and nothing could be accepted. */
+static void fast_open(void)
+{
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof on);
+    do_connect(fd);
+    echo(fd, "echo fast\n");
+}
+
+static void literal(const char *ip, const char *port, int type)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    inet_pton(AF_INET, ip, &in.sin_addr);
+    memcpy(&dest, &in, sizeof in);
+    dest_len = sizeof in;
+    int fd = socket(AF_INET, type, 0);
+    if (do_connect(fd) == 0 && type == SOCK_STREAM) {
+        peer_of(fd);
+        echo(fd, "echo literal\n");
+    } else if (type == SOCK_DGRAM) {
+        send(fd, "x", 1, 0);
+        poll(NULL, 0, 50);
+        ssize_t n = send(fd, "x", 1, 0);
+        printf("udp send %zd errno %d\n", n, errno);
+    }
+}
+
+static void forked(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    do_connect(fd);
+    echo(fd, "echo before\n");
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int other = socket(AF_INET, SOCK_STREAM, 0);
+        printf("child: ");
+        do_connect(other);
+        echo(other, "echo child\n");
+        fflush(stdout);
+        _exit(0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    echo(fd, "echo parent\n");
+    printf("child status %d\n", status);
+}
+
+static void by_name(const char *host)
+{
+    struct hostent *h = gethostbyname(host), in, *out = NULL;
+    char text[64], buf[1024];
+    int herr = 0;
+    printf("gethostbyname %s %s\n", h ? h->h_name : "-", h ? inet_ntoa(*(struct in_addr *)h->h_addr) : "-");
+    h = gethostbyname2(host, AF_INET6);
+    printf("gethostbyname2 %s %s\n", h ? h->h_name : "-",
+           h ? inet_ntop(AF_INET6, h->h_addr, text, sizeof text) : "-");
+    int rc = gethostbyname_r(host, &in, buf, sizeof buf, &out, &herr);
+    printf("gethostbyname_r %d %s %s\n", rc, out ? out->h_name : "-",
+           out ? inet_ntoa(*(struct in_addr *)out->h_addr) : "-");
+    rc = gethostbyname2_r(host, AF_INET, &in, buf, sizeof buf, &out, &herr);
+    printf("gethostbyname2_r %d %s\n", rc, out ? out->h_name : "-");
+    rc = gethostbyname_r(host, &in, buf, 8, &out, &herr);
+    printf("small buffer %d\n", rc == ERANGE);
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "", *host = argc > 2 ? argv[2] : "api.openai.com";
+    if (strcmp(what, "literal") == 0) {
+        literal(host, argv[3], SOCK_STREAM);
+        return 0;
+    }
+    if (strcmp(what, "udp") == 0) {
+        literal(host, argv[3], SOCK_DGRAM);
+        return 0;
+    }
+    if (strcmp(what, "names") == 0) {
+        by_name(host);
+        return 0;
+    }
+    int family = strstr(what, "6") ? AF_INET6 : AF_INET;
+    resolve(host, strcmp(what, "resolve") == 0 ? AF_UNSPEC : family);
+    if (strncmp(what, "blocking", 8) == 0)
+        blocking(family);
+    else if (strncmp(what, "nonblocking", 11) == 0)
+        nonblocking(family);
+    else if (strcmp(what, "epoll") == 0)
+        epoll_before();
+    else if (strcmp(what, "v6only") == 0)
+        v6only();
+    else if (strcmp(what, "fastopen") == 0)
+        fast_open();
+    else if (strcmp(what, "fork") == 0)
+        forked();
+    return 0;
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to the process around a call: exec, close, dlopen, start-up, trust variables."""
+import os
+import shutil
+import subprocess
+
+from kt_harness import HOSTS, LIBKT, PYTHON, ShimTest, main
+
+PRINTENV = "/usr/bin/printenv"
+
+
+class Exec(ShimTest):
+    def run_exec(self, how, **env):
+        out = self.run_program(os.path.join(HOSTS, "shim_host_exec"), how, PRINTENV, KT_PLAN="/plan", **env).stdout
+        return dict(l.split("=", 1) for l in out.splitlines())
+
+    def test_a_clean_environment_keeps_the_shim(self):
+        for how in ("execve", "execvpe", "execle", "fexecve", "execveat", "posix_spawn", "posix_spawnp", "vfork", "thread-fork",
+                    "execv", "execvp", "execl", "execlp"):
+            with self.subTest(how):
+                env = self.run_exec(how)
+                self.assertEqual(env["KEEP"], "1")
+                self.assertEqual(env["LD_PRELOAD"], LIBKT + ":/nonexistent-but-kept.so")
+                self.assertEqual(env["KT_MODE"], "mine", "the caller's own value wins")
+                self.assertEqual(env["KT_PLAN"], "/plan")
+                self.assertEqual(env["KT_STATE_DIR"], self.dir)
+                self.assertNotIn("HOME", env)
+
+    def test_no_environment_at_all(self):
+        for how in ("execve-empty", "execve-null"):
+            with self.subTest(how):
+                env = self.run_exec(how)
+                self.assertEqual(env["LD_PRELOAD"], LIBKT)
+                self.assertEqual(set(env), {"LD_PRELOAD"} | {k for k in self.env() if k.startswith("KT_")} | {"KT_PLAN"})
+
+    def test_thousands_of_variables(self):
+        env = self.run_exec("huge")
+        self.assertEqual(env["V4999"], "1")
+        self.assertEqual(env["LD_PRELOAD"], LIBKT)
+
+    def test_complete_environment_is_passed_as_it_is(self):
+        out = self.run_program("/bin/sh", "-c", "exec printenv LD_PRELOAD").stdout
+        self.assertEqual(out.strip(), LIBKT)
+
+    def test_relative_preload_becomes_absolute_for_children(self):
+        lib = os.path.join(self.dir, "libkt.so")
+        shutil.copy(LIBKT, lib)
+        p = subprocess.run([PYTHON, "-c", "import os; os.chdir('/'); os.execve('%s', ['printenv'], {})" % PRINTENV],
+                           cwd=self.dir, env=self.env(LD_PRELOAD="./libkt.so"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(p.stderr, "")
+        self.assertIn("LD_PRELOAD=%s\n" % lib, p.stdout)
+
+    def test_python_subprocess_with_clean_env_is_captured(self):
+        code = ("import subprocess,sys; print(subprocess.run([sys.executable,'-c',"
+                "'import socket;print(socket.gethostbyname(\"api.openai.com\"))'],env={},capture_output=True,text=True).stdout)")
+        self.assertIn("127.183.0.1", self.python(code).stdout)
+
+
+class Fds(ShimTest):
+    def test_rude_programs_do_not_hit_the_engine(self):
+        for how, says in (("close", None), ("close_range", "close_range 0"), ("closefrom", None), ("dup2", "dup2 -1 busy 1"),
+                          ("dup3", "dup3 -1 busy 1"), ("one", "close -1 ebadf 1")):
+            with self.subTest(how):
+                out = self.host("fds", how)
+                self.assertIn("engine fd high 1", out)
+                self.assertIn("works 1", out)
+                self.assertEqual(out[-1], "own dup2 1 close 0")
+                if says:
+                    self.assertIn(says, out)
+
+    def test_under_a_low_limit_of_fds(self):
+        out = self.run_program("/bin/sh", "-c", "ulimit -n 256; exec %s close_range" % os.path.join(HOSTS, "shim_host_fds")).stdout
+        self.assertIn("works 1", out)
+
+
+class Dlopen(ShimTest):
+    def test_deepbind_is_taken_away_and_runpath_kept(self):
+        out = self.host("dlopen")
+        self.assertEqual(out, ["inner sees 127.183.0.1", "dlclose 0"])
+
+
+class Start(ShimTest):
+    def test_a_process_without_llm_calls_never_maps_the_engine(self):
+        code = ("import socket,ssl,urllib.request;"
+                "socket.getaddrinfo('127.0.0.1', 80); socket.getaddrinfo('localhost', 80);"
+                "s=socket.socket(); s.settimeout(1); s.connect_ex(('127.0.0.1', 9));"
+                "print('fakeengine' in open('/proc/self/maps').read())")
+        self.assertEqual(self.python(code).stdout, "False\n")
+        code = code.replace("'localhost', 80);", "'localhost', 80); exec('try: socket.getaddrinfo(\"no.such.invalid\", 80)\\nexcept OSError: pass');")
+        self.assertEqual(self.python(code, KT_PLAN=self.current_plan()).stdout, "False\n", "nor with a plan and other names")
+        self.assertEqual(self.events(), [])
+
+    def test_start_does_not_open_or_allocate(self):
+        if not shutil.which("strace"):
+            self.skipTest("no strace")
+        trace = os.path.join(self.dir, "strace")
+
+        def calls(preload):
+            env = self.env(LD_PRELOAD=None)
+            argv = ["strace", "-f", "-o", trace] + (["-E", "LD_PRELOAD=" + preload] if preload else []) + ["/bin/true"]
+            p = subprocess.run(argv, env=env, capture_output=True, text=True)
+            if p.returncode != 0:
+                self.skipTest("strace may not trace here")
+            with open(trace) as f:
+                return [l.split("(")[0].split()[-1] for l in f]
+        libc_only = os.path.join(self.dir, "nothing.so")
+        subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", libc_only], check=True)
+        with_shim, with_nothing = calls(LIBKT), calls(libc_only)
+        for name in ("openat", "brk", "socket", "read", "getrandom"):
+            self.assertLessEqual(with_shim.count(name), with_nothing.count(name), name)
+
+    def test_exports_only_the_hooks(self):
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "shim", "libkt.map")) as f:
+            text = f.read().split("global:")[1].split("local:")[0]
+        want = {w.strip() for w in text.replace("\n", " ").split(";") if w.strip()}
+        out = subprocess.run(["nm", "-D", "--defined-only", LIBKT], stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.assertEqual({l.split()[-1].split("@")[0] for l in out.splitlines()}, want)
+
+
+class TrustVariables(ShimTest):
+    CODE = "import ctypes; g=ctypes.CDLL(None).%s; g.restype=ctypes.c_char_p; print((g(b'%s') or b'-').decode())"
+
+    def ask(self, name, fn="getenv", **env):
+        return self.python(self.CODE % (fn, name), **env).stdout.strip()
+
+    def test_plan_ca_where_the_user_set_none(self):
+        plan = self.current_plan()
+        ca = os.path.join(self.dir, "ca", "plan-only.pem")
+        for name in ("NODE_EXTRA_CA_CERTS", "DENO_CERT"):
+            for fn in ("getenv", "secure_getenv"):
+                self.assertEqual(self.ask(name, fn, KT_PLAN=plan), ca)
+                self.assertEqual(self.ask(name, fn, KT_PLAN=plan, **{name: "/mine.pem"}), "/mine.pem")
+        self.assertEqual(self.events(), [])
+
+    def test_no_plan_is_made_by_the_engine(self):
+        self.assertEqual(self.ask("NODE_EXTRA_CA_CERTS"), os.path.join(self.dir, "ca", "ca.pem"))
+
+    def test_others_are_as_ever(self):
+        for name in ("NODE_OPTIONS", "DENO_DIR", "SSL_CERT_FILE", "N", ""):
+            self.assertEqual(self.ask(name), "-")
+        self.assertEqual(self.ask("HOME"), self.dir)
+        self.assertEqual(self.events(), [])
+
+    def test_no_engine_no_answer(self):
+        self.assertEqual(self.ask("NODE_EXTRA_CA_CERTS", KT_ENGINE="/nonexistent"), "-")
+
+
+if __name__ == "__main__":
+    main()

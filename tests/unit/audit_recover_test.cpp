@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Crashes, full disks, folders that cannot be written.
+#include "tests/unit/audit_fixture.h"
+
+namespace {
+
+class AuditRecover : public Audit {};
+
+TEST_F(AuditRecover, KillNineInTheMiddleOfAppends)
+{
+    std::string big(200000, 'x'); // many pages: a kill can cut the write
+    uint64_t last = 0;
+    for (int round = 0; round < 25; round++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            kt_audit *a = open(1u << 20);
+            for (;;) {
+                kt_event e = event();
+                e.capture_request = big.c_str();
+                if (kt_audit_append(a, &e, nullptr).code != KT_OK)
+                    _exit(1);
+            }
+        }
+        usleep(static_cast<useconds_t>(2000 + round * 377));
+        kill(pid, SIGKILL);
+        waitpid(pid, nullptr, 0);
+        kt_audit *a = open(1u << 20);
+        kt_event e = event();
+        ASSERT_EQ(kt_audit_append(a, &e, nullptr).code, KT_OK);
+        kt_audit_free(a);
+        EXPECT_GT(e.seq, last);
+        last = e.seq;
+        kt_audit_report r = verify();
+        ASSERT_TRUE(r.ok) << r.file << ":" << r.line << " " << r.what;
+        ASSERT_EQ(r.last_seq, last);
+    }
+}
+
+TEST_F(AuditRecover, TornTailAtEveryByteIsSetAsideAndReported)
+{
+    write_events(3);
+    const std::string whole = slurp("current.jsonl"), head = slurp("head");
+    write_events(1);
+    const std::string longer = slurp("current.jsonl");
+    for (size_t n = whole.size() + 1; n < longer.size(); n += 7) {
+        spill("current.jsonl", longer.substr(0, n));
+        spill("head", head);
+        ASSERT_EQ(system(("rm -f " + dir + "/torn-*").c_str()), 0);
+        expect_broken("current.jsonl", 4, "torn");
+        write_events(1);
+        auto torn = named("torn-");
+        ASSERT_EQ(torn.size(), 1u);
+        EXPECT_EQ(slurp(torn[0]), longer.substr(whole.size(), n - whole.size()));
+        Lines l = lines();
+        ASSERT_EQ(l.size(), 5u);
+        EXPECT_NE(l[3].find("\"event_type\":\"audit_torn_line\""), std::string::npos);
+        EXPECT_NE(l[3].find(torn[0]), std::string::npos);
+        expect_ok(5);
+    }
+}
+
+TEST_F(AuditRecover, WholeLineBeforeTheHeadWasWrittenIsKept)
+{
+    write_events(3);
+    const std::string head = slurp("head");
+    write_events(1);
+    spill("head", head); // died between line and head
+    expect_ok(4);
+    write_events(1);
+    expect_ok(5);
+    EXPECT_TRUE(named("torn-").empty());
+}
+
+TEST_F(AuditRecover, FirstEventEverTorn)
+{
+    write_events(0);
+    spill("current.jsonl", "{\"id\":\"00");
+    write_events(1);
+    expect_ok(2); // the note and the event
+    EXPECT_EQ(named("torn-").size(), 1u);
+}
+
+TEST_F(AuditRecover, LostHeadIsRebuiltButNeverForgotten)
+{
+    for (const char *damage : {"", "kt-audit-head 1 5 zz", "garbage"}) {
+        write_events(3);
+        uint64_t n = verify().last_seq;
+        if (*damage) {
+            spill("head", damage);
+        } else {
+            ASSERT_EQ(unlink(path("head").c_str()), 0);
+        }
+        kt_audit_report r = verify();
+        EXPECT_FALSE(r.ok);
+        EXPECT_STREQ(r.file, "head");
+        write_events(1);
+        EXPECT_EQ(lines().size(), n + 2);
+        expect_broken("current.jsonl", n + 1, "head file was lost");
+        ASSERT_EQ(system(("rm -rf " + dir).c_str()), 0);
+    }
+}
+
+TEST_F(AuditRecover, LostHeadBehindRotationGoesOnWithTheNumbers)
+{
+    write_events(30, 3000);
+    ASSERT_EQ(unlink(path("head").c_str()), 0);
+    ASSERT_EQ(unlink(path("current.jsonl").c_str()), 0);
+    auto files = named("0");
+    ASSERT_FALSE(files.empty());
+    uint64_t last = std::stoull(files.back().substr(13));
+    kt_audit *a = open(3000);
+    kt_event e = event();
+    ASSERT_EQ(kt_audit_append(a, &e, nullptr).code, KT_OK);
+    kt_audit_free(a);
+    EXPECT_EQ(e.seq, last + 2); // the note is last + 1
+}
+
+TEST_F(AuditRecover, RotationCutShortAtEachStepIsFinished)
+{
+    for (bool with_checkpoint : {false, true})
+        for (bool with_new_file : {false, true}) {
+            write_events(5);
+            std::string name = "000000000001-000000000005.jsonl", head = slurp("head");
+            std::string hash = lines()[4].substr(lines()[4].size() - 66, 64);
+            ASSERT_EQ(rename(path("current.jsonl").c_str(), path(name).c_str()), 0);
+            if (with_checkpoint)
+                spill("checkpoints.jsonl",
+                      "{\"file\":\"" + name + "\",\"first_seq\":1,\"last_seq\":5,\"bytes\":" +
+                          std::to_string(slurp(name).size()) + ",\"last_hash\":\"" + hash + "\"}\n");
+            if (with_new_file)
+                spill("current.jsonl", "");
+            expect_ok(5);
+            write_events(2);
+            expect_ok(7);
+            EXPECT_EQ(lines("checkpoints.jsonl").size(), 1u);
+            ASSERT_EQ(system(("rm -rf " + dir).c_str()), 0);
+        }
+}
+
+TEST_F(AuditRecover, TornCheckpointIsReplaced)
+{
+    write_events(40, 4000);
+    std::string c = slurp("checkpoints.jsonl");
+    spill("checkpoints.jsonl", c + "{\"file\":\"0000");
+    write_events(40, 4000);
+    expect_ok(80);
+}
+
+TEST_F(AuditRecover, FullDiskLeavesNoHalfLine)
+{
+    write_events(4);
+    const std::string before = slurp("current.jsonl"), head = slurp("head");
+    for (size_t room : {size_t{0}, size_t{1}, size_t{100}, size_t{250}}) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            kt_audit *a = open();
+            signal(SIGXFSZ, SIG_DFL); // the limit must become an error of ours, not the program's death
+            rlimit lim = {before.size() + room, before.size() + room};
+            setrlimit(RLIMIT_FSIZE, &lim);
+            kt_error err = {};
+            kt_event e = event();
+            kt_result r = kt_audit_append(a, &e, &err);
+            bool said = std::string(err.text).find("File too large") != std::string::npos &&
+                        std::string(err.text).find(dir) != std::string::npos;
+            _exit(r.code == KT_ERR_IO && said && e.seq == 0 ? 0 : 1);
+        }
+        int status = -1;
+        waitpid(pid, &status, 0);
+        EXPECT_EQ(status, 0) << room;
+        EXPECT_EQ(slurp("current.jsonl"), before);
+        EXPECT_EQ(slurp("head"), head);
+    }
+    expect_ok(4);
+    write_events(1);
+    expect_ok(5);
+}
+
+TEST_F(AuditRecover, FullDiskDuringRotationKeepsTheOldFile)
+{
+    write_events(5);
+    ASSERT_EQ(mkdir(path("checkpoints.jsonl").c_str(), 0700), 0); // no checkpoint can be written
+    write_events(5, 100);
+    EXPECT_TRUE(named("0").empty());
+    EXPECT_EQ(lines().size(), 10u);
+    ASSERT_EQ(rmdir(path("checkpoints.jsonl").c_str()), 0);
+    write_events(2, 100);
+    expect_ok(12);
+    EXPECT_FALSE(named("0").empty());
+}
+
+TEST_F(AuditRecover, UnwritableFolderSaysWhatToDo)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        chmod(state.c_str(), 0500);
+        if (geteuid() == 0 &&
+            (setgid(65534) != 0 || chown(state.c_str(), 65534, 65534) != 0 || setuid(65534) != 0))
+            _exit(2);
+        kt_audit *a = nullptr;
+        kt_error err = {};
+        kt_result r = kt_audit_open(state.c_str(), 0, &a, &err);
+        std::string text = err.text;
+        bool ok = r.code == KT_ERR_IO && a == nullptr && text.find(dir) != std::string::npos &&
+                  text.find("Permission denied") != std::string::npos &&
+                  text.find("KT_STATE_DIR") != std::string::npos;
+        _exit(ok ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    EXPECT_EQ(status, 0);
+    std::ofstream(state + "/file") << "x";
+    kt_audit *a = nullptr;
+    kt_error err = {};
+    EXPECT_EQ(kt_audit_open((state + "/file").c_str(), 0, &a, &err).code, KT_ERR_IO);
+    EXPECT_NE(std::string(err.text).find("Not a directory"), std::string::npos) << err.text;
+}
+
+TEST_F(AuditRecover, SymlinkedLogIsNotFollowed)
+{
+    write_events(1);
+    ASSERT_EQ(unlink(path("current.jsonl").c_str()), 0);
+    std::ofstream(state + "/victim") << "";
+    ASSERT_EQ(symlink((state + "/victim").c_str(), path("current.jsonl").c_str()), 0);
+    kt_audit *a = nullptr;
+    EXPECT_EQ(kt_audit_open(state.c_str(), 0, &a, nullptr).code, KT_ERR_IO);
+    struct stat st;
+    ASSERT_EQ(stat((state + "/victim").c_str(), &st), 0);
+    EXPECT_EQ(st.st_size, 0);
+}
+
+} // namespace

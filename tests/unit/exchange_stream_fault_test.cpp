@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exchange_sse.hpp"
+
+namespace {
+
+using namespace fake;
+
+class StreamFault : public StreamTest {};
+
+/* ---- before the first content: another target answers ---- */
+
+TEST_F(StreamFault, FallbackUntilTheFirstContent)
+{
+    Gate end;
+    struct Fault {
+        const char *name;
+        Handler handler;
+        const char *outcome;
+    };
+    const std::vector<Fault> faults = {
+        {"500", [](Conn &c, const Request &) { return c.reply(500, "application/json", "{}"); },
+         "server_error"},
+        {"json instead of a stream",
+         [](Conn &c, const Request &) { return c.reply(200, "application/json", kAnswer); }, "bad_body"},
+        {"html", [](Conn &c, const Request &) { return c.reply(200, "text/html", "<p>"); }, "bad_body"},
+        {"nothing", [](Conn &c, const Request &) { return c.sse_head() && c.chunk_end(); }, "bad_body"},
+        {"only done",
+         [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kDone) && c.chunk_end(); },
+         "bad_body"},
+        {"cut at once", [](Conn &c, const Request &) { return c.sse_head() && false; }, "connection_error"},
+        {"cut behind the role",
+         [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole) && false; },
+         "connection_error"},
+        {"cut in the first chunk",
+         [](Conn &c, const Request &) { return c.sse_head() && c.chunk("data: {\"choi") && false; },
+         "connection_error"},
+        {"error event",
+         [](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk("data: {\"error\":{\"message\":\"overloaded\"}}\n\n") &&
+                    c.chunk_end();
+         },
+         "bad_body"},
+        {"not json",
+         [](Conn &c, const Request &) { return c.sse_head() && c.chunk("data: {oops\n\n") && c.chunk_end(); },
+         "bad_body"},
+        {"stall behind the role",
+         [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole) && end.wait() && false; },
+         "timeout"},
+    };
+    size_t n = 0;
+    for (const Fault &f : faults) {
+        end.close();
+        Server bad(f.handler), second(good);
+        two_targets(bad.port(), second.port(),
+                    "      timeout_seconds: 1\n      stream_timeout_seconds: 30\n");
+        Client k;
+        ask(k, ask_stream());
+        end.open();
+        EXPECT_TRUE(k.ended) << f.name;
+        EXPECT_EQ(k.status, 200) << f.name;
+        EXPECT_EQ(k.headers["x-kt-target"], "b") << f.name;
+        EXPECT_EQ(k.body, kRole + delta("fine") + delta("", "\"stop\"", kUsage) + kDone) << f.name;
+        EXPECT_EQ(str(event(n), "attempts.0.outcome"), f.outcome) << f.name;
+        EXPECT_EQ(str(event(n), "attempts.1.outcome"), "ok") << f.name;
+        n++;
+    }
+}
+
+TEST_F(StreamFault, AllStreamsDeadIsA502)
+{
+    Server a([](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole) && false; });
+    Server b([](Conn &c, const Request &) { return c.reply(500, "text/plain", ""); });
+    two_targets(a.port(), b.port());
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_EQ(k.status, 502);
+    EXPECT_EQ(str(parse(k.body), "error.code"), "all_targets_failed");
+}
+
+/* ---- behind it: an explicit error, never a clean end ---- */
+
+TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
+{
+    Gate end;
+    struct Fault {
+        const char *name;
+        Handler handler;
+        const char *outcome;
+    };
+    const std::string begun = delta("begun");
+    const std::vector<Fault> faults = {
+        {"cut", [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && false; },
+         "connection_error"},
+        {"cut inside an event",
+         [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun + "data: {\"choi") && false; },
+         "connection_error"},
+        {"clean end",
+         [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && c.chunk_end(); },
+         "bad_body"},
+        {"malformed",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "data: {oops}\n\n") && end.wait() && false;
+         },
+         "bad_body"},
+        {"stall",
+         [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && end.wait() && false; },
+         "timeout"},
+    };
+    size_t n = 0;
+    for (const Fault &f : faults) {
+        end.close();
+        Server bad(f.handler), second(good);
+        two_targets(bad.port(), second.port(),
+                    "      timeout_seconds: 1\n      stream_timeout_seconds: 30\n");
+        Client k;
+        ask(k, ask_stream());
+        end.open();
+        EXPECT_TRUE(k.ended) << f.name;
+        ASSERT_EQ(k.body.substr(0, begun.size()), begun) << f.name;
+        const std::string rest = k.body.substr(begun.size());
+        ASSERT_EQ(rest.substr(0, 6), "data: ") << f.name << ": " << rest;
+        Json j = parse(rest.substr(6));
+        EXPECT_EQ(str(j, "error.code"), "stream_interrupted") << f.name;
+        EXPECT_EQ(rest.substr(rest.size() - 2), "\n\n");
+        EXPECT_EQ(k.body.find("[DONE]"), std::string::npos) << f.name;
+        EXPECT_EQ(second.connections(), 0u) << f.name << ": never a fallback behind content";
+        EXPECT_EQ(str(event(n), "attempts.0.outcome"), f.outcome) << f.name;
+        EXPECT_EQ(str(event(n), "error"), "stream_interrupted") << f.name;
+        n++;
+    }
+}
+
+TEST_F(StreamFault, ErrorEventOfTheProviderIsEnough)
+{
+    const std::string error = "data: {\"error\":{\"message\":\"gone\",\"code\":\"x\"}}\n\n";
+    Server up([&](Conn &c, const Request &) {
+        return c.sse_head() && c.chunk(delta("a") + error) && c.chunk_end();
+    });
+    one_target(up);
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_TRUE(k.ended);
+    EXPECT_EQ(k.body, delta("a") + error);
+}
+
+TEST_F(StreamFault, OversizedEventIsCutOff)
+{
+    Server up([&](Conn &c, const Request &) {
+        c.sse_head();
+        c.chunk(delta("a"));
+        c.chunk("data: {\"x\":\"");
+        for (int i = 0; i < 64; i++)
+            if (!c.chunk(std::string(65536, 'x')))
+                return false;
+        return false;
+    });
+    one_target(up);
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_TRUE(k.ended);
+    EXPECT_NE(k.body.find("stream_interrupted"), std::string::npos);
+    EXPECT_LT(k.body.size(), 4096u);
+}
+
+} // namespace

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `kt policy lint` as a user runs it: the built program, its output and its exit status. */
+#include "tests/unit/config_fixture.h"
+
+#include <cjson/cJSON.h>
+#include <sys/wait.h>
+
+using kt::Scratch;
+
+namespace {
+
+struct Result {
+    int status;
+    std::string out;
+};
+
+/* bin/kt lies beside the folder of this test program. */
+std::string kt_program()
+{
+    auto bin = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin" / "kt";
+    EXPECT_TRUE(std::filesystem::exists(bin)) << bin << " is not built";
+    return bin.string();
+}
+
+/* Runs in `dir` with nothing of ours in the environment but `env`; stderr is part of the output. */
+Result lint(const Scratch &s, const std::string &args, const std::string &env = "")
+{
+    std::string command = "cd '" + s.dir.string() + "' && env -u KT_POLICY_CONFIG -u MISTRAL_API_KEY " + env +
+                          " '" + kt_program() + "' policy " + args + " 2>&1";
+    Result r = {-1, ""};
+    FILE *p = popen(command.c_str(), "r");
+    if (!p)
+        return r;
+    char piece[4096];
+    for (size_t n; (n = fread(piece, 1, sizeof piece, p)) > 0;)
+        r.out.append(piece, n);
+    int status = pclose(p);
+    r.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return r;
+}
+
+std::string shipped()
+{
+    return (std::filesystem::path(__FILE__).parent_path() / "../../configs/policy-config.yaml")
+        .lexically_normal()
+        .string();
+}
+
+struct JsonFree {
+    void operator()(cJSON *j) const
+    {
+        cJSON_Delete(j);
+    }
+};
+using Json = std::unique_ptr<cJSON, JsonFree>;
+
+std::string text_at(const cJSON *o, const char *key)
+{
+    const char *s = cJSON_GetStringValue(cJSON_GetObjectItem(o, key));
+    return s ? s : "(none)";
+}
+
+TEST(PolicyLint, TheShippedConfigIsCleanOnceItsKeyIsThere)
+{
+    Scratch s;
+    std::filesystem::copy_file(shipped(), s.dir / "policy-config.yaml");
+    Result r = lint(s, "lint", "MISTRAL_API_KEY=k");
+    EXPECT_EQ(r.status, 0);
+    EXPECT_EQ(r.out,
+              "policy-config.yaml: ok, pack mistral-gateway 1.0.0, chain prompt-injection > pii-detector > "
+              "safety-filter > audit-logger, 0 warnings\n");
+    r = lint(s, "lint");
+    EXPECT_EQ(r.status, 0) << "a warning is no error";
+    EXPECT_NE(r.out.find("warning[W005] providers.targets[0].secret_key_ref: environment variable "
+                         "MISTRAL_API_KEY is not set"),
+              std::string::npos)
+        << r.out;
+    EXPECT_NE(r.out.find(", 1 warning\n"), std::string::npos) << r.out;
+}
+
+TEST(PolicyLint, ErrorsHavePlaceAndExitTwo)
+{
+    Scratch s;
+    s.write("bad.yaml", kt::base + "fail_mod: allow\n");
+    Result r = lint(s, "lint --file bad.yaml");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.out,
+              "bad.yaml:5:1: error[E002] fail_mod: unknown key 'fail_mod' (did you mean 'fail_mode'?)\n"
+              "bad.yaml: 1 error, 0 warnings\n");
+    r = lint(s, "lint none.yaml");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(
+        r.out,
+        "none.yaml: error[E008] cannot be read: No such file or directory\nnone.yaml: 1 error, 0 warnings\n");
+}
+
+TEST(PolicyLint, JsonOfAGoodConfig)
+{
+    Scratch s;
+    s.write("a.yaml", kt::target);
+    Result r = lint(s, "lint --json a.yaml");
+    EXPECT_EQ(r.status, 0);
+    Json j(cJSON_Parse(r.out.c_str()));
+    ASSERT_TRUE(j) << r.out;
+    EXPECT_TRUE(cJSON_IsTrue(cJSON_GetObjectItem(j.get(), "valid")));
+    EXPECT_EQ(text_at(j.get(), "file"), "a.yaml");
+    EXPECT_EQ(text_at(cJSON_GetObjectItem(j.get(), "pack"), "name"), "t");
+    EXPECT_EQ(text_at(cJSON_GetObjectItem(j.get(), "pack"), "version"), "1.0.0");
+    EXPECT_STREQ(cJSON_GetStringValue(cJSON_GetArrayItem(cJSON_GetObjectItem(j.get(), "chain"), 0)),
+                 "audit-logger");
+    EXPECT_EQ(cJSON_GetNumberValue(cJSON_GetObjectItem(j.get(), "policy_count")), 1);
+    const cJSON *warning = cJSON_GetArrayItem(cJSON_GetObjectItem(j.get(), "warnings"), 0);
+    EXPECT_EQ(text_at(warning, "code"), "W005");
+    EXPECT_EQ(cJSON_GetObjectItem(j.get(), "errors"), nullptr);
+}
+
+TEST(PolicyLint, JsonOfABrokenConfig)
+{
+    Scratch s;
+    s.write("a.yaml", kt::base + "mode: enforced\n");
+    Result r = lint(s, "lint --json --file=a.yaml");
+    EXPECT_EQ(r.status, 2);
+    Json j(cJSON_Parse(r.out.c_str()));
+    ASSERT_TRUE(j) << r.out;
+    EXPECT_TRUE(cJSON_IsFalse(cJSON_GetObjectItem(j.get(), "valid")));
+    const cJSON *errors = cJSON_GetObjectItem(j.get(), "errors");
+    ASSERT_EQ(cJSON_GetArraySize(errors), 1);
+    const cJSON *e = cJSON_GetArrayItem(errors, 0);
+    EXPECT_EQ(text_at(e, "code"), "E004");
+    EXPECT_EQ(text_at(e, "path"), "mode");
+    EXPECT_EQ(text_at(e, "suggestion"), "did you mean 'enforce'?");
+    EXPECT_EQ(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "line")), 5);
+    EXPECT_EQ(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "col")), 7);
+}
+
+TEST(PolicyLint, LayersFromTheEnvironment)
+{
+    Scratch s;
+    s.write("a.yaml", kt::base);
+    s.write("b.yaml", "pack: {version: 2.0.0}\n");
+    Result r = lint(s, "lint", "KT_POLICY_CONFIG=a.yaml:b.yaml");
+    EXPECT_EQ(r.status, 0);
+    EXPECT_EQ(r.out, "a.yaml + b.yaml: ok, pack t 2.0.0, chain audit-logger, 0 warnings\n");
+    EXPECT_EQ(lint(s, "lint b.yaml a.yaml").out.find("pack t 1.0.0") != std::string::npos, true);
+}
+
+TEST(PolicyLint, WrongUsage)
+{
+    Scratch s;
+    for (const char *args : {"", "explode", "lint --nonsense", "lint --file", "lint ''", "lint"}) {
+        Result r = lint(s, args);
+        EXPECT_EQ(r.status, 2) << args;
+        EXPECT_NE(r.out.find("Try 'kt policy --help'"), std::string::npos) << args << "\n" << r.out;
+    }
+    Result help = lint(s, "lint --help");
+    EXPECT_EQ(help.status, 0);
+    EXPECT_EQ(help.out.rfind("usage: kt policy lint", 0), 0u);
+}
+
+} // namespace

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "interceptor/plan/kt_plan.h"
+#include "policyengine/audit/kt_audit.h"
+#include "policyengine/base/kt_log.h"
+#include "policyengine/chain/kt_chain.h"
+#include "tools/kt.h"
+#include "tools/wrap_env.h"
+#include "tools/wrap_run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const struct kt_command kt_cmd_wrap;
+
+#define WRAP_FAILED 125
+#define PATHS_MAX (64u << 10)
+
+struct wrap {
+    struct kt_strings files;
+    const char *mode, *fail_mode, *state_dir;
+    char **command;
+    struct kt_config *config;
+    struct kt_paths paths;
+    struct kt_plan_made plan;
+    struct kt_buf config_paths;
+    char libkt[PATH_MAX];
+    char program[PATH_MAX];
+};
+
+static void wrap_free(struct wrap *w)
+{
+    kt_strings_free(&w->files);
+    kt_config_free(w->config);
+    kt_buf_free(&w->config_paths);
+}
+
+static int one_of(const char *option, const char *value, const char *a, const char *b)
+{
+    if (value && (strcmp(value, a) == 0 || strcmp(value, b) == 0))
+        return KT_EXIT_OK;
+    return kt_usage_error(&kt_cmd_wrap, "%s takes %s or %s, not '%s'", option, a, b, value ? value : "");
+}
+
+/* "--name value" or "--name=value"; NULL where argv[*i] is another option. *missing where the value is not
+ * there. */
+static const char *option_value(char **argv, int *i, const char *name, bool *missing)
+{
+    size_t n = strlen(name);
+    if (strncmp(argv[*i], name, n) != 0)
+        return NULL;
+    if (argv[*i][n] == '=')
+        return argv[*i] + n + 1;
+    if (argv[*i][n] != '\0')
+        return NULL;
+    if (!argv[*i + 1]) {
+        *missing = true;
+        return "";
+    }
+    return argv[++*i];
+}
+
+static int parse(struct wrap *w, int argc, char **argv)
+{
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        bool missing = false;
+        const char *v, *name = argv[i];
+        if (strcmp(argv[i], "--") == 0) {
+            i++;
+            break;
+        }
+        if ((v = option_value(argv, &i, "--policy-config", &missing))) {
+            if (!missing && kt_strings_add(&w->files, v).code != KT_OK)
+                return WRAP_FAILED;
+        } else if ((v = option_value(argv, &i, "--mode", &missing))) {
+            w->mode = v;
+        } else if ((v = option_value(argv, &i, "--fail-mode", &missing))) {
+            w->fail_mode = v;
+        } else if ((v = option_value(argv, &i, "--state-dir", &missing))) {
+            w->state_dir = v;
+        } else {
+            return kt_usage_error(&kt_cmd_wrap, "unknown option '%s'", argv[i]);
+        }
+        if (missing)
+            return kt_usage_error(&kt_cmd_wrap, "%s needs a value", name);
+    }
+    if (w->mode && one_of("--mode", w->mode, "enforce", "observe") != KT_EXIT_OK)
+        return KT_EXIT_USAGE;
+    if (w->fail_mode && one_of("--fail-mode", w->fail_mode, "block", "allow") != KT_EXIT_OK)
+        return KT_EXIT_USAGE;
+    if (i >= argc)
+        return kt_usage_error(&kt_cmd_wrap, "no program given: kt wrap [options] -- PROGRAM [ARGUMENTS]");
+    w->command = argv + i;
+    return KT_EXIT_OK;
+}
+
+/* --policy-config, else KT_POLICY_CONFIG, else ./policy-config.yaml, else none. */
+static kt_result find_files(struct wrap *w)
+{
+    const char *env = getenv("KT_POLICY_CONFIG");
+    if (w->files.count == 0 && env && *env)
+        KT_GUARD(kt_config_split_paths(env, &w->files));
+    if (w->files.count == 0 && access("policy-config.yaml", R_OK) == 0)
+        KT_GUARD(kt_strings_add(&w->files, "policy-config.yaml"));
+    for (size_t i = 0; i < w->files.count; i++) {
+        /* Absolute, because the program may change its folder. Links stay: relative paths inside a config
+         * count from the link. */
+        KT_CLEANUP(kt_cleanup_free) char *cwd = w->files.items[i][0] == '/' ? NULL : getcwd(NULL, 0);
+        KT_GUARD(kt_buf_printf(&w->config_paths, "%s%s%s%s", i ? ":" : "", cwd ? cwd : "", cwd ? "/" : "",
+                               w->files.items[i]));
+    }
+    return kt_ok();
+}
+
+static void print_diags(const struct kt_diags *diags)
+{
+    for (size_t i = 0; i < diags->count; i++) {
+        KT_CLEANUP(kt_buf_free) struct kt_buf line = KT_BUF_INIT(PATHS_MAX);
+        if (kt_is_ok(kt_diag_format(&diags->items[i], &line)))
+            fprintf(stderr, "%s\n", line.data);
+    }
+}
+
+static void warn_missing_keys(const struct kt_config *c)
+{
+    for (size_t i = 0; i < c->providers.target_count; i++) {
+        struct kt_error err = {KT_OK, ""};
+        char *secret = NULL;
+        if (!kt_is_ok(kt_secret_resolve(&c->providers.targets[i], &secret, &err)))
+            fprintf(stderr, "kt wrap: target '%s' is not available: %s\n", c->providers.targets[i].id,
+                    err.text);
+        kt_free_secret(secret);
+    }
+}
+
+/* Everything that a program could only learn from its first call is checked here, where a person reads it. */
+static int load_config(struct wrap *w)
+{
+    KT_CLEANUP(kt_diags_free) struct kt_diags diags = {NULL, 0, 0};
+    if (!kt_is_ok(find_files(w)))
+        return WRAP_FAILED;
+    if (w->files.count == 0) {
+        fputs("kt wrap: no policy config (--policy-config, KT_POLICY_CONFIG or ./policy-config.yaml): calls "
+              "go to their "
+              "origin and are only audited\n",
+              stderr);
+        return kt_is_ok(kt_config_default(&w->config)) ? KT_EXIT_OK : WRAP_FAILED;
+    }
+    kt_result r = kt_config_load((const char *const *)w->files.items, w->files.count, &w->config, &diags);
+    print_diags(&diags);
+    if (r.code != KT_OK) {
+        fputs("kt wrap: the policy config cannot be used; nothing was started\n", stderr);
+        return KT_EXIT_USAGE;
+    }
+    struct kt_error err = {KT_OK, ""};
+    struct kt_chain *chain = NULL;
+    if (!kt_is_ok(kt_chain_new(w->config, &chain, &err))) {
+        fprintf(stderr, "kt wrap: %s\n", err.text);
+        return KT_EXIT_USAGE;
+    }
+    kt_chain_free(chain);
+    warn_missing_keys(w->config);
+    return KT_EXIT_OK;
+}
+
+/* Option, then environment, then config. */
+static int settle_modes(struct wrap *w)
+{
+    if (!w->mode)
+        w->mode = getenv("KT_MODE");
+    if (!w->mode || !*w->mode)
+        w->mode = w->config->mode == KT_MODE_OBSERVE ? "observe" : "enforce";
+    if (!w->fail_mode)
+        w->fail_mode = getenv("KT_FAIL_MODE");
+    if (!w->fail_mode || !*w->fail_mode)
+        w->fail_mode = w->config->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
+    if (one_of("KT_MODE", w->mode, "enforce", "observe") != KT_EXIT_OK)
+        return KT_EXIT_USAGE;
+    return one_of("KT_FAIL_MODE", w->fail_mode, "block", "allow");
+}
+
+static int prepare_state(struct wrap *w)
+{
+    struct kt_error err = {KT_OK, ""};
+    if (!kt_is_ok(kt_paths_resolve(w->state_dir, &w->paths, &err))) {
+        fprintf(stderr, "kt wrap: %s\n", err.text);
+        return WRAP_FAILED;
+    }
+    struct kt_audit *audit = NULL;
+    kt_result r = kt_make_private_dir(w->paths.state_dir, &err);
+    if (r.code == KT_OK)
+        r = kt_audit_open(w->paths.state_dir, 0, &audit, &err);
+    kt_audit_free(audit);
+    if (r.code != KT_OK) {
+        bool block = strcmp(w->fail_mode, "block") == 0;
+        fprintf(stderr, "kt wrap: no audit events can be written: %s\n", err.text);
+        fprintf(
+            stderr,
+            block ? "kt wrap: choose another folder with --state-dir, or --fail-mode allow to go on without\n"
+                  : "kt wrap: going on without, as --fail-mode allow says\n");
+        if (block)
+            return WRAP_FAILED;
+    }
+    if (!kt_is_ok(kt_plan_make(w->config, w->config_paths.data ? w->config_paths.data : "", w->mode,
+                               w->fail_mode, &w->paths, true, &w->plan, &err))) {
+        fprintf(stderr, "kt wrap: %s\n", err.text);
+        return WRAP_FAILED;
+    }
+    return KT_EXIT_OK;
+}
+
+/* libkt.so lies in ../lib beside the folder of kt, or where KT_LIB says. */
+static int find_libkt(struct wrap *w)
+{
+    const char *env = getenv("KT_LIB");
+    if (env && *env) {
+        snprintf(w->libkt, sizeof w->libkt, "%s", env);
+    } else {
+        char exe[PATH_MAX], path[PATH_MAX + 32];
+        ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+        exe[n > 0 ? n : 0] = '\0';
+        char *slash = strrchr(exe, '/');
+        if (slash)
+            *slash = '\0';
+        snprintf(path, sizeof path, "%s/../lib/libkt.so", exe);
+        if (!realpath(path, w->libkt))
+            snprintf(w->libkt, sizeof w->libkt, "%.*s", PATH_MAX - 1, path);
+    }
+    if (access(w->libkt, R_OK) == 0)
+        return KT_EXIT_OK;
+    fprintf(stderr, "kt wrap: cannot read %s: %s (KT_LIB names another place)\n", w->libkt, strerror(errno));
+    return WRAP_FAILED;
+}
+
+/* The file that execvp will run, for a look at its TLS stack; the name itself where it is not found. */
+static void find_program(struct wrap *w)
+{
+    const char *name = w->command[0], *path = getenv("PATH");
+    snprintf(w->program, sizeof w->program, "%s", name);
+    if (strchr(name, '/') || !path)
+        return;
+    while (*path) {
+        size_t n = strcspn(path, ":");
+        char candidate[PATH_MAX];
+        int len = snprintf(candidate, sizeof candidate, "%.*s/%s", (int)n, path, name);
+        if (len > 0 && (size_t)len < sizeof candidate && access(candidate, X_OK) == 0) {
+            snprintf(w->program, sizeof w->program, "%s", candidate);
+            return;
+        }
+        path += n + (path[n] == ':');
+    }
+}
+
+static bool setup_child(void *arg)
+{
+    const struct wrap *w = arg;
+    struct kt_wrap_env env = {w->libkt,
+                              w->config_paths.data ? w->config_paths.data : "",
+                              w->mode,
+                              w->fail_mode,
+                              w->paths.state_dir,
+                              &w->plan,
+                              w->config,
+                              w->program};
+    if (kt_is_ok(kt_wrap_setenv(&env)))
+        return true;
+    fputs("kt wrap: out of memory\n", stderr);
+    return false;
+}
+
+static int run(int argc, char **argv)
+{
+    KT_CLEANUP(wrap_free) struct wrap w;
+    memset(&w, 0, sizeof w);
+    w.config_paths.max = PATHS_MAX;
+    int rc = parse(&w, argc, argv);
+    if (rc == KT_EXIT_OK)
+        rc = find_libkt(&w);
+    if (rc == KT_EXIT_OK)
+        rc = load_config(&w);
+    if (rc == KT_EXIT_OK)
+        rc = settle_modes(&w);
+    if (rc == KT_EXIT_OK)
+        rc = prepare_state(&w);
+    if (rc != KT_EXIT_OK)
+        return rc;
+    find_program(&w);
+    int sig;
+    rc = kt_run_child(w.command, setup_child, &w, &sig);
+    kt_plan_remove(&w.plan);
+    if (sig)
+        kt_die_by_signal(sig);
+    return rc;
+}
+
+const struct kt_command kt_cmd_wrap = {
+    .name = "wrap",
+    .summary = "run a program with policies and routing on its LLM calls",
+    .usage =
+        "usage: kt wrap [--policy-config F]... [--mode observe|enforce] [--fail-mode block|allow]\n"
+        "               [--state-dir D] [--] PROGRAM [ARGUMENTS]\n\n"
+        "Runs PROGRAM unchanged; its calls to LLM hosts pass the policy chain and the router inside\n"
+        "the process. Children of the program are covered too.\n\n"
+        "  --policy-config F  the config; may be repeated, later files are layered on top. Default:\n"
+        "                     KT_POLICY_CONFIG, then ./policy-config.yaml, then none (audit only)\n"
+        "  --mode M           enforce (default) or observe: the chain runs dry, calls go to their origin\n"
+        "  --fail-mode M      what happens to LLM calls when ktwrap itself fails: block (default) or allow\n"
+        "  --state-dir D      audit log and plans; default KT_STATE_DIR, $XDG_STATE_HOME/kt,\n"
+        "                     ~/.local/state/kt\n\n"
+        "exit status: the program's own; by its signal if a signal killed it; 125 when kt wrap itself\n"
+        "failed, 126 when PROGRAM cannot be run, 127 when it is not found, 2 for a wrong option or config.\n",
+    .run = run,
+};

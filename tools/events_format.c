@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/audit/kt_event.h"
+#include "tools/events.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* Bytes of a character that may not reach a terminal: DEL, C1 controls, and those that turn the writing
+ * direction around. kt_event_text has made the text valid UTF-8 and escaped C0 before. */
+static size_t unsafe(const unsigned char *s)
+{
+    if (s[0] == 0x7F)
+        return 1;
+    if (s[0] == 0xC2 && s[1] >= 0x80 && s[1] <= 0x9F)
+        return 2;
+    bool bidi = s[0] == 0xE2 && ((s[1] == 0x80 && ((s[2] >= 0xAA && s[2] <= 0xAE) || s[2] == 0x8E ||
+                                                   s[2] == 0x8F || s[2] == 0xA8 || s[2] == 0xA9)) ||
+                                 (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9));
+    return bidi ? 3 : 0;
+}
+
+/* Text of foreign origin: model names and paths come from whoever made the request. */
+static kt_result put(struct kt_buf *out, const char *text)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf clean = KT_BUF_INIT(1u << 20);
+    KT_GUARD(kt_event_text(&clean, text, strnlen(text, 1024)));
+    for (size_t i = 0; i < clean.len;) {
+        size_t bad = unsafe((const unsigned char *)clean.data + i);
+        KT_GUARD(bad ? kt_buf_append(out, "?", 1) : kt_buf_append(out, clean.data + i, 1));
+        i += bad ? bad : 1;
+    }
+    return kt_ok();
+}
+
+static const char *text_of(const cJSON *object, const char *member)
+{
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsString(j) ? j->valuestring : NULL;
+}
+
+static double number_of(const cJSON *object, const char *member)
+{
+    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, member);
+    return cJSON_IsNumber(j) ? j->valuedouble : -1;
+}
+
+/* " name=text", nothing where it is not there. */
+static kt_result put_named(struct kt_buf *out, const char *name, const cJSON *event, const char *member)
+{
+    const char *text = text_of(event, member);
+    if (!text)
+        return kt_ok();
+    KT_GUARD(kt_buf_printf(out, "  %s=", name));
+    return put(out, text);
+}
+
+static const char *colour_of(const char *verdict)
+{
+    static const struct {
+        const char *verdict, *code;
+    } colours[] = {{"allow", "\033[32m"},
+                   {"redact", "\033[33m"},
+                   {"escalate", "\033[35m"},
+                   {"block", "\033[31m"},
+                   {"error", "\033[31m"}};
+    for (size_t i = 0; i < KT_COUNT(colours); i++)
+        if (strcmp(colours[i].verdict, verdict) == 0)
+            return colours[i].code;
+    return "\033[36m";
+}
+
+/* "2026-01-02T03:04:05.123Z  redact    200": UTC with milliseconds. Events that decide nothing show their
+ * type. */
+static kt_result put_head(struct kt_buf *out, const cJSON *event, bool colour)
+{
+    const char *when = text_of(event, "timestamp"), *verdict = text_of(event, "verdict");
+    const char *would = text_of(event, "would_verdict"), *type = text_of(event, "event_type");
+    if (!verdict)
+        verdict = type ? type : "?";
+    if (when && strlen(when) == 30) {
+        KT_GUARD(kt_buf_append(out, when, 23));
+        KT_GUARD(kt_buf_puts(out, "Z  "));
+    } else {
+        KT_GUARD(put(out, when ? when : "-"));
+        KT_GUARD(kt_buf_puts(out, "  "));
+    }
+    if (colour)
+        KT_GUARD(kt_buf_puts(out, colour_of(verdict)));
+    size_t start = out->len;
+    KT_GUARD(put(out, verdict));
+    if (would && strcmp(would, verdict) != 0) {
+        KT_GUARD(kt_buf_puts(out, "(would "));
+        KT_GUARD(put(out, would));
+        KT_GUARD(kt_buf_puts(out, ")"));
+    }
+    while (out->len - start < 8)
+        KT_GUARD(kt_buf_append(out, " ", 1));
+    if (colour)
+        KT_GUARD(kt_buf_puts(out, "\033[0m"));
+    double status = number_of(event, "status");
+    return status > 0 ? kt_buf_printf(out, "  %3.0f", status) : kt_buf_puts(out, "    -");
+}
+
+/* "gpt-4o -> eu/mistral-large-latest". */
+static kt_result put_route(struct kt_buf *out, const cJSON *event)
+{
+    const char *model = text_of(event, "model"), *target = text_of(event, "target"),
+               *up = text_of(event, "upstream_model");
+    if (model || target || up) {
+        KT_GUARD(kt_buf_puts(out, "  "));
+        KT_GUARD(put(out, model ? model : "-"));
+    }
+    if (!target && !up)
+        return kt_ok();
+    KT_GUARD(kt_buf_puts(out, " -> "));
+    KT_GUARD(put(out, target ? target : "-"));
+    if (!up)
+        return kt_ok();
+    KT_GUARD(kt_buf_puts(out, "/"));
+    return put(out, up);
+}
+
+static kt_result put_labels(struct kt_buf *out, const cJSON *policy)
+{
+    const cJSON *labels = cJSON_GetObjectItemCaseSensitive(policy, "labels"), *label;
+    bool first = true;
+    cJSON_ArrayForEach(label, labels)
+    {
+        KT_GUARD(kt_buf_puts(out, first ? "(" : ", "));
+        KT_GUARD(put(out, label->string ? label->string : "?"));
+        KT_GUARD(kt_buf_printf(out, " %.0f", label->valuedouble));
+        first = false;
+    }
+    return first ? kt_ok() : kt_buf_puts(out, ")");
+}
+
+/* Only those that found or decided something: "pii-detector:redact(email 1, card 1)". */
+static kt_result put_policies(struct kt_buf *out, const cJSON *event)
+{
+    const cJSON *policies = cJSON_GetObjectItemCaseSensitive(event, "policies"), *policy;
+    cJSON_ArrayForEach(policy, policies)
+    {
+        const char *kind = text_of(policy, "kind"), *verdict = text_of(policy, "verdict");
+        if (number_of(policy, "matches") <= 0 && verdict && strcmp(verdict, "allow") == 0)
+            continue;
+        KT_GUARD(kt_buf_puts(out, "  "));
+        KT_GUARD(put(out, kind ? kind : "?"));
+        KT_GUARD(kt_buf_puts(out, ":"));
+        KT_GUARD(put(out, verdict ? verdict : "?"));
+        KT_GUARD(put_labels(out, policy));
+    }
+    return kt_ok();
+}
+
+static kt_result put_app(struct kt_buf *out, const cJSON *event)
+{
+    const cJSON *app = cJSON_GetObjectItemCaseSensitive(event, "app");
+    const char *exe = text_of(app, "exe");
+    if (!app)
+        return kt_ok();
+    const char *slash = exe ? strrchr(exe, '/') : NULL;
+    KT_GUARD(kt_buf_puts(out, "  "));
+    KT_GUARD(put(out, slash ? slash + 1 : exe ? exe : "?"));
+    return kt_buf_printf(out, "[%.0f]", number_of(app, "pid"));
+}
+
+/* What explains a line that is not just a good answer. */
+static kt_result put_causes(struct kt_buf *out, const cJSON *event)
+{
+    const char *verdict = text_of(event, "verdict"), *would = text_of(event, "would_verdict");
+    int attempts = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(event, "attempts"));
+    if (attempts > 1)
+        KT_GUARD(kt_buf_printf(out, "  attempts=%d", attempts));
+    if (!verdict || strcmp(verdict, "allow") != 0 || would)
+        KT_GUARD(put_named(out, "reason", event, "reason_code"));
+    KT_GUARD(put_named(out, "error", event, "error"));
+    return put_named(out, "message", event, "message");
+}
+
+kt_result events_format(const cJSON *event, bool colour, struct kt_buf *out)
+{
+    const char *origin = text_of(event, "origin"), *path = text_of(event, "path");
+    double latency = number_of(event, "latency_ms");
+    KT_GUARD(put_head(out, event, colour));
+    KT_GUARD(put_route(out, event));
+    if (origin || path) {
+        KT_GUARD(kt_buf_puts(out, "  "));
+        KT_GUARD(put(out, origin ? origin : "-"));
+        KT_GUARD(put(out, path ? path : ""));
+    }
+    KT_GUARD(put_policies(out, event));
+    if (latency >= 0)
+        KT_GUARD(kt_buf_printf(out, "  %.0fms", latency));
+    KT_GUARD(put_app(out, event));
+    KT_GUARD(put_causes(out, event));
+    return kt_buf_puts(out, "\n");
+}

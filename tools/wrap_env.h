@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The environment of a wrapped program: the preload, KT_*, and trust for stacks that the shim cannot reach.
+ */
+#include "interceptor/plan/kt_plan.h"
+
+struct kt_wrap_env {
+    const char *libkt;        /* absolute path of libkt.so */
+    const char *config_paths; /* KT_POLICY_CONFIG; "" = none */
+    const char *mode, *fail_mode;
+    const char *state_dir;
+    const struct kt_plan_made *plan;
+    const struct kt_config *config;
+    const char *program; /* as it will be executed: absolute or relative path */
+};
+
+/* Changes the environment of this process; called in the child between fork and exec. */
+kt_result kt_wrap_setenv(const struct kt_wrap_env *w) KT_MUST;
+
+/* How the program gets its trust in TLS peers, as far as its file tells. */
+enum kt_program_trust {
+    KT_TRUST_SHARED_OPENSSL, /* or unknown: the shim gives each SSL our CA */
+    KT_TRUST_OWN_STACK,      /* its own image reads SSL_CERT_FILE and links no shared libssl */
+    KT_TRUST_JAVA
+};
+enum kt_program_trust kt_program_trust(const char *path);
