@@ -40,9 +40,10 @@ static void in_child(void)
     memcpy(&process_lock, &unlocked, sizeof unlocked);
 }
 
-static void register_fork(void)
+static void prepare(void)
 {
     pthread_atfork(NULL, NULL, in_child);
+    audit_hash_prepare();
 }
 
 /* The caller may be a thread of the program: a handler that never returns, a cancellation or SIGXFSZ must not
@@ -97,7 +98,7 @@ static char *audit_dir(const char *state_dir)
 static kt_result build_line(struct kt_event *e, struct kt_buf *line, struct audit_head *next)
 {
     KT_GUARD(kt_event_canonical(e, line));
-    KT_GUARD(kt_sha256_hex(line->data, line->len, next->hash));
+    KT_GUARD(audit_sha256_hex(line->data, line->len, next->hash));
     next->seq = e->seq;
     if (e->immutable)
         KT_GUARD(kt_buf_printf(line, ",\"hash\":\"%s\"", next->hash));
@@ -186,7 +187,7 @@ kt_result kt_audit_open(const char *state_dir, uint64_t max_file_bytes, struct k
     struct kt_audit *a = calloc(1, sizeof *a);
     if (!a)
         return kt_fail(err, KT_ERR_MEMORY, "audit: out of memory");
-    pthread_once(&once, register_fork);
+    pthread_once(&once, prepare);
     a->max_bytes = max_file_bytes ? max_file_bytes : DEFAULT_FILE_BYTES;
     a->dir = audit_dir(state_dir);
     /* A turn without an event says now, not at the first call, that the folder cannot be written. */

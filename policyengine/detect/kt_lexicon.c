@@ -7,15 +7,16 @@
 #define FOUND 48u /* concepts that one word can end */
 #define RULES_MAX 256u
 
-/* Where the word of a step ended, and in which sentence. Small: 256 rules of these lie on a stranger's stack. */
+/* Where the word of a step ended, and in which sentence. Small: 256 rules of these lie on a stranger's stack.
+ */
 struct place {
     uint16_t end, sentence;
 };
 #define NOWHERE 0xffff /* an end that no word has */
 _Static_assert(KT_LEXICON_MAX < NOWHERE, "offsets must fit");
 
-/* How far a rule has come. The last place can overlap the next word ("forge fake" in front of "fake passports"); then the one
- * before it counts. */
+/* How far a rule has come. The last place can overlap the next word ("forge fake" in front of "fake
+ * passports"); then the one before it counts. */
 struct progress {
     struct place last, before;
 };
@@ -57,7 +58,8 @@ static const struct kt_lexicon_node *find(const struct kt_lexicon *lex, unsigned
 
 static bool reaches(const struct run *r, const struct kt_lexicon_rule *def, struct place from, size_t start)
 {
-    return from.end <= start && start - from.end <= def->gap && (unsigned)r->sentence - from.sentence <= def->sentences;
+    return from.end <= start && start - from.end <= def->gap &&
+           (unsigned)r->sentence - from.sentence <= def->sentences;
 }
 
 static void step_taken(struct progress *p, size_t end, uint16_t sentence)
@@ -67,7 +69,8 @@ static void step_taken(struct progress *p, size_t end, uint16_t sentence)
     p->last = (struct place){(uint16_t)end, sentence};
 }
 
-/* Concept `c` ends at `end`: the rules that wait for it with step `step` move on. Uses are sorted last step first. */
+/* Concept `c` ends at `end`: the rules that wait for it with step `step` move on. Uses are sorted last step
+ * first. */
 static void advance(struct run *r, struct found *c, size_t end, unsigned step)
 {
     const struct kt_lexicon *lex = r->lex;

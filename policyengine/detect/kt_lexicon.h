@@ -84,8 +84,8 @@ static inline bool kt_lexicon_letter(unsigned char c)
 /* A rule (index into lex->rules) that was met; `end` is the offset behind its last word. */
 typedef void (*kt_lexicon_hit_fn)(void *ctx, unsigned rule, size_t end);
 
-/* Reports every rule that `text` (folded) meets, as often as it is met. Linear; no allocation. Looks at the first KT_LEXICON_MAX
- * bytes: callers work in blocks. */
+/* Reports every rule that `text` (folded) meets, as often as it is met. Linear; no allocation. Looks at the
+ * first KT_LEXICON_MAX bytes: callers work in blocks. */
 #define KT_LEXICON_MAX 0xfff0u
 void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, kt_lexicon_hit_fn hit,
                     void *ctx);

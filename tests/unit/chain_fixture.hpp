@@ -131,8 +131,8 @@ class Chain {
         const kt_redaction *r = kt_chain_run_redactions(run(), &n);
         std::string s;
         for (size_t i = 0; i < n; i++)
-            s += std::to_string(r[i].segment) + ":" + std::to_string(r[i].start) + "-" + std::to_string(r[i].end) + "=" +
-                 std::string(r[i].text, r[i].len) + " ";
+            s += std::to_string(r[i].segment) + ":" + std::to_string(r[i].start) + "-" +
+                 std::to_string(r[i].end) + "=" + std::string(r[i].text, r[i].len) + " ";
         return s;
     }
 

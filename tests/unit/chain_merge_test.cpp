@@ -56,7 +56,8 @@ TEST(ChainMerge, NoByteThatAPolicyWantedGoneStays)
         std::string want(100, ' ');
         for (auto &list : by_policy)
             for (unsigned n = random() % 6; n > 0; n--) {
-                size_t start = random() % 99, end = start + 1 + random() % (100 - start - 1 ? 100 - start - 1 : 1);
+                size_t start = random() % 99,
+                       end = start + 1 + random() % (100 - start - 1 ? 100 - start - 1 : 1);
                 list.push_back({start, end});
                 want.replace(start, end - start, end - start, '#');
             }
@@ -203,7 +204,8 @@ TEST(Placeholders, Bounded)
     big[0] = 'y';
     EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size()), "[A_2]");
     big[0] = 'z';
-    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size()), "[A]") << "no room: shared, still redacted";
+    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size()), "[A]")
+        << "no room: shared, still redacted";
     for (unsigned i = 1; i < KT_PLACEHOLDER_KINDS; i++)
         kt_placeholders_name(p, ("K" + std::to_string(i)).c_str(), "", 0);
     EXPECT_STREQ(kt_placeholders_name(p, "ONE_TOO_MANY", "v", 1), "[REDACTED]");

@@ -54,7 +54,8 @@ TEST(Pii, PciModeOff)
     EXPECT_EQ(pii.whole("card 4111 1111 1111 1111, a@b.com").text, "card 4111 1111 1111 1111, [EMAIL_1]");
 }
 
-/* The promise of the detector: wherever a stream is cut, what leaves is what the whole text would have become. */
+/* The promise of the detector: wherever a stream is cut, what leaves is what the whole text would have
+ * become. */
 TEST(PiiStream, EverySplitPoint)
 {
     Policy pii("pii-detector");
@@ -147,7 +148,8 @@ TEST(PiiStream, WindowsOfSeveralSegmentsDoNotMix)
     kt_chain_run *r = nullptr;
     ASSERT_EQ(kt_chain_new_from(&p, &o, 1, &chain, nullptr).code, KT_OK);
     ASSERT_EQ(kt_chain_run_new(chain, KT_PHASE_RESPONSE, false, nullptr, &r).code, KT_OK);
-    kt_text a{0, KT_FROM_ASSISTANT, "mail joh", 8, 0, false}, b{1, KT_FROM_ASSISTANT, "n@example.com ", 14, 0, false};
+    kt_text a{0, KT_FROM_ASSISTANT, "mail joh", 8, 0, false},
+        b{1, KT_FROM_ASSISTANT, "n@example.com ", 14, 0, false};
     EXPECT_EQ(kt_chain_run_text(r, &a), KT_STEP_DONE);
     EXPECT_EQ(kt_chain_run_hold_from(r, 0), 5u);
     EXPECT_EQ(kt_chain_run_text(r, &b), KT_STEP_DONE);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Texts of our own for the detectors of personal data; numbers are from reserved or documentation ranges where there are any. */
+/* Texts of our own for the detectors of personal data; numbers are from reserved or documentation ranges
+ * where there are any. */
 #include <string>
 #include <vector>
 
@@ -19,8 +20,11 @@ inline const Case found[] = {
     {"'o.brien@example.org'", "'[EMAIL_1]'"},
     {"o'brien@example.org", "[EMAIL_1]"},
     {"mailto:jane@example.org?subject=x", "mailto:[EMAIL_1]?subject=x"},
-    {"j\xc3\xbcrgen@b\xc3\xbc" "cher.example", "[EMAIL_1]"},
-    {"\xe8\x81\x94\xe7\xb3\xbbjane@example.org\xe3\x80\x82\xe8\xb0\xa2", "\xe8\x81\x94\xe7\xb3\xbb[EMAIL_1]\xe3\x80\x82\xe8\xb0\xa2"},
+    {"j\xc3\xbcrgen@b\xc3\xbc"
+     "cher.example",
+     "[EMAIL_1]"},
+    {"\xe8\x81\x94\xe7\xb3\xbbjane@example.org\xe3\x80\x82\xe8\xb0\xa2",
+     "\xe8\x81\x94\xe7\xb3\xbb[EMAIL_1]\xe3\x80\x82\xe8\xb0\xa2"},
     {"a@xn--80ak6aa92e.com", "[EMAIL_1]"},
     {"a@example.xn--p1ai", "[EMAIL_1]"},
     {"https://host/u?mail=jane%40example.org&x=1", "https://host/u?mail=[EMAIL_1]&x=1"},
@@ -38,7 +42,11 @@ inline const Case found[] = {
     {"5555555555554444;exp=12/27", "[CARD_1];exp=12/27"},
     {"4111111111111111 5555555555554444", "[CARD_1] [CARD_2]"},
     {"a,4111111111111111,b", "a,[CARD_1],b"},
-    {"4111\xc2\xa0" "1111\xc2\xa0" "1111\xc2\xa0" "1111", "[CARD_1]"},
+    {"4111\xc2\xa0"
+     "1111\xc2\xa0"
+     "1111\xc2\xa0"
+     "1111",
+     "[CARD_1]"},
     {"4111 1111 1111 1111 12/27", "[CARD_1] 12/27"},
     {"6011000990139424 and 3530111333300000 and 30569309025904", "[CARD_1] and [CARD_2] and [CARD_3]"},
     /* social security numbers */
@@ -94,7 +102,8 @@ inline const Case found[] = {
     /* more than one kind */
     {"Jane, jane@example.org, 209-555-3364, 4111 1111 1111 1111, 219-09-4321, 10.1.2.3",
      "Jane, [EMAIL_1], [PHONE_1], [CARD_1], [SSN_1], [IP_1]"},
-    {"{\"mail\":\"jane@example.org\",\"tel\":\"+44 20 7946 0018\"}", "{\"mail\":\"[EMAIL_1]\",\"tel\":\"[PHONE_1]\"}"},
+    {"{\"mail\":\"jane@example.org\",\"tel\":\"+44 20 7946 0018\"}",
+     "{\"mail\":\"[EMAIL_1]\",\"tel\":\"[PHONE_1]\"}"},
 };
 
 inline const char *const innocent[] = {
@@ -172,7 +181,8 @@ inline const Case tool_calls[] = {
     {"{\"text\":\"\\t209-555-3364\\n\"}", "{\"text\":\"\\t[PHONE_1]\\n\"}"},
     {"{\"text\":\"\\u00a0209-555-3364\"}", "{\"text\":\"\\u00a0[PHONE_1]\"}"},
     {"{\"card\":4111111111111111}", "{\"card\":\"[CARD_1]\"}"},
-    {"{\"card\":4111111111111111,\"q\":\"say \\\"4111111111111111\\\"\"}", "{\"card\":\"[CARD_1]\",\"q\":\"say \\\"[CARD_1]\\\"\"}"},
+    {"{\"card\":4111111111111111,\"q\":\"say \\\"4111111111111111\\\"\"}",
+     "{\"card\":\"[CARD_1]\",\"q\":\"say \\\"[CARD_1]\\\"\"}"},
     {"[ 4111111111111111 , \"10.0.0.1\" ]", "[ \"[CARD_1]\" , \"[IP_1]\" ]"},
 };
 

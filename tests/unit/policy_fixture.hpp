@@ -10,8 +10,10 @@
 
 namespace policy_test {
 
-/* Fills an options struct with the defaults of its table; the tables of the built-in policies hold no strings or lists. */
-inline void set_option(const kt_policy *p, std::vector<char> &opts, const std::string &name, const std::string &value)
+/* Fills an options struct with the defaults of its table; the tables of the built-in policies hold no strings
+ * or lists. */
+inline void set_option(const kt_policy *p, std::vector<char> &opts, const std::string &name,
+                       const std::string &value)
 {
     for (const kt_option *o = p->options; o->name; o++) {
         if (name != o->name)
@@ -76,11 +78,13 @@ class Policy {
     Policy(const Policy &) = delete;
     Policy &operator=(const Policy &) = delete;
 
-    Result whole(const std::string &text, enum kt_origin_class from = KT_FROM_USER, enum kt_phase phase = KT_PHASE_REQUEST)
+    Result whole(const std::string &text, enum kt_origin_class from = KT_FROM_USER,
+                 enum kt_phase phase = KT_PHASE_REQUEST)
     {
         return run({text}, from, phase);
     }
-    /* The text in windows, the way a stream brings it: what is held comes again in front of the next piece. */
+    /* The text in windows, the way a stream brings it: what is held comes again in front of the next piece.
+     */
     Result run(const std::vector<std::string> &pieces, enum kt_origin_class from = KT_FROM_USER,
                enum kt_phase phase = KT_PHASE_REQUEST)
     {
@@ -96,7 +100,8 @@ class Policy {
             window.insert(window.end(), pieces[i].begin(), pieces[i].end());
             window.shrink_to_fit();
             static const char none = 0;
-            kt_text t{3, from, window.empty() ? &none : window.data(), window.size(), base, i + 1 == pieces.size()};
+            kt_text t{
+                3, from, window.empty() ? &none : window.data(), window.size(), base, i + 1 == pieces.size()};
             if (kt_chain_run_text(r, &t) != KT_STEP_DONE)
                 out.step = KT_STEP_ERROR;
             size_t hold = kt_chain_run_hold_from(r, 3);
@@ -136,7 +141,8 @@ class Policy {
             return;
         out.score = o.policies[0].score;
         for (unsigned i = 0; i < o.policies[0].labels_used; i++)
-            out.labels += std::string(o.policies[0].labels[i]) + ":" + std::to_string(o.policies[0].label_count[i]) + " ";
+            out.labels += std::string(o.policies[0].labels[i]) + ":" +
+                          std::to_string(o.policies[0].label_count[i]) + " ";
     }
 
     const kt_policy *policy_;
