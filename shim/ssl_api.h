@@ -49,7 +49,8 @@ struct kt_ssl_api {
     void (*X509_STORE_free)(void *);
     void (*ERR_clear_error)(void);
     _Atomic(void *) store; /* X509_STORE with nothing but our CA; made when first wanted, lives for ever */
-    bool complete;         /* no function is missing */
+    _Atomic(const unsigned char *) ca; /* the CA that was added last; compared, not read */
+    bool complete;                     /* no function is missing */
 };
 
 struct kt_ssl_target {

@@ -61,37 +61,38 @@ static void look_at_peer(const struct kt_ssl_api *api, SSL *ssl, struct peer *p)
         memcpy(p->host, p->d.origin, strlen(p->d.origin) + 1);
 }
 
-/* Made once per libssl; the CA of a process does not change. */
-static void *make_store(const struct kt_ssl_api *api, const struct kt_engine_abi *engine)
+static bool add_ca(const struct kt_ssl_api *api, void *store, const uint8_t *der, size_t len)
 {
+    void *cert = api->d2i_X509(NULL, &der, (long)len);
+    bool added = cert && api->X509_STORE_add_cert(store, cert) == 1;
+    if (cert)
+        api->X509_free(cert);
+    return added;
+}
+
+/* Made once per libssl. A process that outlives its CA gets a new one from the engine, at another address; it
+ * joins the old one. */
+static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *engine)
+{
+    struct kt_ssl_api *a = (struct kt_ssl_api *)(uintptr_t)api;
     const uint8_t *der = NULL;
     int saved = kt_guard_enter();
     size_t len = engine->ca_der(&der);
     kt_guard_leave(saved);
-    if (len == 0)
-        return NULL;
-    void *cert = api->d2i_X509(NULL, &der, (long)len);
-    void *store = cert ? api->X509_STORE_new() : NULL;
-    if (store && api->X509_STORE_add_cert(store, cert) != 1) {
-        api->X509_STORE_free(store);
-        store = NULL;
-    }
-    if (cert)
-        api->X509_free(cert);
-    return store;
-}
-
-static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *engine)
-{
-    struct kt_ssl_api *a = (struct kt_ssl_api *)(uintptr_t)api;
     void *store = atomic_load(&a->store);
-    if (store)
+    if (store && (len == 0 || atomic_load(&a->ca) == der || add_ca(api, store, der, len))) {
+        if (len > 0)
+            atomic_store(&a->ca, der);
         return store;
-    void *fresh = make_store(api, engine);
-    if (fresh && !atomic_compare_exchange_strong(&a->store, &store, fresh)) {
+    }
+    void *fresh = len > 0 && !store ? api->X509_STORE_new() : NULL;
+    if (!fresh)
+        return NULL;
+    if (!add_ca(api, fresh, der, len) || !atomic_compare_exchange_strong(&a->store, &store, fresh)) {
         api->X509_STORE_free(fresh);
         return store;
     }
+    atomic_store(&a->ca, der);
     return fresh;
 }
 

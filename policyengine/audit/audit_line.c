@@ -57,7 +57,7 @@ kt_result audit_line_parse(struct kt_span line, struct audit_line *out)
     KT_ENSURE(line.len > 2 && line.data[0] == '{' && line.data[line.len - 1] == '}', KT_ERR_SYNTAX);
     KT_GUARD(parse_members(line, out));
     size_t n = hashed_part(line, out, &written);
-    KT_GUARD(audit_sha256_hex(line.data, n, out->hash));
+    KT_GUARD(kt_sha256_hex(line.data, n, out->hash));
     out->hash_matches = !written || memcmp(written, out->hash, HASH_DIGITS) == 0;
     return kt_ok();
 }

@@ -71,9 +71,3 @@ kt_result audit_line_parse(struct kt_span line, struct audit_line *out) KT_MUST;
 /* Everything or KT_ERR_IO (errno tells). */
 kt_result audit_write_all(int fd, const char *data, size_t len) KT_MUST;
 void audit_rotated_name(uint64_t first, uint64_t last, char out[64]);
-/* RFC 3339, UTC, nanoseconds, as kt_rfc3339, but without any lock: safe in a child forked at any moment. */
-void audit_when(uint64_t real_ns, char out[31]);
-/* Once per process, before the first turn. */
-void audit_hash_prepare(void);
-/* As kt_sha256_hex, but once prepared without any lock. */
-kt_result audit_sha256_hex(const void *data, size_t len, char out[KT_SHA256_HEX]) KT_MUST;

@@ -37,7 +37,7 @@ static kt_result copy_range(int from, uint64_t at, uint64_t end, int to)
 static kt_result set_aside(struct audit_turn *t, uint64_t at, struct kt_error *err)
 {
     char when[31], name[64];
-    audit_when(kt_now_real_ns(), when);
+    kt_rfc3339(kt_now_real_ns(), when);
     snprintf(name, sizeof name, "torn-%s.jsonl", when);
     KT_CLEANUP(kt_cleanup_fd)
     int fd = openat(t->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -51,7 +51,7 @@ kt_result audit_checkpoint(struct audit_turn *t, const char *file, const struct 
         return kt_ok();
     KT_ENSURE(at < AUDIT_CHECKPOINTS_MAX - 512, KT_ERR_LIMIT);
     char line[512], when[31];
-    audit_when(kt_now_real_ns(), when);
+    kt_rfc3339(kt_now_real_ns(), when);
     int n = snprintf(line, sizeof line,
                      "{\"file\":\"%s\",\"first_seq\":%" PRIu64 ",\"last_seq\":%" PRIu64 ",\"bytes\":%" PRIu64
                      ",\"last_hash\":\"%s\",\"closed\":\"%s\"}\n",

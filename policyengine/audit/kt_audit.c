@@ -43,7 +43,7 @@ static void in_child(void)
 static void prepare(void)
 {
     pthread_atfork(NULL, NULL, in_child);
-    audit_hash_prepare();
+    kt_sha256_prepare();
 }
 
 /* The caller may be a thread of the program: a handler that never returns, a cancellation or SIGXFSZ must not
@@ -98,7 +98,7 @@ static char *audit_dir(const char *state_dir)
 static kt_result build_line(struct kt_event *e, struct kt_buf *line, struct audit_head *next)
 {
     KT_GUARD(kt_event_canonical(e, line));
-    KT_GUARD(audit_sha256_hex(line->data, line->len, next->hash));
+    KT_GUARD(kt_sha256_hex(line->data, line->len, next->hash));
     next->seq = e->seq;
     if (e->immutable)
         KT_GUARD(kt_buf_printf(line, ",\"hash\":\"%s\"", next->hash));

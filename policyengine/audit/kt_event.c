@@ -252,7 +252,7 @@ static kt_result put_config(struct kt_buf *b, const struct kt_event *e)
 kt_result kt_event_canonical(const struct kt_event *e, struct kt_buf *out)
 {
     char when[31];
-    audit_when(e->timestamp_ns, when);
+    kt_rfc3339(e->timestamp_ns, when);
     KT_GUARD(kt_buf_puts(out, "{"));
     KT_GUARD(put_text(out, "id", e->id));
     KT_GUARD(put_u64(out, "seq", e->seq));

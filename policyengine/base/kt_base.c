@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 const char *kt_code_name(enum kt_code code)
 {
     static const char *const names[] = {"ok",    "memory",    "limit", "io",     "syntax",
@@ -85,25 +83,6 @@ uint64_t kt_now_mono_ns(void)
 uint64_t kt_now_real_ns(void)
 {
     return clock_ns(CLOCK_REALTIME);
-}
-
-void kt_rfc3339(uint64_t real_ns, char *out)
-{
-    time_t sec = (time_t)(real_ns / 1000000000u);
-    struct tm tm;
-    gmtime_r(&sec, &tm);
-    size_t n = strftime(out, 21, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, 31 - n, ".%09luZ", (unsigned long)(real_ns % 1000000000u));
-}
-
-kt_result kt_sha256_hex(const void *data, size_t len, char out[KT_SHA256_HEX])
-{
-    unsigned char md[EVP_MAX_MD_SIZE];
-    unsigned int n = 0;
-    KT_ENSURE(EVP_Digest(data, len, md, &n, EVP_sha256(), NULL) == 1 && n == 32, KT_ERR_CRYPTO);
-    for (unsigned int i = 0; i < n; i++)
-        snprintf(out + 2 * (size_t)i, 3, "%02x", md[i]);
-    return kt_ok();
 }
 
 kt_result kt_random(void *out, size_t len)

@@ -120,10 +120,14 @@ void kt_cleanup_fd(const int *fd);
 /* Nanoseconds; monotonic for durations, realtime for timestamps. */
 uint64_t kt_now_mono_ns(void);
 uint64_t kt_now_real_ns(void);
-/* RFC 3339 UTC with nanoseconds, e.g. 2026-01-02T03:04:05.000000006Z; `out` holds 31 bytes or more. */
+/* RFC 3339 UTC with nanoseconds, e.g. 2026-01-02T03:04:05.000000006Z; `out` holds 31 bytes or more. Takes no
+ * lock of the C library: fit for a child forked at any moment. */
 void kt_rfc3339(uint64_t real_ns, char *out);
 
 #define KT_SHA256_HEX 65 /* 64 digits and the NUL */
+/* Fetches the digest once, so that a later kt_sha256_hex takes no lock of OpenSSL: for what must work in a
+ * fork child. */
+void kt_sha256_prepare(void);
 kt_result kt_sha256_hex(const void *data, size_t len, char out[KT_SHA256_HEX]) KT_MUST;
 /* Cryptographic random bytes (getrandom). */
 kt_result kt_random(void *out, size_t len) KT_MUST;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,17 @@ static void (*log_hook)(const char *line);
 static uint64_t window_start;
 static unsigned in_window, dropped;
 
+/* A child forked while another thread wrote a line must not wait for that thread for ever. */
+static void in_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}
+
 void kt_log_open(const char *state_dir)
 {
+    static atomic_flag registered = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&registered))
+        pthread_atfork(NULL, NULL, in_child);
     pthread_mutex_lock(&lock);
     snprintf(log_path, sizeof log_path, "%s/kt.log", state_dir);
     pthread_mutex_unlock(&lock);

@@ -22,6 +22,10 @@ static int base64_value(unsigned char c)
     return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
+static const bool is_base64[256] = {
+    ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['+'] = true,
+    ['-'] = true,         ['/'] = true,         ['_'] = true};
+
 /* Text for people: hardly any control byte. Bytes beyond ASCII are left to the fold. */
 static bool readable(const char *text, size_t len)
 {
@@ -144,30 +148,37 @@ static bool units_start(const char *text, size_t len, size_t at)
            hex_value(p[4]) >= 0 && p[5] == ' ';
 }
 
+/* A run of base64 letters at *at: a blob, a unit of hex, or a word. */
+static size_t run_at(const char *text, size_t len, size_t *at, char *out)
+{
+    size_t i = *at, end = i;
+    while (end < len && is_base64[(unsigned char)text[end]])
+        end++;
+    size_t size = end - i;
+    if (size < KT_DECODE_RUN) {
+        bool unit = (size == 2 || (size == 4 && text[i + 1] == 'x')) && units_start(text, len, i);
+        if (unit)
+            return units_decode(text, len, at, out);
+        *at = end;
+        return 0;
+    }
+    *at = run_end(text, len, i);
+    return run_decode(text + i, *at - i, out);
+}
+
 size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
 {
-    size_t i = *at;
-    while (i < len) {
-        size_t n = 0;
-        if (units_start(text, len, i) && (n = units_decode(text, len, &i, out)) > 0) {
-            *at = i;
+    while (*at < len) {
+        unsigned char c = (unsigned char)text[*at];
+        size_t n = 0, before = *at;
+        if (is_base64[c])
+            n = run_at(text, len, at, out);
+        else if ((c == '%' || c == '\\') && units_start(text, len, *at))
+            n = units_decode(text, len, at, out);
+        if (n > 0)
             return n;
-        }
-        if (i == len)
-            break;
-        if (base64_value((unsigned char)text[i]) < 0) {
-            i++;
-            continue;
-        }
-        size_t end = run_end(text, len, i);
-        n = end - i >= KT_DECODE_RUN ? run_decode(text + i, end - i, out) : 0;
-        i = end;
-        if (n > 0) {
-            *at = i;
-            return n;
-        }
+        *at += *at == before;
     }
-    *at = len;
     return 0;
 }
 

@@ -214,11 +214,63 @@ static inline void ascii_char(struct kt_fold *f, unsigned char c)
     }
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* The top bit of each byte of `w` that is `c`; exact. */
+static uint64_t bytes_equal(uint64_t w, unsigned char c)
+{
+    uint64_t x = w ^ EACH(c);
+    return ~(((x & EACH(0x7f)) + EACH(0x7f)) | x | EACH(0x7f));
+}
+
+/* Eight bytes at once: printable ASCII, no two spaces side by side. False where anything else is among them.
+ */
+static bool plain_eight(const unsigned char *in, size_t len, char *out)
+{
+    uint64_t w;
+    memcpy(&w, in, sizeof w);
+    uint64_t below_space = (w - EACH(0x20)) & ~w;
+    if ((w | below_space | bytes_equal(w, 0x7f)) & EACH(0x80))
+        return false;
+    uint64_t spaces = bytes_equal(w, ' ');
+    bool last = in[7] == ' ', next_plain = len > 8 && in[8] > ' ' && in[8] <= '~';
+    if ((spaces & spaces << 8) || in[0] == ' ' || (last && !next_plain))
+        return false;
+    uint64_t from_a = w + EACH(0x80 - 'A'), past_z = w + EACH(0x7f - 'Z');
+    w |= ((from_a ^ past_z) & EACH(0x80)) >> 2;
+    memcpy(out, &w, sizeof w);
+    return true;
+}
+
+/* The common run: printable ASCII with single spaces between words, nothing pending. Returns the bytes taken.
+ */
+static size_t plain_run(struct kt_fold *f, const unsigned char *in, size_t len)
+{
+    size_t room = f->cap - f->len - 4, n = len < room ? len : room, i = 0;
+    char *out = f->out + f->len;
+    while (i < n) {
+        if (n - i >= 8 && plain_eight(in + i, len - i, out + i)) {
+            i += 8;
+            continue;
+        }
+        unsigned char c = in[i];
+        if (c == ' ' ? i + 1 == n || in[i + 1] <= ' ' || in[i + 1] > '~' : c < ' ' || c > '~')
+            break;
+        out[i++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    f->len += i;
+    return i;
+}
+
 size_t kt_fold_text(struct kt_fold *f, const char *in, size_t len, bool final)
 {
     size_t i = 0;
     while (i < len && f->cap - f->len >= 5) { /* a gap and four bytes */
         unsigned char c = (unsigned char)in[i];
+        if (c > ' ' && c <= '~' && !f->gap) {
+            i += plain_run(f, (const unsigned char *)in + i, len - i);
+            continue;
+        }
         if (c < 0x80) {
             ascii_char(f, c);
             i++;

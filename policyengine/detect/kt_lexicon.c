@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+const bool kt_lexicon_letters[256] = {['a' ... 'z'] = true, ['0' ... '9'] = true, [0x80 ... 0xff] = true};
+
 #define ROWS 6u   /* rows of words that can be open at once */
 #define FOUND 48u /* concepts that one word can end */
 #define RULES_MAX 256u
@@ -129,9 +131,10 @@ static void take_stems(struct run *r, const char *word, size_t start, size_t end
 
 static void word(struct run *r, const char *text, size_t start, size_t end, uint64_t hash)
 {
-    unsigned open = 0;
+    unsigned open = 0, bit = kt_lexicon_first_bit(hash);
     uint16_t next = 0;
-    for (unsigned i = 0; i <= r->row_count; i++) {
+    bool begins = r->lex->first_words[bit / 64] >> bit % 64 & 1;
+    for (unsigned i = 0; i < r->row_count + begins; i++) {
         bool fresh = i == r->row_count;
         size_t row_start = fresh ? start : r->rows[i].start;
         const struct kt_lexicon_node *node = find(r->lex, fresh ? 0 : r->rows[i].node, hash, &next);
@@ -144,9 +147,11 @@ static void word(struct run *r, const char *text, size_t start, size_t end, uint
         }
     }
     r->row_count = open;
-    if (end - start >= KT_LEXICON_STEM)
+    unsigned initial = (unsigned char)text[start] - 'a';
+    if (end - start >= KT_LEXICON_STEM && initial < 26 && r->lex->stem_initials >> initial & 1)
         take_stems(r, text + start, start, end);
-    take_all(r, end);
+    if (r->found_count > 0)
+        take_all(r, end);
 }
 
 /* Between two words: what ends a sentence, and what only ends a row of words. */
@@ -156,6 +161,26 @@ static void between(struct run *r, unsigned char c, unsigned char next)
         r->sentence++;
     if (c != ' ' && c != '\n' && c != '-' && c != '_' && c != '"' && c != '*')
         r->row_count = 0;
+}
+
+/* Where the word at `at` ends. */
+static size_t word_end(const char *text, size_t len, size_t at)
+{
+    size_t i = at;
+    for (;;) {
+        while (i < len && kt_lexicon_letter((unsigned char)text[i]))
+            i++;
+        if (i + 1 >= len || text[i] != '\'' || !kt_lexicon_letter((unsigned char)text[i + 1]))
+            return i;
+        i++;
+    }
+}
+
+static bool number(const char *text, size_t start, size_t end)
+{
+    while (start < end && text[start] >= '0' && text[start] <= '9')
+        start++;
+    return start == end;
 }
 
 void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, kt_lexicon_hit_fn hit,
@@ -177,16 +202,8 @@ void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, 
             continue;
         }
         size_t start = i;
-        uint64_t hash = KT_LEXICON_SEED;
-        bool digits = true;
-        for (; i < len; i++) {
-            unsigned char c = (unsigned char)text[i];
-            bool inside = c == '\'' && i + 1 < len && kt_lexicon_letter((unsigned char)text[i + 1]);
-            if (!kt_lexicon_letter(c) && !inside)
-                break;
-            digits &= c >= '0' && c <= '9';
-            hash = kt_lexicon_word(hash, c);
-        }
-        word(&r, text, start, i, digits ? kt_lexicon_word(KT_LEXICON_SEED, '#') : hash);
+        i = word_end(text, len, i);
+        word(&r, text, start, i,
+             number(text, start, i) ? kt_lexicon_word("#", 1) : kt_lexicon_word(text + start, i - start));
     }
 }

@@ -51,6 +51,9 @@ struct kt_lexicon {
     const uint8_t *concepts;
     const struct kt_lexicon_stem *stems; /* sorted by the first KT_LEXICON_STEM letters */
     unsigned stem_count;
+    uint32_t stem_initials; /* bit 1 << (letter - 'a') of the first letters of stems */
+    const uint64_t
+        *first_words; /* one bit for each word that may begin a row; most words of most texts do not */
     const struct kt_lexicon_rule *rules;
     unsigned rule_count;                          /* at most 256 */
     const struct kt_lexicon_use *uses;            /* grouped by concept, in it last step first */
@@ -63,11 +66,29 @@ extern const struct kt_lexicon kt_lexicon_safety;
 
 /* Shared with the generator: the hash of a word, and of a row of words from the hash of its last word and the
  * node before. */
-static inline uint64_t kt_lexicon_word(uint64_t h, unsigned char c)
+static inline uint64_t kt_lexicon_load(const char *p, size_t n)
 {
-    return (h ^ c) * UINT64_C(0x100000001b3);
+    uint64_t w = 0;
+    for (size_t i = 0; i < n; i++)
+        w |= (uint64_t)(unsigned char)p[i] << 8 * i;
+    return w;
 }
-#define KT_LEXICON_SEED UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t kt_lexicon_word(const char *p, size_t len)
+{
+    uint64_t h = len * UINT64_C(0x9e3779b97f4a7c15);
+    for (; len > 8; p += 8, len -= 8)
+        h = (h ^ kt_lexicon_load(p, 8)) * UINT64_C(0xd6e8feb86659fd93);
+    h = (h ^ kt_lexicon_load(p, len)) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
+/* Bit of a word in first_words. */
+#define KT_LEXICON_FIRST_BITS 65536u
+static inline unsigned kt_lexicon_first_bit(uint64_t word)
+{
+    return (unsigned)(word ^ word >> 17) & (KT_LEXICON_FIRST_BITS - 1);
+}
 
 static inline uint64_t kt_lexicon_key(unsigned node, uint64_t word)
 {
@@ -76,9 +97,11 @@ static inline uint64_t kt_lexicon_key(unsigned node, uint64_t word)
 }
 
 /* Letters that make words in folded text. An apostrophe counts inside of a word only. */
+extern const bool kt_lexicon_letters[256];
+
 static inline bool kt_lexicon_letter(unsigned char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
+    return kt_lexicon_letters[c];
 }
 
 /* A rule (index into lex->rules) that was met; `end` is the offset behind its last word. */

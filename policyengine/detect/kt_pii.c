@@ -2,6 +2,7 @@
 #include "policyengine/detect/kt_pii.h"
 
 #include "policyengine/detect/kt_pii_email.h"
+#include "policyengine/detect/kt_pii_text.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -31,18 +32,27 @@ uint32_t kt_pii_bit(const char *label)
     return 0;
 }
 
-/* Which kinds a byte may start. Filled once; two threads that fill it at once write the same words. */
-static const _Atomic uint32_t *first_bytes(void)
+/* Which kinds a byte may start, and which of them only where a word may. */
+struct first_bytes {
+    _Atomic uint32_t kinds[256];
+    _Atomic uint32_t at_words;
+    atomic_bool ready;
+};
+
+/* Filled once; two threads that fill it at once write the same words. */
+static const struct first_bytes *first_bytes(void)
 {
-    static _Atomic uint32_t table[256];
-    static atomic_bool ready;
-    if (atomic_load_explicit(&ready, memory_order_acquire))
-        return table;
-    for (size_t i = 0; i < KT_COUNT(kinds_list); i++)
-        for (const char *f = kinds_list[i]->first; *f; f++)
-            atomic_fetch_or(&table[(unsigned char)*f], 1u << i);
-    atomic_store_explicit(&ready, true, memory_order_release);
-    return table;
+    static struct first_bytes f;
+    if (atomic_load_explicit(&f.ready, memory_order_acquire))
+        return &f;
+    for (size_t i = 0; i < KT_COUNT(kinds_list); i++) {
+        for (const char *c = kinds_list[i]->first; *c; c++)
+            atomic_fetch_or(&f.kinds[(unsigned char)*c], 1u << i);
+        if (!kinds_list[i]->inside_words)
+            atomic_fetch_or(&f.at_words, 1u << i);
+    }
+    atomic_store_explicit(&f.ready, true, memory_order_release);
+    return &f;
 }
 
 static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t set, kt_pii_hit_fn hit,
@@ -63,14 +73,33 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
     return KT_PII_NO;
 }
 
+/* The next place from `at` on where some kind has to be asked, and which ones: most bytes of most texts are
+ * passed over here. */
+static size_t next_place(const struct kt_pii_view *v, size_t at, uint32_t kinds, uint32_t *set)
+{
+    const struct first_bytes *first = first_bytes();
+    uint32_t at_words = v->json ? 0 : atomic_load_explicit(&first->at_words, memory_order_relaxed);
+    const unsigned char *data = (const unsigned char *)v->data;
+    size_t len = v->len, floor = v->floor;
+    for (; at < len; at++) {
+        uint32_t here = atomic_load_explicit(&first->kinds[data[at]], memory_order_relaxed) & kinds;
+        if (here && at > floor && kt_pii_word(data[at - 1]))
+            here &= ~at_words;
+        if (here) {
+            *set = here;
+            break;
+        }
+    }
+    return at;
+}
+
 size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hit_fn hit, void *ctx,
                    size_t *hold)
 {
-    const _Atomic uint32_t *first = first_bytes();
     size_t at = from > v->floor ? from : v->floor;
-    while (at < v->len) {
-        uint32_t set = atomic_load_explicit(&first[(unsigned char)v->data[at]], memory_order_relaxed) & kinds;
-        enum kt_pii_answer a = set ? try_kinds(v, at, set, hit, ctx) : KT_PII_NO;
+    uint32_t set = 0;
+    while ((at = next_place(v, at, kinds, &set)) < v->len) {
+        enum kt_pii_answer a = try_kinds(v, at, set, hit, ctx);
         if (a == KT_PII_MORE)
             break;
         at = a == KT_PII_YES ? v->floor : at + 1;

@@ -35,6 +35,8 @@ struct kt_pii_kind {
     const char *label; /* for events: "email" */
     const char *name;  /* for placeholders: "EMAIL" */
     const char *first; /* bytes that `match` is asked about */
+    bool inside_words; /* ask also where a letter or digit stands directly in front (not for JSON source:
+                          there always) */
     /* True YES: [*start,*end) with floor <= *start <= at < *end. */
     enum kt_pii_answer (*match)(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end);
 };

@@ -135,4 +135,4 @@ static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, si
 }
 
 const struct kt_pii_kind kt_pii_email = {
-    .label = "email", .name = "EMAIL", .first = "@%", .match = email_match};
+    .label = "email", .name = "EMAIL", .first = "@%", .inside_words = true, .match = email_match};

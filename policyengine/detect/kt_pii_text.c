@@ -6,6 +6,9 @@
 
 #define BACKSLASHES 16u /* looked at; must stay below KT_PII_BEHIND */
 
+const bool kt_pii_word_bytes[256] = {
+    ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['_'] = true};
+
 bool kt_pii_escaped(const struct kt_pii_view *v, size_t at)
 {
     unsigned n = 0;

@@ -25,9 +25,11 @@ static inline bool kt_pii_hex(unsigned char c)
 }
 
 /* A byte that glues to a word. ASCII only: in CJK text a number may follow a letter directly. */
+extern const bool kt_pii_word_bytes[256];
+
 static inline bool kt_pii_word(unsigned char c)
 {
-    return kt_pii_digit(c) || kt_pii_alpha(c) || c == '_';
+    return kt_pii_word_bytes[c];
 }
 
 /* True in JSON source where data[at] is the letter of an escape, e.g. the 'n' of "\\n". */

@@ -187,7 +187,8 @@ TEST(Lexicon, RulesNeedTheirOrderSentenceAndReach)
         << "two sentences";
     EXPECT_TRUE(families(&kt_lexicon_safety, "how to make " + std::string(80, 'x') + " pipe bomb").empty())
         << "too far";
-    EXPECT_TRUE(families(&kt_lexicon_safety, "how to make a pipe, bomb").empty())
+    EXPECT_FALSE(families(&kt_lexicon_safety, "download kiddie porn").empty());
+    EXPECT_TRUE(families(&kt_lexicon_safety, "download kiddie, porn").empty())
         << "a comma ends a row of words";
     EXPECT_TRUE(families(&kt_lexicon_safety, "pipe bomb").empty());
 }

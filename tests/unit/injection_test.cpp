@@ -184,7 +184,7 @@ TEST(Injection, FoundAnywhereInALongDocument)
     while (filler.size() < 20000)
         filler += "The committee met in spring and discussed the new bridge over the river at some length. ";
     EXPECT_EQ(policy.whole(filler).verdict, KT_VERDICT_ALLOW);
-    for (size_t at = 0; at < 9000; at += 83) {
+    for (size_t at = 0; at < 9000; at += 11) {
         std::string text = filler;
         size_t space = text.find(' ', at);
         text.insert(space, std::string(" ") + sentence);

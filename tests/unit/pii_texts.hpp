@@ -99,6 +99,8 @@ inline const Case found[] = {
     {"ping ::1 please", "ping [IP_1] please"},
     {"2001:db8::/32", "[IP_1]"},
     {"64:ff9b::192.0.2.33/96,x", "[IP_1],x"},
+    {"10.1.2.3@example.org", "[IP_1]@example.org"}, /* nothing reaches back into a value */
+    {"10.1.2.3-a@example.org", "[IP_1]-[EMAIL_1]"},
     /* more than one kind */
     {"Jane, jane@example.org, 209-555-3364, 4111 1111 1111 1111, 219-09-4321, 10.1.2.3",
      "Jane, [EMAIL_1], [PHONE_1], [CARD_1], [SSN_1], [IP_1]"},

@@ -45,7 +45,7 @@ static unsigned follow(struct build *b, unsigned before, uint64_t word)
 static void add_stem(struct build *b, const char *word, size_t len)
 {
     struct stem *s = &b->stems[b->stem_count];
-    if (len < KT_LEXICON_STEM || len >= sizeof s->letters)
+    if (len < KT_LEXICON_STEM || len >= sizeof s->letters || word[0] < 'a' || word[0] > 'z')
         kt_patc_die(word, "a stem has five letters or more");
     if (b->stem_count++ == STEMS_MAX)
         kt_patc_die(word, "too many stems");
@@ -66,13 +66,10 @@ static void add_words(void *ctx, const char *words)
     }
     unsigned node = 0;
     for (const char *w = words; *w;) {
-        uint64_t hash = KT_LEXICON_SEED;
         size_t n = strcspn(w, " ");
         if (n == 0)
             kt_patc_die(words, "two spaces, or one at an end");
-        for (size_t i = 0; i < n; i++)
-            hash = kt_lexicon_word(hash, (unsigned char)w[i]);
-        node = follow(b, node, hash);
+        node = follow(b, node, kt_lexicon_word(w, n));
         w += n;
         if (*w == ' ' && !*++w)
             kt_patc_die(words, "two spaces, or one at an end");
@@ -93,7 +90,7 @@ static void write_slots(const struct build *b, const char *name, FILE *out)
         uint32_t at = (uint32_t)key & (size - 1), check = (uint32_t)(key >> 32) | 1u;
         for (; slots[at].check; at = (at + 1) & (size - 1))
             if (slots[at].check == check)
-                kt_patc_die(name, "two words have one hash: change KT_LEXICON_SEED");
+                kt_patc_die(name, "two words have one hash: change kt_lexicon_word");
         slots[at].check = check;
         slots[at].node = (uint16_t)i;
     }
@@ -102,6 +99,20 @@ static void write_slots(const struct build *b, const char *name, FILE *out)
         fprintf(out, "%s{%uu, %u},", i % 8 == 0 ? "\n" : "", slots[i].check, slots[i].node);
     fprintf(out, "\n};\n#define SLOT_MASK %uu\n", size - 1);
     free(slots);
+}
+
+static void write_first_words(const struct build *b, FILE *out)
+{
+    static uint64_t bits[KT_LEXICON_FIRST_BITS / 64];
+    for (unsigned i = 1; i < b->node_count; i++) {
+        unsigned bit = kt_lexicon_first_bit(b->nodes[i].word);
+        if (b->nodes[i].before == 0)
+            bits[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+    fprintf(out, "static const uint64_t first_words[] = {");
+    for (unsigned i = 0; i < KT_LEXICON_FIRST_BITS / 64; i++)
+        fprintf(out, "%s%#llx,", i % 8 == 0 ? "\n" : "", (unsigned long long)bits[i]);
+    fprintf(out, "\n};\n");
 }
 
 static void write_nodes(const struct build *b, FILE *out)
@@ -135,7 +146,11 @@ static void write_stems(struct build *b, FILE *out)
     for (unsigned i = 0; i < b->stem_count; i++)
         fprintf(out, "{\"%s\", %zu, %u},\n", b->stems[i].letters, strlen(b->stems[i].letters),
                 b->stems[i].concept);
-    fprintf(out, "{\"\", 0, 0}};\n#define STEM_COUNT %uu\n", b->stem_count);
+    uint32_t initials = 0;
+    for (unsigned i = 0; i < b->stem_count; i++)
+        initials |= UINT32_C(1) << (b->stems[i].letters[0] - 'a');
+    fprintf(out, "{\"\", 0, 0}};\n#define STEM_COUNT %uu\n#define STEM_INITIALS %uu\n", b->stem_count,
+            initials);
 }
 
 static unsigned steps_of(const struct kt_patc_rule *r)
@@ -208,13 +223,14 @@ void kt_patc_lexicon(const struct kt_patc_set *set, FILE *out)
     check_used(set);
     fprintf(out, "#include \"policyengine/detect/kt_lexicon.h\"\n\n");
     write_slots(b, set->name, out);
+    write_first_words(b, out);
     write_nodes(b, out);
     write_stems(b, out);
     write_rules(set, out);
     write_phrases(set, out);
     fprintf(out,
             "\nconst struct kt_lexicon kt_lexicon_%s = {\"%s\", slots, SLOT_MASK, nodes, concepts, stems, "
-            "STEM_COUNT, rules, %u, "
+            "STEM_COUNT, STEM_INITIALS, first_words, rules, %u, "
             "uses, first_use, phrase_family, phrase_weight, %u};\n",
             set->name, set->name, set->rule_count, set->phrase_count);
     free(b);

@@ -4,7 +4,7 @@
  * fork does not free that lock in the child: a child forked while any thread of the program (ours or not) was
  * in there would wait for ever in its turn, and the log's lock with it.
  */
-#include "policyengine/audit/audit_log.h"
+#include "policyengine/base/kt_base.h"
 
 static char *digits(char *at, unsigned value, unsigned width)
 {
@@ -33,7 +33,7 @@ static void date_of(unsigned days, unsigned *year, unsigned *month, unsigned *da
     *day = days + 1;
 }
 
-void audit_when(uint64_t real_ns, char out[31])
+void kt_rfc3339(uint64_t real_ns, char *out)
 {
     uint64_t seconds = real_ns / 1000000000u;
     unsigned rest = (unsigned)(seconds % 86400), year, month, day;
