@@ -100,12 +100,13 @@ static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct stri
         return;
     for (size_t i = 0; i < o.policy_count; i++) {
         const struct kt_policy_result *p = &o.policies[i];
-        m->policies[i] = (struct kt_event_policy){.kind = p->kind,
-                                                  .verdict = kt_verdict_name(p->verdict),
-                                                  .score = p->score,
-                                                  .matches = p->matches,
-                                                  .time_us = p->time_ns / 1000,
-                                                  .bytes = p->bytes};
+        m->policies[i] =
+            (struct kt_event_policy){.kind = p->kind,
+                                     .verdict = p->skipped ? "skipped" : kt_verdict_name(p->verdict),
+                                     .score = p->score,
+                                     .matches = p->matches,
+                                     .time_us = p->time_ns / 1000,
+                                     .bytes = p->bytes};
         fill_labels(&m->policies[i], p, m->labels + i * per_policy);
     }
     e->policies = m->policies;
@@ -206,8 +207,18 @@ static void fill(struct kt_exchange *x, struct kt_event *e, struct strings *m)
     kt_event_fill_app(e);
 }
 
+/* audit-logger's log_all_access: false. Only what was allowed and went well may leave no trace. */
+static bool is_unwanted(struct kt_exchange *x)
+{
+    return x->run && !kt_chain_run_outcome(x->run).log_all_access && strcmp(x->verdict, "allow") == 0 &&
+           strcmp(x->event_type, "decision") == 0 && !x->error && x->status >= 200 && x->status < 300 &&
+           !kt_x_observe(x);
+}
+
 static kt_result append(struct kt_exchange *x, struct kt_error *err)
 {
+    if (is_unwanted(x))
+        return kt_ok();
     struct strings m = {.capture = KT_BUF_INIT(KT_X_MAX_RESPONSE * 2u)};
     struct kt_event e;
     memset(&e, 0, sizeof e);
