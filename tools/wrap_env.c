@@ -92,9 +92,13 @@ static kt_result set_trust(const struct kt_wrap_env *w)
     enum kt_program_trust trust = kt_program_trust(w->program);
     if (trust == KT_TRUST_JAVA)
         return set_java(w->plan);
-    if (trust == KT_TRUST_OWN_STACK)
-        return set("SSL_CERT_FILE", w->plan->bundle_pem); /* the bundle was made from the user's own value */
-    return kt_ok();
+    if (trust != KT_TRUST_OWN_STACK)
+        return kt_ok();
+    /* The bundle was made from the user's own value; our upstream calls keep that one, without our CA. */
+    const char *own = getenv("SSL_CERT_FILE");
+    if (!getenv("KT_UPSTREAM_CA_FILE"))
+        KT_GUARD(set("KT_UPSTREAM_CA_FILE", own ? own : ""));
+    return set("SSL_CERT_FILE", w->plan->bundle_pem);
 }
 
 kt_result kt_wrap_setenv(const struct kt_wrap_env *w)
