@@ -48,7 +48,9 @@ class Leaks(e2e.KtTest):
                              trace=trace, timeout=200)
         got = json.loads(result.stdout)
         print(lane, workers, "workers:", got, flush=True)
-        self.assertLessEqual(got["fds"][1], got["fds"][0])
+        # The pool of upstream connections grows to the concurrency that was reached, which the scheduler decides, and no further: one
+        # per worker beside the eight of the program and the engine.
+        self.assertLessEqual(got["fds"][1], max(got["fds"][0], workers + 8))
         # Fifty threads' arenas settle late; one thread's at once. A leak of 1 KiB per call would exceed both.
         self.assertLessEqual(got["rss"][1] - got["rss"][0], 300 if workers == 1 else 1700, got)
 
