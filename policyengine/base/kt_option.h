@@ -19,11 +19,31 @@ enum kt_opt_type {
                            "latency=lowest_latency" */
     KT_OPT_STRING_LIST, /* struct kt_strings */
     KT_OPT_TABLE,       /* struct in place, described by `table` */
+    KT_OPT_TABLE_LIST,  /* struct kt_list of structs described by `table`, `item_size` bytes each */
+    KT_OPT_STRING_MAP,  /* struct kt_string_map: any keys, string values */
+    KT_OPT_FLOAT_MAP,   /* struct kt_float_map: any keys, numbers within min..max */
+    KT_OPT_JSON,        /* char *, owned: any YAML value as JSON text; NULL = not set */
     KT_OPT_CUSTOM /* only the name is known here; the owner of the table reads and frees the value itself */
 };
 
 struct kt_strings {
     char **items; /* owned */
+    size_t count;
+};
+
+struct kt_list {
+    void *items; /* owned array */
+    size_t count;
+};
+
+struct kt_string_map {
+    char **keys, **values; /* owned; in file order */
+    size_t count;
+};
+
+struct kt_float_map {
+    char **keys; /* owned; in file order */
+    double *values;
     size_t count;
 };
 
@@ -35,7 +55,8 @@ struct kt_option {
     const char *values;            /* KT_OPT_ENUM */
     double min, max;               /* numbers; both 0 = any */
     const char *help;              /* one line */
-    const struct kt_option *table; /* KT_OPT_TABLE; ends with name == NULL */
+    const struct kt_option *table; /* KT_OPT_TABLE, KT_OPT_TABLE_LIST; ends with name == NULL */
+    size_t item_size;              /* KT_OPT_TABLE_LIST */
     bool required;
     const char *alias; /* a second spelling of `name`; NULL = none */
 };

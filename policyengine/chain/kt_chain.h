@@ -35,12 +35,19 @@ size_t kt_chain_count(const struct kt_chain *c);
 /* True where some policy of the chain looks at text in this phase. */
 bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
 
+/* May the target get the call? False with the policy's static *reason where one of them says no. */
+bool kt_chain_admits(const struct kt_chain *c, const struct kt_target *t, const char **reason);
+/* What happens where no target is admitted: true = take all and warn. */
+bool kt_chain_admits_none_warns(const struct kt_chain *c);
+
 /* new. `dry`: nothing is changed or blocked; the outcome says what would have been. `names` carries
  * placeholders over from the request phase to the response phase of one exchange; NULL makes an own one. */
 kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool dry,
                            struct kt_placeholders *names, struct kt_chain_run **out) KT_MUST;
 void kt_chain_run_free(struct kt_chain_run *r);
 
+/* A tool that is offered or called; see the slot `tool`. */
+enum kt_step kt_chain_run_tool(struct kt_chain_run *r, const struct kt_tool *t) KT_MUST;
 enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t) KT_MUST;
 enum kt_step kt_chain_run_end(struct kt_chain_run *r) KT_MUST;
 const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r); /* borrowed */

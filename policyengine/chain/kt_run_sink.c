@@ -102,9 +102,11 @@ static void sink_hold_from(struct kt_sink *s, size_t offset)
         p->hold_from = offset;
 }
 
-static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len)
+static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len,
+                                    bool restore)
 {
     struct kt_chain_run *r = s->chain;
+    (void)restore;
     return kt_placeholders_name(r->names, kind, value, len);
 }
 

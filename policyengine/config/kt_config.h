@@ -46,8 +46,9 @@ size_t kt_diags_errors(const struct kt_diags *d);
 kt_result kt_diag_format(const struct kt_diag *d, struct kt_buf *out) KT_MUST;
 
 struct kt_secret_ref {
-    char *env;  /* name of an environment variable; NULL = none */
-    char *file; /* path */
+    char *env;     /* name of an environment variable; NULL = none */
+    char *file;    /* path */
+    char *command; /* a shell command that prints it; run by a `kt` process or the engine's own thread only */
 };
 
 /* One providers.targets[] entry, defaults and provider auto-detection applied. */
@@ -164,6 +165,7 @@ struct kt_config {
         struct kt_target *targets; /* owned */
         size_t target_count;
     } providers;
+    char *testing; /* owned; the `testing` section as JSON text, for `kt policy test`; NULL = none */
     struct kt_strings files;    /* as given, in layer order */
     char sha256[KT_SHA256_HEX]; /* over the bytes of all files, in order */
 };

@@ -37,8 +37,18 @@ enum kt_origin_class {
     KT_FROM_USER,
     KT_FROM_ASSISTANT, /* earlier answers in a request; the answer itself in the response phase */
     KT_FROM_TOOL,      /* tool / function results: foreign text (indirect injection) */
-    KT_FROM_TOOL_CALL  /* arguments of a tool call */
+    KT_FROM_TOOL_CALL, /* arguments of a tool call */
+    KT_FROM_REASONING  /* what a model thought aloud, in an answer or in an earlier one */
 };
+
+/* A tool that a request offers, or that a model called (in the history of a request, or in the answer). */
+enum kt_tool_role { KT_TOOL_OFFERED, KT_TOOL_CALLED };
+struct kt_tool {
+    enum kt_tool_role role;
+    unsigned choice;     /* of the answer; 0 in a request */
+    struct kt_span name; /* borrowed, unescaped */
+};
+struct kt_target; /* policyengine/config/kt_config.h */
 
 struct kt_text {
     unsigned segment; /* 0.. within the exchange and phase */
@@ -84,8 +94,10 @@ struct kt_sink {
     void (*hold_from)(struct kt_sink *s, size_t offset);
     struct kt_external *external; /* set by a policy that answers PENDING; borrowed from its state */
     /* A stable placeholder for a value within the conversation: same kind and value -> same name,
-     * "[EMAIL_1]". Borrowed, valid as long as the exchange. NULL on OOM. */
-    const char *(*placeholder)(struct kt_sink *s, const char *kind, const char *value, size_t len);
+     * "[EMAIL_1]". `restore`: where the answer names it, the program gets the value back. Borrowed, valid as
+     * long as the exchange. NULL on OOM. */
+    const char *(*placeholder)(struct kt_sink *s, const char *kind, const char *value, size_t len,
+                               bool restore);
 };
 
 /* How the event of an exchange is to be kept. Asked of each policy once per chain, so that it holds however a
@@ -114,6 +126,14 @@ struct kt_policy {
     void (*close)(void *state);
     enum kt_step (*text)(const void *opts, void *instance, void *state, const struct kt_text *t,
                          struct kt_sink *s);
+    /* Every tool of the phase, offered ones before the first text, calls as soon as their name is known. */
+    enum kt_step (*tool)(const void *opts, void *instance, void *state, const struct kt_tool *t,
+                         struct kt_sink *s);
+    /* May this target get the call? Asked before routing, of every target; no state, any thread. False with a
+     * static *reason ("data_routing.retention") that the event shows for the target that was skipped. */
+    bool (*admits)(const void *opts, void *instance, const struct kt_target *t, const char **reason);
+    /* Where `admits` leaves no target: true = take all of them and warn, false (or NULL slot) = block. */
+    bool (*admits_none_warns)(const void *opts);
     /* After the last segment of the phase. A redaction needs a segment: only `text`, and `resume` after it,
      * may redact. */
     enum kt_step (*end)(const void *opts, void *instance, void *state, struct kt_sink *s);

@@ -100,7 +100,8 @@ static void follow_json(struct pii_stream *p, const struct kt_text *t, size_t to
 static void redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_t start, size_t end)
 {
     const struct kt_text *t = c->text;
-    const char *name = c->sink->placeholder(c->sink, kind->name, t->data + (start - t->base), end - start);
+    const char *name =
+        c->sink->placeholder(c->sink, kind->name, t->data + (start - t->base), end - start, false);
     if (!name) {
         c->failed = true;
         return;

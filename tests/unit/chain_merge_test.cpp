@@ -219,7 +219,7 @@ TEST(Placeholders, CarryOverFromRequestToResponse)
     Chain c(1);
     std::string got;
     c[0].text = [&](const kt_text *t, kt_sink *s) {
-        got += s->placeholder(s, "EMAIL", t->data, t->len);
+        got += s->placeholder(s, "EMAIL", t->data, t->len, false);
         return KT_STEP_DONE;
     };
     for (enum kt_phase phase : {KT_PHASE_REQUEST, KT_PHASE_RESPONSE}) {
