@@ -30,12 +30,42 @@ static void free_string(char **s)
     *s = NULL;
 }
 
+static void free_list(const struct kt_option *o, struct kt_list *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        kt_options_free(o->table, (char *)l->items + i * o->item_size);
+    free(l->items);
+    *l = (struct kt_list){NULL, 0};
+}
+
+static void free_names(char **names, size_t count)
+{
+    for (size_t i = 0; names && i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+static void free_string_map(struct kt_string_map *m)
+{
+    free_names(m->keys, m->count);
+    free_names(m->values, m->count);
+    *m = (struct kt_string_map){NULL, NULL, 0};
+}
+
+static void free_float_map(struct kt_float_map *m)
+{
+    free_names(m->keys, m->count);
+    free(m->values);
+    *m = (struct kt_float_map){NULL, NULL, 0};
+}
+
 void kt_options_free(const struct kt_option *table, void *opts)
 {
     for (const struct kt_option *o = table; o && o->name; o++) {
         void *field = (char *)opts + o->offset;
         switch (o->type) {
         case KT_OPT_STRING:
+        case KT_OPT_JSON:
             free_string(field);
             break;
         case KT_OPT_STRING_LIST:
@@ -43,6 +73,15 @@ void kt_options_free(const struct kt_option *table, void *opts)
             break;
         case KT_OPT_TABLE:
             kt_options_free(o->table, field);
+            break;
+        case KT_OPT_TABLE_LIST:
+            free_list(o, field);
+            break;
+        case KT_OPT_STRING_MAP:
+            free_string_map(field);
+            break;
+        case KT_OPT_FLOAT_MAP:
+            free_float_map(field);
             break;
         case KT_OPT_BOOL:
         case KT_OPT_INT:

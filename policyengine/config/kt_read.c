@@ -154,6 +154,11 @@ kt_result kt_read_value(struct kt_ctx *c, const struct kt_option *o, const struc
     case KT_OPT_TABLE:
         return n->kind == KT_NODE_SCALAR || n->kind == KT_NODE_LIST ? wrong(c, o, n, "a mapping")
                                                                     : read_map(c, o->table, n, field);
+    case KT_OPT_TABLE_LIST:
+    case KT_OPT_STRING_MAP:
+    case KT_OPT_FLOAT_MAP:
+    case KT_OPT_JSON:
+        return kt_read_compound(c, o, n, field);
     case KT_OPT_CUSTOM:
         return kt_ok();
     }

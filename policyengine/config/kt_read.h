@@ -21,6 +21,12 @@ kt_result kt_read_table(struct kt_ctx *c, const struct kt_option *table, const s
 kt_result kt_read_value(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
                         void *field) KT_MUST;
 
+/* The same for lists of tables, maps and raw JSON (kt_read_compound.c). */
+kt_result kt_read_compound(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
+                           void *field) KT_MUST;
+/* Any node as JSON: plain numbers and booleans as such, all else as strings, maps in file order. */
+kt_result kt_node_json(const struct kt_node *n, struct kt_buf *out) KT_MUST;
+
 /* The pair that sets option `o` in `map`, under its name or its alias; NULL = not set. */
 const struct kt_pair *kt_read_pair(const struct kt_option *o, const struct kt_node *map);
 /* Is set, and not to null. */

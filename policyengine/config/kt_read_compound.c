@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values that are more than one scalar or one table: lists of tables, maps with keys of the user's own, raw
+ * JSON. */
+#include "policyengine/config/kt_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_MAX 4096u        /* entries of one list of tables */
+#define JSON_MAX (256u << 10) /* bytes of one raw value */
+
+static kt_result wrong(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n, const char *want)
+{
+    return kt_complain(c, "E004", n->at, o->help, "must be %s, is %s", want, kt_node_what(n));
+}
+
+/* ---- a list of tables ---- */
+
+static kt_result read_item(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *item,
+                           struct kt_list *out)
+{
+    if (item->kind != KT_NODE_MAP)
+        return kt_complain(c, "E004", item->at, NULL, "must be a mapping, is %s", kt_node_what(item));
+    out->count++; /* from here on kt_options_free takes care of it */
+    return kt_read_table(c, o->table, item, (char *)out->items + (out->count - 1) * o->item_size);
+}
+
+static kt_result read_tables(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
+                             struct kt_list *out)
+{
+    if (n->kind != KT_NODE_LIST)
+        return wrong(c, o, n, "a list");
+    if (n->count > LIST_MAX)
+        return kt_complain(c, "E004", n->at, NULL, "has more than %u entries", LIST_MAX);
+    *out = (struct kt_list){calloc(n->count ? n->count : 1, o->item_size), 0};
+    KT_ENSURE(out->items, KT_ERR_MEMORY);
+    for (size_t i = 0; i < n->count; i++) {
+        size_t path = kt_path_push_index(c, i);
+        KT_GUARD(read_item(c, o, n->items[i], out));
+        kt_path_pop(c, path);
+    }
+    return kt_ok();
+}
+
+/* ---- maps ---- */
+
+static kt_result read_strings(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
+                              struct kt_string_map *out)
+{
+    if (n->kind != KT_NODE_MAP)
+        return wrong(c, o, n, "a mapping");
+    size_t room = n->count ? n->count : 1;
+    *out = (struct kt_string_map){calloc(room, sizeof(char *)), calloc(room, sizeof(char *)), n->count};
+    KT_ENSURE(out->keys && out->values, KT_ERR_MEMORY);
+    for (size_t i = 0; i < n->count; i++) {
+        const struct kt_node *v = n->pairs[i].value;
+        bool scalar = v->kind == KT_NODE_SCALAR;
+        out->keys[i] = strdup(n->pairs[i].key->text ? n->pairs[i].key->text : "");
+        out->values[i] = strdup(scalar ? v->text : "");
+        KT_ENSURE(out->keys[i] && out->values[i], KT_ERR_MEMORY);
+        size_t path = kt_path_push(c, out->keys[i]);
+        if (!scalar)
+            KT_GUARD(kt_complain(c, "E004", v->at, NULL, "must be text, is %s", kt_node_what(v)));
+        kt_path_pop(c, path);
+    }
+    return kt_ok();
+}
+
+static kt_result read_floats(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
+                             struct kt_float_map *out)
+{
+    if (n->kind != KT_NODE_MAP)
+        return wrong(c, o, n, "a mapping");
+    size_t room = n->count ? n->count : 1;
+    *out = (struct kt_float_map){calloc(room, sizeof(char *)), calloc(room, sizeof(double)), n->count};
+    KT_ENSURE(out->keys && out->values, KT_ERR_MEMORY);
+    struct kt_option number = {.name = o->name, .type = KT_OPT_FLOAT, .min = o->min, .max = o->max};
+    for (size_t i = 0; i < n->count; i++) {
+        out->keys[i] = strdup(n->pairs[i].key->text ? n->pairs[i].key->text : "");
+        KT_ENSURE(out->keys[i], KT_ERR_MEMORY);
+        size_t path = kt_path_push(c, out->keys[i]);
+        KT_GUARD(kt_read_value(c, &number, n->pairs[i].value, &out->values[i]));
+        kt_path_pop(c, path);
+    }
+    return kt_ok();
+}
+
+/* ---- JSON ---- */
+
+static kt_result put_string(const char *s, struct kt_buf *out)
+{
+    KT_GUARD(kt_buf_puts(out, "\""));
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            KT_GUARD(kt_buf_printf(out, "\\%c", c));
+        else if (c < 0x20)
+            KT_GUARD(kt_buf_printf(out, "\\u%04x", c));
+        else
+            KT_GUARD(kt_buf_append(out, s, 1));
+    }
+    return kt_buf_puts(out, "\"");
+}
+
+/* YAML reads more numbers than JSON (0x10, +1, .5, 1_000): only what both write alike stays a number. */
+static bool json_number(const char *s)
+{
+    s += *s == '-';
+    if (*s == '0' ? s[1] >= '0' && s[1] <= '9' : *s < '1' || *s > '9')
+        return false;
+    s += strspn(s, "0123456789");
+    if (*s == '.') {
+        size_t digits = strspn(++s, "0123456789");
+        if (!digits)
+            return false;
+        s += digits;
+    }
+    if (*s == 'e' || *s == 'E') {
+        s += 1 + (s[1] == '+' || s[1] == '-');
+        size_t digits = strspn(s, "0123456789");
+        if (!digits)
+            return false;
+        s += digits;
+    }
+    return !*s;
+}
+
+static kt_result put_scalar(const struct kt_node *n, struct kt_buf *out)
+{
+    bool truth;
+    if (n->plain && json_number(n->text))
+        return kt_buf_puts(out, n->text);
+    if (n->plain && kt_parse_bool(n->text, &truth))
+        return kt_buf_puts(out, truth ? "true" : "false");
+    return put_string(n->text, out);
+}
+
+/* The tree is at most KT_YAML_MAX_DEPTH deep. */
+kt_result kt_node_json(const struct kt_node *n, struct kt_buf *out)
+{
+    if (kt_node_is_null(n))
+        return kt_buf_puts(out, "null");
+    if (n->kind == KT_NODE_SCALAR)
+        return put_scalar(n, out);
+    bool map = n->kind == KT_NODE_MAP;
+    KT_GUARD(kt_buf_puts(out, map ? "{" : "["));
+    for (size_t i = 0; i < n->count; i++) {
+        if (i)
+            KT_GUARD(kt_buf_puts(out, ","));
+        if (map) {
+            KT_GUARD(put_string(n->pairs[i].key->text ? n->pairs[i].key->text : "", out));
+            KT_GUARD(kt_buf_puts(out, ":"));
+        }
+        KT_GUARD(kt_node_json(map ? n->pairs[i].value : n->items[i], out));
+    }
+    return kt_buf_puts(out, map ? "}" : "]");
+}
+
+static kt_result read_json(struct kt_ctx *c, const struct kt_node *n, char **out)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf b = KT_BUF_INIT(JSON_MAX);
+    kt_result r = kt_node_json(n, &b);
+    if (r.code == KT_ERR_LIMIT)
+        return kt_complain(c, "E004", n->at, NULL, "is longer than %u bytes", JSON_MAX);
+    KT_GUARD(r);
+    free(*out);
+    *out = kt_buf_take(&b);
+    return *out ? kt_ok() : kt_err(KT_ERR_MEMORY);
+}
+
+kt_result kt_read_compound(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n, void *field)
+{
+    switch (o->type) {
+    case KT_OPT_TABLE_LIST:
+        return read_tables(c, o, n, field);
+    case KT_OPT_STRING_MAP:
+        return read_strings(c, o, n, field);
+    case KT_OPT_FLOAT_MAP:
+        return read_floats(c, o, n, field);
+    case KT_OPT_JSON:
+        return read_json(c, n, field);
+    default:
+        return kt_err(KT_ERR_INTERNAL);
+    }
+}
