@@ -10,6 +10,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } subs[] = {
     {"lint", kt_policy_lint},
+    {"eval", kt_policy_eval},
 };
 
 static void list_subs(char *out, size_t room)
