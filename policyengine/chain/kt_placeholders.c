@@ -11,6 +11,7 @@ struct entry {
     uint64_t hash;
     size_t len;
     unsigned kind;
+    bool restore;
     char name[NAME_MAX_LEN];
     char value[]; /* len bytes, the real value */
 };
@@ -25,6 +26,7 @@ struct kt_placeholders {
     uint64_t seed;
     struct entry **slots; /* open addressing; a power of two, at most half full */
     size_t size, used, bytes;
+    size_t restorable;
     struct kind kinds[KT_PLACEHOLDER_KINDS];
     unsigned kind_count;
 };
@@ -129,6 +131,7 @@ static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, unsigne
         return NULL;
     e->hash = hash;
     e->kind = kind;
+    e->restore = false;
     e->len = len;
     memcpy(e->value, value, len);
     snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[kind].name, ++p->kinds[kind].count);
@@ -137,7 +140,15 @@ static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, unsigne
     return e;
 }
 
-const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len)
+static const char *allow(struct kt_placeholders *p, struct entry *e, bool restore)
+{
+    p->restorable += restore && !e->restore;
+    e->restore |= restore;
+    return e->name;
+}
+
+const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
+                                 bool restore)
 {
     unsigned k = kind_index(p, kind);
     if (k == KT_PLACEHOLDER_KINDS)
@@ -147,9 +158,14 @@ const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, co
     uint64_t hash = hash_of(p, k, value, len);
     struct entry **slot = find(p, hash, k, value, len);
     if (*slot)
-        return (*slot)->name;
+        return allow(p, *slot, restore);
     if (p->used >= KT_PLACEHOLDERS_MAX || len > KT_PLACEHOLDERS_BYTES - p->bytes)
         return p->kinds[k].shared;
     *slot = entry_new(p, hash, k, value, len);
-    return *slot ? (*slot)->name : NULL;
+    return *slot ? allow(p, *slot, restore) : NULL;
+}
+
+size_t kt_placeholders_restorable(const struct kt_placeholders *p)
+{
+    return p->restorable;
 }

@@ -21,8 +21,12 @@ struct kt_placeholders;
 struct kt_placeholders *kt_placeholders_new(void);
 void kt_placeholders_free(struct kt_placeholders *p);
 /* Borrowed from `p`, stable until it goes. `kind` is copied: capital letters as they shall stand in the name.
- * NULL on OOM. */
-const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len);
+ * `restore`: the program may get the value back where an answer names it; once allowed for a value, it stays
+ * so. NULL on OOM. */
+const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
+                                 bool restore);
+/* How many numbered names may be restored. */
+size_t kt_placeholders_restorable(const struct kt_placeholders *p);
 
 #ifdef __cplusplus
 }
