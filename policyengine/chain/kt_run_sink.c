@@ -110,10 +110,29 @@ static void sink_hold_from(struct kt_sink *s, size_t offset)
         p->hold_from = offset;
 }
 
+/* The same value has the same name where JSON source spells it with escapes. False where it is no such
+ * spelling; `plain` is what it says then. */
+static bool unescaped(const struct kt_chain_run *r, const char *value, size_t len, struct kt_buf *plain)
+{
+    if (r->call != KT_RUN_TEXT || r->text.from != KT_FROM_TOOL_CALL || !memchr(value, '\\', len))
+        return false;
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf source = KT_BUF_INIT(len + 2);
+    struct kt_json j = {0};
+    bool is = kt_buf_puts(&source, "\"").code == KT_OK && kt_buf_append(&source, value, len).code == KT_OK &&
+              kt_buf_puts(&source, "\"").code == KT_OK &&
+              kt_json_parse(&j, source.data, source.len, NULL).code == KT_OK &&
+              kt_json_unescape(&j, 0, plain).code == KT_OK;
+    kt_json_free(&j);
+    return is;
+}
+
 static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len,
                                     bool restore)
 {
     struct kt_chain_run *r = s->chain;
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(len);
+    if (len > 0 && unescaped(r, value, len, &plain))
+        return kt_placeholders_name(r->names, kind, kt_buf_span(&plain).data, plain.len, restore);
     return kt_placeholders_name(r->names, kind, value, len, restore);
 }
 
