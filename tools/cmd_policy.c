@@ -10,6 +10,8 @@ static const struct {
     int (*run)(int argc, char **argv);
 } subs[] = {
     {"lint", kt_policy_lint},
+    {"test", kt_policy_test},
+    {"explain", kt_policy_explain},
     {"eval", kt_policy_eval},
 };
 

@@ -117,8 +117,7 @@ static const char *on_placeholder(struct kt_sink *s, const char *kind, const cha
                                   bool restore)
 {
     struct record *r = s->chain;
-    (void)restore;
-    return kt_placeholders_name(r->names, kind, value, len);
+    return kt_placeholders_name(r->names, kind, value, len, restore);
 }
 
 /* ---- one text ---- */
