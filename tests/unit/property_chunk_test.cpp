@@ -54,8 +54,7 @@ std::string yaml_of(const std::string &kind)
 
 std::string default_yaml()
 {
-    std::string path = __FILE__;
-    std::ifstream f(path.substr(0, path.rfind("tests/unit/")) + "configs/policy-config.yaml");
+    std::ifstream f(KT_SOURCE_DIR "/configs/policy-config.yaml");
     std::stringstream s;
     s << f.rdbuf();
     EXPECT_GT(s.str().size(), 100u);
