@@ -122,7 +122,7 @@ std::string rewrite(Random &r, Edits &edits, const Json &doc, uint32_t tok)
 TEST(PropertyRewrite, OneStringChangesAndNothingElse)
 {
     Random r(property::seed());
-    for (int i = 0; i < property::cases(4000); i++) {
+    for (int i = 0; i < property::cases(2500); i++) {
         SCOPED_TRACE("seed " + std::to_string(property::seed()) + ", case " + std::to_string(i));
         std::string text = property::space(r) + property::json(r, 5) + property::space(r);
         Json doc(text);
@@ -145,7 +145,7 @@ TEST(PropertyRewrite, OneStringChangesAndNothingElse)
 TEST(PropertyRewrite, SeveralStringsOfOneBody)
 {
     Random r(property::seed() + 1);
-    for (int i = 0; i < property::cases(1500); i++) {
+    for (int i = 0; i < property::cases(800); i++) {
         SCOPED_TRACE("seed " + std::to_string(property::seed()) + ", case " + std::to_string(i));
         std::string text = property::json(r, 5);
         Json doc(text);
@@ -181,7 +181,7 @@ TEST(PropertyRewrite, SeveralStringsOfOneBody)
 TEST(PropertyRewrite, RangesThatCutCharactersStillLeaveTheRestAlone)
 {
     Random r(property::seed() + 2);
-    for (int i = 0; i < property::cases(2000); i++) {
+    for (int i = 0; i < property::cases(1500); i++) {
         SCOPED_TRACE("seed " + std::to_string(property::seed()) + ", case " + std::to_string(i));
         std::string text = "[" + property::json_string(r, 12) + "," + property::json_string(r, 20) + ",7]";
         Json doc(text);
@@ -232,7 +232,7 @@ std::string message(Random &r)
 TEST(PropertyRewrite, AChatBodyChangesInItsTextsOnly)
 {
     Random r(property::seed() + 3);
-    for (int i = 0; i < property::cases(1500); i++) {
+    for (int i = 0; i < property::cases(800); i++) {
         SCOPED_TRACE("seed " + std::to_string(property::seed()) + ", case " + std::to_string(i));
         std::string text = "{\"model\":\"m\",\"x_extra\":" + property::json(r, 3) + ",\"messages\":[" +
                            message(r) + "," + property::space(r) + message(r) +
