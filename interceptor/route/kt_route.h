@@ -29,7 +29,8 @@ struct kt_route_step {
     size_t index;                   /* in providers.targets */
     char *key;                      /* secret, owned; NULL = the target needs none, or is unavailable */
     bool available;
-    char reason[256]; /* why not: names the variable or file, never its content */
+    const char *excluded; /* static: why a policy does not admit the target; NULL = it does */
+    char reason[256];     /* why not: names the variable or file, never its content */
 };
 
 struct kt_route {
