@@ -46,17 +46,18 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 static void destroy(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
-    if (x->external)
-        kt_call_cancel(x->external);
+    kt_x_stop_asking(x);
     kt_route_free(&x->route);
     for (size_t i = 0; i < x->attempt_count; i++)
         free(x->attempts[i].model);
     kt_x_stream_free(&x->stream);
-    if (x->run)
-        kt_chain_run_free(x->run);
-    if (x->names)
-        kt_placeholders_free(x->names);
-    kt_edits_free(&x->edits);
+    kt_x_filter_free(&x->filter);
+    kt_x_phase_free(&x->req);
+    kt_x_phase_free(&x->res);
+    kt_restorer_free(x->restorer);
+    kt_placeholders_free(x->names);
+    if (x->replied)
+        kt_chat_free(&x->reply);
     if (x->parsed)
         kt_chat_free(&x->chat);
     kt_buf_free(&x->external_answer);
@@ -125,9 +126,9 @@ void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
     x->sink = *sink;
     x->started = true;
     set_deadline(x);
-    if (x->pending && audit_missing(x))
+    if (x->asking && audit_missing(x))
         kt_x_audit_refusal(x); /* an outside check sends the text away, too */
-    else if (x->pending)
+    else if (x->asking)
         kt_x_external_start(x);
     else
         kt_x_go(x);
@@ -141,10 +142,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
         x->over = true;
         x->error = "client_gone";
         kt_x_drop_call(x);
-        if (x->external) {
-            kt_call_cancel(x->external);
-            x->external = NULL;
-        }
+        kt_x_stop_asking(x);
         kt_x_attempt_end(x, "aborted", "the client went away");
         if (!x->head_sent)
             x->status = 0;
@@ -157,7 +155,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
 void kt_exchange_writable(struct kt_exchange *x)
 {
     kt_x_enter(x);
-    if (!x->over && x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
+    if (!x->over && x->call && !x->asking && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
         kt_call_resume(x->call);
     kt_x_leave(x);
 }

@@ -125,6 +125,9 @@ static void reset_answer(struct kt_exchange *x)
     kt_x_fields_clear(&x->fields);
     kt_buf_clear(&x->answer);
     kt_x_stream_free(&x->stream);
+    kt_x_stop_asking(x);
+    kt_x_filter_free(&x->filter);
+    kt_x_phase_free(&x->res);
     int64_t max = x->rt->config->limits.max_response_bytes;
     x->answer.max = max > 0 ? (size_t)max : KT_X_MAX_RESPONSE;
 }
@@ -144,10 +147,10 @@ static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step,
 {
     const struct kt_target *t = step->target;
     kt_buf_clear(&x->out_body);
-    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->edits, &x->out_body));
+    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->req.edits, &x->out_body));
     KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
     kt_x_outgoing_init(&out);
-    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path(x->endpoint), step->key, x->chat.stream));
+    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path_at(x->endpoint, t), step->key, x->chat.stream));
     struct kt_call_request q = {
         .method = "POST", .ca_file = t->tls.ca_file, .body = kt_buf_span(&x->out_body)};
     set_times(x, t, &q);
@@ -163,6 +166,10 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
     const char *model = model_for(x, step->target);
     if (!kt_x_attempt_begin(x, step->target, model))
         return false;
+    if (step->excluded) {
+        kt_x_attempt_end(x, "excluded", step->excluded);
+        return false;
+    }
     if (!step->available) {
         kt_x_attempt_end(x, "unavailable", step->reason);
         return false;
@@ -176,12 +183,54 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
     return false;
 }
 
+/* Policies that say which target may get the call (data routing). False where that leaves none. */
+static bool exclude_targets(struct kt_exchange *x)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < x->route.count; i++) {
+        struct kt_route_step *s = &x->route.steps[i];
+        const char *by = kt_chain_refuser(x->rt->chain, s->target, &s->excluded);
+        if (by)
+            x->excluded_by = by;
+        else
+            left++;
+    }
+    if (left || !x->route.count)
+        return true;
+    if (!kt_chain_admits_none_warns(x->rt->chain))
+        return false;
+    kt_warn("policy %s admits none of the targets (%s); all of them are used, as it is configured",
+            x->excluded_by, x->route.steps[0].excluded);
+    for (size_t i = 0; i < x->route.count; i++)
+        x->route.steps[i].excluded = NULL;
+    return true;
+}
+
+static void none_admitted(struct kt_exchange *x)
+{
+    for (size_t i = 0; i < x->route.count; i++)
+        if (kt_x_attempt_begin(x, x->route.steps[i].target, x->route.steps[i].target->model))
+            kt_x_attempt_end(x, "excluded", x->route.steps[i].excluded);
+    x->verdict = "block";
+    x->reason_code = x->route.steps[0].excluded;
+    kt_x_refuse_by_policy(x, 503, "no_target_admitted", x->excluded_by,
+                          "Blocked by policy: no configured target may process this request.");
+    kt_x_reply_refusal(x);
+}
+
 void kt_x_try_next(struct kt_exchange *x)
 {
-    const struct kt_route_ask ask = {.config = x->rt->config};
-    if (!x->route.steps && !kt_is_ok(kt_route_plan(&ask, &x->route))) {
-        kt_x_all_failed(x);
-        return;
+    if (!x->route.steps) {
+        const struct kt_route_ask ask = {.config = x->rt->config};
+        if (!kt_is_ok(kt_route_plan(&ask, &x->route))) {
+            kt_x_all_failed(x);
+            return;
+        }
+        if (!exclude_targets(x)) {
+            none_admitted(x);
+            return;
+        }
+        x->excluded_by = NULL;
     }
     while (x->next_step < x->route.count && x->tries < x->route.max_attempts && kt_x_time_left_ms(x, 0) >= 0)
         if (try_step(x, &x->route.steps[x->next_step++]))

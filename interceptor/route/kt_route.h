@@ -64,7 +64,8 @@ struct kt_route_step {
     char *key;                      /* secret, owned; NULL = the target needs none, or is unavailable */
     bool available;
     enum kt_skip skip;
-    int64_t wait_ms; /* KT_SKIP_BREAKER: until it lets a call through */
+    int64_t wait_ms;      /* KT_SKIP_BREAKER: until it lets a call through */
+    const char *excluded; /* static: why a policy does not admit the target; NULL = it does */
     char
         reason[256]; /* why not, with the skip's name in front; names a variable or file, never its content */
 };
