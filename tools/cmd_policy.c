@@ -5,11 +5,27 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool says(int argc, char **argv, const char *option)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], option) == 0)
+            return true;
+    return false;
+}
+
+static int explain(int argc, char **argv)
+{
+    if (says(argc, argv, "--effective") || kt_policy_wants_help(argc, argv))
+        return kt_policy_effective(argc, argv);
+    return kt_usage_error(&kt_cmd_policy, "explain: explain what? There is: --effective");
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } subs[] = {
     {"lint", kt_policy_lint},
+    {"explain", explain},
 };
 
 static void list_subs(char *out, size_t room)
@@ -33,9 +49,10 @@ static int policy(int argc, char **argv)
 
 const struct kt_command kt_cmd_policy = {
     .name = "policy",
-    .summary = "check a policy-config.yaml",
+    .summary = "check and explain a policy-config.yaml",
     .usage = "usage: kt policy <subcommand> [options]\n\n"
-             "  lint      says what is wrong with a config, where, and how to mend it\n\n"
+             "  lint                 says what is wrong with a config, where, and how to mend it\n"
+             "  explain --effective  prints the config as it is understood, every default filled in\n\n"
              "'kt policy <subcommand> --help' explains a subcommand.\n",
     .run = policy,
 };
