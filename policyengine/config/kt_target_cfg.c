@@ -229,8 +229,11 @@ static kt_result finish_provider(struct kt_ctx *c, const struct kt_node *node, s
     if (kt_diags_errors(c->diags) > errors)
         return kt_ok(); /* what is missing now would only follow from that */
     KT_GUARD(apply_defaults(c, node, t));
-    return t->model ? kt_ok()
-                    : about(c, "E005", node, "model", "e.g. model: mistral-large-latest", "is missing");
+    bool said =
+        !kt_node_is_null(kt_node_get(node, "model")); /* then it was wrong, and the table has complained */
+    return t->model || said
+               ? kt_ok()
+               : about(c, "E005", node, "model", "e.g. model: mistral-large-latest", "is missing");
 }
 
 kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t)
