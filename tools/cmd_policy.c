@@ -15,9 +15,7 @@ static bool says(int argc, char **argv, const char *option)
 
 static int explain(int argc, char **argv)
 {
-    if (says(argc, argv, "--effective") || kt_policy_wants_help(argc, argv))
-        return kt_policy_effective(argc, argv);
-    return kt_usage_error(&kt_cmd_policy, "explain: explain what? There is: --effective");
+    return says(argc, argv, "--effective") ? kt_policy_effective(argc, argv) : kt_policy_explain(argc, argv);
 }
 
 static const struct {
@@ -25,7 +23,9 @@ static const struct {
     int (*run)(int argc, char **argv);
 } subs[] = {
     {"lint", kt_policy_lint},
+    {"test", kt_policy_test},
     {"explain", explain},
+    {"eval", kt_policy_eval},
 };
 
 static void list_subs(char *out, size_t room)
@@ -49,10 +49,13 @@ static int policy(int argc, char **argv)
 
 const struct kt_command kt_cmd_policy = {
     .name = "policy",
-    .summary = "check and explain a policy-config.yaml",
+    .summary = "check, test, measure and explain a policy-config.yaml",
     .usage = "usage: kt policy <subcommand> [options]\n\n"
              "  lint                 says what is wrong with a config, where, and how to mend it\n"
-             "  explain --effective  prints the config as it is understood, every default filled in\n\n"
+             "  test                 runs the test suites of a config\n"
+             "  explain              shows what the chain makes of one request or answer\n"
+             "  explain --effective  prints the config as it is understood, every default filled in\n"
+             "  eval                 measures one policy on labelled data\n\n"
              "'kt policy <subcommand> --help' explains a subcommand.\n",
     .run = policy,
 };

@@ -72,7 +72,6 @@ static kt_result read_entry(struct kt_ctx *c, const struct kt_policy *policy, co
                             struct kt_chain_entry *e)
 {
     e->policy = policy;
-    e->on_internal_error = config->fail_mode;
     e->file = file_of(config, at);
     e->line = at->at.line;
     e->col = at->at.col;

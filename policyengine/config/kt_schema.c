@@ -106,8 +106,8 @@ const struct kt_option kt_schema_policies[] = {
     END};
 
 const struct kt_option kt_schema_common[] = {
-    {ROW(struct kt_chain_entry, on_internal_error, ENUM), .values = "block|allow",
-     .help = "what an internal error of this policy does to a call; default: fail_mode"},
+    {ROW(struct kt_chain_entry, on_internal_error, ENUM), .def = "fail_mode", .values = "fail_mode|block|allow",
+     .help = "what an internal error of this policy does to a call"},
     END};
 
 const struct kt_unacted kt_unacted_root[] = {

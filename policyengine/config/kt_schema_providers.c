@@ -32,7 +32,8 @@ const struct kt_option kt_schema_trigger = {
 
 bool kt_strategy_available(int id)
 {
-    return id == KT_STRATEGY_SINGLE || id == KT_STRATEGY_ORDERED;
+    return id == KT_STRATEGY_SINGLE || id == KT_STRATEGY_ORDERED || id == KT_STRATEGY_COST ||
+           id == KT_STRATEGY_RANDOM;
 }
 
 static const struct kt_option routing_rows[] = {

@@ -115,16 +115,19 @@ TEST(Effective, AKeyIsNeverShown)
     unsetenv("KT_TEST_EFFECTIVE_KEY");
 }
 
-TEST(Effective, OnInternalErrorFollowsFailModeUnlessTheBlockSays)
+TEST(Effective, EveryPolicyTakesOnInternalError)
 {
     std::string head =
         "pack: {name: t, version: 1.0.0}\npolicies: {chain: [audit-logger]}\nfail_mode: allow\n";
     Loaded plain(head + "policy: {audit-logger: {}}\n");
-    EXPECT_EQ(plain->chain[0].on_internal_error, KT_FAIL_ALLOW);
+    EXPECT_EQ(plain->chain[0].on_internal_error, KT_ON_ERROR_FAIL_MODE);
     Loaded said(head + "policy: {audit-logger: {on_internal_error: block}}\n");
-    EXPECT_EQ(said->chain[0].on_internal_error, KT_FAIL_BLOCK);
-    EXPECT_TRUE(has(of(head + "policy: {audit-logger: {on_internal_error: block}}\n"),
-                    "    on_internal_error: block\n"));
+    EXPECT_EQ(said->chain[0].on_internal_error, KT_ON_ERROR_BLOCK);
+    EXPECT_STREQ(said->chain[0].file, "t.yaml");
+    EXPECT_EQ(said->chain[0].line, 4u);
+    EXPECT_EQ(said->chain[0].col, 10u);
+    EXPECT_TRUE(has(of(head + "policy: {audit-logger: {on_internal_error: allow}}\n"),
+                    "    on_internal_error: allow\n"));
     EXPECT_EQ(Loaded(head + "policy: {audit-logger: {on_internal_error: x}}\n").all(),
               Lines{"E004@4:44 policy.audit-logger.on_internal_error"});
     EXPECT_NE(Loaded(head + "policy: {audit-logger: {on_internal_eror: x}}\n")
