@@ -18,6 +18,7 @@
 #define KT_X_MAX_OBSERVED (4u << 20) /* of an origin's answer, to read its usage */
 #define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
 #define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
+#define KT_X_KEY_WAIT_NS 5000000u    /* between two looks at a command that prints a key */
 #define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 1)
 
 enum kt_x_plan {
@@ -86,6 +87,7 @@ struct kt_exchange {
     struct kt_edits edits; /* of the request chain; never used in observe mode */
     size_t next_segment;
     bool chain_ended, pending;
+    struct kt_timer key_wait; /* until the commands of all keys have ended */
     struct kt_call *external;
     struct kt_buf external_answer;
     int external_status;
