@@ -52,11 +52,12 @@ static void destroy(struct kt_exchange *x)
     for (size_t i = 0; i < x->attempt_count; i++)
         free(x->attempts[i].model);
     kt_x_stream_free(&x->stream);
-    if (x->run)
-        kt_chain_run_free(x->run);
-    if (x->names)
-        kt_placeholders_free(x->names);
-    kt_edits_free(&x->edits);
+    kt_x_phase_free(&x->req);
+    kt_x_phase_free(&x->res);
+    kt_restorer_free(x->restorer);
+    kt_placeholders_free(x->names);
+    if (x->replied)
+        kt_chat_free(&x->reply);
     if (x->parsed)
         kt_chat_free(&x->chat);
     kt_buf_free(&x->external_answer);
@@ -125,9 +126,9 @@ void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
     x->sink = *sink;
     x->started = true;
     set_deadline(x);
-    if (x->pending && audit_missing(x))
+    if (x->asking && audit_missing(x))
         kt_x_audit_refusal(x); /* an outside check sends the text away, too */
-    else if (x->pending)
+    else if (x->asking)
         kt_x_external_start(x);
     else
         kt_x_go(x);

@@ -135,8 +135,7 @@ static void give_success(struct kt_exchange *x)
     }
     kt_usage_read(body.data, body.len, &x->usage);
     kt_x_attempt_end(x, "ok", NULL);
-    kt_x_add_route_fields(x);
-    kt_x_reply(x, x->status, body);
+    kt_x_respond(x);
 }
 
 /* The target says that the request is wrong: another one would say so too. */
@@ -185,11 +184,17 @@ static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
     return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");
 }
 
+static bool was_tried(const struct kt_x_attempt *a)
+{
+    const char *outcome = a->outcome ? a->outcome : "";
+    return strcmp(outcome, "unavailable") != 0 && strcmp(outcome, "excluded") != 0;
+}
+
 /* The last real try was told to come back later: the client's own back-off knows what to do with that. */
 static bool ended_in_rate_limit(const struct kt_exchange *x)
 {
     for (size_t i = x->attempt_count; i-- > 0;)
-        if (strcmp(x->attempts[i].outcome ? x->attempts[i].outcome : "", "unavailable") != 0)
+        if (was_tried(&x->attempts[i]))
             return x->attempts[i].status == 429 && x->status == 429;
     return false;
 }

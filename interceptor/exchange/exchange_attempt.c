@@ -144,10 +144,10 @@ static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step,
 {
     const struct kt_target *t = step->target;
     kt_buf_clear(&x->out_body);
-    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->edits, &x->out_body));
+    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->req.edits, &x->out_body));
     KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
     kt_x_outgoing_init(&out);
-    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path(x->endpoint), step->key, x->chat.stream));
+    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path_at(x->endpoint, t), step->key, x->chat.stream));
     struct kt_call_request q = {
         .method = "POST", .ca_file = t->tls.ca_file, .body = kt_buf_span(&x->out_body)};
     set_times(x, t, &q);
@@ -163,6 +163,10 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
     const char *model = model_for(x, step->target);
     if (!kt_x_attempt_begin(x, step->target, model))
         return false;
+    if (step->excluded) {
+        kt_x_attempt_end(x, "excluded", step->excluded);
+        return false;
+    }
     if (!step->available) {
         kt_x_attempt_end(x, "unavailable", step->reason);
         return false;
@@ -178,11 +182,8 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
 
 void kt_x_try_next(struct kt_exchange *x)
 {
-    const struct kt_route_ask ask = {.config = x->rt->config};
-    if (!x->route.steps && !kt_is_ok(kt_route_plan(&ask, &x->route))) {
-        kt_x_all_failed(x);
+    if (!x->route.steps && !kt_x_route(x))
         return;
-    }
     while (x->next_step < x->route.count && x->tries < x->route.max_attempts && kt_x_time_left_ms(x, 0) >= 0)
         if (try_step(x, &x->route.steps[x->next_step++]))
             return;

@@ -8,6 +8,7 @@
 #include "interceptor/route/kt_route.h"
 #include "interceptor/sse/kt_sse.h"
 #include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/chain/kt_restore.h"
 
 #define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
 #define KT_X_BACKLOG_LOW (128u << 10)  /* go on below */
@@ -28,7 +29,7 @@ enum kt_x_plan {
 
 enum kt_x_mode {
     KT_X_WAIT,   /* no head yet */
-    KT_X_BUFFER, /* a target's whole answer is collected */
+    KT_X_BUFFER, /* the whole answer is collected */
     KT_X_STREAM, /* a target's SSE */
     KT_X_PASS    /* the origin's answer goes through */
 };
@@ -63,6 +64,15 @@ struct kt_x_stream {
     const char *broken; /* static: why the stream cannot go on; NULL = fine */
 };
 
+/* One phase of the chain under way. */
+struct kt_x_phase {
+    struct kt_chain_run *run;   /* owned; NULL = the phase did not run */
+    const struct kt_chat *body; /* borrowed */
+    struct kt_edits edits;      /* what its policies want changed; never used in observe mode */
+    size_t next_tool, next_segment;
+    bool ended;
+};
+
 struct kt_exchange {
     struct kt_engine_ctx *ctx;
     struct kt_runtime *rt;
@@ -82,10 +92,11 @@ struct kt_exchange {
     struct kt_chat chat;
     bool parsed;
     struct kt_placeholders *names;
-    struct kt_chain_run *run;
-    struct kt_edits edits; /* of the request chain; never used in observe mode */
-    size_t next_segment;
-    bool chain_ended, pending;
+    struct kt_restorer *restorer; /* NULL = nothing to restore */
+    struct kt_x_phase req, res;
+    struct kt_chat reply;      /* the answer, read as a request's body is */
+    bool replied;              /* `reply` holds something */
+    struct kt_x_phase *asking; /* waits for an outside check; NULL = none does */
     struct kt_call *external;
     struct kt_buf external_answer;
     int external_status;
@@ -95,6 +106,7 @@ struct kt_exchange {
     struct kt_buf refuse_body;
 
     struct kt_route route;
+    const char *excluded_by; /* static: the policy that left no target */
     size_t next_step, tries;
     struct kt_x_attempt attempts[KT_X_MAX_ATTEMPTS];
     size_t attempt_count;
@@ -136,9 +148,33 @@ void kt_x_go(struct kt_exchange *x);
 /* exchange_prepare.c */
 void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
     KT_PRINTF(5, 6);
-/* Goes on with the chain where it stopped; ends with a plan, or with x->pending. `step` is what the last call
- * answered. */
-void kt_x_run_chain(struct kt_exchange *x, enum kt_step step);
+/* The same in a policy's name. */
+void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, const char *policy,
+                           const char *message);
+/* The request phase is over: ends with a plan. */
+void kt_x_request_done(struct kt_exchange *x);
+
+/* exchange_phase.c */
+kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_phase phase,
+                           const struct kt_chat *body) KT_MUST;
+/* Goes on with the phase where it stopped; `step` is what the last call answered. False where an outside
+ * check must be asked first (x->asking is set). */
+bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step step) KT_MUST;
+void kt_x_phase_free(struct kt_x_phase *p);
+/* Makes a refusal of an outcome that stops the call. */
+void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase);
+/* Refuses, or warns where fail_mode or the mode let the call go on. `blocks`: the policy's own
+ * on_internal_error goes before fail_mode. */
+void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
+
+/* exchange_response.c */
+/* True where something is to be done with the texts of an answer. */
+bool kt_x_response_wanted(const struct kt_exchange *x);
+/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
+void kt_x_respond(struct kt_exchange *x);
+void kt_x_response_done(struct kt_exchange *x); /* the phase is over */
+/* No policy can look at the answer: x->plan is a refusal then, or the answer goes on (fail_mode). */
+void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
 
 /* exchange_external.c */
 void kt_x_external_start(struct kt_exchange *x);
@@ -160,6 +196,10 @@ void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
 /* The request target without an absolute form's scheme and host. */
 struct kt_span kt_x_path(const struct kt_exchange *x);
 
+/* exchange_route.c */
+/* Makes x->route. False where there is nothing to try: the client has its answer then. */
+bool kt_x_route(struct kt_exchange *x);
+
 /* exchange_attempt.c */
 void kt_x_try_next(struct kt_exchange *x);
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
@@ -172,6 +212,8 @@ int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = 
 
 /* exchange_origin.c */
 void kt_x_to_origin(struct kt_exchange *x);
+/* What was held back of an answer that went through: event, last byte, end. */
+void kt_x_origin_finish(struct kt_exchange *x);
 
 /* exchange_fields.c */
 void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
