@@ -27,6 +27,10 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .fields.text = KT_BUF_INIT(KT_X_MAX_HEAD),
         .stream.held = KT_BUF_INIT(KT_X_HELD_MAX),
         .stream.usage_chunk = KT_BUF_INIT(KT_X_MAX_HEAD),
+        .asked_ms = -1,
+        .retry_after_ms = -1,
+        .least_asked_ms = INT64_MAX,
+        .breaker_wait_ms = INT64_MAX,
         .event_type = "decision",
         .verdict = "allow",
     };
@@ -46,6 +50,8 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 static void destroy(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
+    if (x->retry.due_ns)
+        kt_loop_timer_set(x->ctx->loop, &x->retry, 0);
     if (x->external)
         kt_call_cancel(x->external);
     kt_route_free(&x->route);
