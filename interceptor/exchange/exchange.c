@@ -27,6 +27,10 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .fields.text = KT_BUF_INIT(KT_X_MAX_HEAD),
         .stream.held = KT_BUF_INIT(KT_X_HELD_MAX),
         .stream.usage_chunk = KT_BUF_INIT(KT_X_MAX_HEAD),
+        .asked_ms = -1,
+        .retry_after_ms = -1,
+        .least_asked_ms = INT64_MAX,
+        .breaker_wait_ms = INT64_MAX,
         .event_type = "decision",
         .verdict = "allow",
     };
@@ -48,17 +52,20 @@ static void destroy(struct kt_exchange *x)
     kt_x_drop_call(x);
     if (x->key_wait.due_ns)
         kt_loop_timer_set(x->ctx->loop, &x->key_wait, 0);
+    if (x->retry.due_ns)
+        kt_loop_timer_set(x->ctx->loop, &x->retry, 0);
     if (x->external)
         kt_call_cancel(x->external);
     kt_route_free(&x->route);
     for (size_t i = 0; i < x->attempt_count; i++)
         free(x->attempts[i].model);
     kt_x_stream_free(&x->stream);
-    if (x->run)
-        kt_chain_run_free(x->run);
-    if (x->names)
-        kt_placeholders_free(x->names);
-    kt_edits_free(&x->edits);
+    kt_x_phase_free(&x->req);
+    kt_x_phase_free(&x->res);
+    kt_restorer_free(x->restorer);
+    kt_placeholders_free(x->names);
+    if (x->replied)
+        kt_chat_free(&x->reply);
     if (x->parsed)
         kt_chat_free(&x->chat);
     kt_buf_free(&x->external_answer);
@@ -138,9 +145,9 @@ static void begin(struct kt_exchange *x)
 {
     if (wait_for_keys(x))
         return;
-    if (x->pending && audit_missing(x))
+    if (x->asking && audit_missing(x))
         kt_x_audit_refusal(x); /* an outside check sends the text away, too */
-    else if (x->pending)
+    else if (x->asking)
         kt_x_external_start(x);
     else
         kt_x_go(x);

@@ -5,9 +5,11 @@
  * works on freed memory. */
 #include "interceptor/dialect/kt_dialect.h"
 #include "interceptor/exchange/kt_exchange.h"
+#include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
 #include "interceptor/sse/kt_sse.h"
 #include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/chain/kt_restore.h"
 
 #define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
 #define KT_X_BACKLOG_LOW (128u << 10)  /* go on below */
@@ -19,7 +21,7 @@
 #define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
 #define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
 #define KT_X_KEY_WAIT_NS 5000000u    /* between two looks at a command that prints a key */
-#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 1)
+#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
     KT_X_REFUSE, /* we answer */
@@ -29,7 +31,7 @@ enum kt_x_plan {
 
 enum kt_x_mode {
     KT_X_WAIT,   /* no head yet */
-    KT_X_BUFFER, /* a target's whole answer is collected */
+    KT_X_BUFFER, /* the whole answer is collected */
     KT_X_STREAM, /* a target's SSE */
     KT_X_PASS    /* the origin's answer goes through */
 };
@@ -40,7 +42,9 @@ struct kt_x_attempt {
     int status;
     const char *outcome; /* static; NULL while it runs */
     char detail[160];
-    uint64_t start_ns, end_ns;
+    uint64_t start_ns, head_ns, end_ns;
+    struct kt_tstate *state; /* borrowed; what all processes know of the target */
+    int permit;              /* enum kt_permit; KT_PERMIT_NO = nothing is owed to the breaker */
 };
 
 /* Header fields of an answer, copied out of libcurl's callback. */
@@ -64,6 +68,15 @@ struct kt_x_stream {
     const char *broken; /* static: why the stream cannot go on; NULL = fine */
 };
 
+/* One phase of the chain under way. */
+struct kt_x_phase {
+    struct kt_chain_run *run;   /* owned; NULL = the phase did not run */
+    const struct kt_chat *body; /* borrowed */
+    struct kt_edits edits;      /* what its policies want changed; never used in observe mode */
+    size_t next_tool, next_segment;
+    bool ended;
+};
+
 struct kt_exchange {
     struct kt_engine_ctx *ctx;
     struct kt_runtime *rt;
@@ -83,11 +96,12 @@ struct kt_exchange {
     struct kt_chat chat;
     bool parsed;
     struct kt_placeholders *names;
-    struct kt_chain_run *run;
-    struct kt_edits edits; /* of the request chain; never used in observe mode */
-    size_t next_segment;
-    bool chain_ended, pending;
-    struct kt_timer key_wait; /* until the commands of all keys have ended */
+    struct kt_restorer *restorer; /* NULL = nothing to restore */
+    struct kt_x_phase req, res;
+    struct kt_chat reply;      /* the answer, read as a request's body is */
+    bool replied;              /* `reply` holds something */
+    struct kt_x_phase *asking; /* waits for an outside check; NULL = none does */
+    struct kt_timer key_wait;  /* until the commands of all keys have ended */
     struct kt_call *external;
     struct kt_buf external_answer;
     int external_status;
@@ -96,8 +110,16 @@ struct kt_exchange {
     int refuse_status;
     struct kt_buf refuse_body;
 
+    int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
     struct kt_route route;
-    size_t next_step, tries;
+    const char *excluded_by;                 /* static: the policy that left no target */
+    size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
+    unsigned tries_here;                     /* of the target under way */
+    uint64_t target_deadline_ns;             /* its timeout_seconds bound all tries of it */
+    int64_t asked_ms;                        /* by the newest answer's Retry-After; -1 = it did not ask */
+    int64_t least_asked_ms, breaker_wait_ms; /* the shortest of all; INT64_MAX = none */
+    int64_t retry_after_ms;                  /* that our own error tells the client; -1 = nothing */
+    struct kt_timer retry;
     struct kt_x_attempt attempts[KT_X_MAX_ATTEMPTS];
     size_t attempt_count;
     struct kt_call *call;
@@ -138,9 +160,33 @@ void kt_x_go(struct kt_exchange *x);
 /* exchange_prepare.c */
 void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
     KT_PRINTF(5, 6);
-/* Goes on with the chain where it stopped; ends with a plan, or with x->pending. `step` is what the last call
- * answered. */
-void kt_x_run_chain(struct kt_exchange *x, enum kt_step step);
+/* The same in a policy's name. */
+void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, const char *policy,
+                           const char *message);
+/* The request phase is over: ends with a plan. */
+void kt_x_request_done(struct kt_exchange *x);
+
+/* exchange_phase.c */
+kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_phase phase,
+                           const struct kt_chat *body) KT_MUST;
+/* Goes on with the phase where it stopped; `step` is what the last call answered. False where an outside
+ * check must be asked first (x->asking is set). */
+bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step step) KT_MUST;
+void kt_x_phase_free(struct kt_x_phase *p);
+/* Makes a refusal of an outcome that stops the call. */
+void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase);
+/* Refuses, or warns where fail_mode or the mode let the call go on. `blocks`: the policy's own
+ * on_internal_error goes before fail_mode. */
+void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
+
+/* exchange_response.c */
+/* True where something is to be done with the texts of an answer. */
+bool kt_x_response_wanted(const struct kt_exchange *x);
+/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
+void kt_x_respond(struct kt_exchange *x);
+void kt_x_response_done(struct kt_exchange *x); /* the phase is over */
+/* No policy can look at the answer: x->plan is a refusal then, or the answer goes on (fail_mode). */
+void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
 
 /* exchange_external.c */
 void kt_x_external_start(struct kt_exchange *x);
@@ -162,18 +208,38 @@ void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
 /* The request target without an absolute form's scheme and host. */
 struct kt_span kt_x_path(const struct kt_exchange *x);
 
+/* exchange_route.c */
+/* Makes x->route. False where there is nothing to try: the client has its answer then. */
+bool kt_x_route(struct kt_exchange *x);
+/* Fills prompt_tokens and completion_tokens, once. */
+void kt_x_estimate(struct kt_exchange *x);
+
+/* exchange_retry.c */
+/* The breaker's leave for an attempt; false: not now. */
+bool kt_x_permit(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_route_step *step);
+/* What the attempt that ended says about its target. */
+void kt_x_feedback(struct kt_exchange *x, struct kt_x_attempt *a);
+void kt_x_note_head(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_call_head *head);
+int64_t kt_x_target_left_ms(const struct kt_exchange *x);
+/* The attempt under way failed and nothing reached the client: the same target again, the next one, or the
+ * end. */
+void kt_x_failed(struct kt_exchange *x, enum kt_failure f, const char *detail);
+/* The same by the word for an event. */
+void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
+
 /* exchange_attempt.c */
+void kt_x_try_again(struct kt_exchange *x); /* the target that was tried last */
 void kt_x_try_next(struct kt_exchange *x);
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
 struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x); /* the last one; NULL = none */
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail);
-/* The attempt under way failed and nothing reached the client: fall back, or tell the client. */
-void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
 void kt_x_drop_call(struct kt_exchange *x);
 int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = no limit, -1 = none left */
 
 /* exchange_origin.c */
 void kt_x_to_origin(struct kt_exchange *x);
+/* What was held back of an answer that went through: event, last byte, end. */
+void kt_x_origin_finish(struct kt_exchange *x);
 
 /* exchange_fields.c */
 void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
@@ -195,6 +261,8 @@ void kt_x_end(struct kt_exchange *x);
 void kt_x_abort(struct kt_exchange *x, const char *error);
 void kt_x_target_done(struct kt_exchange *x); /* KT_X_BUFFER, the answer is whole */
 void kt_x_all_failed(struct kt_exchange *x);
+/* The target's own refusal, in the shape that the client knows; `error` is static. */
+void kt_x_give_refusal(struct kt_exchange *x, const char *error);
 void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts */
 void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code,
                       const char *message);
