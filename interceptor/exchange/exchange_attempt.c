@@ -178,7 +178,8 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
 
 void kt_x_try_next(struct kt_exchange *x)
 {
-    if (!x->route.steps && !kt_is_ok(kt_route_plan(x->rt->config, &x->route))) {
+    const struct kt_route_ask ask = {.config = x->rt->config};
+    if (!x->route.steps && !kt_is_ok(kt_route_plan(&ask, &x->route))) {
         kt_x_all_failed(x);
         return;
     }

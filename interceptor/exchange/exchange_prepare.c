@@ -108,16 +108,24 @@ static void unparsable(struct kt_exchange *x, enum kt_code code, const struct kt
 
 /* ---- the chain ---- */
 
-static void policy_failed(struct kt_exchange *x, const char *what)
+/* `blocks`: the policy's own on_internal_error goes before fail_mode. */
+static void policy_failed(struct kt_exchange *x, const char *what, bool blocks)
 {
     x->reason_code = "policy_error";
     x->error = "policy_error";
-    if (kt_x_fail_open(x) || kt_x_observe(x)) {
+    if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
         kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", what);
         return;
     }
     x->verdict = "error";
-    kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: %s, and fail_mode is block", what);
+    kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: %s, and %s is block", what,
+                blocks ? "its on_internal_error" : "fail_mode");
+}
+
+/* Where the call passes in spite of a policy that failed, the others have still to see the rest of it. */
+static bool goes_on(const struct kt_exchange *x, enum kt_step step)
+{
+    return step == KT_STEP_DONE || (step == KT_STEP_ERROR && (kt_x_fail_open(x) || kt_x_observe(x)));
 }
 
 static kt_result collect_edits(struct kt_exchange *x)
@@ -147,8 +155,10 @@ static void conclude(struct kt_exchange *x)
     x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
     if (o.verdict == KT_VERDICT_BLOCK || o.verdict == KT_VERDICT_ESCALATE)
         blocked(x, &o);
+    else if (o.error_blocks)
+        policy_failed(x, "a policy failed", true);
     else if (o.internal_error)
-        policy_failed(x, "a policy failed");
+        policy_failed(x, "a policy failed", false);
     /* A redaction that cannot be written is never sent without it, whatever fail_mode says. */
     if (x->plan != KT_X_REFUSE && !kt_is_ok(collect_edits(x)))
         kt_x_refuse(x, 503, "policy_error", "policy_failed",
@@ -172,7 +182,7 @@ static enum kt_step next_step(struct kt_exchange *x)
 
 void kt_x_run_chain(struct kt_exchange *x, enum kt_step step)
 {
-    while (step == KT_STEP_DONE && !x->chain_ended)
+    while (goes_on(x, step) && !x->chain_ended)
         step = next_step(x);
     x->pending = step == KT_STEP_PENDING;
     if (!x->pending)
@@ -198,7 +208,7 @@ static void chat(struct kt_exchange *x)
         return;
     }
     x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
-    policy_failed(x, "the policy chain could not start");
+    policy_failed(x, "the policy chain could not start", false);
 }
 
 void kt_exchange_prepare(struct kt_exchange *x)

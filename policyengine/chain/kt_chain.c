@@ -40,6 +40,11 @@ kt_result kt_chain_new_from(const struct kt_policy *const *policies, const void 
     return kt_ok();
 }
 
+void kt_chain_on_error(struct kt_chain *c, size_t link, int on_error)
+{
+    c->links[link].on_error = on_error;
+}
+
 kt_result kt_chain_new(const struct kt_config *config, struct kt_chain **out, struct kt_error *err)
 {
     *out = NULL;
@@ -52,7 +57,10 @@ kt_result kt_chain_new(const struct kt_config *config, struct kt_chain **out, st
         policies[i] = config->chain[i].policy;
         opts[i] = config->chain[i].opts;
     }
-    return kt_chain_new_from(policies, opts, n, out, err);
+    KT_GUARD(kt_chain_new_from(policies, opts, n, out, err));
+    for (size_t i = 0; i < n; i++)
+        kt_chain_on_error(*out, i, config->chain[i].on_internal_error);
+    return kt_ok();
 }
 
 void kt_chain_free(struct kt_chain *c)
@@ -75,8 +83,41 @@ bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase)
 {
     for (size_t i = 0; i < c->count; i++) {
         const struct kt_policy *p = c->links[i].policy;
-        if ((p->phases & (unsigned)phase) && (p->text || p->end))
+        if ((p->phases & (unsigned)phase) && (p->text || p->tool || p->end))
             return true;
     }
     return false;
+}
+
+const char *kt_chain_refuser(const struct kt_chain *c, const struct kt_target *t, const char **reason)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct kt_chain_link *l = &c->links[i];
+        const char *why = NULL;
+        if (!l->policy->admits || l->policy->admits(l->opts, l->instance, t, &why))
+            continue;
+        if (reason)
+            *reason = why ? why : l->policy->reason_code;
+        return l->policy->kind;
+    }
+    return NULL;
+}
+
+bool kt_chain_admits(const struct kt_chain *c, const struct kt_target *t, const char **reason)
+{
+    return !kt_chain_refuser(c, t, reason);
+}
+
+bool kt_chain_admits_none_warns(const struct kt_chain *c)
+{
+    bool warns = false;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct kt_chain_link *l = &c->links[i];
+        if (!l->policy->admits)
+            continue;
+        warns = l->policy->admits_none_warns && l->policy->admits_none_warns(l->opts);
+        if (!warns)
+            return false;
+    }
+    return warns;
 }

@@ -5,16 +5,19 @@
  *
  *   chain = kt_chain_new(config)                       shared, immutable, any thread
  *   run   = kt_chain_run_new(chain, phase, dry)        one exchange, one phase, one thread at a time
+ *   kt_chain_run_tool(run, &tool) ...                  offered tools first, calls as their names are known
  *   kt_chain_run_text(run, &text) ...                  every segment, in order
  *   kt_chain_run_end(run)
  *   outcome = kt_chain_run_outcome(run)
  *
  * ERROR means that a policy failed and is out for the rest of this run; the others went on and the outcome
- * has internal_error.
+ * has internal_error or error_blocks. The caller that may let the call pass all the same goes on showing the
+ * rest of the texts to the other policies. A policy with `on_internal_error: allow` that fails is out without
+ * a word but for its `failed`.
  *
- * PENDING: run_text / run_end return KT_STEP_PENDING; fetch kt_chain_run_external(run), then call
+ * PENDING: run_tool / run_text / run_end return KT_STEP_PENDING; fetch kt_chain_run_external(run), then call
  * kt_chain_run_resume until it no longer answers PENDING; the call that was interrupted is complete then. The
- * text that was handed to the interrupted call stays borrowed until then.
+ * text or tool name that was handed to the interrupted call stays borrowed until then.
  */
 #include "policyengine/body/kt_edits.h"
 #include "policyengine/chain/kt_placeholders.h"
@@ -32,12 +35,16 @@ struct kt_config;
 kt_result kt_chain_new(const struct kt_config *config, struct kt_chain **out, struct kt_error *err) KT_MUST;
 void kt_chain_free(struct kt_chain *c);
 size_t kt_chain_count(const struct kt_chain *c);
-/* True where some policy of the chain looks at text in this phase. */
+/* True where some policy of the chain looks at anything in this phase. */
 bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
 
-/* May the target get the call? False with the policy's static *reason where one of them says no. */
+/* May the target get the call? False with the policy's static *reason where one of them says no; `reason` may
+ * be NULL. */
 bool kt_chain_admits(const struct kt_chain *c, const struct kt_target *t, const char **reason);
-/* What happens where no target is admitted: true = take all and warn. */
+/* The same question: the kind of the first policy that says no, NULL where the target is admitted. */
+const char *kt_chain_refuser(const struct kt_chain *c, const struct kt_target *t, const char **reason);
+/* What happens where no target is admitted: true = take all and warn (every policy that can refuse a target
+ * wants it so). */
 bool kt_chain_admits_none_warns(const struct kt_chain *c);
 
 /* new. `dry`: nothing is changed or blocked; the outcome says what would have been. `names` carries
@@ -77,6 +84,7 @@ struct kt_policy_result {
     const char *kind;
     enum kt_verdict verdict;
     bool skipped; /* the chain was stopped before this policy saw anything */
+    bool failed;  /* out since an error of its own */
     unsigned matches;
     uint64_t time_ns;
     uint64_t bytes;
@@ -94,6 +102,7 @@ struct kt_outcome {
                                 ("pii.detected"); of `would` */
     const char *message;     /* borrowed; for the client; NULL unless BLOCK or ESCALATE */
     bool internal_error;     /* a policy failed; fail_mode must decide */
+    bool error_blocks;       /* a policy with `on_internal_error: block` failed: no fail_mode lets it pass */
     const struct kt_policy_result *policies; /* borrowed, in chain order; those of this phase */
     size_t policy_count;
     bool immutable;      /* audit-logger asked for hash chaining */

@@ -11,6 +11,7 @@ struct kt_chain_link {
     const struct kt_policy *policy;
     const void *opts; /* borrowed */
     void *instance;   /* owned, through policy->fini */
+    int on_error;     /* enum kt_on_internal_error */
 };
 
 struct kt_chain {
@@ -22,6 +23,8 @@ struct kt_chain {
 /* new. As kt_chain_new, from `n` policies and their options (borrowed; `opts` may be NULL for none). */
 kt_result kt_chain_new_from(const struct kt_policy *const *policies, const void *const *opts, size_t n,
                             struct kt_chain **out, struct kt_error *err) KT_MUST;
+/* `on_error` is an enum kt_on_internal_error; before any run. */
+void kt_chain_on_error(struct kt_chain *c, size_t link, int on_error);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,8 @@ static kt_result open_policies(struct kt_chain_run *r)
         r->links[at] = l;
         r->results[at].kind = l->policy->kind;
         r->results[at].score = -1;
-        r->results[at].skipped = l->policy->text || l->policy->end;
+        r->policies[at].hold_from = SIZE_MAX; /* what looks at no text holds none back */
+        r->results[at].skipped = l->policy->text || l->policy->tool || l->policy->end;
         r->count++;
     }
     return kt_ok();
@@ -50,13 +51,21 @@ kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool d
     return kt_ok();
 }
 
+static void close_policies(struct kt_chain_run *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->policies[i].state && r->links[i]->policy->close)
+            r->links[i]->policy->close(r->policies[i].state);
+        r->policies[i].state = NULL;
+        r->policies[i].out = true;
+    }
+}
+
 void kt_chain_run_free(struct kt_chain_run *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->count; i++)
-        if (r->policies[i].state && r->links[i]->policy->close)
-            r->links[i]->policy->close(r->policies[i].state);
+    close_policies(r);
     kt_placeholders_free(r->own_names);
     kt_redactions_free(&r->redactions);
     free(r->segments);
@@ -109,28 +118,34 @@ static void release(struct kt_chain_run *r)
 static void settle(struct kt_chain_run *r, uint64_t started, enum kt_step step)
 {
     r->results[r->at].time_ns += kt_now_mono_ns() - started;
-    if (step == KT_STEP_ERROR) {
-        r->policies[r->at].out = true;
-        r->internal_error = r->failed_now = true;
-    }
+    if (step == KT_STEP_ERROR)
+        kt_run_fail(r);
     r->pending = step == KT_STEP_PENDING && !r->policies[r->at].out;
+}
+
+static enum kt_step ask_text(struct kt_chain_run *r, const struct kt_chain_link *l, struct kt_run_policy *p)
+{
+    size_t end = r->text.base + r->text.len, seen = r->segments[r->text.segment].seen;
+    r->results[r->at].bytes += end > seen ? end - (seen > r->text.base ? seen : r->text.base) : 0;
+    p->hold_from = SIZE_MAX;
+    return l->policy->text(l->opts, l->instance, p->state, &r->text, &r->sink);
 }
 
 static void ask(struct kt_chain_run *r)
 {
     const struct kt_chain_link *l = r->links[r->at];
     struct kt_run_policy *p = &r->policies[r->at];
+    if (r->call == KT_RUN_TOOL && !l->policy->tool)
+        return; /* it has seen nothing yet */
     r->results[r->at].skipped = false;
     uint64_t started = kt_now_mono_ns();
     enum kt_step step = KT_STEP_DONE;
-    if (r->in_text && l->policy->text) {
-        size_t end = r->text.base + r->text.len, seen = r->segments[r->text.segment].seen;
-        r->results[r->at].bytes += end > seen ? end - (seen > r->text.base ? seen : r->text.base) : 0;
-        p->hold_from = SIZE_MAX;
-        step = l->policy->text(l->opts, l->instance, p->state, &r->text, &r->sink);
-    } else if (!r->in_text && l->policy->end) {
+    if (r->call == KT_RUN_TOOL)
+        step = l->policy->tool(l->opts, l->instance, p->state, &r->tool, &r->sink);
+    else if (r->call == KT_RUN_TEXT && l->policy->text)
+        step = ask_text(r, l, p);
+    else if (r->call == KT_RUN_END && l->policy->end)
         step = l->policy->end(l->opts, l->instance, p->state, &r->sink);
-    }
     settle(r, started, step);
 }
 
@@ -138,8 +153,8 @@ static void ask(struct kt_chain_run *r)
  * request of many whole segments merges once, in `end`. */
 static void merge(struct kt_chain_run *r)
 {
-    bool whole = r->in_text && r->text.final && r->text.base == 0;
-    if (!whole && !r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
+    bool whole = r->call == KT_RUN_TEXT && r->text.final && r->text.base == 0;
+    if (!whole && r->call != KT_RUN_TOOL && !r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
         r->internal_error = r->failed_now = true;
 }
 
@@ -153,9 +168,13 @@ static enum kt_step proceed(struct kt_chain_run *r)
         if (r->pending)
             return KT_STEP_PENDING;
     }
-    if (r->in_text && !halted(r))
+    if (r->call == KT_RUN_TEXT && !halted(r))
         release(r);
     merge(r);
+    /* Results and redactions outlive the end, until the answer is out; the policies' working memory need not.
+     */
+    if (r->call == KT_RUN_END)
+        close_policies(r);
     return r->failed_now ? KT_STEP_ERROR : KT_STEP_DONE;
 }
 
@@ -165,6 +184,14 @@ static enum kt_step internal_error(struct kt_chain_run *r)
     return KT_STEP_ERROR;
 }
 
+static enum kt_step begin(struct kt_chain_run *r, enum kt_run_call call)
+{
+    r->call = call;
+    r->failed_now = false;
+    r->at = 0;
+    return proceed(r);
+}
+
 enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
 {
     if (r->pending || segment_ready(r, t->segment).code != KT_OK)
@@ -172,20 +199,22 @@ enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
     if (halted(r))
         return KT_STEP_DONE;
     r->text = *t;
-    r->in_text = true;
-    r->failed_now = false;
-    r->at = 0;
-    return proceed(r);
+    return begin(r, KT_RUN_TEXT);
+}
+
+enum kt_step kt_chain_run_tool(struct kt_chain_run *r, const struct kt_tool *t)
+{
+    if (r->pending)
+        return internal_error(r);
+    if (halted(r))
+        return KT_STEP_DONE;
+    r->tool = *t;
+    return begin(r, KT_RUN_TOOL);
 }
 
 enum kt_step kt_chain_run_end(struct kt_chain_run *r)
 {
-    if (r->pending)
-        return internal_error(r);
-    r->in_text = false;
-    r->failed_now = false;
-    r->at = 0;
-    return proceed(r);
+    return r->pending ? internal_error(r) : begin(r, KT_RUN_END);
 }
 
 const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r)

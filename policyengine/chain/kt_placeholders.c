@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_placeholders.h"
 
+#include "policyengine/chain/kt_numbers.h"
+#include "policyengine/chain/kt_taken.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX_LEN 48
+#define NAME_MAX_LEN KT_PLACEHOLDER_NAME_MAX
+#define REMEMBERED_MAX 99999u /* larger numbers are not carried on, or they would creep up for ever */
 
 struct entry {
     uint64_t hash;
     size_t len;
     unsigned kind;
+    bool restore;
     char name[NAME_MAX_LEN];
     char value[]; /* len bytes, the real value */
 };
@@ -25,8 +30,13 @@ struct kt_placeholders {
     uint64_t seed;
     struct entry **slots; /* open addressing; a power of two, at most half full */
     size_t size, used, bytes;
+    size_t restorable;
     struct kind kinds[KT_PLACEHOLDER_KINDS];
     unsigned kind_count;
+    bool remembers;
+    void (*on_restore)(void *arg);
+    void *on_restore_arg;
+    struct kt_taken taken; /* numbers that are in use, and names that the exchange's own texts hold */
 };
 
 struct kt_placeholders *kt_placeholders_new(void)
@@ -49,6 +59,7 @@ void kt_placeholders_free(struct kt_placeholders *p)
         free(p->slots[i]);
     }
     free(p->slots);
+    kt_taken_free(&p->taken);
     free(p);
 }
 
@@ -121,6 +132,30 @@ static bool grow(struct kt_placeholders *p)
     return true;
 }
 
+/* A name that its exchange's texts hold is nobody's. */
+static bool is_free(const struct kt_placeholders *p, unsigned kind, unsigned number)
+{
+    char name[NAME_MAX_LEN];
+    int n = snprintf(name, sizeof name, "[%s_%u]", p->kinds[kind].name, number);
+    return !kt_taken_has(&p->taken, name, (size_t)n);
+}
+
+static unsigned number_for(struct kt_placeholders *p, unsigned kind, const char *value, size_t len)
+{
+    struct kind *k = &p->kinds[kind];
+    unsigned known = p->remembers ? kt_numbers_get(k->name, value, len) : 0;
+    if (known && is_free(p, kind, known)) {
+        k->count = known > k->count ? known : k->count;
+        return known;
+    }
+    do
+        k->count++;
+    while (!is_free(p, kind, k->count));
+    if (p->remembers && k->count <= REMEMBERED_MAX)
+        kt_numbers_put(k->name, value, len, k->count);
+    return k->count;
+}
+
 static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, unsigned kind, const char *value,
                                size_t len)
 {
@@ -129,16 +164,42 @@ static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, unsigne
         return NULL;
     e->hash = hash;
     e->kind = kind;
+    e->restore = false;
     e->len = len;
     memcpy(e->value, value, len);
-    snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[kind].name, ++p->kinds[kind].count);
+    int n =
+        snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[kind].name, number_for(p, kind, value, len));
+    if (!kt_taken_add(&p->taken, e->name, (size_t)n)) {
+        free(e);
+        return NULL;
+    }
     p->used++;
     p->bytes += len;
     return e;
 }
 
-const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len)
+/* Where the texts hold more look-alikes than we remember, no name is safe to restore. */
+static const char *allow(struct kt_placeholders *p, struct entry *e, bool restore)
 {
+    restore = restore && !p->taken.full;
+    p->restorable += restore && !e->restore;
+    e->restore |= restore;
+    return e->name;
+}
+
+static void before_restore(struct kt_placeholders *p)
+{
+    void (*fn)(void *) = p->on_restore;
+    p->on_restore = NULL;
+    if (fn)
+        fn(p->on_restore_arg);
+}
+
+const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
+                                 bool restore)
+{
+    if (restore)
+        before_restore(p);
     unsigned k = kind_index(p, kind);
     if (k == KT_PLACEHOLDER_KINDS)
         return "[REDACTED]";
@@ -147,9 +208,38 @@ const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, co
     uint64_t hash = hash_of(p, k, value, len);
     struct entry **slot = find(p, hash, k, value, len);
     if (*slot)
-        return (*slot)->name;
+        return allow(p, *slot, restore);
     if (p->used >= KT_PLACEHOLDERS_MAX || len > KT_PLACEHOLDERS_BYTES - p->bytes)
         return p->kinds[k].shared;
     *slot = entry_new(p, hash, k, value, len);
-    return *slot ? (*slot)->name : NULL;
+    return *slot ? allow(p, *slot, restore) : NULL;
+}
+
+size_t kt_placeholders_restorable(const struct kt_placeholders *p)
+{
+    return p->restorable;
+}
+
+void kt_placeholders_remember(struct kt_placeholders *p)
+{
+    p->remembers = true;
+}
+
+void kt_placeholders_on_restore(struct kt_placeholders *p, void (*fn)(void *arg), void *arg)
+{
+    p->on_restore = fn;
+    p->on_restore_arg = arg;
+}
+
+void kt_placeholders_avoid(struct kt_placeholders *p, const char *text, size_t len)
+{
+    kt_taken_scan(&p->taken, text, len);
+}
+
+void kt_placeholders_each_restorable(const struct kt_placeholders *p,
+                                     void (*fn)(void *arg, const char *name, struct kt_span value), void *arg)
+{
+    for (size_t i = 0; i < p->size; i++)
+        if (p->slots[i] && p->slots[i]->restore)
+            fn(arg, p->slots[i]->name, kt_span(p->slots[i]->value, p->slots[i]->len));
 }

@@ -8,6 +8,8 @@
 extern "C" {
 #endif
 
+enum kt_run_call { KT_RUN_TEXT, KT_RUN_TOOL, KT_RUN_END };
+
 struct kt_run_policy {
     void *state;      /* owned, through policy->close */
     bool out;         /* failed, or stopped in a dry run: not asked again */
@@ -36,22 +38,25 @@ struct kt_chain_run {
     size_t segment_count, segment_cap;
     struct kt_redactions redactions;
 
-    size_t at;    /* link that is asked now */
-    bool in_text; /* else in `end` */
+    size_t at; /* link that is asked now */
+    enum kt_run_call call;
     bool pending;
     bool failed_now;     /* some policy failed in the call under way */
     struct kt_text text; /* of the call under way */
+    struct kt_tool tool; /* of the call under way */
 
     bool stopped;
     enum kt_verdict stop_verdict;
     size_t stop_link;
     const char *stop_reason;
     char stop_message[256];
-    bool internal_error;
+    bool internal_error, error_blocks;
 };
 
 #define KT_RUN_SEGMENTS_MAX (4u << 20)
 
+/* The policy at r->at failed: it is out, and the outcome says so as its on_internal_error wants it. */
+void kt_run_fail(struct kt_chain_run *r);
 /* Fills the slots of r->sink. */
 void kt_run_sink_init(struct kt_chain_run *r);
 

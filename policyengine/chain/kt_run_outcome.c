@@ -29,6 +29,7 @@ struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
         .would = KT_VERDICT_ALLOW,
         .reason_code = "all_policies_passed",
         .internal_error = r->internal_error,
+        .error_blocks = r->error_blocks,
         .policies = r->results,
         .policy_count = r->count,
         .immutable = r->chain->retention.immutable,

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_run_internal.h"
+#include "policyengine/config/kt_config.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* A policy that breaks its contract, or for which memory is out, must not pass for one that found nothing. */
-static void fail_policy(struct kt_chain_run *r)
+void kt_run_fail(struct kt_chain_run *r)
 {
-    r->internal_error = true;
-    r->failed_now = true;
+    int on_error = r->links[r->at]->on_error;
     r->policies[r->at].out = true;
+    r->results[r->at].failed = true;
+    if (on_error == KT_ON_ERROR_ALLOW)
+        return;
+    r->failed_now = true;
+    if (on_error == KT_ON_ERROR_BLOCK)
+        r->error_blocks = true;
+    else
+        r->internal_error = true;
 }
 
 static void count_label(struct kt_policy_result *p, const char *label)
@@ -44,14 +52,14 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
                         const char *label)
 {
     struct kt_chain_run *r = s->chain;
-    if (!r->in_text || end > r->text.base + r->text.len || start > end) {
-        fail_policy(r);
+    if (r->call != KT_RUN_TEXT || end > r->text.base + r->text.len || start > end) {
+        kt_run_fail(r);
         return;
     }
     const struct kt_run_segment *g = &r->segments[r->text.segment];
     if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
         start = g->released;
-        fail_policy(r);
+        kt_run_fail(r);
     }
     bool again =
         start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, r->text.segment, start, end);
@@ -60,7 +68,7 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
     struct kt_redaction new_range = {
         .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
     if (kt_redactions_add(&r->redactions, (unsigned)r->at, &new_range).code != KT_OK) {
-        fail_policy(r);
+        kt_run_fail(r);
         return;
     }
     raise_verdict(&r->results[r->at], KT_VERDICT_REDACT);
@@ -79,7 +87,7 @@ static void sink_stop(struct kt_sink *s, enum kt_verdict v, const char *reason_c
 {
     struct kt_chain_run *r = s->chain;
     if (v != KT_VERDICT_BLOCK && v != KT_VERDICT_ESCALATE) {
-        fail_policy(r);
+        kt_run_fail(r);
         return;
     }
     sink_score(s, score);
@@ -102,12 +110,30 @@ static void sink_hold_from(struct kt_sink *s, size_t offset)
         p->hold_from = offset;
 }
 
+/* The same value has the same name where JSON source spells it with escapes. False where it is no such
+ * spelling; `plain` is what it says then. */
+static bool unescaped(const struct kt_chain_run *r, const char *value, size_t len, struct kt_buf *plain)
+{
+    if (r->call != KT_RUN_TEXT || r->text.from != KT_FROM_TOOL_CALL || !memchr(value, '\\', len))
+        return false;
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf source = KT_BUF_INIT(len + 2);
+    struct kt_json j = {0};
+    bool is = kt_buf_puts(&source, "\"").code == KT_OK && kt_buf_append(&source, value, len).code == KT_OK &&
+              kt_buf_puts(&source, "\"").code == KT_OK &&
+              kt_json_parse(&j, source.data, source.len, NULL).code == KT_OK &&
+              kt_json_unescape(&j, 0, plain).code == KT_OK;
+    kt_json_free(&j);
+    return is;
+}
+
 static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len,
                                     bool restore)
 {
     struct kt_chain_run *r = s->chain;
-    (void)restore;
-    return kt_placeholders_name(r->names, kind, value, len);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(len);
+    if (len > 0 && unescaped(r, value, len, &plain))
+        return kt_placeholders_name(r->names, kind, kt_buf_span(&plain).data, plain.len, restore);
+    return kt_placeholders_name(r->names, kind, value, len, restore);
 }
 
 void kt_run_sink_init(struct kt_chain_run *r)

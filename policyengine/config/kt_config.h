@@ -100,9 +100,16 @@ enum kt_trigger {
     KT_ON_CONNECTION_ERROR = 8
 };
 
+enum kt_on_internal_error {                        /* what a failure of the policy itself means */
+                            KT_ON_ERROR_FAIL_MODE, /* what fail_mode says */
+                            KT_ON_ERROR_BLOCK,
+                            KT_ON_ERROR_ALLOW
+};
+
 struct kt_chain_entry {
     const struct kt_policy *policy;
-    void *opts; /* owned; parsed by policy->options */
+    void *opts;            /* owned; parsed by policy->options */
+    int on_internal_error; /* enum kt_on_internal_error */
 };
 
 struct kt_model_map_entry {

@@ -15,6 +15,7 @@ struct Script {
     std::function<kt_step(const kt_text *, kt_sink *)> text;
     std::function<kt_step(kt_sink *)> end;
     std::function<kt_step(int, struct kt_span, kt_sink *)> resume;
+    std::function<kt_step(const kt_tool *, kt_sink *)> tool;
     std::vector<std::string> seen;
     int opened = 0, closed = 0;
     kt_external external{};
@@ -41,6 +42,12 @@ inline kt_step scripted_text(const void *opts, void *, void *, const kt_text *t,
 {
     script(opts)->seen.emplace_back(t->data, t->len);
     return script(opts)->text ? script(opts)->text(t, s) : KT_STEP_DONE;
+}
+
+inline kt_step scripted_tool(const void *opts, void *, void *, const kt_tool *t, kt_sink *s)
+{
+    script(opts)->seen.push_back("tool:" + std::string(t->name.data, t->name.len));
+    return script(opts)->tool ? script(opts)->tool(t, s) : KT_STEP_DONE;
 }
 
 inline kt_step scripted_end(const void *opts, void *, void *, kt_sink *s)
@@ -119,6 +126,12 @@ class Chain {
         kept_ = data; /* borrowed by the run while it is pending */
         kt_text t{segment, from, kept_.data(), kept_.size(), base, final};
         return kt_chain_run_text(run(), &t);
+    }
+    kt_step tool(const std::string &name, enum kt_tool_role role = KT_TOOL_OFFERED)
+    {
+        kept_ = name;
+        kt_tool t{role, 0, kt_span(kept_.data(), kept_.size())};
+        return kt_chain_run_tool(run(), &t);
     }
     kt_outcome outcome()
     {

@@ -180,19 +180,19 @@ TEST(Placeholders, SameValueSameName)
 {
     kt_placeholders *p = kt_placeholders_new();
     ASSERT_NE(p, nullptr);
-    const char *a = kt_placeholders_name(p, "EMAIL", "a@b.com", 7);
+    const char *a = kt_placeholders_name(p, "EMAIL", "a@b.com", 7, false);
     EXPECT_STREQ(a, "[EMAIL_1]");
-    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "c@d.com", 7), "[EMAIL_2]");
-    EXPECT_STREQ(kt_placeholders_name(p, "CARD", "a@b.com", 7), "[CARD_1]");
-    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "", 0), "[EMAIL_3]");
-    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "a\0b", 3), "[EMAIL_4]");
-    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "a\0c", 3), "[EMAIL_5]");
+    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "c@d.com", 7, false), "[EMAIL_2]");
+    EXPECT_STREQ(kt_placeholders_name(p, "CARD", "a@b.com", 7, false), "[CARD_1]");
+    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "", 0, false), "[EMAIL_3]");
+    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "a\0b", 3, false), "[EMAIL_4]");
+    EXPECT_STREQ(kt_placeholders_name(p, "EMAIL", "a\0c", 3, false), "[EMAIL_5]");
     for (int i = 0; i < 2000; i++) {
         std::string v = "value" + std::to_string(i);
-        kt_placeholders_name(p, "X", v.data(), v.size());
+        kt_placeholders_name(p, "X", v.data(), v.size(), false);
     }
-    EXPECT_EQ(kt_placeholders_name(p, "EMAIL", "a@b.com", 7), a) << "stable while the table grows";
-    EXPECT_STREQ(kt_placeholders_name(p, "X", "value1234", 9), "[X_1235]");
+    EXPECT_EQ(kt_placeholders_name(p, "EMAIL", "a@b.com", 7, false), a) << "stable while the table grows";
+    EXPECT_STREQ(kt_placeholders_name(p, "X", "value1234", 9, false), "[X_1235]");
     kt_placeholders_free(p);
 }
 
@@ -200,15 +200,15 @@ TEST(Placeholders, Bounded)
 {
     kt_placeholders *p = kt_placeholders_new();
     std::string big(KT_PLACEHOLDERS_BYTES / 2, 'x');
-    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size()), "[A_1]");
+    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size(), false), "[A_1]");
     big[0] = 'y';
-    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size()), "[A_2]");
+    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size(), false), "[A_2]");
     big[0] = 'z';
-    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size()), "[A]")
+    EXPECT_STREQ(kt_placeholders_name(p, "A", big.data(), big.size(), false), "[A]")
         << "no room: shared, still redacted";
     for (unsigned i = 1; i < KT_PLACEHOLDER_KINDS; i++)
-        kt_placeholders_name(p, ("K" + std::to_string(i)).c_str(), "", 0);
-    EXPECT_STREQ(kt_placeholders_name(p, "ONE_TOO_MANY", "v", 1), "[REDACTED]");
+        kt_placeholders_name(p, ("K" + std::to_string(i)).c_str(), "", 0, false);
+    EXPECT_STREQ(kt_placeholders_name(p, "ONE_TOO_MANY", "v", 1, false), "[REDACTED]");
     kt_placeholders_free(p);
     kt_placeholders_free(nullptr);
 }

@@ -41,9 +41,7 @@ Result lint(const Scratch &s, const std::string &args, const std::string &env = 
 
 std::string shipped()
 {
-    return (std::filesystem::path(__FILE__).parent_path() / "../../configs/policy-config.yaml")
-        .lexically_normal()
-        .string();
+    return KT_SOURCE_DIR "/configs/policy-config.yaml";
 }
 
 struct JsonFree {
