@@ -64,10 +64,10 @@ struct kt_route_step {
     char *key;                      /* secret, owned; NULL = the target needs none, or is unavailable */
     bool available;
     enum kt_skip skip;
+    const char *excluded; /* static: what a policy says against the target; NULL = nothing */
     int64_t wait_ms;      /* KT_SKIP_BREAKER: until it lets a call through */
-    const char *excluded; /* static: why a policy does not admit the target; NULL = it does */
-    char
-        reason[256]; /* why not, with the skip's name in front; names a variable or file, never its content */
+    /* Why not, with the skip's name in front; names a variable or file, never its content. */
+    char reason[256];
 };
 
 struct kt_route {
