@@ -4,7 +4,6 @@
 #include "policyengine/detect/kt_pii_email.h"
 #include "policyengine/detect/kt_pii_text.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #define KT_PII_KIND(name) extern const struct kt_pii_kind name;
@@ -17,6 +16,10 @@ static const struct kt_pii_kind *const kinds_list[] = {
 #undef KT_PII_KIND
 };
 _Static_assert(KT_COUNT(kinds_list) <= 32, "a set of kinds is one uint32_t");
+
+#define TOKEN_MAX                                                                                            \
+    64u /* the longest value that is one word (an address of the newest Bitcoin form) is shorter */
+#define MONTH_MAX 12u
 
 const struct kt_pii_kind *const *kt_pii_kinds(size_t *count)
 {
@@ -32,27 +35,47 @@ uint32_t kt_pii_bit(const char *label)
     return 0;
 }
 
-/* Which kinds a byte may start, and which of them only where a word may. */
-struct first_bytes {
-    _Atomic uint32_t kinds[256];
-    _Atomic uint32_t at_words;
-    atomic_bool ready;
-};
-
-/* Filled once; two threads that fill it at once write the same words. */
-static const struct first_bytes *first_bytes(void)
+/* True where `name` is one of the words of `list` (" a b "). */
+static bool listed(const char *list, const char *name, size_t len)
 {
-    static struct first_bytes f;
-    if (atomic_load_explicit(&f.ready, memory_order_acquire))
-        return &f;
+    for (const char *w = list; *w; w++)
+        if (w[0] == ' ' && strlen(w) > len + 1 && w[1 + len] == ' ' && kt_pii_same(w + 1, name, len))
+            return true;
+    return false;
+}
+
+uint32_t kt_pii_named(const char *name)
+{
+    size_t len = strlen(name);
+    uint32_t set = 0;
+    if (len == 0 || strchr(name, ' '))
+        return 0;
     for (size_t i = 0; i < KT_COUNT(kinds_list); i++) {
-        for (const char *c = kinds_list[i]->first; *c; c++)
-            atomic_fetch_or(&f.kinds[(unsigned char)*c], 1u << i);
-        if (!kinds_list[i]->inside_words)
-            atomic_fetch_or(&f.at_words, 1u << i);
+        const struct kt_pii_kind *k = kinds_list[i];
+        if ((strlen(k->label) == len && kt_pii_same(k->label, name, len)) ||
+            (k->also && listed(k->also, name, len)))
+            set |= 1u << i;
     }
-    atomic_store_explicit(&f.ready, true, memory_order_release);
-    return &f;
+    return set;
+}
+
+uint32_t kt_pii_of_group(enum kt_pii_group group)
+{
+    uint32_t set = 0;
+    for (size_t i = 0; i < KT_COUNT(kinds_list); i++)
+        if (kinds_list[i]->group == group)
+            set |= 1u << i;
+    return set;
+}
+
+/* The kinds of `set` that have one of these starts. */
+static uint32_t starting(uint32_t set, unsigned starts)
+{
+    uint32_t out = 0;
+    for (uint32_t left = set; left; left &= left - 1)
+        if (kinds_list[__builtin_ctz(left)]->starts & starts)
+            out |= left & -left;
+    return out;
 }
 
 static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t set, kt_pii_hit_fn hit,
@@ -66,6 +89,8 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
             continue;
         if (a == KT_PII_YES) {
             v->floor = end;
+            v->last = kind;
+            v->hit = start;
             hit(ctx, kind, start, end);
         }
         return a;
@@ -73,103 +98,107 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
     return KT_PII_NO;
 }
 
-/* The next place from `at` on where some kind has to be asked, and which ones: most bytes of most texts are
- * passed over here. */
-static size_t next_place(const struct kt_pii_view *v, size_t at, uint32_t kinds, uint32_t *set)
+enum { OTHER, LETTER, DIGIT, SIGN, COLON, MAIL };
+
+static const unsigned char classes[256] = {
+    ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT, ['+'] = SIGN,
+    ['('] = SIGN,           [':'] = COLON,          ['@'] = MAIL,   ['%'] = MAIL,
+};
+
+/* A word of the text: [at,end), all of it word bytes. */
+struct word {
+    size_t end;
+    bool digit; /* it holds one */
+};
+
+static struct word word_at(const struct kt_pii_view *v, size_t at)
 {
-    const struct first_bytes *first = first_bytes();
-    uint32_t at_words = v->json ? 0 : atomic_load_explicit(&first->at_words, memory_order_relaxed);
-    const unsigned char *data = (const unsigned char *)v->data;
-    size_t len = v->len, floor = v->floor;
-    for (; at < len; at++) {
-        uint32_t here = atomic_load_explicit(&first->kinds[data[at]], memory_order_relaxed) & kinds;
-        if (here && at > floor && kt_pii_word(data[at - 1]))
-            here &= ~at_words;
-        if (here) {
-            *set = here;
-            break;
-        }
+    struct word w = {at, false};
+    unsigned char class;
+    while (w.end < v->len && ((class = classes[(unsigned char)v->data[w.end]]) == LETTER || class == DIGIT)) {
+        w.digit |= class == DIGIT;
+        w.end++;
     }
-    return at;
+    return w;
+}
+
+/* A word of letters alone is passed over unless it may be the first group of a value: "AA 12 34 56 B",
+ * "fe80:...", "de-ad-be-ef-...", "March 12". */
+static bool letters_matter(const struct kt_pii_view *v, size_t at, size_t end)
+{
+    size_t len = end - at;
+    if (len == 2)
+        return true;
+    char next = end < v->len ? v->data[end] : ' ';
+    if (len <= 4 && (next == ':' || (next == '.' && len == 4)))
+        return true;
+    if (len == 1 && next == '-' && strchr("XYZxyz", v->data[at]))
+        return true;
+    if (len == 3 && v->data[at] < 'a' && (next == '-' || next == ' '))
+        return true;
+    if (len < 3 || len > MONTH_MAX || (next != ' ' && next != '.'))
+        return false;
+    return end + 1 >= v->len || v->data[end + 1] == ' ' || kt_pii_digit((unsigned char)v->data[end + 1]);
+}
+
+struct place {
+    size_t at, next; /* where to go on if nothing starts at `at` */
+    unsigned starts; /* 0 = the text ends at `at`, or in a word that may still become a value */
+};
+
+/* The next place from `at` on where some kind has to be asked: most bytes of most texts are passed over here.
+ */
+static struct place next_place(const struct kt_pii_view *v, size_t at)
+{
+    static const unsigned starts[] = {
+        [SIGN] = KT_PII_AT_SIGN, [COLON] = KT_PII_AT_COLON, [MAIL] = KT_PII_AT_MAIL};
+    while (at < v->len) {
+        unsigned class = classes[(unsigned char)v->data[at]];
+        if (class == OTHER) {
+            at++;
+            continue;
+        }
+        if (class > DIGIT)
+            return (struct place){at, at + 1, starts[class]};
+        struct word w = word_at(v, at);
+        bool starts_here = kt_pii_starts(v, at);
+        if (starts_here && w.end == v->len && !v->final && w.end - at <= TOKEN_MAX)
+            return (struct place){at, at, 0};
+        if (!starts_here || w.end - at > TOKEN_MAX) {
+            at = w.end;
+            continue;
+        }
+        if (class == DIGIT)
+            return (struct place){at, w.end, KT_PII_AT_DIGIT};
+        if (w.digit || letters_matter(v, at, w.end))
+            return (struct place){at, w.end, KT_PII_AT_LETTER};
+        at = w.end;
+    }
+    return (struct place){v->len, v->len, 0};
 }
 
 size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hit_fn hit, void *ctx,
                    size_t *hold)
 {
+    struct kt_pii_cache cache;
+    kt_pii_cache_init(&cache);
+    v->cache = &cache;
+    uint32_t sets[KT_PII_AT_MAIL + 1] = {0};
+    for (unsigned s = 1; s <= KT_PII_AT_MAIL; s <<= 1)
+        sets[s] = starting(kinds, s);
     size_t at = from > v->floor ? from : v->floor;
-    uint32_t set = 0;
-    while ((at = next_place(v, at, kinds, &set)) < v->len) {
-        enum kt_pii_answer a = try_kinds(v, at, set, hit, ctx);
+    for (;;) {
+        struct place p = next_place(v, at);
+        at = p.at;
+        if (!p.starts)
+            break;
+        enum kt_pii_answer a = try_kinds(v, at, sets[p.starts], hit, ctx);
         if (a == KT_PII_MORE)
             break;
-        at = a == KT_PII_YES ? v->floor : at + 1;
+        at = a == KT_PII_YES ? v->floor : p.next;
     }
+    v->cache = NULL;
     /* An '@' that is still to come reaches back over what stands in front of it. */
     *hold = v->final ? at : kt_pii_email_reach(v, at);
     return at;
-}
-
-/* Turns offsets in the view into offsets in the segment. */
-struct shift {
-    kt_pii_hit_fn hit;
-    void *ctx;
-    size_t by;
-};
-
-static void shifted_hit(void *ctx, const struct kt_pii_kind *kind, size_t start, size_t end)
-{
-    const struct shift *s = ctx;
-    s->hit(s->ctx, kind, s->by + start, s->by + end);
-}
-
-static kt_result join_windows(struct kt_pii_stream *s, const struct kt_pii_view *w, size_t keep)
-{
-    s->scratch.max = SIZE_MAX / 4; /* the window is the caller's: its size is bounded there */
-    kt_buf_clear(&s->scratch);
-    KT_GUARD(kt_buf_append(&s->scratch, s->behind, keep));
-    return kt_buf_append(&s->scratch, w->data, w->len);
-}
-
-/* Keeps the bytes in front of `hold` (offset in the view) for the next window. */
-static void remember(struct kt_pii_stream *s, const struct kt_pii_view *v, size_t view_at, size_t hold)
-{
-    size_t n = hold < KT_PII_BEHIND ? hold : KT_PII_BEHIND;
-    memcpy(s->behind, v->data + hold - n, n);
-    s->behind_at = view_at + hold - n;
-    s->behind_len = n;
-}
-
-kt_result kt_pii_stream_window(struct kt_pii_stream *s, const struct kt_pii_view *window, size_t base,
-                               uint32_t kinds, kt_pii_hit_fn hit, void *ctx, size_t *hold)
-{
-    struct kt_pii_view v = *window;
-    size_t keep = 0;
-    if (s->behind_at < base && base <= s->behind_at + s->behind_len)
-        keep = base - s->behind_at;
-    if (keep > 0) {
-        KT_GUARD(join_windows(s, window, keep));
-        v.data = s->scratch.data;
-        v.len = s->scratch.len;
-    }
-    size_t view_at = base - keep;
-    size_t from = s->scanned > view_at ? s->scanned - view_at : 0;
-    if (from < keep)
-        from = keep;
-    v.floor = s->floor > view_at ? s->floor - view_at : 0;
-    size_t held = v.len;
-    if (from <= v.len && v.floor <= v.len) {
-        struct shift shift = {hit, ctx, view_at};
-        s->scanned = view_at + kt_pii_scan(&v, from, kinds, shifted_hit, &shift, &held);
-        s->floor = view_at + v.floor;
-        if (!v.final)
-            remember(s, &v, view_at, held);
-    }
-    *hold = view_at + held;
-    return kt_ok();
-}
-
-void kt_pii_stream_free(struct kt_pii_stream *s)
-{
-    kt_buf_wipe_free(&s->scratch);
-    kt_wipe(s, sizeof *s);
 }
