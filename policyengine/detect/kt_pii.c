@@ -4,6 +4,7 @@
 #include "policyengine/detect/kt_pii_email.h"
 #include "policyengine/detect/kt_pii_text.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define KT_PII_KIND(name) extern const struct kt_pii_kind name;
@@ -68,14 +69,31 @@ uint32_t kt_pii_of_group(enum kt_pii_group group)
     return set;
 }
 
-/* The kinds of `set` that have one of these starts. */
-static uint32_t starting(uint32_t set, unsigned starts)
+/* Which kinds are worth asking, by what a place starts with: most numbers and words are none's. */
+struct filters {
+    _Atomic uint32_t starts[KT_PII_AT_MAIL + 1]; /* by KT_PII_AT_* */
+    _Atomic uint32_t words[TOKEN_MAX + 1];       /* by length of the first word */
+    _Atomic uint32_t digits[KT_PII_DIGITS + 1];  /* by digits of the number */
+    atomic_bool ready;
+};
+
+/* Filled once; two threads that fill it at once write the same words. */
+static const struct filters *filters(void)
 {
-    uint32_t out = 0;
-    for (uint32_t left = set; left; left &= left - 1)
-        if (kinds_list[__builtin_ctz(left)]->starts & starts)
-            out |= left & -left;
-    return out;
+    static struct filters f;
+    if (atomic_load_explicit(&f.ready, memory_order_acquire))
+        return &f;
+    for (size_t i = 0; i < KT_COUNT(kinds_list); i++) {
+        const struct kt_pii_kind *k = kinds_list[i];
+        for (unsigned s = 1; s <= KT_PII_AT_MAIL; s <<= 1)
+            atomic_fetch_or(&f.starts[s], k->starts & s ? 1u << i : 0);
+        for (unsigned n = 0; n <= TOKEN_MAX; n++)
+            atomic_fetch_or(&f.words[n], !k->words || (k->words >> (n < 63 ? n : 63) & 1) ? 1u << i : 0);
+        for (unsigned n = 0; n <= KT_PII_DIGITS; n++)
+            atomic_fetch_or(&f.digits[n], n >= k->digits ? 1u << i : 0);
+    }
+    atomic_store_explicit(&f.ready, true, memory_order_release);
+    return &f;
 }
 
 static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t set, kt_pii_hit_fn hit,
@@ -98,7 +116,7 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
     return KT_PII_NO;
 }
 
-enum { OTHER, LETTER, DIGIT, SIGN, COLON, MAIL };
+enum { OTHER, LETTER = 1, DIGIT = 2, SIGN, COLON, MAIL }; /* what words are made of comes first, as bits */
 
 static const unsigned char classes[256] = {
     ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT, ['+'] = SIGN,
@@ -108,18 +126,19 @@ static const unsigned char classes[256] = {
 /* A word of the text: [at,end), all of it word bytes. */
 struct word {
     size_t end;
-    bool digit; /* it holds one */
+    bool digit, letter; /* it holds one */
 };
 
 static struct word word_at(const struct kt_pii_view *v, size_t at)
 {
-    struct word w = {at, false};
-    unsigned char class;
-    while (w.end < v->len && ((class = classes[(unsigned char)v->data[w.end]]) == LETTER || class == DIGIT)) {
-        w.digit |= class == DIGIT;
-        w.end++;
+    const unsigned char *data = (const unsigned char *)v->data;
+    size_t end = at, len = v->len;
+    unsigned seen = 0, class;
+    while (end < len && ((class = classes[data[end]]) - 1u) < DIGIT) {
+        seen |= class;
+        end++;
     }
-    return w;
+    return (struct word){end, seen & DIGIT, seen & LETTER};
 }
 
 /* A word of letters alone is passed over unless it may be the first group of a value: "AA 12 34 56 B",
@@ -127,23 +146,24 @@ static struct word word_at(const struct kt_pii_view *v, size_t at)
 static bool letters_matter(const struct kt_pii_view *v, size_t at, size_t end)
 {
     size_t len = end - at;
-    if (len == 2)
-        return true;
     char next = end < v->len ? v->data[end] : ' ';
-    if (len <= 4 && (next == ':' || (next == '.' && len == 4)))
-        return true;
-    if (len == 1 && next == '-' && strchr("XYZxyz", v->data[at]))
-        return true;
-    if (len == 3 && v->data[at] < 'a' && (next == '-' || next == ' '))
-        return true;
-    if (len < 3 || len > MONTH_MAX || (next != ' ' && next != '.'))
+    if (next != ' ' && next != ':' && next != '-' && next != '.')
         return false;
-    return end + 1 >= v->len || v->data[end + 1] == ' ' || kt_pii_digit((unsigned char)v->data[end + 1]);
+    if (next == ':')
+        return len <= 4;
+    bool open = end + 1 >= v->len;
+    unsigned char after = open ? '0' : (unsigned char)v->data[end + 1];
+    if (kt_pii_digit(after) || (next == '.' && after == ' '))
+        return len <= MONTH_MAX;
+    if (len == 3 && next == ' ')
+        return v->data[at] < 'a' && after >= 'A' && after <= 'Z';
+    return ((len == 2 && next == '-') || (len == 4 && next == '.')) && kt_pii_hex(after);
 }
 
 struct place {
     size_t at, next; /* where to go on if nothing starts at `at` */
     unsigned starts; /* 0 = the text ends at `at`, or in a word that may still become a value */
+    bool number;     /* the word is digits only */
 };
 
 /* The next place from `at` on where some kind has to be asked: most bytes of most texts are passed over here.
@@ -159,22 +179,46 @@ static struct place next_place(const struct kt_pii_view *v, size_t at)
             continue;
         }
         if (class > DIGIT)
-            return (struct place){at, at + 1, starts[class]};
+            return (struct place){at, at + 1, starts[class], false};
         struct word w = word_at(v, at);
         bool starts_here = kt_pii_starts(v, at);
         if (starts_here && w.end == v->len && !v->final && w.end - at <= TOKEN_MAX)
-            return (struct place){at, at, 0};
+            return (struct place){at, at, 0, false};
         if (!starts_here || w.end - at > TOKEN_MAX) {
             at = w.end;
             continue;
         }
         if (class == DIGIT)
-            return (struct place){at, w.end, KT_PII_AT_DIGIT};
+            return (struct place){at, w.end, KT_PII_AT_DIGIT, !w.letter};
         if (w.digit || letters_matter(v, at, w.end))
-            return (struct place){at, w.end, KT_PII_AT_LETTER};
+            return (struct place){at, w.end, KT_PII_AT_LETTER, false};
         at = w.end;
     }
-    return (struct place){v->len, v->len, 0};
+    return (struct place){v->len, v->len, 0, false};
+}
+
+static uint32_t load(const _Atomic uint32_t *set)
+{
+    return atomic_load_explicit(set, memory_order_relaxed);
+}
+
+/* Asks the kinds that may have a value at the place. */
+static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint32_t kinds, kt_pii_hit_fn hit,
+                              void *ctx)
+{
+    const struct filters *f = filters();
+    uint32_t set = kinds & load(&f->starts[p->starts]);
+    if (p->starts & (KT_PII_AT_DIGIT | KT_PII_AT_LETTER))
+        set &= load(&f->words[p->next - p->at]);
+    if (p->number && set) {
+        const struct kt_pii_number *n;
+        if (!kt_pii_starts_number(v, p->at))
+            return KT_PII_NO;
+        if (kt_pii_number(v, p->at, &n) == KT_PII_MORE)
+            return KT_PII_MORE;
+        set &= load(&f->digits[n->count]);
+    }
+    return try_kinds(v, p->at, set, hit, ctx);
 }
 
 size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hit_fn hit, void *ctx,
@@ -183,16 +227,13 @@ size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hi
     struct kt_pii_cache cache;
     kt_pii_cache_init(&cache);
     v->cache = &cache;
-    uint32_t sets[KT_PII_AT_MAIL + 1] = {0};
-    for (unsigned s = 1; s <= KT_PII_AT_MAIL; s <<= 1)
-        sets[s] = starting(kinds, s);
     size_t at = from > v->floor ? from : v->floor;
     for (;;) {
         struct place p = next_place(v, at);
         at = p.at;
         if (!p.starts)
             break;
-        enum kt_pii_answer a = try_kinds(v, at, sets[p.starts], hit, ctx);
+        enum kt_pii_answer a = ask(v, &p, kinds, hit, ctx);
         if (a == KT_PII_MORE)
             break;
         at = a == KT_PII_YES ? v->floor : p.next;

@@ -50,6 +50,9 @@ enum kt_pii_answer { KT_PII_NO, KT_PII_YES, KT_PII_MORE };
 /* Which kinds are looked for where nobody chose. */
 enum kt_pii_group { KT_PII_ALWAYS, KT_PII_PCI, KT_PII_HEALTH, KT_PII_OPT_IN };
 
+/* Bits low..high of kt_pii_kind.words. */
+#define KT_PII_LEN(low, high) ((UINT64_MAX << (low)) & (UINT64_MAX >> (63 - (high))))
+
 struct kt_pii_kind {
     const char *label; /* for events and options: "email" */
     const char *name;  /* for placeholders: "EMAIL" */
@@ -57,6 +60,8 @@ struct kt_pii_kind {
     const char *help;  /* what is found and what decides, in a few words */
     enum kt_pii_group group;
     unsigned starts; /* KT_PII_AT_* or-ed */
+    uint64_t words;  /* bit n: asked where the first word has n bytes; 0 = any length */
+    unsigned digits; /* fewest digits of a number it is asked about */
     /* True YES: [*start,*end) with floor <= *start <= at < *end. */
     enum kt_pii_answer (*match)(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end);
 };

@@ -62,6 +62,8 @@ const struct kt_pii_kind kt_pii_aba = {.label = "aba",
                                        .also = " aba_routing_number routing_number ",
                                        .help = "US routing numbers: checksum, and a word that names them",
                                        .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(4, 4) | KT_PII_LEN(9, 9),
+                                       .digits = 9,
                                        .match = aba_match};
 
 const struct kt_pii_kind kt_pii_cvv = {.label = "cvv",
@@ -70,6 +72,8 @@ const struct kt_pii_kind kt_pii_cvv = {.label = "cvv",
                                        .help = "security codes of cards behind a word that names them",
                                        .group = KT_PII_PCI,
                                        .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(3, 4),
+                                       .digits = 3,
                                        .match = cvv_match};
 
 const struct kt_pii_kind kt_pii_card_expiry = {.label = "card_expiry",
@@ -78,4 +82,6 @@ const struct kt_pii_kind kt_pii_card_expiry = {.label = "card_expiry",
                                                .help = "expiry dates of cards, where a card is spoken of",
                                                .group = KT_PII_PCI,
                                                .starts = KT_PII_AT_DIGIT,
+                                               .words = KT_PII_LEN(1, 2),
+                                               .digits = 3,
                                                .match = expiry_match};

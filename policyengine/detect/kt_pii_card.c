@@ -86,4 +86,6 @@ const struct kt_pii_kind kt_pii_card = {.label = "card",
                                         .help = "payment card numbers: issuer ranges and Luhn",
                                         .group = KT_PII_PCI,
                                         .starts = KT_PII_AT_DIGIT,
+                                        .words = KT_PII_LEN(4, 4) | KT_PII_LEN(13, 19),
+                                        .digits = 13,
                                         .match = card_match};

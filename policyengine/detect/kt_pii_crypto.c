@@ -155,6 +155,7 @@ const struct kt_pii_kind kt_pii_btc = {.label = "btc",
                                        .also = " bitcoin crypto bitcoin_address ",
                                        .help = "Bitcoin addresses: base58check, bech32, bech32m",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                       .words = KT_PII_LEN(14, 63),
                                        .match = btc_match};
 
 const struct kt_pii_kind kt_pii_eth = {.label = "eth",
@@ -162,4 +163,5 @@ const struct kt_pii_kind kt_pii_eth = {.label = "eth",
                                        .also = " ethereum crypto ethereum_address ",
                                        .help = "Ethereum addresses: EIP-55, or a word that names them",
                                        .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(42, 42),
                                        .match = eth_match};

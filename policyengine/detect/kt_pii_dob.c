@@ -140,6 +140,10 @@ static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size
 {
     if (!kt_pii_starts_number(v, at))
         return KT_PII_NO;
+    unsigned char first = (unsigned char)v->data[at];
+    const struct kt_pii_number *n;
+    if (kt_pii_digit(first) && kt_pii_number(v, at, &n) == KT_PII_YES && n->groups < 3 && n->size[0] > 2)
+        return KT_PII_NO;
     size_t named = kt_pii_near(v, at, 40, KT_PII_W_BIRTH);
     size_t born = kt_pii_near(v, at, 32, KT_PII_W_BORN);
     if (named > 24 && born > 16)
@@ -166,4 +170,6 @@ const struct kt_pii_kind kt_pii_dob = {.label = "dob",
                                        .also = " date_of_birth birthdate ",
                                        .help = "dates of birth, where a word says that they are",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                       .words = KT_PII_LEN(1, 14),
+                                       .digits = 1,
                                        .match = dob_match};

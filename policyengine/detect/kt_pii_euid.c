@@ -188,6 +188,8 @@ const struct kt_pii_kind kt_pii_nir = {.label = "nir",
                                        .also = " fr_nir insee national_ids ",
                                        .help = "French numbers of persons: key of 97, Corsica included",
                                        .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(1, 15),
+                                       .digits = 5,
                                        .match = nir_match};
 
 const struct kt_pii_kind kt_pii_steuer_id = {.label = "steuer_id",
@@ -195,6 +197,8 @@ const struct kt_pii_kind kt_pii_steuer_id = {.label = "steuer_id",
                                              .also = " de_tax_id de_steuer_id steuerid national_ids ",
                                              .help = "German tax numbers of persons: ISO 7064 and repetition",
                                              .starts = KT_PII_AT_DIGIT,
+                                             .words = KT_PII_LEN(2, 2) | KT_PII_LEN(11, 11),
+                                             .digits = 11,
                                              .match = steuer_match};
 
 const struct kt_pii_kind kt_pii_dni_nie = {.label = "dni_nie",
@@ -202,6 +206,8 @@ const struct kt_pii_kind kt_pii_dni_nie = {.label = "dni_nie",
                                            .also = " dni nie es_nif es_nie national_ids ",
                                            .help = "Spanish DNI and NIE: the letter checks the number",
                                            .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                           .words = KT_PII_LEN(1, 2) | KT_PII_LEN(7, 9),
+                                           .digits = 7,
                                            .match = dni_match};
 
 const struct kt_pii_kind kt_pii_codice_fiscale = {.label = "codice_fiscale",
@@ -210,4 +216,5 @@ const struct kt_pii_kind kt_pii_codice_fiscale = {.label = "codice_fiscale",
                                                   .help =
                                                       "Italian tax codes: check letter, omocodia included",
                                                   .starts = KT_PII_AT_LETTER,
+                                                  .words = KT_PII_LEN(3, 3) | KT_PII_LEN(16, 16),
                                                   .match = cf_match};

@@ -89,7 +89,8 @@ static bool checks(const struct kt_pii_chars *c)
 static enum kt_pii_answer iban_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     struct kt_pii_chars c;
-    const char *s = v->len - at < 2 ? NULL : structure_of(v->data + at);
+    bool third = v->len - at > 2 && kt_pii_alpha((unsigned char)v->data[at + 2]);
+    const char *s = v->len - at < 2 || third ? NULL : structure_of(v->data + at);
     if (!s || !kt_pii_starts(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_chars(v, at, whole_length(s), " -.", &c);
@@ -120,4 +121,5 @@ const struct kt_pii_kind kt_pii_iban = {.label = "iban",
                                         .also = " iban_code bank_account ",
                                         .help = "bank account numbers: structure of the country and mod 97",
                                         .starts = KT_PII_AT_LETTER,
+                                        .words = KT_PII_LEN(2, 2) | KT_PII_LEN(4, 34),
                                         .match = iban_match};

@@ -200,4 +200,5 @@ const struct kt_pii_kind kt_pii_ip = {.label = "ip",
                                       .also = " ip_address ipv4 ipv6 ",
                                       .help = "IPv4 and IPv6 addresses, with their prefix length or zone",
                                       .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER | KT_PII_AT_COLON,
+                                      .words = KT_PII_LEN(1, 4),
                                       .match = ip_match};

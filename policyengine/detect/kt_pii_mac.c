@@ -69,4 +69,5 @@ const struct kt_pii_kind kt_pii_mac = {.label = "mac",
                                        .also = " mac_address ",
                                        .help = "hardware addresses of network cards",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                       .words = KT_PII_LEN(2, 2) | KT_PII_LEN(4, 4),
                                        .match = mac_match};

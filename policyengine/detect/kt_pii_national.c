@@ -245,10 +245,25 @@ static enum kt_pii_answer mixed_number(const struct kt_pii_view *v, size_t at, s
     return a == KT_PII_MORE ? a : KT_PII_NO;
 }
 
+/* Some form starts with a group of this size. */
+static bool may_fit(const char *forms, unsigned size)
+{
+    for (const char *f = forms; f; f = strchr(f, '|')) {
+        f += *f == '|';
+        if ((*f >= 'a' ? (unsigned)(*f - 'a') + 10 : (unsigned)(*f - '0')) == size)
+            return true;
+    }
+    return false;
+}
+
 static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *end)
 {
     const struct kt_pii_number *n;
+    if (kt_pii_number(v, at, &n) == KT_PII_MORE)
+        return KT_PII_MORE;
     for (size_t i = 0; i < KT_COUNT(schemes); i++) {
+        if (!may_fit(schemes[i].forms, n->size[0]))
+            continue;
         enum kt_pii_answer a = kt_pii_plain_number(v, at, schemes[i].forms, schemes[i].seps, &n, end);
         if (a == KT_PII_NO || !schemes[i].check(n->digits))
             continue;
@@ -315,4 +330,5 @@ const struct kt_pii_kind kt_pii_national_id = {
     .also = " national_ids ",
     .help = "numbers of persons of some twenty further countries: check digits",
     .starts = KT_PII_AT_DIGIT,
+    .digits = 6,
     .match = national_match};

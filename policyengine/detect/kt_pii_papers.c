@@ -114,6 +114,7 @@ const struct kt_pii_kind kt_pii_passport = {.label = "passport",
                                             .help = "what a word calls a passport number",
                                             .group = KT_PII_OPT_IN,
                                             .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                            .digits = 5,
                                             .match = passport_match};
 
 const struct kt_pii_kind kt_pii_driver_license = {.label = "driver_license",
@@ -123,6 +124,7 @@ const struct kt_pii_kind kt_pii_driver_license = {.label = "driver_license",
                                                   .help = "what a word calls a driving licence",
                                                   .group = KT_PII_OPT_IN,
                                                   .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                                  .digits = 5,
                                                   .match = licence_match};
 
 const struct kt_pii_kind kt_pii_mrn = {.label = "mrn",
@@ -131,6 +133,7 @@ const struct kt_pii_kind kt_pii_mrn = {.label = "mrn",
                                        .help = "what a word calls a patient's record number",
                                        .group = KT_PII_HEALTH,
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                       .digits = 5,
                                        .match = mrn_match};
 
 const struct kt_pii_kind kt_pii_insurance_id = {
@@ -140,6 +143,7 @@ const struct kt_pii_kind kt_pii_insurance_id = {
     .help = "Medicare identifiers, and what a word calls a member's number",
     .group = KT_PII_HEALTH,
     .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+    .digits = 1,
     .match = insurance_match};
 
 const struct kt_pii_kind kt_pii_npi = {.label = "npi",
@@ -148,4 +152,6 @@ const struct kt_pii_kind kt_pii_npi = {.label = "npi",
                                        .help = "US provider identifiers: Luhn, and a word that names them",
                                        .group = KT_PII_HEALTH,
                                        .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(4, 4) | KT_PII_LEN(10, 10),
+                                       .digits = 10,
                                        .match = npi_match};

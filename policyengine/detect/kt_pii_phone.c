@@ -136,4 +136,5 @@ const struct kt_pii_kind kt_pii_phone = {.label = "phone",
                                          .also = " phone_number telephone mobile ",
                                          .help = "phone numbers by the rules of their country",
                                          .starts = KT_PII_AT_DIGIT | KT_PII_AT_SIGN,
+                                         .digits = 7,
                                          .match = phone_match};

@@ -64,4 +64,6 @@ const struct kt_pii_kind kt_pii_ssn = {
     .also = " us_ssn itin us_itin social_security_number national_ids ",
     .help = "US social security and taxpayer numbers by their areas and groups",
     .starts = KT_PII_AT_DIGIT,
+    .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
+    .digits = 9,
     .match = ssn_match};

@@ -45,6 +45,15 @@ static kt_result room_for(struct kt_pii_stream *s, size_t n)
     return kt_ok();
 }
 
+/* Bytes in front that are ASCII and no escape. */
+static size_t as_it_is(const char *s, size_t len, bool json)
+{
+    size_t n = 0;
+    while (n < len && (unsigned char)s[n] < 0x80 && !(json && s[n] == '\\'))
+        n++;
+    return n;
+}
+
 /* Behind what is kept comes the piece, folded, and for each byte of it where its unit starts. */
 static kt_result fold(struct kt_pii_stream *s, struct piece *p)
 {
@@ -52,6 +61,15 @@ static kt_result fold(struct kt_pii_stream *s, struct piece *p)
     KT_GUARD(kt_buf_reserve(&s->scratch, p->len));
     KT_GUARD(room_for(s, p->len + 1));
     while (at < p->len) {
+        size_t run = as_it_is(p->data + at, p->len - at, p->json);
+        if (run > 0) {
+            KT_GUARD(kt_buf_append(&s->scratch, p->data + at, run));
+            for (size_t i = 0; i < run; i++)
+                s->raw[out++] = (uint32_t)(at + i);
+            at += run;
+            p->widthless = 0;
+            continue;
+        }
         struct kt_pii_unit u = kt_pii_unit(p->data + at, p->len - at, p->json, p->final);
         if (u.raw == 0)
             break;

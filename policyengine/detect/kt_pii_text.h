@@ -142,6 +142,7 @@ struct kt_pii_cache {
     enum kt_pii_answer number_answer;
     struct kt_pii_number number;
     unsigned words;
+    size_t words_low; /* words that end behind it are known */
     struct {
         uint64_t classes;
         size_t start, end;

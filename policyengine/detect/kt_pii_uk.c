@@ -71,6 +71,8 @@ const struct kt_pii_kind kt_pii_nhs = {.label = "nhs",
                                        .also = " uk_nhs nhs_number national_ids ",
                                        .help = "UK NHS numbers: mod 11",
                                        .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(3, 3) | KT_PII_LEN(10, 10),
+                                       .digits = 10,
                                        .match = nhs_match};
 
 const struct kt_pii_kind kt_pii_nino = {.label = "nino",
@@ -78,4 +80,5 @@ const struct kt_pii_kind kt_pii_nino = {.label = "nino",
                                         .also = " uk_nino national_insurance_number national_ids ",
                                         .help = "UK National Insurance numbers: prefixes that are issued",
                                         .starts = KT_PII_AT_LETTER,
+                                        .words = KT_PII_LEN(2, 2) | KT_PII_LEN(8, 9),
                                         .match = nino_match};

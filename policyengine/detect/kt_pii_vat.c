@@ -244,4 +244,6 @@ const struct kt_pii_kind kt_pii_vat = {.label = "vat",
                                        .also = " eu_vat vat_code de_vat_id it_vat_code ",
                                        .help = "VAT numbers of Europe: form and check of the country",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                       .words = KT_PII_LEN(2, 16),
+                                       .digits = 11,
                                        .match = vat_match};

@@ -63,4 +63,6 @@ const struct kt_pii_kind kt_pii_vin = {.label = "vin",
                                        .also = " vehicle_identification_number ",
                                        .help = "vehicle identification numbers: check digit",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
+                                       .words = KT_PII_LEN(17, 17),
+                                       .digits = 17,
                                        .match = vin_match};

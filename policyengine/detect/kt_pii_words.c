@@ -3,6 +3,7 @@
 
 #include "policyengine/detect/kt_pii_text.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define WORD_MAX (KT_PII_PLAIN_MAX - 2u)
@@ -102,16 +103,63 @@ size_t kt_pii_plain_word(const char *word, size_t len, char out[KT_PII_PLAIN_MAX
 
 static int compare(const char *a, size_t len, const char *word)
 {
-    int order = strncmp(a, word, len);
-    return order ? order : -(word[len] != '\0');
+    for (size_t i = 0; i < len; i++)
+        if (a[i] != word[i])
+            return (unsigned char)a[i] < (unsigned char)word[i] ? -1 : 1;
+    return -(word[len] != '\0');
+}
+
+/* Per first letter: where its words are, their lengths, and their second letters. */
+struct word_index {
+    _Atomic uint16_t from[27];
+    _Atomic uint32_t second[26];
+    _Atomic uint64_t lengths[26];
+    atomic_bool ready;
+};
+
+/* Filled once; two threads that fill it at once write the same. */
+static const struct word_index *index_of_words(void)
+{
+    static struct word_index x;
+    if (atomic_load_explicit(&x.ready, memory_order_acquire))
+        return &x;
+    for (size_t i = 0; i < KT_COUNT(entries); i++) {
+        const char *w = entries[i].word;
+        atomic_fetch_or(&x.second[w[0] - 'a'], 1u << (w[1] ? w[1] - 'a' : 26));
+        atomic_fetch_or(&x.lengths[w[0] - 'a'], 1ull << strlen(w));
+        for (unsigned l = (unsigned)(w[0] - 'a') + 1; l < 27; l++)
+            atomic_store(&x.from[l], (uint16_t)(i + 1));
+    }
+    atomic_store_explicit(&x.ready, true, memory_order_release);
+    return &x;
+}
+
+/* False for most words of most texts: no word of the list has these two letters and this length. */
+static bool may_be_listed(const char *word, size_t len)
+{
+    const struct word_index *x = index_of_words();
+    unsigned first = (unsigned)(word[0] | 0x20) - 'a',
+             second = len > 1 ? (unsigned)(word[1] | 0x20) - 'a' : 26;
+    if (first >= 26 || second > 26)
+        return true; /* an accent: look closer */
+    if (!(atomic_load_explicit(&x->second[first], memory_order_relaxed) >> second & 1))
+        return false;
+    for (size_t i = 2; i < len; i++)
+        if ((unsigned char)word[i] >= 0x80)
+            return true;
+    return atomic_load_explicit(&x->lengths[first], memory_order_relaxed) >> len & 1;
 }
 
 uint64_t kt_pii_word_classes(const char *word, size_t len)
 {
     char plain[KT_PII_PLAIN_MAX];
-    if (len > WORD_MAX)
+    if (len == 0 || len > WORD_MAX || !may_be_listed(word, len))
         return 0;
     size_t n = kt_pii_plain_word(word, len, plain), low = 0, high = KT_COUNT(entries);
+    if (n > 0 && plain[0] >= 'a' && plain[0] <= 'z') {
+        low = atomic_load_explicit(&index_of_words()->from[plain[0] - 'a'], memory_order_relaxed);
+        high = atomic_load_explicit(&index_of_words()->from[plain[0] - 'a' + 1], memory_order_relaxed);
+    }
     while (n > 0 && low < high) {
         size_t mid = (low + high) / 2;
         int order = compare(plain, n, entries[mid].word);
@@ -148,12 +196,11 @@ static size_t word_start(const struct kt_pii_view *v, size_t low, size_t end)
     return i;
 }
 
-static void find_words(const struct kt_pii_view *v, size_t at, struct kt_pii_cache *c)
+/* Finds the words that end behind `to`, from where the search stopped before. */
+static void find_words(const struct kt_pii_view *v, size_t at, size_t to, struct kt_pii_cache *c)
 {
-    size_t low = at > KT_PII_REACH ? at - KT_PII_REACH : 0;
-    c->words = 0;
-    c->words_at = at;
-    for (size_t end = at; end > low && c->words < KT_PII_NEAR_WORDS;) {
+    size_t low = at > KT_PII_REACH ? at - KT_PII_REACH : 0, end = c->words_low;
+    while (end > to && c->words < KT_PII_NEAR_WORDS) {
         if (v->last && end == v->floor) {
             end = v->hit;
             continue;
@@ -172,6 +219,7 @@ static void find_words(const struct kt_pii_view *v, size_t at, struct kt_pii_cac
         }
         end = start;
     }
+    c->words_low = end;
 }
 
 size_t kt_pii_near(const struct kt_pii_view *v, size_t at, size_t reach, uint64_t classes)
@@ -179,8 +227,13 @@ size_t kt_pii_near(const struct kt_pii_view *v, size_t at, size_t reach, uint64_
     struct kt_pii_cache local, *c = v->cache ? v->cache : &local;
     if (c == &local)
         kt_pii_cache_init(c);
-    if (c->words_at != at)
-        find_words(v, at, c);
+    if (c->words_at != at) {
+        c->words_at = c->words_low = at;
+        c->words = 0;
+    }
+    size_t to = at > reach ? at - reach : 0;
+    if (c->words_low > to)
+        find_words(v, at, to, c);
     for (unsigned i = 0; i < c->words; i++)
         if ((c->word[i].classes & classes) && c->word[i].start + reach >= at)
             return at - c->word[i].end;
