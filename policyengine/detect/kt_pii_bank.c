@@ -37,8 +37,11 @@ static enum kt_pii_answer cvv_match(const struct kt_pii_view *v, size_t at, size
     *start = at;
     if (a == KT_PII_NO)
         return a;
-    if (kt_pii_near(v, at, 24, KT_PII_W_CVV) <= 12)
+    if (kt_pii_near(v, at, 16, KT_PII_W_CVV) <= 12)
         return a;
+    bool year = n->count == 4 && (memcmp(n->digits, "19", 2) == 0 || memcmp(n->digits, "20", 2) == 0);
+    if (year)
+        return KT_PII_NO;
     bool code = kt_pii_near(v, at, 32, KT_PII_W_CODE) <= 24 && kt_pii_context(v, at, 48, KT_PII_W_SECURITY);
     return code && near_card(v, at) ? a : KT_PII_NO;
 }

@@ -140,29 +140,21 @@ static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size
 {
     if (!kt_pii_starts_number(v, at))
         return KT_PII_NO;
-    unsigned char first = (unsigned char)v->data[at];
-    const struct kt_pii_number *n;
-    if (kt_pii_digit(first) && kt_pii_number(v, at, &n) == KT_PII_YES && n->groups < 3 && n->size[0] > 2)
-        return KT_PII_NO;
-    size_t named = kt_pii_near(v, at, 40, KT_PII_W_BIRTH);
-    size_t born = kt_pii_near(v, at, 32, KT_PII_W_BORN);
-    if (named > 24 && born > 16)
-        return KT_PII_NO;
     unsigned year = 0;
     enum kt_pii_answer a = KT_PII_NO;
-    bool words = false;
     if (kt_pii_digit((unsigned char)v->data[at]))
         a = in_digits(v, at, end, &year);
-    if (a == KT_PII_NO) {
+    bool words = a == KT_PII_NO;
+    if (words)
         a = in_words(v, at, end, &year);
-        words = true;
-    }
     *start = at;
-    if (a == KT_PII_MORE)
-        return a;
+    if (a != KT_PII_YES || year < OLDEST || year > YOUNGEST)
+        return a == KT_PII_MORE ? a : KT_PII_NO;
+    if (kt_pii_near(v, at, 40, KT_PII_W_BIRTH) <= 24)
+        return KT_PII_YES;
     uint64_t somebody = KT_PII_W_SELF | KT_PII_W_PATIENT | KT_PII_W_IDENTITY;
-    bool told = words && named > 24 && !kt_pii_context(v, at, 48, somebody);
-    return a == KT_PII_YES && year >= OLDEST && year <= YOUNGEST && !told ? a : KT_PII_NO;
+    bool born = kt_pii_near(v, at, 32, KT_PII_W_BORN) <= 16;
+    return born && (!words || kt_pii_context(v, at, 48, somebody)) ? KT_PII_YES : KT_PII_NO;
 }
 
 const struct kt_pii_kind kt_pii_dob = {.label = "dob",
