@@ -32,6 +32,7 @@ enum quality_value {
     QUALITY_NO_VALUE,
     QUALITY_TEXT,       /* a string */
     QUALITY_TEXTS,      /* a string or a list of them */
+    QUALITY_LANGUAGES,  /* a code or a list of them */
     QUALITY_REGEX,      /* a string */
     QUALITY_SCHEMA,     /* a JSON schema */
     QUALITY_MAY_SCHEMA, /* a JSON schema or nothing */

@@ -2,6 +2,7 @@
 /* What each type of assertion asks of an answer. White space at both ends of an answer never counts. */
 #include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_lang.h"
 #include "policyengine/policies/quality.h"
 
 #include <string.h>
@@ -112,6 +113,19 @@ kt_result quality_check_words(const struct quality_assertion *a, struct quality_
 kt_result quality_check_sentences(const struct quality_assertion *a, struct quality_answer *t, double *score)
 {
     *score = within(a, quality_sentences(t->trimmed));
+    return kt_ok();
+}
+
+/* What is too short to tell, or is no prose, gets the benefit of the doubt: either way round. */
+kt_result quality_check_language(const struct quality_assertion *a, struct quality_answer *t, double *score)
+{
+    char code[3];
+    double confidence = 0;
+    KT_GUARD(kt_lang_detect(t->trimmed.data, t->trimmed.len, code, &confidence));
+    *score = !*code && !a->negate;
+    for (size_t i = 0; i < a->texts.count; i++)
+        if (strcmp(a->texts.items[i], code) == 0)
+            *score = 1;
     return kt_ok();
 }
 

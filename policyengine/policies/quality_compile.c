@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an entry of the config to an assertion that can be asked. */
 #include "policyengine/detect/kt_chars.h"
+#include "policyengine/detect/kt_lang.h"
 #include "policyengine/policies/quality.h"
 
 #include <math.h>
@@ -156,6 +157,17 @@ static bool read_share(const struct kt_json *j, struct quality_assertion *out)
     return out->n > 0 && out->max <= 1;
 }
 
+static kt_result read_languages(const struct kt_json *j, struct quality_assertion *out, bool *ok,
+                                struct kt_error *why)
+{
+    KT_GUARD(read_texts(j, true, out, ok));
+    for (size_t i = 0; i < out->texts.count; i++)
+        if (!kt_lang_known(out->texts.items[i]))
+            return kt_fail(why, KT_ERR_USAGE, "unknown language '%.10s'; there are %s", out->texts.items[i],
+                           kt_lang_list());
+    return kt_ok();
+}
+
 static kt_result read_regex(const struct kt_json *j, struct quality_assertion *out, bool *ok,
                             struct kt_error *why)
 {
@@ -172,6 +184,8 @@ static kt_result read_value(const struct quality_entry *e, const struct kt_json 
     case QUALITY_TEXT:
     case QUALITY_TEXTS:
         return read_texts(j, out->type->value == QUALITY_TEXTS, out, ok);
+    case QUALITY_LANGUAGES:
+        return read_languages(j, out, ok, why);
     case QUALITY_REGEX:
         return read_regex(j, out, ok, why);
     case QUALITY_SCHEMA:
@@ -201,6 +215,7 @@ static const char *wanted(enum quality_value v)
         [QUALITY_NO_VALUE] = "takes no value",
         [QUALITY_TEXT] = "value must be a text that is not empty",
         [QUALITY_TEXTS] = "value must be a text or a list of texts that are not empty",
+        [QUALITY_LANGUAGES] = "value must be an ISO 639-1 code or a list of them",
         [QUALITY_REGEX] = "value must be a regular expression",
         [QUALITY_SCHEMA] = "value must be a JSON schema",
         [QUALITY_MAY_SCHEMA] = "value must be a JSON schema or left out",

@@ -220,8 +220,7 @@ static bool same_text(const struct kt_json *a, uint32_t x, const struct kt_json 
     if (!a->tok[x].escaped && !b->tok[y].escaped)
         return p.len == q.len && memcmp(p.data, q.data, p.len) == 0;
     KT_CLEANUP(kt_buf_free)
-    struct kt_buf l = KT_BUF_INIT(QUALITY_ANSWER_MAX),
-                  r = KT_BUF_INIT(QUALITY_ANSWER_MAX);
+    struct kt_buf l = KT_BUF_INIT(QUALITY_ANSWER_MAX), r = KT_BUF_INIT(QUALITY_ANSWER_MAX);
     return kt_is_ok(kt_json_unescape(a, x, &l)) && kt_is_ok(kt_json_unescape(b, y, &r)) && l.len == r.len &&
            (l.len == 0 || memcmp(l.data, r.data, l.len) == 0);
 }

@@ -4,40 +4,14 @@
  * To be able to stop an answer it must not have left: with streaming_mode buffered a stream is kept back
  * until then.
  */
-#include "policyengine/policies/quality.h"
+#include "policyengine/policies/quality_scorer.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define REASON "quality.failed"
 #define CHOICES_MAX 128u
 #define TOO_LONG "too_long"
-
-enum strategy { AVERAGE, ALL, ANY, MIN };
-enum action { BLOCK, ESCALATE, WARN, LOG };
-enum streaming { BUFFERED, REALTIME };
-
-struct quality_options {
-    struct kt_list assertions;
-    int64_t min_output_chars, min_sentences;
-    struct kt_float_map thresholds, weights;
-    int streaming_mode;
-    struct {
-        int strategy;
-        double threshold;
-    } pass_policy;
-    struct {
-        int action;
-        char *message;
-    } failure_action;
-};
-
-struct instance {
-    struct quality_assertion *assertions; /* owned; the enabled ones */
-    size_t count;
-    double threshold;
-};
 
 struct choice {
     unsigned segment;
@@ -51,109 +25,6 @@ struct state {
     size_t count;
     double lowest; /* score; < 0 = none yet */
 };
-
-/* ---- init ---- */
-
-static bool names(const struct quality_assertion *a, const char *key)
-{
-    return strcmp(a->label, key) == 0 || strcmp(a->type->name, key) == 0;
-}
-
-static kt_result apply_weights(const struct quality_options *o, struct instance *in, struct kt_error *err)
-{
-    for (size_t w = 0; w < o->weights.count; w++) {
-        bool used = false;
-        for (size_t i = 0; i < in->count; i++)
-            if (names(&in->assertions[i], o->weights.keys[w])) {
-                in->assertions[i].weight = o->weights.values[w];
-                used = true;
-            }
-        if (!used)
-            return kt_fail(err, KT_ERR_USAGE,
-                           "quality-scorer: weights: no enabled assertion has the name or type '%.60s'",
-                           o->weights.keys[w]);
-    }
-    return kt_ok();
-}
-
-static kt_result read_thresholds(const struct quality_options *o, struct instance *in, struct kt_error *err)
-{
-    in->threshold = o->pass_policy.threshold;
-    for (size_t i = 0; i < o->thresholds.count; i++) {
-        const char *key = o->thresholds.keys[i];
-        double v = o->thresholds.values[i];
-        if (strcmp(key, "min_aggregate") == 0)
-            in->threshold = v > in->threshold ? v : in->threshold;
-        else if (strncmp(key, "min_", 4) != 0)
-            return kt_fail(err, KT_ERR_USAGE,
-                           "quality-scorer: thresholds: no key '%.60s'; there is min_aggregate", key);
-        else if (v > 0)
-            return kt_fail(
-                err, KT_ERR_USAGE,
-                "quality-scorer: thresholds.%.60s needs a model to decide; only min_aggregate works here",
-                key);
-    }
-    return kt_ok();
-}
-
-/* min_output_chars and min_sentences are assertions that nobody has to write. */
-static kt_result add_least(struct instance *in, const char *name, char *type, int64_t least,
-                           struct kt_error *err)
-{
-    char value[24];
-    struct kt_buf b = KT_BUF_INIT(sizeof value);
-    if (least <= 0)
-        return kt_ok();
-    KT_GUARD(kt_buf_printf(&b, "%lld", (long long)least));
-    struct quality_entry e = {.type = type, .value = b.data, .weight = 1, .case_sensitive = true};
-    e.severity = QUALITY_CRITICAL;
-    kt_result r = quality_compile(&e, 0, &in->assertions[in->count++], err);
-    kt_buf_free(&b);
-    KT_GUARD(r);
-    char *label = strdup(name);
-    KT_ENSURE(label, KT_ERR_MEMORY);
-    free(in->assertions[in->count - 1].label);
-    in->assertions[in->count - 1].label = label;
-    return kt_ok();
-}
-
-static void quality_fini(void *instance)
-{
-    struct instance *in = instance;
-    if (!in)
-        return;
-    for (size_t i = 0; i < in->count; i++)
-        quality_assertion_free(&in->assertions[i]);
-    free(in->assertions);
-    free(in);
-}
-
-static void instance_cleanup(struct instance **in)
-{
-    quality_fini(*in);
-}
-
-static kt_result quality_init(const void *opts, void **instance, struct kt_error *err)
-{
-    const struct quality_options *o = opts;
-    static char chars[] = "min-length", sentences[] = "min-sentences";
-    if (o->assertions.count > QUALITY_ASSERTIONS_MAX)
-        return kt_fail(err, KT_ERR_USAGE, "quality-scorer: more than %u assertions", QUALITY_ASSERTIONS_MAX);
-    KT_CLEANUP(instance_cleanup) struct instance *in = calloc(1, sizeof *in);
-    KT_ENSURE(in, KT_ERR_MEMORY);
-    in->assertions = calloc(o->assertions.count + 2, sizeof *in->assertions);
-    KT_ENSURE(in->assertions, KT_ERR_MEMORY);
-    const struct quality_entry *entries = o->assertions.items;
-    for (size_t i = 0; i < o->assertions.count; i++)
-        if (entries[i].enabled)
-            KT_GUARD(quality_compile(&entries[i], i, &in->assertions[in->count++], err));
-    KT_GUARD(apply_weights(o, in, err));
-    KT_GUARD(add_least(in, "min_output_chars", chars, o->min_output_chars, err));
-    KT_GUARD(add_least(in, "min_sentences", sentences, o->min_sentences, err));
-    KT_GUARD(read_thresholds(o, in, err));
-    *instance = KT_TAKE(in);
-    return kt_ok();
-}
 
 /* ---- scoring ---- */
 
@@ -179,24 +50,24 @@ static void count_in(struct tally *t, const struct quality_assertion *a, double 
 static double total(const struct tally *t, int strategy)
 {
     double average = t->weight > 0 ? t->sum / t->weight : 1;
-    if (strategy == AVERAGE || t->counted == 0)
+    if (strategy == QUALITY_AVERAGE || t->counted == 0)
         return average;
-    return strategy == ANY ? t->high : t->low;
+    return strategy == QUALITY_ANY ? t->high : t->low;
 }
 
 static bool passes(const struct tally *t, int strategy, double score, double threshold)
 {
     if (t->critical)
         return false;
-    if (strategy == ALL)
+    if (strategy == QUALITY_ALL)
         return t->failed == 0;
-    if (strategy == ANY)
+    if (strategy == QUALITY_ANY)
         return t->counted == 0 || t->failed < t->counted;
     return score >= threshold;
 }
 
-static kt_result score_answer(const struct quality_options *o, const struct instance *in, struct kt_span text,
-                              struct kt_sink *s, double *score, bool *pass)
+static kt_result score_answer(const struct quality_options *o, const struct quality_instance *in,
+                              struct kt_span text, struct kt_sink *s, double *score, bool *pass)
 {
     struct quality_answer answer;
     struct tally t = {0};
@@ -211,7 +82,7 @@ static kt_result score_answer(const struct quality_options *o, const struct inst
         if (r.code == KT_OK && failed)
             s->match(s, a->label);
         if (a->mode == QUALITY_ENFORCE)
-            count_in(&t, a, one, failed);
+            count_in(&t, a, failed ? one : 1, failed);
     }
     quality_answer_free(&answer);
     *score = total(&t, o->pass_policy.strategy);
@@ -221,23 +92,23 @@ static kt_result score_answer(const struct quality_options *o, const struct inst
 
 static bool stops(const struct quality_options *o)
 {
-    return o->failure_action.action == BLOCK || o->failure_action.action == ESCALATE;
+    return o->failure_action.action == QUALITY_BLOCK || o->failure_action.action == QUALITY_ESCALATE;
 }
 
 static void fail(const struct quality_options *o, double score, struct kt_sink *s)
 {
     static const char message[] =
         "Blocked by policy quality-scorer: the answer does not meet the rules for answers.";
-    if (o->failure_action.action == WARN)
+    if (o->failure_action.action == QUALITY_WARN)
         s->match(s, REASON);
     if (stops(o))
-        s->stop(s, o->failure_action.action == BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, REASON, score,
-                o->failure_action.message ? o->failure_action.message : message);
+        s->stop(s, o->failure_action.action == QUALITY_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, REASON,
+                score, o->failure_action.message ? o->failure_action.message : message);
 }
 
 /* A choice has ended. The policy's score is that of its worst choice, so it is told last. */
-static enum kt_step judge(const struct quality_options *o, const struct instance *in, struct state *st,
-                          struct choice *c, struct kt_span text, struct kt_sink *s)
+static enum kt_step judge(const struct quality_options *o, const struct quality_instance *in,
+                          struct state *st, struct choice *c, struct kt_span text, struct kt_sink *s)
 {
     double score = 0;
     bool pass = false;
@@ -315,7 +186,7 @@ static enum kt_step quality_text(const void *opts, void *instance, void *state, 
         return KT_STEP_ERROR;
     if (t->final)
         return judge(o, instance, st, c, kt_buf_span(&c->text), s);
-    if (stops(o) && o->streaming_mode == BUFFERED)
+    if (stops(o) && o->streaming_mode == QUALITY_BUFFERED)
         s->hold_from(s, 0);
     return KT_STEP_DONE;
 }
@@ -346,7 +217,7 @@ static const struct kt_option entry_table[] = {
          "contains, contains-any, contains-all, starts-with, ends-with, equals, regex, is-json, json-schema, "
          "[min-|max-]length, [min-|max-]words, word-count, [min-|max-]sentences, refusal, repetition, "
          "not-empty, "
-         "markdown; each with not- in front"},
+         "not-empty, markdown; each with not- in front"},
     {ENTRY(name, KT_OPT_STRING), .help = "label of a failure in the event; default: the type"},
     {ENTRY(value, KT_OPT_JSON),
      .help = "a text, a list of texts, a number, {min, max} or a JSON schema, by type"},
