@@ -89,10 +89,34 @@ static size_t squeeze(char *path, size_t len)
 
 static const struct {
     enum kt_endpoint endpoint;
+    bool at_root; /* only right below the API's root: other APIs end in the same word */
     const char *path;
 } endpoints[] = {
-    {KT_EP_CHAT, "/chat/completions"},
+    {KT_EP_CHAT, false, "/chat/completions"},  {KT_EP_FIM, false, "/fim/completions"},
+    {KT_EP_COMPLETIONS, true, "/completions"}, {KT_EP_EMBEDDINGS, true, "/embeddings"},
+    {KT_EP_MODERATIONS, true, "/moderations"},
 };
+
+/* The last segment of `path` of the first *len bytes, without its slash; *len is what stands before it. */
+static struct kt_span pop_segment(const char *path, size_t *len)
+{
+    size_t end = *len;
+    *len = drop_segment(path, end);
+    size_t start = *len < end && path[*len] == '/' ? *len + 1 : *len;
+    return kt_span(path + start, end - start);
+}
+
+/* Nothing, a version ("v1", "v1beta"), or a deployment or engine by its name. */
+static bool is_root(const char *path, size_t len)
+{
+    struct kt_span last = pop_segment(path, &len);
+    if (last.len == 0)
+        return true;
+    if (last.len > 1 && (last.data[0] | 0x20) == 'v' && last.data[1] >= '0' && last.data[1] <= '9')
+        return true;
+    struct kt_span holder = pop_segment(path, &len);
+    return kt_span_ieq(holder, "deployments") || kt_span_ieq(holder, "engines");
+}
 
 enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target)
 {
@@ -103,7 +127,8 @@ enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target)
     len = squeeze(path, len);
     for (size_t i = 0; i < KT_COUNT(endpoints); i++) {
         size_t tail = strlen(endpoints[i].path);
-        if (len >= tail && strncasecmp(path + len - tail, endpoints[i].path, tail) == 0)
+        if (len >= tail && strncasecmp(path + len - tail, endpoints[i].path, tail) == 0 &&
+            (!endpoints[i].at_root || is_root(path, len - tail)))
             return endpoints[i].endpoint;
     }
     return KT_EP_UNKNOWN;
@@ -115,4 +140,11 @@ const char *kt_endpoint_path(enum kt_endpoint e)
         if (endpoints[i].endpoint == e)
             return endpoints[i].path;
     return "";
+}
+
+const char *kt_endpoint_path_at(enum kt_endpoint e, const struct kt_target *t)
+{
+    const struct kt_provider *p = t ? kt_provider_find(t->provider) : NULL;
+    const char *own = p && p->path ? p->path(e) : NULL;
+    return own ? own : kt_endpoint_path(e);
 }

@@ -13,34 +13,57 @@ extern "C" {
 #endif
 
 enum kt_endpoint {
-    KT_EP_CHAT,   /* POST .../chat/completions */
-    KT_EP_UNKNOWN /* anything else: intercept.unknown_endpoints decides */
+    KT_EP_CHAT,        /* POST .../chat/completions */
+    KT_EP_COMPLETIONS, /* POST .../completions: OpenAI's older text completions */
+    KT_EP_FIM,         /* POST .../fim/completions: Mistral's fill in the middle */
+    KT_EP_EMBEDDINGS,  /* POST .../embeddings */
+    KT_EP_MODERATIONS, /* POST .../moderations */
+    KT_EP_UNKNOWN      /* anything else: intercept.unknown_endpoints decides */
 };
 /* `target` as on the request line; the query string and an absolute form are ignored. */
 enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target);
 
-/* One text of the request that policies look at. */
+/* One text of a body that policies look at. */
 struct kt_segment {
     enum kt_origin_class from;
-    uint32_t tok; /* string token in json */
-    char *text;   /* owned, unescaped UTF-8, NUL-terminated; may hold NULs */
+    bool json;       /* the text is JSON source itself: a tool call's arguments */
+    unsigned choice; /* of an answer */
+    uint32_t tok;    /* string token in json */
+    char *text;      /* owned, unescaped UTF-8, NUL-terminated; may hold NULs */
     size_t len;
 };
 
-/* A chat request, parsed once; the body stays untouched. */
+/* A tool that a body offers or calls. */
+struct kt_tool_name {
+    enum kt_tool_role role;
+    unsigned choice; /* of an answer */
+    char *name;      /* owned, unescaped, NUL-terminated; may hold NULs */
+    size_t len;
+};
+
+/* A request, parsed once; the body stays untouched. */
 struct kt_chat {
+    enum kt_endpoint endpoint;
     struct kt_json json; /* text borrowed from the request's body */
     char *model;         /* owned; NULL where absent */
     uint32_t model_tok, messages_tok;
-    bool stream, include_usage;  /* `stream_options.include_usage` */
-    struct kt_segment *segments; /* owned; messages in order: string and multi-part text content, system,
-                                    developer, user, assistant, tool results, tool-call arguments, refusals,
-                                    reasoning, participant names; predicted output last */
+    bool stream, include_usage; /* `stream_options.include_usage` */
+    bool token_ids;             /* some of the text stands there as the numbers of a tokenizer, unreadable */
+    /* Owned. What offered tools and schemas say comes first; then messages in order: string and multi-part
+     * text content, system, developer, user, assistant, tool results, tool-call arguments, refusals,
+     * reasoning, participant names; predicted output last. Of other endpoints: `prompt`, `suffix`, `input`.
+     */
+    struct kt_segment *segments;
     size_t segment_count, segment_cap;
+    struct kt_tool_name *tools; /* owned; offered ones first */
+    size_t tool_count, tool_cap;
 };
 /* KT_ERR_SYNTAX / KT_ERR_USAGE / KT_ERR_LIMIT with a text for the client; *param receives a static name or
  * NULL. Duplicate keys in what policies read (messages, role, content, parts, model, tool_calls...) are
  * refused. */
+kt_result kt_request_parse(struct kt_chat *c, enum kt_endpoint endpoint, const char *body, size_t len,
+                           struct kt_error *err, const char **param) KT_MUST;
+/* kt_request_parse of KT_EP_CHAT. */
 kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct kt_error *err,
                         const char **param) KT_MUST;
 void kt_chat_free(struct kt_chat *c);
@@ -49,6 +72,22 @@ void kt_chat_free(struct kt_chat *c);
 /* Adds one redaction (offsets in the segment's decoded text). */
 kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t segment, size_t start,
                          size_t end, const char *text, size_t len) KT_MUST;
+
+/* ---- answers ---- */
+
+/* True where an answer of this endpoint holds text that a model wrote. */
+bool kt_answer_has_text(enum kt_endpoint e);
+/* A whole (not streamed) answer of `e`: texts and called tools of every choice, in `a` as a request's.
+ * `text` is borrowed. KT_ERR_SYNTAX, KT_ERR_USAGE, KT_ERR_LIMIT where the answer is not of the endpoint's
+ * shape, so that a text could stand in it unread. */
+kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *text, size_t len,
+                          struct kt_error *err) KT_MUST;
+/* Log probabilities spell the text once more, token by token: of choices with edits in their texts they go.
+ * `changed` has a bit for each of the first `choices` choices. */
+kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices,
+                                  struct kt_edits *edits) KT_MUST;
+/* Choices of an answer that count; a policy's text beyond them is refused as KT_ERR_LIMIT. */
+#define KT_ANSWER_MAX_CHOICES 1024u
 
 struct kt_provider {
     const char *name;     /* "mistral" */
@@ -60,6 +99,11 @@ struct kt_provider {
      * models only. NULL slot = nothing to translate. */
     kt_result (*translate)(const struct kt_chat *c, const char *model, const struct kt_target *t,
                            struct kt_edits *edits);
+    /* Where the endpoint has another path here; NULL, and a NULL slot = as everywhere. */
+    const char *(*path)(enum kt_endpoint e);
+    /* Adds the edits that give an answer of this provider the shape that the endpoint's clients know. NULL
+     * slot = it has it. */
+    kt_result (*translate_answer)(const struct kt_chat *a, struct kt_edits *edits);
 };
 const struct kt_provider *const *kt_providers(size_t *count);
 /* NULL where unknown: then OpenAI-compatible, nothing dropped. */
@@ -71,6 +115,7 @@ kt_result kt_chat_body_for(const struct kt_chat *c, const struct kt_target *t, c
                            const struct kt_edits *policy_edits, struct kt_buf *out) KT_MUST;
 /* Path below base_url for an endpoint: "/chat/completions". */
 const char *kt_endpoint_path(enum kt_endpoint e);
+const char *kt_endpoint_path_at(enum kt_endpoint e, const struct kt_target *t);
 
 /* Any provider's error body (Mistral's object messages, {"detail"}, HTML, nothing) as OpenAI's
  * {"error":{message,type,param,code}}. */

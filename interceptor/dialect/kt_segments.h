@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Finding the texts of a chat, private to interceptor/dialect. */
+/* Finding the texts and tools of a body, private to interceptor/dialect. All append; KT_ERR_USAGE where a key
+ * that matters occurs twice in one object, KT_ERR_LIMIT past KT_CHAT_MAX_SEGMENTS. */
 #include "interceptor/dialect/kt_dialect.h"
 
-/* Appends the segments of the value at token `root` (a message, or another object in its shape) to
- * c->segments. KT_ERR_USAGE where a key that matters occurs twice in one object, KT_ERR_LIMIT past
- * KT_CHAT_MAX_SEGMENTS. */
-kt_result kt_segments_collect(struct kt_chat *c, uint32_t root, enum kt_origin_class from,
+/* The texts of the value at token `root`: a message, or another object in its shape. */
+kt_result kt_segments_collect(struct kt_chat *c, uint32_t root, enum kt_origin_class from, unsigned choice,
                               struct kt_error *err) KT_MUST;
+/* A text, a list of texts, or a list of parts that hold texts. */
+kt_result kt_segments_text(struct kt_chat *c, uint32_t value, enum kt_origin_class from, unsigned choice,
+                           struct kt_error *err) KT_MUST;
+/* What the model is told in words by offered tools or by a schema: system text. */
+kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *err) KT_MUST;
+
+/* The names of offered tools (a list of them, as `tools` and `functions` are). */
+kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err) KT_MUST;
+/* The names of the tools that a message calls. */
+kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, struct kt_error *err) KT_MUST;

@@ -10,7 +10,7 @@
 
 #define TEMPERATURE_MAX 1.5
 
-static kt_result temperature(const struct kt_translation *t, uint32_t object, uint32_t value)
+kt_result kt_mistral_temperature(const struct kt_translation *t, uint32_t object, uint32_t value)
 {
     (void)object;
     if (!kt_rule_is(t, value, KT_JSON_NUMBER) || kt_rule_number(t, value) <= TEMPERATURE_MAX)
@@ -35,12 +35,12 @@ static bool negative(const struct kt_translation *t, uint32_t value)
     return kt_rule_is(t, value, KT_JSON_NUMBER) && kt_json_raw(t->j, value).data[0] == '-';
 }
 
-static kt_result random_seed(const struct kt_translation *t, uint32_t object, uint32_t value)
+kt_result kt_mistral_random_seed(const struct kt_translation *t, uint32_t object, uint32_t value)
 {
     return negative(t, value) ? kt_rule_drop(t, object, value) : kt_ok();
 }
 
-static kt_result seed(const struct kt_translation *t, uint32_t object, uint32_t value)
+kt_result kt_mistral_seed(const struct kt_translation *t, uint32_t object, uint32_t value)
 {
     if (negative(t, value) || kt_rule_given(t, object, "random_seed"))
         return kt_rule_drop(t, object, value);
@@ -105,14 +105,14 @@ static const struct kt_rule response_format_fields[] = {
 static const struct kt_rule request_fields[] = {
     {.key = "model"},
     {.key = "messages", .fix = kt_mistral_messages},
-    {.key = "temperature", .fix = temperature},
+    {.key = "temperature", .fix = kt_mistral_temperature},
     {.key = "top_p", .flags = KT_RULE_NOT_NULL},
     {.key = "max_tokens", .fix = max_tokens},
     {.key = "max_completion_tokens", .flags = KT_RULE_NOT_NULL, .fix = max_completion_tokens},
     {.key = "stream", .flags = KT_RULE_NOT_NULL},
     {.key = "stop", .flags = KT_RULE_NOT_NULL},
-    {.key = "random_seed", .flags = KT_RULE_NOT_NULL, .fix = random_seed},
-    {.key = "seed", .flags = KT_RULE_NOT_NULL, .fix = seed},
+    {.key = "random_seed", .flags = KT_RULE_NOT_NULL, .fix = kt_mistral_random_seed},
+    {.key = "seed", .flags = KT_RULE_NOT_NULL, .fix = kt_mistral_seed},
     {.key = "metadata"},
     {.key = "response_format", .flags = KT_RULE_NOT_NULL, .fields = response_format_fields},
     {.key = "tools", .flags = KT_RULE_NOT_NULL, .fix = kt_mistral_tools},
@@ -137,8 +137,18 @@ static kt_result translate(const struct kt_chat *c, const char *model, const str
 {
     (void)target;
     struct kt_translation t = {.j = &c->json, .edits = edits, .model = model};
-    t.tools = kt_mistral_has_tools(&t);
-    return kt_rules_apply(&t, 0, request_fields);
+    switch (c->endpoint) {
+    case KT_EP_COMPLETIONS:
+    case KT_EP_FIM:
+        return kt_rules_apply(&t, 0, kt_mistral_fim_fields);
+    case KT_EP_EMBEDDINGS:
+        return kt_rules_apply(&t, 0, kt_mistral_embeddings_fields);
+    case KT_EP_MODERATIONS:
+        return kt_rules_apply(&t, 0, kt_mistral_moderations_fields);
+    default:
+        t.tools = kt_mistral_has_tools(&t);
+        return kt_rules_apply(&t, 0, request_fields);
+    }
 }
 
 const struct kt_provider kt_provider_mistral = {
@@ -147,4 +157,6 @@ const struct kt_provider kt_provider_mistral = {
     .key_env = "MISTRAL_API_KEY",
     .help = "Mistral AI; fields that it does not know are translated or dropped",
     .translate = translate,
+    .path = kt_mistral_path,
+    .translate_answer = kt_mistral_answer,
 };

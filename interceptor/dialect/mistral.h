@@ -24,5 +24,16 @@ kt_result kt_mistral_legacy_call(const struct kt_translation *t, uint32_t value,
 /* Content parts (mistral_parts.c): `value` is a message's content. */
 kt_result kt_mistral_content(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
 
+/* Plain text (mistral_texts.c). */
+extern const struct kt_rule kt_mistral_fim_fields[], kt_mistral_embeddings_fields[],
+    kt_mistral_moderations_fields[];
+const char *kt_mistral_path(enum kt_endpoint e);
+kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits) KT_MUST;
+
+/* Fields that more than one endpoint has (mistral.c). */
+kt_result kt_mistral_temperature(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_random_seed(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_seed(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+
 /* Messages (mistral_messages.c). */
 kt_result kt_mistral_messages(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;

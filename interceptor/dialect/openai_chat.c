@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A chat-completions request, read once. Messages for the client name fields and never quote values. */
+/* A request, read once: chat completions, and the endpoints that take plain text. Messages for the client
+ * name fields and never quote values. */
 #include "interceptor/dialect/kt_segments.h"
 
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 
 /* Top-level fields that we or a policy act on: where two of them disagree, we and the provider might read
  * different ones. */
-static const char *const read_once[] = {"model", "messages", "stream", "stream_options", "prediction"};
+static const char *const read_once[] = {"model",           "messages", "stream",    "stream_options",
+                                        "prediction",      "tools",    "functions", "prompt",
+                                        "response_format", "suffix",   "input"};
 
 struct parse {
     struct kt_chat *c;
@@ -129,14 +132,94 @@ static KT_MUST kt_result parse_messages(const struct parse *p)
     uint32_t end = c->json.tok[c->messages_tok].next;
     for (uint32_t m = c->messages_tok + 1; m < end; m = c->json.tok[m].next) {
         KT_GUARD(check_message(p, m));
-        KT_GUARD(kt_segments_collect(c, m, origin_of(&c->json, m), p->err));
+        enum kt_origin_class from = origin_of(&c->json, m);
+        KT_GUARD(kt_segments_collect(c, m, from, 0, p->err));
+        KT_GUARD(kt_tools_called(c, m, 0, p->err));
     }
     *p->param = "prediction"; /* predicted output: whole files of the user, as a rule */
     uint32_t prediction = kt_json_member(&c->json, 0, "prediction", NULL);
     if (prediction)
-        KT_GUARD(kt_segments_collect(c, prediction, KT_FROM_ASSISTANT, p->err));
+        KT_GUARD(kt_segments_collect(c, prediction, KT_FROM_ASSISTANT, 0, p->err));
     *p->param = NULL;
     return kt_ok();
+}
+
+/* Definitions of tools, and the schema of the answer, are read by the model like a system prompt. */
+static KT_MUST kt_result parse_tools(const struct parse *p)
+{
+    static const char *const lists[] = {"tools", "functions"};
+    struct kt_chat *c = p->c;
+    for (size_t i = 0; i < KT_COUNT(lists); i++) {
+        uint32_t list = kt_json_member(&c->json, 0, lists[i], NULL);
+        *p->param = lists[i];
+        if (!list)
+            continue;
+        KT_GUARD(kt_segments_tools(c, list, p->err));
+        KT_GUARD(kt_tools_offered(c, list, p->err));
+    }
+    *p->param = "response_format";
+    uint32_t format = kt_json_member(&c->json, 0, "response_format", NULL);
+    if (format)
+        KT_GUARD(kt_segments_tools(c, format, p->err));
+    *p->param = NULL;
+    return kt_ok();
+}
+
+static bool is_number(const struct kt_json *j, uint32_t tok)
+{
+    return tok && j->tok[tok].type == KT_JSON_NUMBER;
+}
+
+/* A list of token ids, or a list of such lists. */
+static bool has_token_ids(const struct kt_json *j, uint32_t list)
+{
+    for (uint32_t i = list + 1; i < j->tok[list].next; i = j->tok[i].next)
+        if (is_number(j, i) || (j->tok[i].type == KT_JSON_ARRAY && is_number(j, j->tok[i].size ? i + 1 : 0)))
+            return true;
+    return false;
+}
+
+/* A text, a list of texts, of token ids or of parts; a `suffix` may be null. */
+static KT_MUST kt_result parse_input(const struct parse *p, const char *name, bool needed)
+{
+    struct kt_chat *c = p->c;
+    uint32_t value = kt_json_member(&c->json, 0, name, NULL);
+    *p->param = name;
+    enum kt_json_type type = value ? (enum kt_json_type)c->json.tok[value].type : KT_JSON_NULL;
+    if (type == KT_JSON_NULL && !needed) {
+        *p->param = NULL;
+        return kt_ok();
+    }
+    if (type != KT_JSON_STRING && type != KT_JSON_ARRAY)
+        return wrong(p, name, "this field must be a text or a list of texts");
+    c->token_ids |= type == KT_JSON_ARRAY && has_token_ids(&c->json, value);
+    KT_GUARD(kt_segments_text(c, value, KT_FROM_USER, 0, p->err));
+    *p->param = NULL;
+    return kt_ok();
+}
+
+/* A chat under another name would leave unread. */
+static KT_MUST kt_result no_messages(const struct parse *p)
+{
+    bool there = p->c->endpoint != KT_EP_CHAT && kt_json_member(&p->c->json, 0, "messages", NULL);
+    return there ? wrong(p, "messages", "this endpoint takes no 'messages'") : kt_ok();
+}
+
+static KT_MUST kt_result parse_texts(const struct parse *p)
+{
+    KT_GUARD(no_messages(p));
+    switch (p->c->endpoint) {
+    case KT_EP_COMPLETIONS:
+    case KT_EP_FIM:
+        KT_GUARD(parse_input(p, "prompt", true));
+        return parse_input(p, "suffix", false);
+    case KT_EP_EMBEDDINGS:
+    case KT_EP_MODERATIONS:
+        return parse_input(p, "input", true);
+    default:
+        KT_GUARD(parse_tools(p));
+        return parse_messages(p);
+    }
 }
 
 static KT_MUST kt_result parse(const struct parse *p, const char *body, size_t len)
@@ -147,16 +230,23 @@ static KT_MUST kt_result parse(const struct parse *p, const char *body, size_t l
     KT_GUARD(check_duplicates(p));
     KT_GUARD(parse_model(p));
     KT_GUARD(parse_stream(p));
-    return parse_messages(p);
+    return parse_texts(p);
 }
 
 kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct kt_error *err,
                         const char **param)
 {
+    return kt_request_parse(c, KT_EP_CHAT, body, len, err, param);
+}
+
+kt_result kt_request_parse(struct kt_chat *c, enum kt_endpoint endpoint, const char *body, size_t len,
+                           struct kt_error *err, const char **param)
+{
     const char *ignored;
     struct kt_error unused;
     struct parse p = {c, err ? err : &unused, param ? param : &ignored};
     memset(c, 0, sizeof *c);
+    c->endpoint = endpoint;
     *p.param = NULL;
     p.err->text[0] = '\0';
     kt_result r = parse(&p, body, len);
@@ -173,6 +263,9 @@ void kt_chat_free(struct kt_chat *c)
     for (size_t i = 0; i < c->segment_count; i++)
         free(c->segments[i].text);
     free(c->segments);
+    for (size_t i = 0; i < c->tool_count; i++)
+        free(c->tools[i].name);
+    free(c->tools);
     free(c->model);
     kt_json_free(&c->json);
     memset(c, 0, sizeof *c);

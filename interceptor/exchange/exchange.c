@@ -27,6 +27,10 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .fields.text = KT_BUF_INIT(KT_X_MAX_HEAD),
         .stream.held = KT_BUF_INIT(KT_X_HELD_MAX),
         .stream.usage_chunk = KT_BUF_INIT(KT_X_MAX_HEAD),
+        .asked_ms = -1,
+        .retry_after_ms = -1,
+        .least_asked_ms = INT64_MAX,
+        .breaker_wait_ms = INT64_MAX,
         .event_type = "decision",
         .verdict = "allow",
     };
@@ -46,17 +50,22 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 static void destroy(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
-    if (x->external)
-        kt_call_cancel(x->external);
+    if (x->key_wait.due_ns)
+        kt_loop_timer_set(x->ctx->loop, &x->key_wait, 0);
+    if (x->retry.due_ns)
+        kt_loop_timer_set(x->ctx->loop, &x->retry, 0);
+    kt_x_stop_asking(x);
     kt_route_free(&x->route);
     for (size_t i = 0; i < x->attempt_count; i++)
         free(x->attempts[i].model);
     kt_x_stream_free(&x->stream);
-    if (x->run)
-        kt_chain_run_free(x->run);
-    if (x->names)
-        kt_placeholders_free(x->names);
-    kt_edits_free(&x->edits);
+    kt_x_filter_free(&x->filter);
+    kt_x_phase_free(&x->req);
+    kt_x_phase_free(&x->res);
+    kt_restorer_free(x->restorer);
+    kt_placeholders_free(x->names);
+    if (x->replied)
+        kt_chat_free(&x->reply);
     if (x->parsed)
         kt_chat_free(&x->chat);
     kt_buf_free(&x->external_answer);
@@ -119,18 +128,46 @@ static void set_deadline(struct kt_exchange *x)
         x->deadline_ns = x->mono_ns + (uint64_t)total * 1000000000ull;
 }
 
+static void key_wait_over(void *exchange);
+
+/* A command that prints a key may take seconds; the other exchanges of the loop do not wait for it. */
+static bool wait_for_keys(struct kt_exchange *x)
+{
+    if (!x->rt->config || !kt_secrets_pending(x->rt->config))
+        return false;
+    x->key_wait.fn = key_wait_over;
+    x->key_wait.arg = x;
+    kt_loop_timer_set(x->ctx->loop, &x->key_wait, kt_now_mono_ns() + KT_X_KEY_WAIT_NS);
+    return true;
+}
+
+static void begin(struct kt_exchange *x)
+{
+    if (wait_for_keys(x))
+        return;
+    if (x->asking && audit_missing(x))
+        kt_x_audit_refusal(x); /* an outside check sends the text away, too */
+    else if (x->asking)
+        kt_x_external_start(x);
+    else
+        kt_x_go(x);
+}
+
+static void key_wait_over(void *exchange)
+{
+    struct kt_exchange *x = exchange;
+    kt_x_enter(x);
+    begin(x);
+    kt_x_leave(x);
+}
+
 void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
 {
     kt_x_enter(x);
     x->sink = *sink;
     x->started = true;
     set_deadline(x);
-    if (x->pending && audit_missing(x))
-        kt_x_audit_refusal(x); /* an outside check sends the text away, too */
-    else if (x->pending)
-        kt_x_external_start(x);
-    else
-        kt_x_go(x);
+    begin(x);
     kt_x_leave(x);
 }
 
@@ -141,10 +178,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
         x->over = true;
         x->error = "client_gone";
         kt_x_drop_call(x);
-        if (x->external) {
-            kt_call_cancel(x->external);
-            x->external = NULL;
-        }
+        kt_x_stop_asking(x);
         kt_x_attempt_end(x, "aborted", "the client went away");
         if (!x->head_sent)
             x->status = 0;
@@ -157,7 +191,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
 void kt_exchange_writable(struct kt_exchange *x)
 {
     kt_x_enter(x);
-    if (!x->over && x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
+    if (!x->over && x->call && !x->asking && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
         kt_call_resume(x->call);
     kt_x_leave(x);
 }

@@ -33,6 +33,7 @@ void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *de
     a->outcome = outcome;
     a->end_ns = kt_now_mono_ns();
     snprintf(a->detail, sizeof a->detail, "%s", detail ? detail : "");
+    kt_x_feedback(x, a);
     KT_TRACE(ROUTE, "exchange %s: %s %s %s", x->id, a->target && a->target->id ? a->target->id : "origin",
              outcome, a->detail);
 }
@@ -63,6 +64,7 @@ static void on_head(void *arg, const struct kt_call_head *head)
     kt_x_enter(x);
     struct kt_x_attempt *a = kt_x_attempt_now(x);
     a->status = x->status = head->status;
+    kt_x_note_head(x, a, head);
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_target);
     const char *type = kt_call_head_get(head, "content-type");
     bool sse = type && strncasecmp(type, "text/event-stream", 17) == 0;
@@ -121,22 +123,27 @@ static void reset_answer(struct kt_exchange *x)
     x->mode = KT_X_WAIT;
     x->status = 0;
     x->too_large = false;
+    x->asked_ms = -1;
     x->usage = (struct kt_usage){.known = false};
     kt_x_fields_clear(&x->fields);
     kt_buf_clear(&x->answer);
     kt_x_stream_free(&x->stream);
+    kt_x_stop_asking(x);
+    kt_x_filter_free(&x->filter);
+    kt_x_phase_free(&x->res);
     int64_t max = x->rt->config->limits.max_response_bytes;
     x->answer.max = max > 0 ? (size_t)max : KT_X_MAX_RESPONSE;
 }
 
+/* All tries of a target share its time; a stream has its own from the first byte on. */
 static void set_times(const struct kt_exchange *x, const struct kt_target *t, struct kt_call_request *q)
 {
-    int64_t whole = t->timeout_seconds * 1000;
+    int64_t here = kt_x_target_left_ms(x);
     q->connect_ms = t->connect_timeout_seconds * 1000;
-    q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : whole);
+    q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : here);
     if (x->chat.stream) {
-        q->first_byte_ms = whole;
-        q->idle_ms = whole;
+        q->first_byte_ms = here;
+        q->idle_ms = t->timeout_seconds * 1000;
     }
 }
 
@@ -144,10 +151,10 @@ static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step,
 {
     const struct kt_target *t = step->target;
     kt_buf_clear(&x->out_body);
-    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->edits, &x->out_body));
+    KT_GUARD(kt_chat_body_for(&x->chat, t, model, &x->req.edits, &x->out_body));
     KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
     kt_x_outgoing_init(&out);
-    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path(x->endpoint), step->key, x->chat.stream));
+    KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path_at(x->endpoint, t), step->key, x->chat.stream));
     struct kt_call_request q = {
         .method = "POST", .ca_file = t->tls.ca_file, .body = kt_buf_span(&x->out_body)};
     set_times(x, t, &q);
@@ -157,17 +164,24 @@ static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step,
     return kt_upstream_call(x->ctx->upstream, &q, &h, &x->call);
 }
 
-/* True where this step is under way. */
-static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
+/* True where a try of this step is under way. */
+static bool launch_step(struct kt_exchange *x, const struct kt_route_step *step)
 {
     const char *model = model_for(x, step->target);
-    if (!kt_x_attempt_begin(x, step->target, model))
+    struct kt_x_attempt *a = kt_x_attempt_begin(x, step->target, model);
+    if (!a)
         return false;
     if (!step->available) {
-        kt_x_attempt_end(x, "unavailable", step->reason);
+        kt_x_attempt_end(x, step->excluded ? "excluded" : "unavailable",
+                         step->excluded ? step->excluded : step->reason);
+        return false;
+    }
+    if (!kt_x_permit(x, a, step)) {
+        kt_x_attempt_end(x, "unavailable", "breaker_open: another call closed it");
         return false;
     }
     x->tries++;
+    x->tries_here++;
     reset_answer(x);
     kt_result r = launch(x, step, model);
     if (kt_is_ok(r))
@@ -176,42 +190,29 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
     return false;
 }
 
+static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
+{
+    x->tries_here = 0;
+    x->target_deadline_ns = kt_now_mono_ns() + (uint64_t)step->target->timeout_seconds * 1000000000ull;
+    if (!launch_step(x, step))
+        return false;
+    x->targets_tried++;
+    return true;
+}
+
 void kt_x_try_next(struct kt_exchange *x)
 {
-    const struct kt_route_ask ask = {.config = x->rt->config};
-    if (!x->route.steps && !kt_is_ok(kt_route_plan(&ask, &x->route))) {
-        kt_x_all_failed(x);
+    if (!x->route.steps && !kt_x_route(x))
         return;
-    }
-    while (x->next_step < x->route.count && x->tries < x->route.max_attempts && kt_x_time_left_ms(x, 0) >= 0)
+    while (x->next_step < x->route.count && x->targets_tried < x->route.max_attempts &&
+           kt_x_time_left_ms(x, 0) >= 0)
         if (try_step(x, &x->route.steps[x->next_step++]))
             return;
     kt_x_all_failed(x);
 }
 
-/* ---- failure ---- */
-
-static unsigned trigger_of(const char *outcome)
+void kt_x_try_again(struct kt_exchange *x)
 {
-    static const struct {
-        const char *outcome;
-        unsigned trigger;
-    } table[] = {{"timeout", KT_ON_TIMEOUT},
-                 {"connection_error", KT_ON_CONNECTION_ERROR},
-                 {"rate_limit", KT_ON_RATE_LIMIT},
-                 {"server_error", KT_ON_SERVER_ERROR},
-                 {"bad_body", KT_ON_SERVER_ERROR}};
-    for (size_t i = 0; i < KT_COUNT(table); i++)
-        if (strcmp(table[i].outcome, outcome) == 0)
-            return table[i].trigger;
-    return 0;
-}
-
-void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail)
-{
-    kt_x_attempt_end(x, outcome, detail);
-    if (x->rt->config->providers.fallback.triggers & trigger_of(outcome))
+    if (!launch_step(x, &x->route.steps[x->next_step - 1]))
         kt_x_try_next(x);
-    else
-        kt_x_all_failed(x);
 }

@@ -83,34 +83,52 @@ static bool chained_without_run(const struct kt_exchange *x)
     return immutable;
 }
 
+/* What a policy of data routing decided is known after its run only. */
+static const char *verdict_of(const struct kt_exchange *x, const struct kt_policy_result *p)
+{
+    if (x->excluded_by && strcmp(x->excluded_by, p->kind) == 0)
+        return "block";
+    return p->failed ? "error" : p->skipped ? "skipped" : kt_verdict_name(p->verdict);
+}
+
+static void fill_run(const struct kt_exchange *x, const struct kt_outcome *o, const char *phase,
+                     struct kt_event *e, struct strings *m)
+{
+    const size_t per_policy = KT_COUNT(o->policies->labels);
+    for (size_t i = 0; i < o->policy_count; i++) {
+        const struct kt_policy_result *p = &o->policies[i];
+        size_t at = e->policy_count++;
+        m->policies[at] = (struct kt_event_policy){.kind = p->kind,
+                                                   .phase = phase,
+                                                   .verdict = verdict_of(x, p),
+                                                   .score = p->score,
+                                                   .matches = p->matches,
+                                                   .time_us = p->time_ns / 1000,
+                                                   .bytes = p->bytes};
+        fill_labels(&m->policies[at], p, m->labels + at * per_policy);
+    }
+}
+
 static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct strings *m)
 {
-    if (!x->run) {
+    if (!x->req.run) {
         e->immutable = chained_without_run(x);
         return;
     }
-    struct kt_outcome o = kt_chain_run_outcome(x->run);
-    e->immutable = o.immutable;
+    struct kt_outcome req = kt_chain_run_outcome(x->req.run), res = {.would = KT_VERDICT_ALLOW};
+    if (x->res.run)
+        res = kt_chain_run_outcome(x->res.run);
+    e->immutable = req.immutable;
     if (kt_x_observe(x))
-        e->would_verdict = kt_verdict_name(o.would);
-    const size_t per_policy = KT_COUNT(o.policies->labels);
-    m->policies = calloc(o.policy_count + 1, sizeof *m->policies);
-    m->labels = calloc(o.policy_count * per_policy + 1, sizeof *m->labels);
+        e->would_verdict = kt_verdict_name(res.would > req.would ? res.would : req.would);
+    size_t n = req.policy_count + res.policy_count;
+    m->policies = calloc(n + 1, sizeof *m->policies);
+    m->labels = calloc(n * KT_COUNT(req.policies->labels) + 1, sizeof *m->labels);
     if (!m->policies || !m->labels)
         return;
-    for (size_t i = 0; i < o.policy_count; i++) {
-        const struct kt_policy_result *p = &o.policies[i];
-        m->policies[i] =
-            (struct kt_event_policy){.kind = p->kind,
-                                     .verdict = p->skipped ? "skipped" : kt_verdict_name(p->verdict),
-                                     .score = p->score,
-                                     .matches = p->matches,
-                                     .time_us = p->time_ns / 1000,
-                                     .bytes = p->bytes};
-        fill_labels(&m->policies[i], p, m->labels + i * per_policy);
-    }
+    fill_run(x, &req, "request", e, m);
+    fill_run(x, &res, "response", e, m);
     e->policies = m->policies;
-    e->policy_count = o.policy_count;
 }
 
 static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
@@ -136,6 +154,12 @@ static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struc
     e->upstream_model = last->model;
 }
 
+/* A price that is not known is negative. */
+static double cost(int64_t tokens, double price)
+{
+    return price > 0 ? (double)tokens * price : 0;
+}
+
 static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
 {
     e->cost_usd = -1;
@@ -147,9 +171,9 @@ static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
     e->usage.total_tokens = x->usage.total_tokens;
     e->usage.cached_tokens = x->usage.cached_tokens;
     const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
-    if (t && (t->pricing.prompt > 0 || t->pricing.completion > 0))
-        e->cost_usd = ((double)x->usage.prompt_tokens * t->pricing.prompt +
-                       (double)x->usage.completion_tokens * t->pricing.completion) /
+    if (t)
+        e->cost_usd = (cost(x->usage.prompt_tokens, t->pricing.prompt) +
+                       cost(x->usage.completion_tokens, t->pricing.completion)) /
                       1e6;
 }
 
@@ -168,17 +192,17 @@ static void fill_times(const struct kt_exchange *x, struct kt_event *e)
 static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct strings *m)
 {
     int capture = x->rt->config ? x->rt->config->audit.capture : 0;
-    if (!capture || !x->parsed || !x->run)
+    if (!capture || !x->parsed || !x->req.run)
         return;
     struct kt_span body = kt_buf_span(&x->request.body);
     if (capture == 2) {
         e->capture_request = body.data;
         return;
     }
-    enum kt_verdict would = kt_chain_run_outcome(x->run).would;
+    enum kt_verdict would = kt_chain_run_outcome(x->req.run).would;
     bool redacted = would == KT_VERDICT_ALLOW || (would == KT_VERDICT_REDACT && !kt_x_observe(x));
     if (redacted && x->reason_code && strcmp(x->reason_code, "policy_error") != 0 &&
-        kt_is_ok(kt_edits_apply(&x->edits, body.data, body.len, &m->capture)))
+        kt_is_ok(kt_edits_apply(&x->req.edits, body.data, body.len, &m->capture)))
         e->capture_request = m->capture.data;
 }
 
@@ -210,9 +234,9 @@ static void fill(struct kt_exchange *x, struct kt_event *e, struct strings *m)
 /* audit-logger's log_all_access: false. Only what was allowed and went well may leave no trace. */
 static bool is_unwanted(struct kt_exchange *x)
 {
-    return x->run && !kt_chain_run_outcome(x->run).log_all_access && strcmp(x->verdict, "allow") == 0 &&
-           strcmp(x->event_type, "decision") == 0 && !x->error && x->status >= 200 && x->status < 300 &&
-           !kt_x_observe(x);
+    return x->req.run && !kt_chain_run_outcome(x->req.run).log_all_access &&
+           strcmp(x->verdict, "allow") == 0 && strcmp(x->event_type, "decision") == 0 && !x->error &&
+           x->status >= 200 && x->status < 300 && !kt_x_observe(x);
 }
 
 static kt_result append(struct kt_exchange *x, struct kt_error *err)

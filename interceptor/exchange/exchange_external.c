@@ -10,12 +10,20 @@
 static void resume_chain(struct kt_exchange *x)
 {
     struct kt_span body = kt_buf_span(&x->external_answer);
-    enum kt_step step = kt_chain_run_resume(x->run, x->external_status, body);
-    kt_x_run_chain(x, step);
-    if (x->pending)
+    struct kt_x_phase *p = x->asking;
+    if (x->filter.on && p == &x->res) {
+        x->asking = NULL;
+        kt_x_filter_resume(x, kt_chain_run_resume(p->run, x->external_status, body));
+        return;
+    }
+    if (!kt_x_phase_run(x, p, kt_chain_run_resume(p->run, x->external_status, body))) {
         kt_x_external_start(x);
-    else
+    } else if (p == &x->res) {
+        kt_x_response_done(x);
+    } else {
+        kt_x_request_done(x);
         kt_x_go(x);
+    }
 }
 
 static void on_head(void *arg, const struct kt_call_head *head)
@@ -48,17 +56,22 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
     kt_x_leave(x);
 }
 
-static const struct kt_target *find_target(const struct kt_config *c, const char *id)
+/* A check sends the text away like a call does: where the config names no target for it, only one that may
+ * get the call. */
+static const struct kt_target *find_target(const struct kt_runtime *rt, const char *id)
 {
-    for (size_t i = 0; i < c->providers.target_count; i++)
-        if (!id || (c->providers.targets[i].id && strcmp(c->providers.targets[i].id, id) == 0))
-            return &c->providers.targets[i];
+    const struct kt_config *c = rt->config;
+    for (size_t i = 0; i < c->providers.target_count; i++) {
+        const struct kt_target *t = &c->providers.targets[i];
+        if (id ? t->id && strcmp(t->id, id) == 0 : kt_chain_admits(rt->chain, t, NULL))
+            return t;
+    }
     return NULL;
 }
 
 static kt_result ask(struct kt_exchange *x, const struct kt_external *e)
 {
-    const struct kt_target *t = find_target(x->rt->config, e->target);
+    const struct kt_target *t = find_target(x->rt, e->target);
     KT_ENSURE(t && e->url_path, KT_ERR_NOTFOUND);
     KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
     kt_x_outgoing_init(&out);
@@ -76,6 +89,14 @@ static kt_result ask(struct kt_exchange *x, const struct kt_external *e)
     return kt_upstream_call(x->ctx->upstream, &q, &h, &x->external);
 }
 
+void kt_x_stop_asking(struct kt_exchange *x)
+{
+    if (x->external)
+        kt_call_cancel(x->external);
+    x->external = NULL;
+    x->asking = NULL;
+}
+
 void kt_x_external_start(struct kt_exchange *x)
 {
     x->external_status = 0;
@@ -85,10 +106,10 @@ void kt_x_external_start(struct kt_exchange *x)
         x->reason_code = "policy_error";
         kt_x_refuse(x, 503, "policy_error", "policy_failed",
                     "ktwrap: a policy asks for outside checks without end");
-        kt_x_go(x);
+        kt_x_reply_refusal(x);
         return;
     }
-    const struct kt_external *e = kt_chain_run_external(x->run);
+    const struct kt_external *e = kt_chain_run_external(x->asking->run);
     if (e && kt_is_ok(ask(x, e)))
         return;
     /* The policy hears of it as status 0, as of a call that failed. */

@@ -2,7 +2,7 @@
 /*
  * The host that the program meant, with the program's own credentials: observe mode, no providers, and what
  * passes unseen. The answer goes through as it comes; only its very last byte (or the [DONE] of a stream)
- * waits until the event is written.
+ * waits until the event is written. A whole answer in which policies may change something is collected first.
  */
 #include "interceptor/exchange/kt_exchange_private.h"
 
@@ -64,16 +64,29 @@ static void release(struct kt_exchange *x, uint64_t upto)
     s->held_base = upto;
 }
 
+/* Observe mode: the policies see what went through. */
+static void watch_end(struct kt_exchange *x)
+{
+    if (x->filter.on && !x->filter.chain_ended)
+        kt_x_filter_end(x);
+    if (x->filter.on)
+        kt_x_response_verdict(x);
+}
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     if (kt_span_eq(e->data, "[DONE]")) {
         release(x, x->stream.event_start);
+        watch_end(x);
         kt_x_attempt_end(x, "ok", NULL);
         return record_or_stop(x);
     }
-    if (!kt_x_chunk_read(e->data, &x->usage, NULL).valid)
+    struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, NULL);
+    if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
+    else if (x->filter.on)
+        kt_x_filter_chunk(x, e->data, &c);
     x->stream.event_start = e->end;
     return true;
 }
@@ -98,6 +111,31 @@ static void pass_events(struct kt_exchange *x, const char *data, size_t len)
 }
 
 /* ---- anything else ---- */
+
+static bool collects(struct kt_exchange *x)
+{
+    bool good = x->status >= 200 && x->status < 300;
+    return good && !x->pass_stream && !kt_x_observe(x) && kt_x_response_wanted(x);
+}
+
+static void collect_bytes(struct kt_exchange *x, const char *data, size_t len)
+{
+    if (kt_is_ok(kt_buf_append(&x->answer, data, len)))
+        return;
+    kt_x_response_unreadable(x, "it is larger than limits.max_response_bytes");
+    if (x->plan == KT_X_REFUSE) {
+        kt_x_drop_call(x);
+        kt_x_attempt_end(x, "bad_body", "the answer is larger than limits.max_response_bytes");
+        kt_x_reply_refusal(x);
+        return;
+    }
+    x->mode = KT_X_PASS; /* from here on as it comes */
+    x->too_large = true;
+    send_head_once(x);
+    kt_x_send(x, x->answer.data, x->answer.len);
+    x->pass_left = -1;
+    kt_x_send(x, data, len);
+}
 
 static void pass_bytes(struct kt_exchange *x, const char *data, size_t len)
 {
@@ -141,10 +179,17 @@ static void on_head(void *arg, const struct kt_call_head *head)
     const char *type = kt_call_head_get(head, "content-type");
     x->pass_stream = type && strncasecmp(type, "text/event-stream", 17) == 0;
     x->pass_left = body_length(x, head);
-    x->mode = KT_X_PASS;
-    if (x->pass_stream) {
+    x->mode = collects(x) ? KT_X_BUFFER : KT_X_PASS;
+    x->answer.max =
+        x->mode == KT_X_BUFFER ? (size_t)x->rt->config->limits.max_response_bytes : KT_X_MAX_OBSERVED;
+    bool wanted = x->pass_stream && x->status == 200 && kt_x_response_wanted(x);
+    if (wanted && !kt_x_observe(x)) {
+        kt_x_stream_begin(x); /* as a target's: its texts are written anew */
+    } else if (x->pass_stream) {
         kt_sse_init(&x->stream.sse, on_event, x);
         x->stream.open = true;
+        if (wanted)
+            kt_x_filter_begin(x);
     }
     kt_x_leave(x);
 }
@@ -153,8 +198,12 @@ static void on_data(void *arg, const char *data, size_t len)
 {
     struct kt_exchange *x = arg;
     kt_x_enter(x);
-    if (x->pass_stream)
+    if (x->mode == KT_X_STREAM)
+        kt_x_stream_data(x, data, len);
+    else if (x->pass_stream)
         pass_events(x, data, len);
+    else if (x->mode == KT_X_BUFFER)
+        collect_bytes(x, data, len);
     else
         pass_bytes(x, data, len);
     kt_x_leave(x);
@@ -176,21 +225,40 @@ static void origin_failed(struct kt_exchange *x, enum kt_call_outcome outcome, c
     kt_x_reply_error(x, 502, "upstream_error", x->error, message);
 }
 
+void kt_x_origin_finish(struct kt_exchange *x)
+{
+    if (record_or_stop(x)) {
+        flush(x);
+        kt_x_end(x);
+    }
+}
+
+/* The answer is whole, and went through already unless it was collected. */
+static void answered(struct kt_exchange *x)
+{
+    watch_end(x);
+    bool copied = x->parsed && !x->pass_stream && !x->too_large && x->answer.len;
+    if (copied)
+        kt_usage_read(x->answer.data, x->answer.len, &x->usage);
+    bool checks = copied && kt_x_observe(x) && x->status >= 200 && x->status < 300 && kt_x_response_wanted(x);
+    if (x->mode == KT_X_BUFFER || checks)
+        kt_x_respond(x);
+    else
+        kt_x_origin_finish(x);
+}
+
 static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_exchange *x = arg;
     kt_x_enter(x);
     x->call = NULL;
-    if (outcome != KT_CALL_OK) {
+    if (x->mode == KT_X_STREAM) {
+        kt_x_stream_done(x, outcome, detail);
+    } else if (outcome != KT_CALL_OK) {
         origin_failed(x, outcome, detail);
     } else {
         kt_x_attempt_end(x, word_for(x->status), NULL);
-        if (x->parsed && !x->pass_stream && !x->too_large && x->answer.len)
-            kt_usage_read(x->answer.data, x->answer.len, &x->usage);
-        if (record_or_stop(x)) {
-            flush(x);
-            kt_x_end(x);
-        }
+        answered(x);
     }
     kt_x_leave(x);
 }
@@ -200,9 +268,9 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 static kt_result body_of(struct kt_exchange *x, struct kt_span *out)
 {
     *out = kt_buf_span(&x->request.body);
-    if (!x->edits.count)
+    if (!x->req.edits.count)
         return kt_ok();
-    KT_GUARD(kt_edits_apply(&x->edits, out->data, out->len, &x->out_body));
+    KT_GUARD(kt_edits_apply(&x->req.edits, out->data, out->len, &x->out_body));
     *out = kt_buf_span(&x->out_body);
     return kt_ok();
 }
@@ -227,7 +295,6 @@ static kt_result launch(struct kt_exchange *x)
 
 void kt_x_to_origin(struct kt_exchange *x)
 {
-    x->answer.max = KT_X_MAX_OBSERVED;
     x->pass_left = -1;
     x->tries = 1;
     if (!kt_x_attempt_begin(x, NULL, x->parsed ? x->chat.model : NULL))

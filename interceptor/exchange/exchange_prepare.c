@@ -108,107 +108,88 @@ static void unparsable(struct kt_exchange *x, enum kt_code code, const struct kt
 
 /* ---- the chain ---- */
 
-/* `blocks`: the policy's own on_internal_error goes before fail_mode. */
-static void policy_failed(struct kt_exchange *x, const char *what, bool blocks)
+void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, const char *policy,
+                           const char *message)
 {
-    x->reason_code = "policy_error";
-    x->error = "policy_error";
-    if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
-        kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", what);
-        return;
-    }
-    x->verdict = "error";
-    kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: %s, and %s is block", what,
-                blocks ? "its on_internal_error" : "fail_mode");
+    keep_message(x, message);
+    refuse_body(x, status, "policy_violation", code, policy, message);
 }
 
-/* Where the call passes in spite of a policy that failed, the others have still to see the rest of it. */
-static bool goes_on(const struct kt_exchange *x, enum kt_step step)
-{
-    return step == KT_STEP_DONE || (step == KT_STEP_ERROR && (kt_x_fail_open(x) || kt_x_observe(x)));
-}
-
-static kt_result collect_edits(struct kt_exchange *x)
+static KT_MUST kt_result collect_edits(struct kt_exchange *x)
 {
     size_t n = 0;
-    const struct kt_redaction *all = kt_chain_run_redactions(x->run, &n);
+    const struct kt_redaction *all = kt_chain_run_redactions(x->req.run, &n);
     for (size_t i = 0; i < n; i++)
-        KT_GUARD(kt_chat_redact(&x->chat, &x->edits, all[i].segment, all[i].start, all[i].end, all[i].text,
-                                all[i].len));
-    return kt_ok();
+        KT_GUARD(kt_chat_redact(&x->chat, &x->req.edits, all[i].segment, all[i].start, all[i].end,
+                                all[i].text, all[i].len));
+    return kt_x_observe(x) ? kt_ok() : kt_restorer_new(x->names, &x->restorer);
 }
 
-static void blocked(struct kt_exchange *x, const struct kt_outcome *o)
+void kt_x_request_done(struct kt_exchange *x)
 {
-    bool escalate = o->verdict == KT_VERDICT_ESCALATE;
-    const char *message = o->message && *o->message ? o->message : "the request was stopped by a policy";
-    keep_message(x, message);
-    refuse_body(x, (int)x->rt->config->block_status, "policy_violation",
-                escalate ? "escalation_required" : "input_blocked", o->policy, message);
-}
-
-static void conclude(struct kt_exchange *x)
-{
-    struct kt_outcome o = kt_chain_run_outcome(x->run);
+    struct kt_outcome o = kt_chain_run_outcome(x->req.run);
     x->verdict = kt_verdict_name(o.verdict);
     x->reason_code = o.reason_code;
     x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
-    if (o.verdict == KT_VERDICT_BLOCK || o.verdict == KT_VERDICT_ESCALATE)
-        blocked(x, &o);
-    else if (o.error_blocks)
-        policy_failed(x, "a policy failed", true);
-    else if (o.internal_error)
-        policy_failed(x, "a policy failed", false);
+    kt_x_phase_judge(x, &o, KT_PHASE_REQUEST);
     /* A redaction that cannot be written is never sent without it, whatever fail_mode says. */
     if (x->plan != KT_X_REFUSE && !kt_is_ok(collect_edits(x)))
         kt_x_refuse(x, 503, "policy_error", "policy_failed",
                     "ktwrap: the redacted request could not be written");
 }
 
-static enum kt_step next_step(struct kt_exchange *x)
+/* Text that a tokenizer made numbers of: no policy can look at it. True where the call may go on. */
+static bool readable(struct kt_exchange *x)
 {
-    if (x->next_segment < x->chat.segment_count && !kt_chain_run_stopped(x->run)) {
-        const struct kt_segment *s = &x->chat.segments[x->next_segment];
-        struct kt_text t = {.segment = (unsigned)x->next_segment++,
-                            .from = s->from,
-                            .data = s->text,
-                            .len = s->len,
-                            .final = true};
-        return kt_chain_run_text(x->run, &t);
+    if (!x->chat.token_ids || !kt_chain_has_phase(x->rt->chain, KT_PHASE_REQUEST))
+        return true;
+    x->error = "unreadable_input";
+    if (kt_x_observe(x) || kt_x_fail_open(x)) {
+        kt_warn("token ids pass unchecked (fail_mode: allow, or mode: observe)");
+        return true;
     }
-    x->chain_ended = true;
-    return kt_chain_run_end(x->run);
+    x->verdict = "block";
+    x->reason_code = "unreadable_input";
+    kt_x_refuse(x, 400, "invalid_request_error", "unreadable_input",
+                "ktwrap: the policies cannot read token ids; send the text itself");
+    return false;
 }
 
-void kt_x_run_chain(struct kt_exchange *x, enum kt_step step)
+static void avoid_look_alikes(void *arg)
 {
-    while (goes_on(x, step) && !x->chain_ended)
-        step = next_step(x);
-    x->pending = step == KT_STEP_PENDING;
-    if (!x->pending)
-        conclude(x);
+    struct kt_exchange *x = arg;
+    for (size_t i = 0; i < x->chat.segment_count; i++)
+        kt_placeholders_avoid(x->names, x->chat.segments[i].text, x->chat.segments[i].len);
 }
 
-static void chat(struct kt_exchange *x)
+static kt_result begin(struct kt_exchange *x)
+{
+    x->names = kt_placeholders_new();
+    KT_ENSURE(x->names, KT_ERR_MEMORY);
+    kt_placeholders_remember(x->names);
+    kt_placeholders_on_restore(x->names, avoid_look_alikes, x);
+    return kt_x_phase_begin(x, &x->req, KT_PHASE_REQUEST, &x->chat);
+}
+
+static void call(struct kt_exchange *x)
 {
     struct kt_error err = {KT_OK, ""};
     const char *param = NULL;
-    kt_result r = kt_chat_parse(&x->chat, x->request.body.data ? x->request.body.data : "",
-                                x->request.body.len, &err, &param);
+    kt_result r = kt_request_parse(&x->chat, x->endpoint, x->request.body.data ? x->request.body.data : "",
+                                   x->request.body.len, &err, &param);
     if (!kt_is_ok(r)) {
         unparsable(x, r.code, &err, param);
         return;
     }
     x->parsed = true;
-    x->names = kt_placeholders_new();
-    r = x->names ? kt_chain_run_new(x->rt->chain, KT_PHASE_REQUEST, kt_x_observe(x), x->names, &x->run)
-                 : kt_err(KT_ERR_MEMORY);
-    if (kt_is_ok(r)) {
-        kt_x_run_chain(x, KT_STEP_DONE);
+    if (!readable(x))
         return;
+    if (!kt_is_ok(begin(x))) {
+        x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
+        kt_x_policy_failed(x, "the policy chain could not start", false);
+    } else if (kt_x_phase_run(x, &x->req, KT_STEP_DONE)) {
+        kt_x_request_done(x);
     }
-    x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
-    policy_failed(x, "the policy chain could not start", false);
 }
 
 void kt_exchange_prepare(struct kt_exchange *x)
@@ -228,7 +209,7 @@ void kt_exchange_prepare(struct kt_exchange *x)
     } else if (x->endpoint == KT_EP_UNKNOWN) {
         unknown_endpoint(x);
     } else {
-        chat(x);
+        call(x);
     }
     kt_x_leave(x);
 }

@@ -5,9 +5,11 @@
  * works on freed memory. */
 #include "interceptor/dialect/kt_dialect.h"
 #include "interceptor/exchange/kt_exchange.h"
+#include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
 #include "interceptor/sse/kt_sse.h"
 #include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/chain/kt_restore.h"
 
 #define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
 #define KT_X_BACKLOG_LOW (128u << 10)  /* go on below */
@@ -18,7 +20,8 @@
 #define KT_X_MAX_OBSERVED (4u << 20) /* of an origin's answer, to read its usage */
 #define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
 #define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
-#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 1)
+#define KT_X_KEY_WAIT_NS 5000000u    /* between two looks at a command that prints a key */
+#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
     KT_X_REFUSE, /* we answer */
@@ -28,7 +31,7 @@ enum kt_x_plan {
 
 enum kt_x_mode {
     KT_X_WAIT,   /* no head yet */
-    KT_X_BUFFER, /* a target's whole answer is collected */
+    KT_X_BUFFER, /* the whole answer is collected */
     KT_X_STREAM, /* a target's SSE */
     KT_X_PASS    /* the origin's answer goes through */
 };
@@ -39,7 +42,9 @@ struct kt_x_attempt {
     int status;
     const char *outcome; /* static; NULL while it runs */
     char detail[160];
-    uint64_t start_ns, end_ns;
+    uint64_t start_ns, head_ns, end_ns;
+    struct kt_tstate *state; /* borrowed; what all processes know of the target */
+    int permit;              /* enum kt_permit; KT_PERMIT_NO = nothing is owed to the breaker */
 };
 
 /* Header fields of an answer, copied out of libcurl's callback. */
@@ -59,8 +64,58 @@ struct kt_x_stream {
     uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
     size_t chunks;             /* valid ones */
+    bool feeding;              /* in the reader's callback */
     bool committed, done, finished, error_seen, usage_chunk_seen;
     const char *broken; /* static: why the stream cannot go on; NULL = fine */
+};
+
+/* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
+struct kt_x_channel {
+    unsigned choice, tool; /* as the provider numbers them */
+    enum kt_origin_class from;
+    bool refusal, json;
+    bool ended;
+    unsigned segment;            /* in the chain's run */
+    struct kt_buf text;          /* what came and was not released yet */
+    size_t base;                 /* absolute offset of text.data[0] */
+    size_t chain_at, restore_at; /* from where on the chain, the restorer see it again */
+    struct kt_restore_text restore;
+    struct kt_edits restores; /* absolute offsets; not released yet */
+};
+
+/* The response phase over a stream, chunk by chunk. */
+struct kt_x_filter {
+    bool on;
+    struct kt_x_channel *channels; /* owned */
+    size_t count, cap;
+    /* The chunk under way. */
+    struct kt_buf payload; /* its JSON; empty = the end of the stream */
+    struct kt_chat chunk;
+    size_t next_tool, next_text, next_close;
+    enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
+    bool busy, at_end, chain_ended;
+    bool dead;                           /* the stream is over for us */
+    bool content;                        /* the chunk says something, as it came */
+    bool said;                           /* some text of the chunk is released */
+    bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
+    struct kt_edits edits;               /* of the chunk */
+    struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
+    struct kt_buf extra;                 /* events in front of the chunk */
+    struct kt_buf out;                   /* events for the client */
+    struct kt_buf queue;                 /* chunks that came while a policy asks outside */
+    bool saw_done;                       /* [DONE] was there */
+    bool upstream_done;                  /* the call has ended meanwhile */
+    enum kt_call_outcome upstream_outcome;
+    char upstream_detail[160];
+};
+
+/* One phase of the chain under way. */
+struct kt_x_phase {
+    struct kt_chain_run *run;   /* owned; NULL = the phase did not run */
+    const struct kt_chat *body; /* borrowed */
+    struct kt_edits edits;      /* what its policies want changed; never used in observe mode */
+    size_t next_tool, next_segment;
+    bool ended;
 };
 
 struct kt_exchange {
@@ -82,10 +137,13 @@ struct kt_exchange {
     struct kt_chat chat;
     bool parsed;
     struct kt_placeholders *names;
-    struct kt_chain_run *run;
-    struct kt_edits edits; /* of the request chain; never used in observe mode */
-    size_t next_segment;
-    bool chain_ended, pending;
+    struct kt_restorer *restorer; /* NULL = nothing to restore */
+    struct kt_x_phase req, res;
+    struct kt_chat reply; /* the answer, read as a request's body is */
+    bool replied;         /* `reply` holds something */
+    struct kt_x_filter filter;
+    struct kt_x_phase *asking; /* waits for an outside check; NULL = none does */
+    struct kt_timer key_wait;  /* until the commands of all keys have ended */
     struct kt_call *external;
     struct kt_buf external_answer;
     int external_status;
@@ -94,8 +152,16 @@ struct kt_exchange {
     int refuse_status;
     struct kt_buf refuse_body;
 
+    int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
     struct kt_route route;
-    size_t next_step, tries;
+    const char *excluded_by;                 /* static: the policy that left no target */
+    size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
+    unsigned tries_here;                     /* of the target under way */
+    uint64_t target_deadline_ns;             /* its timeout_seconds bound all tries of it */
+    int64_t asked_ms;                        /* by the newest answer's Retry-After; -1 = it did not ask */
+    int64_t least_asked_ms, breaker_wait_ms; /* the shortest of all; INT64_MAX = none */
+    int64_t retry_after_ms;                  /* that our own error tells the client; -1 = nothing */
+    struct kt_timer retry;
     struct kt_x_attempt attempts[KT_X_MAX_ATTEMPTS];
     size_t attempt_count;
     struct kt_call *call;
@@ -136,12 +202,37 @@ void kt_x_go(struct kt_exchange *x);
 /* exchange_prepare.c */
 void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
     KT_PRINTF(5, 6);
-/* Goes on with the chain where it stopped; ends with a plan, or with x->pending. `step` is what the last call
- * answered. */
-void kt_x_run_chain(struct kt_exchange *x, enum kt_step step);
+/* The same in a policy's name. */
+void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, const char *policy,
+                           const char *message);
+/* The request phase is over: ends with a plan. */
+void kt_x_request_done(struct kt_exchange *x);
+
+/* exchange_phase.c */
+kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_phase phase,
+                           const struct kt_chat *body) KT_MUST;
+/* Goes on with the phase where it stopped; `step` is what the last call answered. False where an outside
+ * check must be asked first (x->asking is set). */
+bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step step) KT_MUST;
+void kt_x_phase_free(struct kt_x_phase *p);
+/* Makes a refusal of an outcome that stops the call. */
+void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase);
+/* Refuses, or warns where fail_mode or the mode let the call go on. `blocks`: the policy's own
+ * on_internal_error goes before fail_mode. */
+void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
+
+/* exchange_response.c */
+/* True where something is to be done with the texts of an answer. */
+bool kt_x_response_wanted(const struct kt_exchange *x);
+/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
+void kt_x_respond(struct kt_exchange *x);
+void kt_x_response_done(struct kt_exchange *x); /* the phase is over */
+/* No policy can look at the answer: x->plan is a refusal then, or the answer goes on (fail_mode). */
+void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
 
 /* exchange_external.c */
 void kt_x_external_start(struct kt_exchange *x);
+void kt_x_stop_asking(struct kt_exchange *x); /* nobody waits for the answer any more */
 
 /* exchange_request.c */
 struct kt_x_outgoing {
@@ -160,18 +251,38 @@ void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
 /* The request target without an absolute form's scheme and host. */
 struct kt_span kt_x_path(const struct kt_exchange *x);
 
+/* exchange_route.c */
+/* Makes x->route. False where there is nothing to try: the client has its answer then. */
+bool kt_x_route(struct kt_exchange *x);
+/* Fills prompt_tokens and completion_tokens, once. */
+void kt_x_estimate(struct kt_exchange *x);
+
+/* exchange_retry.c */
+/* The breaker's leave for an attempt; false: not now. */
+bool kt_x_permit(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_route_step *step);
+/* What the attempt that ended says about its target. */
+void kt_x_feedback(struct kt_exchange *x, struct kt_x_attempt *a);
+void kt_x_note_head(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_call_head *head);
+int64_t kt_x_target_left_ms(const struct kt_exchange *x);
+/* The attempt under way failed and nothing reached the client: the same target again, the next one, or the
+ * end. */
+void kt_x_failed(struct kt_exchange *x, enum kt_failure f, const char *detail);
+/* The same by the word for an event. */
+void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
+
 /* exchange_attempt.c */
+void kt_x_try_again(struct kt_exchange *x); /* the target that was tried last */
 void kt_x_try_next(struct kt_exchange *x);
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
 struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x); /* the last one; NULL = none */
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail);
-/* The attempt under way failed and nothing reached the client: fall back, or tell the client. */
-void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
 void kt_x_drop_call(struct kt_exchange *x);
 int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = no limit, -1 = none left */
 
 /* exchange_origin.c */
 void kt_x_to_origin(struct kt_exchange *x);
+/* What was held back of an answer that went through: event, last byte, end. */
+void kt_x_origin_finish(struct kt_exchange *x);
 
 /* exchange_fields.c */
 void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
@@ -193,16 +304,12 @@ void kt_x_end(struct kt_exchange *x);
 void kt_x_abort(struct kt_exchange *x, const char *error);
 void kt_x_target_done(struct kt_exchange *x); /* KT_X_BUFFER, the answer is whole */
 void kt_x_all_failed(struct kt_exchange *x);
+/* The target's own refusal, in the shape that the client knows; `error` is static. */
+void kt_x_give_refusal(struct kt_exchange *x, const char *error);
 void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts */
 void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code,
                       const char *message);
 void kt_x_audit_refusal(struct kt_exchange *x);
-
-/* exchange_stream.c */
-void kt_x_stream_begin(struct kt_exchange *x);
-void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
-void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
-void kt_x_stream_free(struct kt_x_stream *s);
 
 /* exchange_chunk.c */
 struct kt_x_chunk {
@@ -215,6 +322,40 @@ struct kt_x_chunk {
 /* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
  * given. */
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk);
+
+/* The graver outcome of the two phases is the event's. */
+void kt_x_response_verdict(struct kt_exchange *x);
+
+/* exchange_filter.c: a stream's texts through the response phase. */
+#define KT_X_MAX_CHANNELS 1024
+void kt_x_filter_begin(struct kt_exchange *x);
+void kt_x_filter_free(struct kt_x_filter *f);
+/* One chunk; its JSON is copied. */
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, const struct kt_x_chunk *is);
+/* No chunk comes any more. */
+void kt_x_filter_end(struct kt_exchange *x);
+void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
+
+/* exchange_channel.c */
+/* NULL on OOM or past the maximum. */
+struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
+void kt_x_channel_free(struct kt_x_channel *c);
+/* Shows the chain what there is; `final`: nothing more comes. */
+enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
+/* Behind an ask that is done: appends to `out` what may go to the client now. */
+kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bool final,
+                               struct kt_buf *out) KT_MUST;
+
+/* exchange_stream.c */
+/* What the filter tells the stream. */
+void kt_x_stream_filtered(struct kt_exchange *x, bool content);   /* a chunk is in filter.out */
+void kt_x_stream_filter_done(struct kt_exchange *x);              /* the end is, too */
+void kt_x_stream_refused(struct kt_exchange *x, unsigned choice); /* x->refuse_body says why */
+void kt_x_stream_broken(struct kt_exchange *x, const char *why);
+void kt_x_stream_begin(struct kt_exchange *x);
+void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
+void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
+void kt_x_stream_free(struct kt_x_stream *s);
 
 /* exchange_event.c */
 /* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.

@@ -94,8 +94,10 @@ static void skip(struct kt_route_step *step, enum kt_skip why, const char *fmt, 
 static void check_policy(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
     const char *reason = NULL;
-    if (ask->admits && !ask->admits(ask->arg, step->target, &reason))
-        skip(step, KT_SKIP_POLICY, "%s", reason ? reason : "a policy keeps the call from it");
+    if (!ask->admits || ask->admits(ask->arg, step->target, &reason))
+        return;
+    step->excluded = reason ? reason : "a policy keeps the call from it";
+    skip(step, KT_SKIP_POLICY, "%s", step->excluded);
 }
 
 static void check_key(const struct kt_route_ask *ask, struct kt_route_step *step)

@@ -64,9 +64,10 @@ struct kt_route_step {
     char *key;                      /* secret, owned; NULL = the target needs none, or is unavailable */
     bool available;
     enum kt_skip skip;
-    int64_t wait_ms; /* KT_SKIP_BREAKER: until it lets a call through */
-    char
-        reason[256]; /* why not, with the skip's name in front; names a variable or file, never its content */
+    const char *excluded; /* static: what a policy says against the target; NULL = nothing */
+    int64_t wait_ms;      /* KT_SKIP_BREAKER: until it lets a call through */
+    /* Why not, with the skip's name in front; names a variable or file, never its content. */
+    char reason[256];
 };
 
 struct kt_route {

@@ -133,6 +133,7 @@ static kt_result put_policy(struct kt_buf *b, const struct kt_event_policy *p)
 {
     KT_GUARD(kt_buf_puts(b, b->data[b->len - 1] == '[' ? "{" : ",{"));
     KT_GUARD(put_text(b, "kind", p->kind));
+    KT_GUARD(put_text(b, "phase", p->phase));
     KT_GUARD(put_text(b, "verdict", p->verdict));
     KT_GUARD(put_decimal(b, "score", p->score));
     KT_GUARD(put_u64(b, "matches", p->matches));

@@ -19,7 +19,9 @@ struct kt_event_label {
     unsigned count;
 };
 struct kt_event_policy {
-    const char *kind, *verdict;
+    const char *kind;
+    const char *phase; /* request, response */
+    const char *verdict;
     double score; /* < 0: left out */
     unsigned matches;
     const struct kt_event_label *labels;
@@ -30,7 +32,7 @@ struct kt_event_attempt {
     const char *target, *provider, *model;
     int status;          /* HTTP; 0 = none */
     const char *outcome; /* ok, timeout, connection_error, rate_limit, server_error, client_error, bad_body,
-                            unavailable */
+                            unavailable, excluded */
     const char *detail;  /* short, never a key or text of the user */
     uint64_t latency_ms;
 };

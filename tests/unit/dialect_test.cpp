@@ -38,15 +38,67 @@ TEST(Endpoint, KnowsChatInEveryDisguise)
         EXPECT_EQ(endpoint("POST", t), t[0] == 'c' ? KT_EP_UNKNOWN : KT_EP_CHAT) << t;
 }
 
+TEST(Endpoint, KnowsTheOnesThatTakePlainText)
+{
+    const struct {
+        const char *target;
+        kt_endpoint want;
+    } rows[] = {
+        {"/v1/completions", KT_EP_COMPLETIONS},
+        {"/completions", KT_EP_COMPLETIONS},
+        {"//v1//Completions/?x=1", KT_EP_COMPLETIONS},
+        {"/v1beta/completions", KT_EP_COMPLETIONS},
+        {"/openai/deployments/my-model/completions?api-version=1", KT_EP_COMPLETIONS},
+        {"/v1/engines/davinci/completions", KT_EP_COMPLETIONS},
+        {"/v1/fim/completions", KT_EP_FIM},
+        {"/v1/fim%2fcompletions", KT_EP_FIM},
+        {"/v1/embeddings", KT_EP_EMBEDDINGS},
+        {"/v1/engines/ada/embeddings", KT_EP_EMBEDDINGS},
+        {"/v1/moderations", KT_EP_MODERATIONS},
+        {"/verse/completions", KT_EP_UNKNOWN},
+        {"/v/completions", KT_EP_UNKNOWN},
+    };
+    for (const auto &row : rows)
+        EXPECT_EQ(endpoint("POST", row.target), row.want) << row.target;
+    EXPECT_STREQ(kt_endpoint_path(KT_EP_COMPLETIONS), "/completions");
+    EXPECT_STREQ(kt_endpoint_path(KT_EP_EMBEDDINGS), "/embeddings");
+    char mistral[] = "mistral", other[] = "openai";
+    kt_target t{};
+    t.provider = mistral;
+    EXPECT_STREQ(kt_endpoint_path_at(KT_EP_COMPLETIONS, &t), "/fim/completions");
+    EXPECT_STREQ(kt_endpoint_path_at(KT_EP_FIM, &t), "/fim/completions");
+    EXPECT_STREQ(kt_endpoint_path_at(KT_EP_CHAT, &t), "/chat/completions");
+    t.provider = other;
+    EXPECT_STREQ(kt_endpoint_path_at(KT_EP_COMPLETIONS, &t), "/completions");
+}
+
 TEST(Endpoint, EverythingElseIsUnknown)
 {
     EXPECT_EQ(endpoint("GET", "/v1/chat/completions"), KT_EP_UNKNOWN);
     EXPECT_EQ(endpoint("post", "/v1/chat/completions"), KT_EP_UNKNOWN);
-    for (const char *t :
-         {"", "/", "*", "/v1/models", "/v1/chat", "/v1/completions", "/v1/chat/completions/abc",
-          "/v1/chat/completionsx", "/v1/xchat/completions", "/v1/models?x=/chat/completions",
-          "https://api.openai.com", "http://", "://", "/v1/chat/completions/../x", "%", "/%2",
-          "/v1/chat/completions%00", "api.openai.com:443", "/v1/chat/completions/messages"})
+    for (const char *t : {"",
+                          "/",
+                          "*",
+                          "/v1/models",
+                          "/v1/chat",
+                          "/v1/agents/completions",
+                          "/v1/chat/moderations",
+                          "/v1/audio/embeddings",
+                          "/completionsx",
+                          "/v1/x/completions",
+                          "/v1/chat/completions/abc",
+                          "/v1/chat/completionsx",
+                          "/v1/xchat/completions",
+                          "/v1/models?x=/chat/completions",
+                          "https://api.openai.com",
+                          "http://",
+                          "://",
+                          "/v1/chat/completions/../x",
+                          "%",
+                          "/%2",
+                          "/v1/chat/completions%00",
+                          "api.openai.com:443",
+                          "/v1/chat/completions/messages"})
         EXPECT_EQ(endpoint("POST", t), KT_EP_UNKNOWN) << t;
     EXPECT_EQ(endpoint("POST", "/" + std::string(5000, 'a') + "/chat/completions"), KT_EP_UNKNOWN);
     EXPECT_STREQ(kt_endpoint_path(KT_EP_CHAT), "/chat/completions");
@@ -72,7 +124,7 @@ struct Chat {
 
     std::vector<std::string> texts() const
     {
-        static const char *const names[] = {"system", "user", "assistant", "tool", "call"};
+        static const char *const names[] = {"system", "user", "assistant", "tool", "call", "reasoning"};
         std::vector<std::string> v;
         for (size_t i = 0; i < c.segment_count; i++)
             v.push_back(std::string(names[c.segments[i].from]) + ":" +
@@ -153,7 +205,7 @@ TEST(Chat, FindsTextsInUnusualPlaces)
                          "{\"content\":\"no role\"},{\"role\":\"wizard\",\"content\":\"odd "
                          "role\"},{\"role\":7,\"content\":\"bad role\"}"));
     ASSERT_EQ(c.r.code, KT_OK) << c.err.text;
-    EXPECT_EQ(c.texts(), (V{"user:bare", "user:nested", "user:unknown type", "assistant:deep", "assistant:rc",
+    EXPECT_EQ(c.texts(), (V{"user:bare", "user:nested", "user:unknown type", "reasoning:deep", "reasoning:rc",
                             "user:inner", "call:to", "call:x@y", "call:l", "call:z", "call:k", "call:text",
                             "call:w", "call:free", "user:no role", "user:odd role", "user:bad role"}));
 

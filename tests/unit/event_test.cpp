@@ -60,8 +60,8 @@ TEST(Event, FullFormByteForByte)
 {
     const kt_event_label labels[] = {{"email", 1}, {"card", 2}};
     kt_event_policy policies[2] = {};
-    policies[0] = {"prompt-injection", "allow", 0.125, 0, nullptr, 0, 17, 40};
-    policies[1] = {"pii-detector", "redact", -1, 3, labels, 2, 21, 40};
+    policies[0] = {"prompt-injection", "request", "allow", 0.125, 0, nullptr, 0, 17, 40};
+    policies[1] = {"pii-detector", "response", "redact", -1, 3, labels, 2, 21, 40};
     kt_event_attempt attempts[2] = {};
     attempts[0] = {"eu", "mistral", "mistral-small-latest", 0, "timeout", "connect", 2000};
     attempts[1] = {"us", "mistral", "mistral-large-latest", 200, "ok", nullptr, 412};
@@ -104,9 +104,11 @@ TEST(Event, FullFormByteForByte)
         "000000006Z\","
         "\"event_type\":\"decision\",\"mode\":\"enforce\",\"verdict\":\"redact\",\"reason_code\":\"pii_"
         "detected\","
-        "\"policies\":[{\"kind\":\"prompt-injection\",\"verdict\":\"allow\",\"score\":0.125,\"matches\":0,"
+        "\"policies\":[{\"kind\":\"prompt-injection\",\"phase\":\"request\",\"verdict\":\"allow\",\"score\":"
+        "0.125,\"matches\":0,"
         "\"time_us\":17,"
-        "\"bytes\":40},{\"kind\":\"pii-detector\",\"verdict\":\"redact\",\"matches\":3,\"labels\":{\"email\":"
+        "\"bytes\":40},{\"kind\":\"pii-detector\",\"phase\":\"response\",\"verdict\":\"redact\",\"matches\":"
+        "3,\"labels\":{\"email\":"
         "1,\"card\":2},"
         "\"time_us\":21,\"bytes\":40}],\"app\":{\"exe\":\"/usr/bin/curl\",\"pid\":42,\"uid\":1000,\"cwd\":\"/"
         "srv\","
@@ -167,7 +169,7 @@ TEST(Event, RandomBytesInEveryStringStayOneLineOfValidJson)
         for (size_t n = rng() % 60; n > 0; n--)
             s += static_cast<char>(1 + rng() % 255);
         const kt_event_label label = {s.c_str(), 1};
-        kt_event_policy p = {s.c_str(), s.c_str(), 2.5, 1, &label, 1, 0, 0};
+        kt_event_policy p = {s.c_str(), s.c_str(), s.c_str(), 2.5, 1, &label, 1, 0, 0};
         kt_event_attempt a = {s.c_str(), s.c_str(), s.c_str(), 1, s.c_str(), s.c_str(), 0};
         kt_event e = minimal();
         e.event_type = e.mode = e.verdict = e.message = e.origin = e.path = e.model = e.error = s.c_str();

@@ -15,7 +15,7 @@ TEST_F(Origin, UnknownEndpointIsBlocked)
     origin_port = origin.port();
     configure(config(target("a", origin.port(), "KT_TEST_KEY_A")));
     Client k;
-    ask(k, post("{\"input\":\"x\"}", "", "/v1/embeddings?k=v"));
+    ask(k, post("{\"input\":\"x\"}", "", "/v1/responses?k=v"));
     EXPECT_EQ(k.status, 501);
     const std::string message = str(parse(k.body), "error.message");
     EXPECT_NE(message.find("intercept.unknown_endpoints: pass"), std::string::npos) << message;
@@ -33,12 +33,12 @@ TEST_F(Origin, UnknownEndpointPassesUnseen)
     configure(config(target("a", 9, "KT_TEST_KEY_A"), "intercept:\n  unknown_endpoints: pass\n"));
     Client k;
     ask(k, post("{\"input\":  1}", "X-Own: 1\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n",
-                "/v1/embeddings?k=v"));
+                "/v1/responses?k=v"));
     EXPECT_EQ(k.status, 207);
     EXPECT_EQ(k.body, "bytes");
     EXPECT_EQ(k.headers["Set-Cookie"], "s=1") << "it is the origin's own answer";
     Request r = origin.requests().at(0);
-    EXPECT_EQ(r.target, "/v1/embeddings?k=v");
+    EXPECT_EQ(r.target, "/v1/responses?k=v");
     EXPECT_EQ(r.body, "{\"input\":  1}");
     EXPECT_EQ(r.header("authorization"), "Bearer sk-program");
     EXPECT_EQ(r.header("openai-organization"), "org-1");
@@ -133,8 +133,8 @@ TEST_F(Origin, ObserveModeChangesNothing)
     Client broken, unknown;
     ask(broken, post("not json at all"));
     EXPECT_EQ(origin.requests().back().body, "not json at all");
-    ask(unknown, post("{}", "", "/v1/embeddings"));
-    EXPECT_EQ(origin.requests().back().target, "/v1/embeddings");
+    ask(unknown, post("{}", "", "/v1/responses"));
+    EXPECT_EQ(origin.requests().back().target, "/v1/responses");
     EXPECT_EQ(up.connections(), 0u);
     EXPECT_EQ(str(event(0), "mode"), "observe");
     EXPECT_EQ(str(event(0), "verdict"), "allow");

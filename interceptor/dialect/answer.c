@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole answer: the texts and tool calls of its choices. An answer in which a text could stand where we do
+ * not look is no answer to us; the exchange decides what that means.
+ */
+#include "interceptor/dialect/kt_segments.h"
+
+#include <string.h>
+
+bool kt_answer_has_text(enum kt_endpoint e)
+{
+    return e == KT_EP_CHAT || e == KT_EP_COMPLETIONS || e == KT_EP_FIM;
+}
+
+/* Keys of a choice that hold text. Fill-in-the-middle answers in the shape of a chat. */
+static KT_MUST kt_result read_choice(struct kt_chat *a, uint32_t choice, unsigned number,
+                                     struct kt_error *err)
+{
+    static const char *const texts[] = {"text", "message", "delta"};
+    if (a->json.tok[choice].type != KT_JSON_OBJECT)
+        return kt_fail(err, KT_ERR_USAGE, "a choice is not an object");
+    for (size_t i = 0; i < KT_COUNT(texts); i++) {
+        bool twice;
+        uint32_t value = kt_json_member(&a->json, choice, texts[i], &twice);
+        if (twice)
+            return kt_fail(err, KT_ERR_USAGE, "'%s' occurs more than once in a choice", texts[i]);
+        if (!value)
+            continue;
+        if (a->json.tok[value].type == KT_JSON_OBJECT)
+            KT_GUARD(kt_segments_collect(a, value, KT_FROM_ASSISTANT, number, err));
+        else
+            KT_GUARD(kt_segments_text(a, value, KT_FROM_ASSISTANT, number, err));
+        KT_GUARD(kt_tools_called(a, value, number, err));
+    }
+    return kt_ok();
+}
+
+static KT_MUST kt_result read_choices(struct kt_chat *a, struct kt_error *err)
+{
+    const struct kt_json *j = &a->json;
+    if (j->tok[0].type != KT_JSON_OBJECT)
+        return kt_fail(err, KT_ERR_USAGE, "the answer is not a JSON object");
+    bool twice;
+    uint32_t choices = kt_json_member(j, 0, "choices", &twice);
+    if (!choices || twice || j->tok[choices].type != KT_JSON_ARRAY)
+        return kt_fail(err, KT_ERR_USAGE, "the answer has no list of choices");
+    unsigned number = 0;
+    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, number++) {
+        if (number == KT_ANSWER_MAX_CHOICES)
+            return kt_fail(err, KT_ERR_LIMIT, "the answer has more than %u choices", KT_ANSWER_MAX_CHOICES);
+        KT_GUARD(read_choice(a, c, number, err));
+    }
+    return kt_ok();
+}
+
+kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *text, size_t len,
+                          struct kt_error *err)
+{
+    memset(a, 0, sizeof *a);
+    a->endpoint = e;
+    kt_result r = kt_json_parse(&a->json, text, len, err);
+    if (kt_is_ok(r) && kt_answer_has_text(e))
+        r = read_choices(a, err);
+    if (!kt_is_ok(r))
+        kt_chat_free(a);
+    return r;
+}
+
+kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices,
+                                  struct kt_edits *edits)
+{
+    const struct kt_json *j = &a->json;
+    uint32_t list = kt_json_member(j, 0, "choices", NULL);
+    size_t number = 0;
+    for (uint32_t c = list + 1; list && c < j->tok[list].next && number < choices; c = j->tok[c].next) {
+        if (!changed[number++])
+            continue;
+        for (uint32_t k = c + 1; k < j->tok[c].next; k = j->tok[k + 1].next)
+            if (kt_json_str_eq(j, k, "logprobs") && j->tok[k + 1].type != KT_JSON_NULL)
+                KT_GUARD(kt_edits_replace_value(edits, j, k + 1, "null", 4));
+    }
+    return kt_ok();
+}

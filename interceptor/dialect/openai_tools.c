@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The names of tools: offered in a request, called in a message of the history or of an answer. */
+#include "interceptor/dialect/kt_segments.h"
+
+#include <stdlib.h>
+
+static bool is_string(const struct kt_json *j, uint32_t tok)
+{
+    return tok && j->tok[tok].type == KT_JSON_STRING;
+}
+
+static KT_MUST kt_result add(struct kt_chat *c, uint32_t tok, enum kt_tool_role role, unsigned choice,
+                             struct kt_error *err)
+{
+    if (c->tool_count >= KT_CHAT_MAX_SEGMENTS)
+        return kt_fail(err, KT_ERR_LIMIT, "The body names more than %d tools", KT_CHAT_MAX_SEGMENTS);
+    if (c->tool_count == c->tool_cap) {
+        size_t cap = c->tool_cap ? c->tool_cap * 2 : 8;
+        struct kt_tool_name *t = realloc(c->tools, cap * sizeof *t);
+        KT_ENSURE(t, KT_ERR_MEMORY);
+        c->tools = t;
+        c->tool_cap = cap;
+    }
+    KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(kt_json_raw(&c->json, tok).len);
+    KT_GUARD(kt_json_unescape(&c->json, tok, &name));
+    struct kt_tool_name *t = &c->tools[c->tool_count];
+    *t = (struct kt_tool_name){.role = role, .choice = choice, .len = name.len};
+    t->name = kt_buf_take(&name);
+    KT_ENSURE(t->name, KT_ERR_MEMORY);
+    c->tool_count++;
+    return kt_ok();
+}
+
+/* The object that has the tool's name: {"function":{"name"}}, {"custom":{"name"}}, or itself. */
+static uint32_t holder(const struct kt_json *j, uint32_t tool)
+{
+    uint32_t inner = kt_json_member(j, tool, "function", NULL);
+    if (!inner || j->tok[inner].type != KT_JSON_OBJECT)
+        inner = kt_json_member(j, tool, "custom", NULL);
+    return inner && j->tok[inner].type == KT_JSON_OBJECT ? inner : tool;
+}
+
+/* Tools that a provider brings itself ({"type":"web_search"}) have no other name than their type. */
+static uint32_t name_of(const struct kt_json *j, uint32_t tool)
+{
+    uint32_t name = kt_json_member(j, holder(j, tool), "name", NULL);
+    if (is_string(j, name))
+        return name;
+    uint32_t type = kt_json_member(j, tool, "type", NULL);
+    bool own =
+        is_string(j, type) && !kt_json_str_eq(j, type, "function") && !kt_json_str_eq(j, type, "custom");
+    return own ? type : 0;
+}
+
+static KT_MUST kt_result add_list(struct kt_chat *c, uint32_t list, enum kt_tool_role role, unsigned choice,
+                                  struct kt_error *err)
+{
+    const struct kt_json *j = &c->json;
+    if (!list || j->tok[list].type != KT_JSON_ARRAY)
+        return kt_ok();
+    for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next) {
+        uint32_t name = j->tok[t].type == KT_JSON_OBJECT ? name_of(j, t) : 0;
+        if (name)
+            KT_GUARD(add(c, name, role, choice, err));
+    }
+    return kt_ok();
+}
+
+kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err)
+{
+    return add_list(c, list, KT_TOOL_OFFERED, 0, err);
+}
+
+kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, struct kt_error *err)
+{
+    const struct kt_json *j = &c->json;
+    if (j->tok[message].type != KT_JSON_OBJECT)
+        return kt_ok();
+    KT_GUARD(add_list(c, kt_json_member(j, message, "tool_calls", NULL), KT_TOOL_CALLED, choice, err));
+    uint32_t legacy = kt_json_member(j, message, "function_call", NULL);
+    uint32_t name =
+        legacy && j->tok[legacy].type == KT_JSON_OBJECT ? kt_json_member(j, legacy, "name", NULL) : 0;
+    return is_string(j, name) ? add(c, name, KT_TOOL_CALLED, choice, err) : kt_ok();
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One phase of the chain over a whole body: its tools, its texts, the end. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_phase phase,
+                           const struct kt_chat *body)
+{
+    p->body = body;
+    x->external_count = 0;
+    return kt_chain_run_new(x->rt->chain, phase, kt_x_observe(x), x->names, &p->run);
+}
+
+void kt_x_phase_free(struct kt_x_phase *p)
+{
+    kt_chain_run_free(p->run);
+    kt_edits_free(&p->edits);
+    *p = (struct kt_x_phase){.run = NULL};
+}
+
+/* Where the call passes in spite of a policy that failed, the others have still to see the rest of it. */
+static bool goes_on(const struct kt_exchange *x, enum kt_step step)
+{
+    return step == KT_STEP_DONE || (step == KT_STEP_ERROR && (kt_x_fail_open(x) || kt_x_observe(x)));
+}
+
+static enum kt_step next_step(struct kt_x_phase *p)
+{
+    bool stopped = kt_chain_run_stopped(p->run);
+    if (p->next_tool < p->body->tool_count && !stopped) {
+        const struct kt_tool_name *n = &p->body->tools[p->next_tool++];
+        struct kt_tool t = {.role = n->role, .choice = n->choice, .name = kt_span(n->name, n->len)};
+        return kt_chain_run_tool(p->run, &t);
+    }
+    if (p->next_segment < p->body->segment_count && !stopped) {
+        const struct kt_segment *s = &p->body->segments[p->next_segment];
+        struct kt_text t = {.segment = (unsigned)p->next_segment++,
+                            .from = s->from,
+                            .data = s->text,
+                            .len = s->len,
+                            .final = true};
+        return kt_chain_run_text(p->run, &t);
+    }
+    p->ended = true;
+    return kt_chain_run_end(p->run);
+}
+
+bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step step)
+{
+    while (goes_on(x, step) && !p->ended)
+        step = next_step(p);
+    x->asking = step == KT_STEP_PENDING ? p : NULL;
+    return !x->asking;
+}
+
+/* ---- what came out of it ---- */
+
+void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks)
+{
+    x->reason_code = "policy_error";
+    x->error = "policy_error";
+    if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
+        kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", what);
+        return;
+    }
+    x->verdict = "error";
+    kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: %s, and %s is block", what,
+                blocks ? "its on_internal_error" : "fail_mode");
+}
+
+void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase)
+{
+    bool request = phase == KT_PHASE_REQUEST;
+    if (o->verdict == KT_VERDICT_BLOCK || o->verdict == KT_VERDICT_ESCALATE) {
+        const char *code = o->verdict == KT_VERDICT_ESCALATE ? "escalation_required"
+                           : request                         ? "input_blocked"
+                                                             : "output_blocked";
+        const char *message = o->message && *o->message ? o->message
+                              : request                 ? "the request was stopped by a policy"
+                                                        : "the answer was stopped by a policy";
+        kt_x_refuse_by_policy(x, (int)x->rt->config->block_status, code, o->policy, message);
+    } else if (o->error_blocks || o->internal_error) {
+        kt_x_policy_failed(x, "a policy failed", o->error_blocks);
+    }
+}
