@@ -172,9 +172,10 @@ static int run(int argc, char **argv)
 static const char usage[] =
     "usage: kt mock [options]\n"
     "\n"
-    "A provider of chat completions on loopback: POST /v1/chat/completions (JSON and stream) and\n"
-    "GET /v1/models, with Mistral's strictness or OpenAI's tolerance, and faults by script. Its first\n"
-    "line on stdout is 'kt mock: listening on http://127.0.0.1:PORT'. It ends on SIGINT or SIGTERM.\n"
+    "A provider of chat completions on loopback: POST /v1/chat/completions (JSON and stream),\n"
+    "/v1/embeddings, Mistral's /v1/fim/completions or OpenAI's /v1/completions, and GET /v1/models,\n"
+    "with Mistral's strictness or OpenAI's tolerance, and faults by script. Its first line on stdout\n"
+    "is 'kt mock: listening on http://127.0.0.1:PORT'. It ends on SIGINT or SIGTERM.\n"
     "\n"
     "where:\n"
     "  --listen HOST:PORT   default 127.0.0.1:0 (a free port)\n"

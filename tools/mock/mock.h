@@ -120,6 +120,11 @@ int mock_check_conversation(const struct cJSON *messages, struct kt_buf *out);
 /* The answer to a good request. `f` may be NULL. */
 bool mock_chat(struct mock_conn *c, const struct kt_request *r, const struct cJSON *request,
                const struct mock_fault *f);
+/* Endpoints that take plain text: /v1/embeddings, and Mistral's /v1/fim/completions or OpenAI's
+ * /v1/completions. */
+enum mock_texts { MOCK_NO_TEXTS, MOCK_EMBEDDINGS, MOCK_FIM, MOCK_COMPLETIONS };
+enum mock_texts mock_texts_of(const struct mock_conn *c, struct kt_span path);
+bool mock_texts(struct mock_conn *c, const struct kt_request *r, enum mock_texts what);
 kt_result mock_models(enum mock_dialect d, struct kt_buf *out) KT_MUST;
 
 #ifdef __cplusplus
