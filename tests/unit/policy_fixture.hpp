@@ -89,6 +89,10 @@ class Policy {
         if (kt_chain_new_from(&policy_, &opts, 1, &chain_, nullptr).code != KT_OK)
             abort();
     }
+    /* Takes the chain; of what it was made from, nothing. */
+    explicit Policy(kt_chain *chain) : policy_(nullptr), chain_(chain)
+    {
+    }
     ~Policy()
     {
         kt_chain_free(chain_);
