@@ -14,11 +14,12 @@ static KT_MUST kt_result answer_texts(struct kt_chat *c, struct kt_error *err)
     uint32_t choices = kt_json_member(&c->json, 0, "choices", NULL);
     if (!choices || c->json.tok[choices].type != KT_JSON_ARRAY)
         return kt_fail(err, KT_ERR_USAGE, "an answer needs a list of 'choices'");
+    unsigned choice = 0;
     for (uint32_t t = choices + 1; t < c->json.tok[choices].next; t = c->json.tok[t].next) {
         uint32_t message = kt_json_member(&c->json, t, "message", NULL);
         if (!message || c->json.tok[message].type != KT_JSON_OBJECT)
             return kt_fail(err, KT_ERR_USAGE, "each of 'choices' needs a 'message'");
-        KT_GUARD(kt_segments_collect(c, message, KT_FROM_ASSISTANT, err));
+        KT_GUARD(kt_segments_collect(c, message, KT_FROM_ASSISTANT, choice++, err));
     }
     return kt_ok();
 }

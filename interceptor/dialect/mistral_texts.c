@@ -57,10 +57,13 @@ const char *kt_mistral_path(enum kt_endpoint e)
     return e == KT_EP_COMPLETIONS ? "/fim/completions" : NULL;
 }
 
-/* {"message":{"content":"..."}} as {"text":"..."}; what is between goes, edits of the text itself stay. */
+/* {"message":{"content":"..."}}, or a stream's "delta", as {"text":"..."}; what is between goes, edits of the
+ * text itself stay. */
 static KT_MUST kt_result to_text(const struct kt_translation *t, uint32_t choice)
 {
     uint32_t message = kt_json_member(t->j, choice, "message", NULL);
+    if (!message)
+        message = kt_json_member(t->j, choice, "delta", NULL);
     if (!message)
         return kt_ok();
     KT_GUARD(kt_rule_rename(t, message, "text"));

@@ -52,12 +52,12 @@ static void destroy(struct kt_exchange *x)
     kt_x_drop_call(x);
     if (x->retry.due_ns)
         kt_loop_timer_set(x->ctx->loop, &x->retry, 0);
-    if (x->external)
-        kt_call_cancel(x->external);
+    kt_x_stop_asking(x);
     kt_route_free(&x->route);
     for (size_t i = 0; i < x->attempt_count; i++)
         free(x->attempts[i].model);
     kt_x_stream_free(&x->stream);
+    kt_x_filter_free(&x->filter);
     kt_x_phase_free(&x->req);
     kt_x_phase_free(&x->res);
     kt_restorer_free(x->restorer);
@@ -148,10 +148,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
         x->over = true;
         x->error = "client_gone";
         kt_x_drop_call(x);
-        if (x->external) {
-            kt_call_cancel(x->external);
-            x->external = NULL;
-        }
+        kt_x_stop_asking(x);
         kt_x_attempt_end(x, "aborted", "the client went away");
         if (!x->head_sent)
             x->status = 0;
@@ -164,7 +161,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
 void kt_exchange_writable(struct kt_exchange *x)
 {
     kt_x_enter(x);
-    if (!x->over && x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
+    if (!x->over && x->call && !x->asking && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
         kt_call_resume(x->call);
     kt_x_leave(x);
 }

@@ -128,6 +128,9 @@ static void reset_answer(struct kt_exchange *x)
     kt_x_fields_clear(&x->fields);
     kt_buf_clear(&x->answer);
     kt_x_stream_free(&x->stream);
+    kt_x_stop_asking(x);
+    kt_x_filter_free(&x->filter);
+    kt_x_phase_free(&x->res);
     int64_t max = x->rt->config->limits.max_response_bytes;
     x->answer.max = max > 0 ? (size_t)max : KT_X_MAX_RESPONSE;
 }

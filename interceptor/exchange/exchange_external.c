@@ -11,6 +11,11 @@ static void resume_chain(struct kt_exchange *x)
 {
     struct kt_span body = kt_buf_span(&x->external_answer);
     struct kt_x_phase *p = x->asking;
+    if (x->filter.on && p == &x->res) {
+        x->asking = NULL;
+        kt_x_filter_resume(x, kt_chain_run_resume(p->run, x->external_status, body));
+        return;
+    }
     if (!kt_x_phase_run(x, p, kt_chain_run_resume(p->run, x->external_status, body))) {
         kt_x_external_start(x);
     } else if (p == &x->res) {
@@ -82,6 +87,14 @@ static kt_result ask(struct kt_exchange *x, const struct kt_external *e)
     kt_x_outgoing_fill(&out, &q);
     struct kt_call_handler h = {on_head, on_data, on_done, x};
     return kt_upstream_call(x->ctx->upstream, &q, &h, &x->external);
+}
+
+void kt_x_stop_asking(struct kt_exchange *x)
+{
+    if (x->external)
+        kt_call_cancel(x->external);
+    x->external = NULL;
+    x->asking = NULL;
 }
 
 void kt_x_external_start(struct kt_exchange *x)

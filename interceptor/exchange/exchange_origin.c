@@ -64,16 +64,29 @@ static void release(struct kt_exchange *x, uint64_t upto)
     s->held_base = upto;
 }
 
+/* Observe mode: the policies see what went through. */
+static void watch_end(struct kt_exchange *x)
+{
+    if (x->filter.on && !x->filter.chain_ended)
+        kt_x_filter_end(x);
+    if (x->filter.on)
+        kt_x_response_verdict(x);
+}
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     if (kt_span_eq(e->data, "[DONE]")) {
         release(x, x->stream.event_start);
+        watch_end(x);
         kt_x_attempt_end(x, "ok", NULL);
         return record_or_stop(x);
     }
-    if (!kt_x_chunk_read(e->data, &x->usage, NULL).valid)
+    struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, NULL);
+    if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
+    else if (x->filter.on)
+        kt_x_filter_chunk(x, e->data, &c);
     x->stream.event_start = e->end;
     return true;
 }
@@ -169,9 +182,14 @@ static void on_head(void *arg, const struct kt_call_head *head)
     x->mode = collects(x) ? KT_X_BUFFER : KT_X_PASS;
     x->answer.max =
         x->mode == KT_X_BUFFER ? (size_t)x->rt->config->limits.max_response_bytes : KT_X_MAX_OBSERVED;
-    if (x->pass_stream) {
+    bool wanted = x->pass_stream && x->status == 200 && kt_x_response_wanted(x);
+    if (wanted && !kt_x_observe(x)) {
+        kt_x_stream_begin(x); /* as a target's: its texts are written anew */
+    } else if (x->pass_stream) {
         kt_sse_init(&x->stream.sse, on_event, x);
         x->stream.open = true;
+        if (wanted)
+            kt_x_filter_begin(x);
     }
     kt_x_leave(x);
 }
@@ -180,7 +198,9 @@ static void on_data(void *arg, const char *data, size_t len)
 {
     struct kt_exchange *x = arg;
     kt_x_enter(x);
-    if (x->pass_stream)
+    if (x->mode == KT_X_STREAM)
+        kt_x_stream_data(x, data, len);
+    else if (x->pass_stream)
         pass_events(x, data, len);
     else if (x->mode == KT_X_BUFFER)
         collect_bytes(x, data, len);
@@ -216,6 +236,7 @@ void kt_x_origin_finish(struct kt_exchange *x)
 /* The answer is whole, and went through already unless it was collected. */
 static void answered(struct kt_exchange *x)
 {
+    watch_end(x);
     bool copied = x->parsed && !x->pass_stream && !x->too_large && x->answer.len;
     if (copied)
         kt_usage_read(x->answer.data, x->answer.len, &x->usage);
@@ -231,7 +252,9 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
     struct kt_exchange *x = arg;
     kt_x_enter(x);
     x->call = NULL;
-    if (outcome != KT_CALL_OK) {
+    if (x->mode == KT_X_STREAM) {
+        kt_x_stream_done(x, outcome, detail);
+    } else if (outcome != KT_CALL_OK) {
         origin_failed(x, outcome, detail);
     } else {
         kt_x_attempt_end(x, word_for(x->status), NULL);

@@ -112,22 +112,23 @@ static void give_or_refuse(struct kt_exchange *x)
         give(x);
 }
 
-/* The event tells the graver outcome of the two phases. */
-static void merge_verdict(struct kt_exchange *x, const struct kt_outcome *o)
+void kt_x_response_verdict(struct kt_exchange *x)
 {
-    struct kt_outcome first = {.would = KT_VERDICT_ALLOW};
+    if (!x->res.run)
+        return;
+    struct kt_outcome o = kt_chain_run_outcome(x->res.run), first = {.would = KT_VERDICT_ALLOW};
     if (x->req.run)
         first = kt_chain_run_outcome(x->req.run);
-    if (o->would <= first.would)
+    if (o.would <= first.would)
         return;
-    x->reason_code = o->reason_code;
-    x->verdict = kt_verdict_name(o->verdict);
+    x->reason_code = o.reason_code;
+    x->verdict = kt_verdict_name(o.verdict);
 }
 
 void kt_x_response_done(struct kt_exchange *x)
 {
     struct kt_outcome o = kt_chain_run_outcome(x->res.run);
-    merge_verdict(x, &o);
+    kt_x_response_verdict(x);
     kt_x_phase_judge(x, &o, KT_PHASE_RESPONSE);
     give_or_refuse(x);
 }

@@ -19,14 +19,21 @@ static void commit(struct kt_exchange *x)
         return;
     x->stream.committed = true;
     x->first_byte_ns = kt_now_mono_ns();
-    kt_x_add_route_fields(x);
+    if (kt_x_attempt_now(x)->target)
+        kt_x_add_route_fields(x);
     kt_x_send_head(x, x->status, -1);
+}
+
+/* The filter writes the chunks anew: the bytes as they came are not kept. */
+static bool rewrites(const struct kt_exchange *x)
+{
+    return x->filter.on;
 }
 
 static void release(struct kt_exchange *x, uint64_t upto)
 {
     struct kt_x_stream *s = &x->stream;
-    if (!s->committed || x->over || upto <= s->held_base)
+    if (!s->committed || x->over || rewrites(x) || upto <= s->held_base)
         return;
     size_t n = (size_t)(upto - s->held_base);
     kt_x_send(x, s->held.data, n);
@@ -64,12 +71,91 @@ static void finish(struct kt_exchange *x, uint64_t end)
     kt_x_end(x);
 }
 
+/* ---- through the response phase ---- */
+
+void kt_x_stream_filtered(struct kt_exchange *x, bool content)
+{
+    struct kt_buf *out = &x->filter.out;
+    if (content || out->len > KT_X_UNCOMMITTED_MAX)
+        commit(x);
+    if (!x->stream.committed || x->over)
+        return;
+    kt_x_send(x, out->data, out->len);
+    kt_buf_clear(out);
+}
+
+void kt_x_stream_filter_done(struct kt_exchange *x)
+{
+    if (kt_x_observe(x))
+        return; /* it went through as it came */
+    kt_x_response_verdict(x);
+    if (x->res.run && kt_chain_run_outcome(x->res.run).internal_error)
+        kt_x_policy_failed(x, "a policy failed", false); /* under fail_mode: allow, or we were not here */
+    if (!record_success(x))
+        return;
+    kt_x_stream_filtered(x, true);
+    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
+        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
+    if (x->filter.saw_done)
+        kt_x_send(x, "data: [DONE]\n\n", 14);
+    if (x->call)
+        kt_call_release(x->call);
+    x->call = NULL;
+    kt_x_end(x);
+}
+
+static kt_result put_stop(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
+{
+    const struct kt_buf *head = &x->filter.head;
+    KT_GUARD(kt_buf_puts(out, "data: {"));
+    KT_GUARD(kt_buf_append(out, head->data ? head->data : "", head->len));
+    KT_GUARD(kt_buf_printf(
+        out, "\"choices\":[{\"index\":%u,%s,\"finish_reason\":\"content_filter\"}]}\n\ndata: ", choice,
+        x->endpoint == KT_EP_COMPLETIONS ? "\"text\":\"\"" : "\"delta\":{}"));
+    KT_GUARD(kt_buf_append(out, kt_buf_span(&x->refuse_body).data, x->refuse_body.len));
+    return kt_buf_puts(out, "\n\ndata: [DONE]\n\n");
+}
+
+void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
+{
+    x->filter.dead = true;
+    kt_x_drop_call(x);
+    kt_x_attempt_end(x, "ok", "stopped by a policy");
+    if (!x->stream.committed) {
+        kt_x_reply_refusal(x);
+        return;
+    }
+    KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_HEAD + 1024u);
+    if (!kt_x_record(x) || !kt_is_ok(put_stop(x, choice, &out))) {
+        kt_x_abort(x, NULL);
+        return;
+    }
+    kt_x_send(x, out.data, out.len);
+    kt_x_end(x);
+}
+
+static void fail(struct kt_exchange *x, const char *outcome, const char *detail);
+
+void kt_x_stream_broken(struct kt_exchange *x, const char *why)
+{
+    x->stream.broken = why;
+    if (!x->stream.feeding && x->mode == KT_X_STREAM)
+        fail(x, "bad_body", why);
+}
+
+/* ---- events ---- */
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     struct kt_x_stream *s = &x->stream;
     if (kt_span_eq(e->data, "[DONE]") && s->chunks) {
-        finish(x, e->end);
+        if (rewrites(x)) {
+            s->done = x->filter.saw_done = true;
+            kt_x_filter_end(x);
+        } else {
+            finish(x, e->end);
+        }
         return false;
     }
     struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
@@ -82,9 +168,20 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
     s->event_start = e->end;
+    if (rewrites(x)) {
+        kt_x_filter_chunk(x, e->data, &c);
+        return !x->over && !s->broken;
+    }
     if (c.content)
         commit(x);
     return !x->over;
+}
+
+static bool needs_rewriting(struct kt_exchange *x)
+{
+    const struct kt_x_attempt *a = kt_x_attempt_now(x);
+    const struct kt_provider *p = a->target ? kt_provider_find(a->target->provider) : NULL;
+    return kt_x_response_wanted(x) || (x->endpoint == KT_EP_COMPLETIONS && p && p->translate_answer);
 }
 
 void kt_x_stream_begin(struct kt_exchange *x)
@@ -92,6 +189,8 @@ void kt_x_stream_begin(struct kt_exchange *x)
     x->mode = KT_X_STREAM;
     kt_sse_init(&x->stream.sse, on_event, x);
     x->stream.open = true;
+    if (needs_rewriting(x))
+        kt_x_filter_begin(x);
 }
 
 void kt_x_stream_free(struct kt_x_stream *s)
@@ -121,6 +220,7 @@ static void send_error_event(struct kt_exchange *x, const char *outcome)
 static void interrupted(struct kt_exchange *x, const char *outcome, const char *detail)
 {
     kt_x_attempt_end(x, outcome, detail);
+    kt_x_response_verdict(x);
     x->error = "stream_interrupted";
     if (!kt_x_record(x)) {
         kt_x_abort(x, NULL);
@@ -145,9 +245,11 @@ static void fail(struct kt_exchange *x, const char *outcome, const char *detail)
 static void feed(struct kt_exchange *x, const char *data, size_t len)
 {
     struct kt_x_stream *s = &x->stream;
-    bool kept = kt_is_ok(kt_buf_append(&s->held, data, len));
+    bool kept = rewrites(x) || kt_is_ok(kt_buf_append(&s->held, data, len));
+    s->feeding = true;
     bool read = kept && kt_is_ok(kt_sse_feed(&s->sse, data, len));
-    if (!read && !s->done && !s->broken)
+    s->feeding = false;
+    if (!read && !s->done && !s->broken && !x->over)
         s->broken = "an event that is too large";
 }
 
@@ -155,13 +257,13 @@ void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len)
 {
     struct kt_x_stream *s = &x->stream;
     feed(x, data, len);
-    if (x->over || s->done)
+    if (x->over || (s->done && !s->broken))
         return;
     if (s->broken) {
         fail(x, "bad_body", s->broken);
         return;
     }
-    if (!s->committed && s->held.len > KT_X_UNCOMMITTED_MAX)
+    if (!rewrites(x) && !s->committed && s->held.len > KT_X_UNCOMMITTED_MAX)
         commit(x);
     release(x, kt_sse_boundary(&s->sse));
 }
@@ -174,7 +276,13 @@ static const char *outcome_word(enum kt_call_outcome o)
 void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_x_stream *s = &x->stream;
-    if (outcome != KT_CALL_OK) {
+    if (x->asking) { /* what came before is not dealt with yet */
+        x->filter.upstream_done = true;
+        x->filter.upstream_outcome = outcome;
+        snprintf(x->filter.upstream_detail, sizeof x->filter.upstream_detail, "%s", detail ? detail : "");
+        return;
+    }
+    if (outcome != KT_CALL_OK && !s->done) {
         fail(x, outcome_word(outcome), detail);
         return;
     }
@@ -186,6 +294,11 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
     if (s->broken || !s->finished) {
         fail(x, s->error_seen ? "server_error" : "bad_body",
              s->broken ? s->broken : "it ended without a finish_reason");
+        return;
+    }
+    if (rewrites(x)) {
+        if (!s->done)
+            kt_x_filter_end(x);
         return;
     }
     if (!record_success(x))

@@ -63,8 +63,49 @@ struct kt_x_stream {
     uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
     size_t chunks;             /* valid ones */
+    bool feeding;              /* in the reader's callback */
     bool committed, done, finished, error_seen, usage_chunk_seen;
     const char *broken; /* static: why the stream cannot go on; NULL = fine */
+};
+
+/* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
+struct kt_x_channel {
+    unsigned choice, tool; /* as the provider numbers them */
+    enum kt_origin_class from;
+    bool refusal, json;
+    bool ended;
+    unsigned segment;            /* in the chain's run */
+    struct kt_buf text;          /* what came and was not released yet */
+    size_t base;                 /* absolute offset of text.data[0] */
+    size_t chain_at, restore_at; /* from where on the chain, the restorer see it again */
+    struct kt_restore_text restore;
+    struct kt_edits restores; /* absolute offsets; not released yet */
+};
+
+/* The response phase over a stream, chunk by chunk. */
+struct kt_x_filter {
+    bool on;
+    struct kt_x_channel *channels; /* owned */
+    size_t count, cap;
+    /* The chunk under way. */
+    struct kt_buf payload; /* its JSON; empty = the end of the stream */
+    struct kt_chat chunk;
+    size_t next_tool, next_text, next_close;
+    enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
+    bool busy, at_end, chain_ended;
+    bool dead;             /* the stream is over for us */
+    bool content;          /* the chunk says something, as it came */
+    bool said;             /* some text of the chunk is released */
+    bool *changed;         /* by choice of the chunk; owned */
+    struct kt_edits edits; /* of the chunk */
+    struct kt_buf head;    /* id, created and model, as the stream's first chunk has them */
+    struct kt_buf extra;   /* events in front of the chunk */
+    struct kt_buf out;     /* events for the client */
+    struct kt_buf queue;   /* chunks that came while a policy asks outside */
+    bool saw_done;         /* [DONE] was there */
+    bool upstream_done;    /* the call has ended meanwhile */
+    enum kt_call_outcome upstream_outcome;
+    char upstream_detail[160];
 };
 
 /* One phase of the chain under way. */
@@ -97,8 +138,9 @@ struct kt_exchange {
     struct kt_placeholders *names;
     struct kt_restorer *restorer; /* NULL = nothing to restore */
     struct kt_x_phase req, res;
-    struct kt_chat reply;      /* the answer, read as a request's body is */
-    bool replied;              /* `reply` holds something */
+    struct kt_chat reply; /* the answer, read as a request's body is */
+    bool replied;         /* `reply` holds something */
+    struct kt_x_filter filter;
     struct kt_x_phase *asking; /* waits for an outside check; NULL = none does */
     struct kt_call *external;
     struct kt_buf external_answer;
@@ -188,6 +230,7 @@ void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
 
 /* exchange_external.c */
 void kt_x_external_start(struct kt_exchange *x);
+void kt_x_stop_asking(struct kt_exchange *x); /* nobody waits for the answer any more */
 
 /* exchange_request.c */
 struct kt_x_outgoing {
@@ -266,12 +309,6 @@ void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const
                       const char *message);
 void kt_x_audit_refusal(struct kt_exchange *x);
 
-/* exchange_stream.c */
-void kt_x_stream_begin(struct kt_exchange *x);
-void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
-void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
-void kt_x_stream_free(struct kt_x_stream *s);
-
 /* exchange_chunk.c */
 struct kt_x_chunk {
     bool valid;      /* a JSON object */
@@ -283,6 +320,40 @@ struct kt_x_chunk {
 /* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
  * given. */
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk);
+
+/* The graver outcome of the two phases is the event's. */
+void kt_x_response_verdict(struct kt_exchange *x);
+
+/* exchange_filter.c: a stream's texts through the response phase. */
+#define KT_X_MAX_CHANNELS 1024
+void kt_x_filter_begin(struct kt_exchange *x);
+void kt_x_filter_free(struct kt_x_filter *f);
+/* One chunk; its JSON is copied. */
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, const struct kt_x_chunk *is);
+/* No chunk comes any more. */
+void kt_x_filter_end(struct kt_exchange *x);
+void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
+
+/* exchange_channel.c */
+/* NULL on OOM or past the maximum. */
+struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
+void kt_x_channel_free(struct kt_x_channel *c);
+/* Shows the chain what there is; `final`: nothing more comes. */
+enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
+/* Behind an ask that is done: appends to `out` what may go to the client now. */
+kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bool final,
+                               struct kt_buf *out) KT_MUST;
+
+/* exchange_stream.c */
+/* What the filter tells the stream. */
+void kt_x_stream_filtered(struct kt_exchange *x, bool content);   /* a chunk is in filter.out */
+void kt_x_stream_filter_done(struct kt_exchange *x);              /* the end is, too */
+void kt_x_stream_refused(struct kt_exchange *x, unsigned choice); /* x->refuse_body says why */
+void kt_x_stream_broken(struct kt_exchange *x, const char *why);
+void kt_x_stream_begin(struct kt_exchange *x);
+void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
+void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
+void kt_x_stream_free(struct kt_x_stream *s);
 
 /* exchange_event.c */
 /* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.

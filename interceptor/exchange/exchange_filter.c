@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream through the response phase, one chunk after the other: its tools and texts are shown to the chain,
+ * then the chunk is written again with those parts of the texts that may go now. A policy that asks outside
+ * stops the work at any of these steps; chunks that come meanwhile wait in a queue.
+ */
+#include "interceptor/exchange/kt_exchange_filter.h"
+
+#include "policyengine/base/kt_log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct queued {
+    size_t len; /* of the JSON behind it; 0 = the end of the stream */
+    bool content;
+    bool as_is; /* a provider's own error: no answer */
+};
+
+static void run(struct kt_exchange *x);
+
+void kt_x_filter_begin(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    f->on = true;
+    f->payload = f->extra = f->out = f->queue = (struct kt_buf)KT_BUF_INIT(KT_X_HELD_MAX);
+    f->head = (struct kt_buf)KT_BUF_INIT(KT_X_MAX_HEAD);
+    if (!kt_chain_has_phase(x->rt->chain, KT_PHASE_RESPONSE) || x->res.run)
+        return;
+    if (!kt_is_ok(kt_x_phase_begin(x, &x->res, KT_PHASE_RESPONSE, NULL))) {
+        kt_x_policy_failed(x, "the policy chain could not start", false);
+        if (x->plan == KT_X_REFUSE)
+            kt_x_stream_refused(x, 0);
+    }
+}
+
+static void end_chunk(struct kt_x_filter *f)
+{
+    kt_chat_free(&f->chunk);
+    kt_edits_free(&f->edits);
+    free(f->changed);
+    f->changed = NULL;
+    kt_buf_clear(&f->payload);
+    kt_buf_clear(&f->extra);
+    f->busy = false;
+}
+
+void kt_x_filter_free(struct kt_x_filter *f)
+{
+    if (!f->on)
+        return;
+    end_chunk(f);
+    for (size_t i = 0; i < f->count; i++)
+        kt_x_channel_free(&f->channels[i]);
+    free(f->channels);
+    kt_buf_free(&f->payload);
+    kt_buf_free(&f->head);
+    kt_buf_free(&f->extra);
+    kt_buf_free(&f->out);
+    kt_buf_free(&f->queue);
+    memset(f, 0, sizeof *f);
+}
+
+/* ---- failures ---- */
+
+/* What passes anyway does not wait: the policy hears that the check could not be made. */
+static enum kt_step answer_nothing(struct kt_exchange *x)
+{
+    enum kt_step step = KT_STEP_PENDING;
+    for (int i = 0; i < KT_X_MAX_EXTERNAL && step == KT_STEP_PENDING; i++)
+        step = kt_chain_run_resume(x->res.run, 0, kt_span("", 0));
+    if (step == KT_STEP_PENDING)
+        x->filter.dead = true;
+    return step;
+}
+
+static void ask_outside(struct kt_exchange *x)
+{
+    if (x->external_count >= KT_X_MAX_EXTERNAL) {
+        kt_x_policy_failed(x, "a policy asks for outside checks without end", true);
+        kt_x_stream_refused(x, 0);
+        return;
+    }
+    x->asking = &x->res;
+    if (x->call)
+        kt_call_pause(x->call);
+    kt_x_external_start(x);
+}
+
+/* True where the work stops here: the client has been told, or a policy asks. */
+static bool halted(struct kt_exchange *x, enum kt_step step, unsigned choice)
+{
+    if (step == KT_STEP_PENDING && kt_x_observe(x))
+        step = answer_nothing(x);
+    if (x->over || x->filter.dead)
+        return true;
+    if (step == KT_STEP_PENDING) {
+        ask_outside(x);
+        return true;
+    }
+    x->filter.asks = KT_X_ASKS_NOTHING;
+    x->external_count = 0;
+    bool stopped = x->res.run && kt_chain_run_stopped(x->res.run);
+    if (!stopped && step != KT_STEP_ERROR)
+        return false;
+    struct kt_outcome o = kt_chain_run_outcome(x->res.run);
+    if (!stopped && !o.error_blocks && kt_x_fail_open(x))
+        return false;
+    kt_x_response_verdict(x);
+    kt_x_phase_judge(x, &o, KT_PHASE_RESPONSE);
+    if (x->plan != KT_X_REFUSE)
+        return false;
+    kt_x_stream_refused(x, choice);
+    return true;
+}
+
+static bool failed(struct kt_exchange *x, kt_result r)
+{
+    if (kt_is_ok(r))
+        return false;
+    x->filter.dead = true;
+    kt_x_stream_broken(x, r.code == KT_ERR_LIMIT ? "a chunk, or what is held back of it, is too large"
+                                                 : "a chunk could not be written");
+    return true;
+}
+
+/* ---- one step each ---- */
+
+/* Behind an ask: what of the text may go. */
+static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct kt_x_channel *c, bool final)
+{
+    struct kt_x_filter *f = &x->filter;
+    KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_HELD_MAX * 4);
+    KT_GUARD(kt_x_channel_release(x, c, final, &out));
+    if (kt_x_observe(x))
+        return kt_ok();
+    f->said |= out.len > 0;
+    if (!s) {
+        if (!out.len)
+            return kt_ok();
+        return kt_x_put_rest(x, c, kt_buf_span(&out), &f->extra);
+    }
+    if (out.len == s->len && memcmp(kt_buf_span(&out).data, s->text, s->len) == 0)
+        return kt_ok();
+    f->changed[s->choice] = true;
+    return kt_edits_in_string(&f->edits, &f->chunk.json, s->tok, 0, s->len, kt_buf_span(&out).data, out.len);
+}
+
+static bool do_tool(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    const struct kt_tool_name *n = &f->chunk.tools[f->next_tool++];
+    struct kt_tool t = {.role = n->role, .choice = n->choice, .name = kt_span(n->name, n->len)};
+    uint32_t choice = kt_x_choice_at(&f->chunk, n->choice);
+    t.choice = kt_x_choice_index(&f->chunk.json, choice, n->choice);
+    f->asks = KT_X_ASKS_TOOL;
+    enum kt_step step = x->res.run ? kt_chain_run_tool(x->res.run, &t) : KT_STEP_DONE;
+    return !halted(x, step, t.choice);
+}
+
+/* `asked`: the chain has seen the window, only its release is left. */
+static bool do_text(struct kt_exchange *x, bool asked)
+{
+    struct kt_x_filter *f = &x->filter;
+    const struct kt_segment *s = &f->chunk.segments[f->next_text];
+    struct kt_x_channel key = kt_x_text_channel(&f->chunk, s);
+    struct kt_x_channel *c = kt_x_channel_of(x, &key);
+    bool final = kt_x_text_is_last(f, &key);
+    if (!c)
+        return !failed(x, kt_err(KT_ERR_LIMIT));
+    if (!asked) {
+        if (failed(x, kt_buf_append(&c->text, s->text, s->len)))
+            return false;
+        f->asks = KT_X_ASKS_TEXT;
+        if (halted(x, kt_x_channel_ask(x, c, final), key.choice))
+            return false;
+    }
+    f->next_text++;
+    return !failed(x, take(x, s, c, final));
+}
+
+static bool closes(const struct kt_x_filter *f, const struct kt_x_channel *c)
+{
+    if (c->ended)
+        return false;
+    if (f->at_end)
+        return true;
+    uint32_t choice;
+    for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++)
+        if (kt_x_choice_ends(&f->chunk, choice) &&
+            kt_x_choice_index(&f->chunk.json, choice, place) == c->choice)
+            return true;
+    return false;
+}
+
+static bool do_close(struct kt_exchange *x, bool asked)
+{
+    struct kt_x_filter *f = &x->filter;
+    struct kt_x_channel *c = &f->channels[f->next_close];
+    if (closes(f, c)) {
+        f->asks = KT_X_ASKS_CLOSE;
+        if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->choice))
+            return false;
+        f->asks = KT_X_ASKS_NOTHING;
+        if (failed(x, take(x, NULL, c, true)))
+            return false;
+    }
+    f->next_close++;
+    return true;
+}
+
+static bool do_end(struct kt_exchange *x)
+{
+    x->filter.chain_ended = true;
+    x->filter.asks = KT_X_ASKS_END;
+    return !halted(x, x->res.run ? kt_chain_run_end(x->res.run) : KT_STEP_DONE, 0);
+}
+
+/* ---- a chunk ---- */
+
+static void finish_chunk(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    kt_result r = kt_ok();
+    bool end = f->at_end, content = f->content && (f->said || !f->chunk.segment_count);
+    if (!kt_x_observe(x)) {
+        uint32_t choice = f->chunk.json.count ? kt_x_choice_at(&f->chunk, 0) : 0;
+        content |= f->extra.len > 0 || (choice && kt_x_choice_ends(&f->chunk, choice));
+        r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
+        if (kt_is_ok(r) && !end)
+            r = kt_x_write_chunk(x);
+    }
+    end_chunk(f);
+    if (failed(x, r))
+        return;
+    if (end)
+        kt_x_stream_filter_done(x);
+    else
+        kt_x_stream_filtered(x, content);
+}
+
+static void run(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    while (f->next_tool < f->chunk.tool_count)
+        if (!do_tool(x))
+            return;
+    while (f->next_text < f->chunk.segment_count)
+        if (!do_text(x, false))
+            return;
+    while (f->next_close < f->count)
+        if (!do_close(x, false))
+            return;
+    if (f->at_end && !f->chain_ended && !do_end(x))
+        return;
+    finish_chunk(x);
+}
+
+static void start(struct kt_exchange *x, struct kt_span json, bool content)
+{
+    struct kt_x_filter *f = &x->filter;
+    struct kt_error err = {KT_OK, ""};
+    f->busy = true;
+    f->content = content;
+    f->said = false;
+    f->next_tool = f->next_text = f->next_close = 0;
+    if (failed(x, kt_buf_append(&f->payload, json.data, json.len)))
+        return;
+    f->changed = calloc(KT_ANSWER_MAX_CHOICES, sizeof *f->changed);
+    if (!f->changed && failed(x, kt_err(KT_ERR_MEMORY)))
+        return;
+    if (json.len &&
+        !kt_is_ok(kt_answer_parse(&f->chunk, x->endpoint, f->payload.data, f->payload.len, &err))) {
+        kt_x_response_unreadable(x, err.text);
+        if (x->plan == KT_X_REFUSE) {
+            kt_x_stream_refused(x, 0);
+            return;
+        }
+    }
+    if (!failed(x, kt_x_keep_head(x)))
+        run(x);
+}
+
+static void pass(struct kt_exchange *x, struct kt_span json)
+{
+    if (!kt_x_observe(x) && !failed(x, kt_x_put_event(&x->filter.out, json)))
+        kt_x_stream_filtered(x, true);
+}
+
+static void next_of_queue(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    while (!x->over && !f->dead && !f->busy && f->queue.len) {
+        struct queued q;
+        memcpy(&q, f->queue.data, sizeof q);
+        KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX);
+        if (failed(x, kt_buf_append(&json, f->queue.data + sizeof q, q.len)))
+            return;
+        kt_buf_consume(&f->queue, sizeof q + q.len);
+        f->at_end = q.len == 0;
+        if (q.as_is)
+            pass(x, kt_buf_span(&json));
+        else
+            start(x, kt_buf_span(&json), q.content);
+    }
+}
+
+static void put(struct kt_exchange *x, struct kt_span json, struct queued q)
+{
+    struct kt_x_filter *f = &x->filter;
+    if (f->dead)
+        return;
+    q.len = json.len;
+    if (failed(x, kt_buf_append(&f->queue, &q, sizeof q)) ||
+        failed(x, kt_buf_append(&f->queue, json.data, json.len)))
+        return;
+    next_of_queue(x);
+}
+
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, const struct kt_x_chunk *is)
+{
+    put(x, json, (struct queued){.content = is->content, .as_is = is->error});
+}
+
+void kt_x_filter_end(struct kt_exchange *x)
+{
+    put(x, kt_span("", 0), (struct queued){.len = 0});
+}
+
+/* What happened upstream while a policy asked. */
+static void catch_up(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    next_of_queue(x);
+    if (x->over || x->asking || f->dead)
+        return;
+    if (f->upstream_done) {
+        f->upstream_done = false;
+        kt_x_stream_done(x, f->upstream_outcome, f->upstream_detail);
+    } else if (x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW) {
+        kt_call_resume(x->call);
+    }
+}
+
+void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step)
+{
+    struct kt_x_filter *f = &x->filter;
+    int asks = f->asks;
+    if (halted(x, step, 0))
+        return;
+    /* The step that was interrupted is complete but for the release of its text. */
+    bool on = asks == KT_X_ASKS_TEXT ? do_text(x, true) : asks == KT_X_ASKS_CLOSE ? do_close(x, true) : true;
+    if (on)
+        run(x);
+    catch_up(x);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks for the client: those of the target with their texts exchanged, and chunks of our own. */
+#include "interceptor/exchange/kt_exchange_filter.h"
+
+#include <string.h>
+
+kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json)
+{
+    KT_GUARD(kt_buf_puts(out, "data: "));
+    size_t at = out->len;
+    KT_GUARD(kt_buf_append(out, json.data, json.len));
+    for (size_t i = at; i < out->len; i++) /* between tokens only: a line end would end the event's line */
+        if (out->data[i] == '\n' || out->data[i] == '\r')
+            out->data[i] = ' ';
+    return kt_buf_puts(out, "\n\n");
+}
+
+static KT_MUST kt_result put_raw(struct kt_buf *out, const struct kt_json *j, const char *name)
+{
+    uint32_t tok = j->count ? kt_json_member(j, 0, name, NULL) : 0;
+    if (!tok || j->tok[tok].type == KT_JSON_OBJECT || j->tok[tok].type == KT_JSON_ARRAY)
+        return kt_ok();
+    KT_GUARD(kt_buf_printf(out, "\"%s\":", name));
+    KT_GUARD(kt_buf_append(out, kt_json_raw(j, tok).data, kt_json_raw(j, tok).len));
+    return kt_buf_puts(out, ",");
+}
+
+static KT_MUST kt_result put_text(struct kt_buf *out, const char *before, struct kt_span text,
+                                  const char *behind)
+{
+    KT_GUARD(kt_buf_puts(out, before));
+    KT_GUARD(kt_buf_json(out, text.data, text.len));
+    return kt_buf_puts(out, behind);
+}
+
+static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_x_channel *c,
+                                   struct kt_span text, struct kt_buf *out)
+{
+    char open[96];
+    if (x->endpoint == KT_EP_COMPLETIONS)
+        return put_text(out, "\"text\":\"", text, "\"");
+    if (c->from == KT_FROM_TOOL_CALL && c->tool != UINT32_MAX) {
+        KT_GUARD(kt_buf_printf(out, "\"delta\":{\"tool_calls\":[{\"index\":%u,", c->tool));
+        return put_text(out, "\"function\":{\"arguments\":\"", text, "\"}}]}");
+    }
+    if (c->from == KT_FROM_TOOL_CALL)
+        return put_text(out, "\"delta\":{\"function_call\":{\"arguments\":\"", text, "\"}}");
+    const char *key = c->refusal ? "refusal" : c->from == KT_FROM_REASONING ? "reasoning_content" : "content";
+    memcpy(open, "\"delta\":{\"", 10);
+    size_t n = strlen(key);
+    memcpy(open + 10, key, n);
+    memcpy(open + 10 + n, "\":\"", 4);
+    return put_text(out, open, text, "\"}");
+}
+
+kt_result kt_x_keep_head(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    const struct kt_json *j = &f->chunk.json;
+    if (f->head.len || !j->count)
+        return kt_ok();
+    KT_GUARD(put_raw(&f->head, j, "id"));
+    KT_GUARD(kt_buf_printf(&f->head, "\"object\":\"%s\",",
+                           x->endpoint == KT_EP_COMPLETIONS ? "text_completion" : "chat.completion.chunk"));
+    KT_GUARD(put_raw(&f->head, j, "created"));
+    return put_raw(&f->head, j, "model");
+}
+
+/* A chunk of our own for what was held back of a text that ends. */
+kt_result kt_x_put_rest(const struct kt_exchange *x, const struct kt_x_channel *c, struct kt_span text,
+                        struct kt_buf *out)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
+    KT_GUARD(kt_buf_puts(&json, "{"));
+    KT_GUARD(kt_buf_append(&json, kt_buf_span(&x->filter.head).data, x->filter.head.len));
+    KT_GUARD(kt_buf_printf(&json, "\"choices\":[{\"index\":%u,", c->choice));
+    KT_GUARD(put_delta(x, c, text, &json));
+    KT_GUARD(kt_buf_puts(&json, ",\"finish_reason\":null}]}"));
+    return kt_x_put_event(out, kt_buf_span(&json));
+}
+
+kt_result kt_x_write_chunk(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
+    if (!f->chunk.json.count) /* nobody could read it, and fail_mode lets it pass */
+        return kt_x_put_event(&f->out, kt_buf_span(&f->payload));
+    KT_GUARD(kt_answer_drop_logprobs(&f->chunk, f->changed, KT_ANSWER_MAX_CHOICES, &f->edits));
+    const struct kt_x_attempt *a = kt_x_attempt_now(x);
+    const struct kt_provider *p = a && a->target ? kt_provider_find(a->target->provider) : NULL;
+    if (p && p->translate_answer)
+        KT_GUARD(p->translate_answer(&f->chunk, &f->edits));
+    KT_GUARD(kt_edits_apply(&f->edits, f->payload.data, f->payload.len, &json));
+    return kt_x_put_event(&f->out, kt_buf_span(&json));
+}

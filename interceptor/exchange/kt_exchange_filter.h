@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The parts of the stream filter, private to exchange_filter*.c. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+/* exchange_filter_place.c; `place` counts from the front of the chunk, an index is the provider's number. */
+uint32_t kt_x_choice_at(const struct kt_chat *chunk, unsigned place); /* token; 0 = none */
+unsigned kt_x_choice_index(const struct kt_json *j, uint32_t choice, unsigned place);
+bool kt_x_choice_ends(const struct kt_chat *chunk, uint32_t choice); /* it has its finish_reason */
+/* The channel to which a text of the chunk belongs, as a key. */
+struct kt_x_channel kt_x_text_channel(const struct kt_chat *chunk, const struct kt_segment *s);
+/* True where the text under way ends with this piece: its choice is finished, and no other piece follows. */
+bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key);
+
+/* exchange_filter_write.c */
+kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json) KT_MUST;
+/* Keeps of the first chunk what chunks of our own need. */
+kt_result kt_x_keep_head(struct kt_exchange *x) KT_MUST;
+/* A chunk of our own for what was held back of a text that ends. */
+kt_result kt_x_put_rest(const struct kt_exchange *x, const struct kt_x_channel *c, struct kt_span text,
+                        struct kt_buf *out) KT_MUST;
+/* The chunk under way with its edits, to filter.out. */
+kt_result kt_x_write_chunk(struct kt_exchange *x) KT_MUST;
