@@ -38,8 +38,6 @@ static void end_chunk(struct kt_x_filter *f)
 {
     kt_chat_free(&f->chunk);
     kt_edits_free(&f->edits);
-    free(f->changed);
-    f->changed = NULL;
     kt_buf_clear(&f->payload);
     kt_buf_clear(&f->extra);
     f->busy = false;
@@ -266,9 +264,7 @@ static void start(struct kt_exchange *x, struct kt_span json, bool content)
     f->next_tool = f->next_text = f->next_close = 0;
     if (failed(x, kt_buf_append(&f->payload, json.data, json.len)))
         return;
-    f->changed = calloc(KT_ANSWER_MAX_CHOICES, sizeof *f->changed);
-    if (!f->changed && failed(x, kt_err(KT_ERR_MEMORY)))
-        return;
+    memset(f->changed, 0, sizeof f->changed);
     if (json.len &&
         !kt_is_ok(kt_answer_parse(&f->chunk, x->endpoint, f->payload.data, f->payload.len, &err))) {
         kt_x_response_unreadable(x, err.text);

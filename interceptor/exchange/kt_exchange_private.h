@@ -93,17 +93,17 @@ struct kt_x_filter {
     size_t next_tool, next_text, next_close;
     enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
     bool busy, at_end, chain_ended;
-    bool dead;             /* the stream is over for us */
-    bool content;          /* the chunk says something, as it came */
-    bool said;             /* some text of the chunk is released */
-    bool *changed;         /* by choice of the chunk; owned */
-    struct kt_edits edits; /* of the chunk */
-    struct kt_buf head;    /* id, created and model, as the stream's first chunk has them */
-    struct kt_buf extra;   /* events in front of the chunk */
-    struct kt_buf out;     /* events for the client */
-    struct kt_buf queue;   /* chunks that came while a policy asks outside */
-    bool saw_done;         /* [DONE] was there */
-    bool upstream_done;    /* the call has ended meanwhile */
+    bool dead;                           /* the stream is over for us */
+    bool content;                        /* the chunk says something, as it came */
+    bool said;                           /* some text of the chunk is released */
+    bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
+    struct kt_edits edits;               /* of the chunk */
+    struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
+    struct kt_buf extra;                 /* events in front of the chunk */
+    struct kt_buf out;                   /* events for the client */
+    struct kt_buf queue;                 /* chunks that came while a policy asks outside */
+    bool saw_done;                       /* [DONE] was there */
+    bool upstream_done;                  /* the call has ended meanwhile */
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];
 };

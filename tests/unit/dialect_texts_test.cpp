@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is looked at beside messages: tools, plain-text endpoints, answers; and that rewriting a text changes
+ * that text only. */
+#include "interceptor/dialect/kt_dialect.h"
+
+#include <cjson/cJSON.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using V = std::vector<std::string>;
+
+struct Body {
+    std::string text;
+    kt_chat c{};
+    kt_error err{};
+    const char *param = nullptr;
+    kt_result r;
+    Body(kt_endpoint e, std::string t, bool answer = false) : text(std::move(t))
+    {
+        r = answer ? kt_answer_parse(&c, e, text.data(), text.size(), &err)
+                   : kt_request_parse(&c, e, text.data(), text.size(), &err, &param);
+    }
+    ~Body()
+    {
+        kt_chat_free(&c);
+    }
+    Body(const Body &) = delete;
+    Body &operator=(const Body &) = delete;
+    V texts() const
+    {
+        static const char *const names[] = {"system", "user", "assistant", "tool", "call", "reasoning"};
+        V v;
+        for (size_t i = 0; i < c.segment_count; i++) {
+            const kt_segment &s = c.segments[i];
+            v.push_back(std::to_string(s.choice) + names[s.from] + (s.json ? "*:" : ":") +
+                        std::string(s.text, s.len));
+        }
+        return v;
+    }
+    V tools() const
+    {
+        V v;
+        for (size_t i = 0; i < c.tool_count; i++)
+            v.push_back((c.tools[i].role == KT_TOOL_OFFERED ? "offers " : "calls ") +
+                        std::to_string(c.tools[i].choice) + " " +
+                        std::string(c.tools[i].name, c.tools[i].len));
+        return v;
+    }
+};
+
+} // namespace
+
+TEST(Texts, OfferedToolsAndSchemas)
+{
+    Body b(KT_EP_CHAT,
+           R"({"messages":[{"role":"user","content":"u"}],
+"tools":[{"type":"function","function":{"name":"a\u0062","description":"d1","parameters":{"type":"object","properties":
+{"name":{"type":"string","description":"d2","enum":["e1",{"x":"e2"}],"default":"e3"},"description":{"type":"string"}}}}},
+{"type":"custom","custom":{"name":"free","description":"d3","format":{"definition":"d4"}}},{"type":"web_search"},{"name":"flat"},7],
+"functions":[{"name":"old","description":"d5"}],
+"response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d6"}}})");
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.texts(), (V{"0system:d1", "0system:d2", "0system:e1", "0system:x", "0system:e2", "0system:e3",
+                            "0system:d3", "0system:d4", "0system:d5", "0system:d6", "0user:u"}));
+    EXPECT_EQ(b.tools(),
+              (V{"offers 0 ab", "offers 0 free", "offers 0 web_search", "offers 0 flat", "offers 0 old"}));
+}
+
+TEST(Texts, CallsInTheHistory)
+{
+    Body b(KT_EP_CHAT, R"({"messages":[{"role":"assistant","reasoning":"why","content":null,"tool_calls":[
+{"type":"function","function":{"name":"ls","arguments":"{\"p\":1}"}},{"type":"custom","custom":{"name":"sh","input":"free"}}]},
+{"role":"tool","name":"ls","content":"r"},{"role":"assistant","function_call":{"name":"old","arguments":{"k":"v"}}}]})");
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.texts(),
+              (V{"0reasoning:why", "0call*:{\"p\":1}", "0call:free", "0tool:r", "0call:k", "0call:v"}));
+    EXPECT_EQ(b.tools(), (V{"calls 0 ls", "calls 0 sh", "calls 0 old"}));
+}
+
+TEST(Texts, PlainTextEndpoints)
+{
+    Body c(KT_EP_COMPLETIONS, R"({"prompt":["a","b"],"suffix":"s","stream":true})");
+    EXPECT_EQ(c.texts(), (V{"0user:a", "0user:b", "0user:s"}));
+    EXPECT_TRUE(c.c.stream);
+    Body f(KT_EP_FIM, R"({"model":"codestral","prompt":"a","suffix":null})");
+    EXPECT_EQ(f.texts(), V{"0user:a"});
+    EXPECT_STREQ(f.c.model, "codestral");
+    Body e(KT_EP_EMBEDDINGS, R"({"input":"x"})");
+    EXPECT_EQ(e.texts(), V{"0user:x"});
+    EXPECT_FALSE(e.c.token_ids);
+    Body m(KT_EP_MODERATIONS, R"({"input":[{"type":"text","text":"t"},{"type":"image_url"},"bare"]})");
+    EXPECT_EQ(m.texts(), (V{"0user:t", "0user:bare"}));
+    for (const char *ids : {"[1]", "[[1]]", "[\"a\",2]", "[[],[3]]"}) {
+        Body t(KT_EP_EMBEDDINGS, std::string("{\"input\":") + ids + "}");
+        EXPECT_TRUE(t.c.token_ids) << ids;
+    }
+    const struct {
+        kt_endpoint e;
+        const char *body;
+    } wrong[] = {
+        {KT_EP_COMPLETIONS, "{}"},
+        {KT_EP_COMPLETIONS, "{\"prompt\":{}}"},
+        {KT_EP_COMPLETIONS, "{\"prompt\":\"a\",\"messages\":[]}"},
+        {KT_EP_COMPLETIONS, "{\"prompt\":\"a\",\"prompt\":\"b\"}"},
+        {KT_EP_FIM, "{\"prompt\":\"a\",\"suffix\":\"b\",\"suffix\":\"c\"}"},
+        {KT_EP_FIM, "{\"prompt\":\"a\",\"suffix\":7}"},
+        {KT_EP_EMBEDDINGS, "{\"input\":null}"},
+        {KT_EP_EMBEDDINGS, "{\"input\":1}"},
+        {KT_EP_CHAT, "{\"messages\":[],\"tools\":[],\"tools\":[]}"},
+        {KT_EP_CHAT,
+         "{\"messages\":[],\"tools\":[{\"function\":{\"description\":\"a\",\"description\":\"b\"}}]}"},
+    };
+    for (const auto &w : wrong) {
+        Body b(w.e, w.body);
+        EXPECT_EQ(b.r.code, KT_ERR_USAGE) << w.body;
+        EXPECT_NE(b.err.text[0], '\0');
+    }
+}
+
+TEST(Texts, Answers)
+{
+    Body a(KT_EP_CHAT, R"({"choices":[{"message":{"content":"a","reasoning_content":"r","refusal":"f",
+"audio":{"transcript":"heard"}}},{"message":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"text":"p"}],
+"tool_calls":[{"function":{"name":"ls","arguments":"{}"}}]}},{"text":"old"},{"delta":{"content":"d"}}]})",
+           true);
+    ASSERT_EQ(a.r.code, KT_OK) << a.err.text;
+    EXPECT_EQ(a.texts(), (V{"0assistant:a", "0reasoning:r", "0assistant:f", "0assistant:heard",
+                            "1reasoning:t", "1assistant:p", "1call*:{}", "2assistant:old", "3assistant:d"}));
+    EXPECT_EQ(a.tools(), V{"calls 1 ls"});
+    Body e(KT_EP_EMBEDDINGS, "{\"data\":[]}", true);
+    EXPECT_EQ(e.r.code, KT_OK);
+    for (const char *odd :
+         {"", "[]", "{}", "{\"choices\":null}", "{\"choices\":[\"text\"]}", "{\"choices\":[],\"choices\":[]}",
+          "{\"choices\":[{\"text\":\"a\",\"text\":\"b\"}]}"}) {
+        Body o(KT_EP_CHAT, odd, true);
+        EXPECT_NE(o.r.code, KT_OK) << odd;
+        EXPECT_EQ(o.c.segments, nullptr);
+    }
+    std::string many = "{\"choices\":[";
+    for (unsigned i = 0; i <= KT_ANSWER_MAX_CHOICES; i++)
+        many += i ? ",{}" : "{}";
+    Body m(KT_EP_CHAT, many + "]}", true);
+    EXPECT_EQ(m.r.code, KT_ERR_LIMIT);
+}
+
+TEST(Texts, MistralsOtherEndpoints)
+{
+    char name[] = "mistral";
+    kt_target t{};
+    t.provider = name;
+    const struct {
+        kt_endpoint e;
+        const char *body, *want;
+    } rows[] = {
+        {KT_EP_COMPLETIONS,
+         R"({"model":"m","prompt":["a"],"suffix":null,"n":2,"echo":true,"best_of":1,"logprobs":1,"user":"u","seed":3,"temperature":2,"max_tokens":9})",
+         R"({"model":"x","prompt":"a","random_seed":3,"temperature":1.5,"max_tokens":9})"},
+        {KT_EP_FIM, R"({"model":"m","prompt":"a","min_tokens":1,"stop":null,"unknown":1})",
+         R"({"model":"x","prompt":"a","min_tokens":1})"},
+        {KT_EP_EMBEDDINGS, R"({"input":["a"],"dimensions":8,"user":"u","encoding_format":"float"})",
+         R"({"input":["a"],"output_dimension":8,"encoding_format":"float","model":"x"})"},
+        {KT_EP_MODERATIONS, R"({"model":"m","input":"a","extra":1})", R"({"model":"x","input":"a"})"},
+    };
+    for (const auto &row : rows) {
+        Body b(row.e, row.body);
+        ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+        kt_buf out = KT_BUF_INIT(1 << 16);
+        ASSERT_EQ(kt_chat_body_for(&b.c, &t, "x", nullptr, &out).code, KT_OK);
+        EXPECT_EQ(std::string(out.data, out.len), row.want);
+        kt_buf_free(&out);
+    }
+}
+
+/* ---- rewriting ---- */
+
+namespace {
+
+std::string random_text(std::mt19937 &rng)
+{
+    static const char *const bits[] = {
+        "a", "\"", "\\", "\n",    "\x01", "\xC3\xA9", "\xF0\x9F\x98\x80", "\xE2\x82\xAC", " ", "{",
+        "}", ":",  "[",  "u0041", "/",    "\x7f"};
+    std::string s;
+    for (unsigned n = 1 + rng() % 8; n > 0; n--)
+        s += bits[rng() % 16];
+    return s;
+}
+
+/* A JSON string of `s` in a random spelling. */
+std::string spell(const std::string &s, std::mt19937 &rng)
+{
+    std::string out = "\"";
+    for (size_t i = 0; i < s.size(); i++) {
+        unsigned char c = static_cast<unsigned char>(s[i]);
+        char hex[8];
+        if (c < 0x20 || c == '"' || c == '\\' || (c < 0x80 && rng() % 4 == 0)) {
+            snprintf(hex, sizeof hex, rng() % 2 ? "\\u%04x" : "\\u%04X", c);
+            out += c == '"' && rng() % 2    ? "\\\""
+                   : c == '\\' && rng() % 2 ? "\\\\"
+                   : c == '/' && rng() % 2  ? "\\/"
+                                            : hex;
+        } else if (s.compare(i, 2, "\xC3\xA9") == 0 && rng() % 2) {
+            out += "\\u00e9";
+            i++;
+        } else if (s.compare(i, 4, "\xF0\x9F\x98\x80") == 0 && rng() % 2) {
+            out += "\\uD83D\\uDE00";
+            i += 3;
+        } else {
+            out += s[i];
+        }
+    }
+    return out + "\"";
+}
+
+struct Made {
+    std::string json;
+    V texts;
+};
+
+/* An answer with random texts in all kinds of places; `texts` in their order. */
+Made made(std::mt19937 &rng)
+{
+    Made m;
+    auto text = [&] {
+        m.texts.push_back(random_text(rng));
+        return spell(m.texts.back(), rng);
+    };
+    auto noise = [&] { return spell(random_text(rng), rng); };
+    m.json = "{\"id\": " + noise() + " ,\"n\":1.50e+3,\"choices\":[";
+    for (unsigned i = 0, n = rng() % 4; i < n; i++) {
+        m.json +=
+            std::string(i ? ", " : "") + "{\"x\":[" + noise() + "],\"message\":{\"role\":\"assistant\",";
+        switch (rng() % 3) {
+        case 0:
+            m.json += "\"content\":" + text();
+            break;
+        case 1: /* one by one: the order of operands is nobody's promise */
+            m.json += "\"content\":[{\"type\":\"text\",\"text\":" + text();
+            m.json += "},{\"text\":" + text();
+            m.json += ",\"z\":" + noise() + "}]";
+            break;
+        default:
+            m.json += "\"content\":null,\"tool_calls\":[{\"id\":" + noise() +
+                      ",\"function\":{\"name\":\"f\",\"arguments\":";
+            m.json += text() + "}}]";
+        }
+        m.json += "},\"finish\":null}";
+    }
+    m.json += "]\n}";
+    return m;
+}
+
+} // namespace
+
+TEST(Rewriting, AnyStringOfAnyBodyChangesThatStringOnly)
+{
+    std::mt19937 rng(7);
+    for (int round = 0; round < 3000; round++) {
+        Made m = made(rng);
+        Body b(KT_EP_CHAT, m.json, true);
+        ASSERT_EQ(b.r.code, KT_OK) << m.json << b.err.text;
+        ASSERT_EQ(b.c.segment_count, m.texts.size());
+        if (m.texts.empty())
+            continue;
+        size_t which = rng() % m.texts.size();
+        ASSERT_EQ(std::string(b.c.segments[which].text, b.c.segments[which].len), m.texts[which]);
+        /* A range of whole characters, and what comes there. */
+        auto start_of = [&](size_t at) {
+            while (at > 0 && (static_cast<unsigned char>(m.texts[which][at]) & 0xC0) == 0x80)
+                at--;
+            return at;
+        };
+        size_t from = start_of(rng() % m.texts[which].size()), to = m.texts[which].size();
+        if (rng() % 2)
+            to = std::max(from, start_of(rng() % to));
+        std::string with = random_text(rng), want = m.texts[which];
+        want.replace(from, to - from, with);
+        kt_edits edits = {};
+        kt_buf out = KT_BUF_INIT(1 << 20);
+        ASSERT_EQ(kt_chat_redact(&b.c, &edits, which, from, to, with.data(), with.size()).code, KT_OK);
+        ASSERT_EQ(kt_edits_apply(&edits, m.json.data(), m.json.size(), &out).code, KT_OK);
+        std::string now(out.data, out.len);
+        kt_buf_free(&out);
+        kt_edits_free(&edits);
+        /* Around the string every byte is as it was. */
+        const kt_json_tok &tok = b.c.json.tok[b.c.segments[which].tok];
+        size_t behind = m.json.size() - tok.end;
+        ASSERT_EQ(now.substr(0, tok.start + 1), m.json.substr(0, tok.start + 1));
+        ASSERT_EQ(now.substr(now.size() - behind - 1), m.json.substr(tok.end - 1));
+        Body again(KT_EP_CHAT, now, true);
+        ASSERT_EQ(again.r.code, KT_OK) << now;
+        for (size_t i = 0; i < m.texts.size(); i++)
+            ASSERT_EQ(std::string(again.c.segments[i].text, again.c.segments[i].len),
+                      i == which ? want : m.texts[i]);
+    }
+}
+
+TEST(Rewriting, LandsInsideJsonThatStandsInAString)
+{
+    std::mt19937 rng(11);
+    for (int round = 0; round < 2000; round++) {
+        std::string value = random_text(rng), other = random_text(rng), with = random_text(rng);
+        std::string inner = "{\"a\":" + spell(value, rng) + ",\"b\":[" + spell(other, rng) + ",1]}";
+        std::string outer =
+            "{\"choices\":[{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":" +
+            spell(inner, rng) + "}}]}}]}";
+        Body b(KT_EP_CHAT, outer, true);
+        ASSERT_EQ(b.r.code, KT_OK);
+        ASSERT_EQ(std::string(b.c.segments[0].text, b.c.segments[0].len), inner);
+        EXPECT_TRUE(b.c.segments[0].json);
+        /* The whole value, as it is spelt in the inner source, for an escaped one. */
+        size_t from = 6, to = inner.find(",\"b\":[") - 1;
+        kt_buf escaped = KT_BUF_INIT(1 << 16), out = KT_BUF_INIT(1 << 16);
+        kt_edits edits = {};
+        ASSERT_EQ(kt_buf_json(&escaped, with.data(), with.size()).code, KT_OK);
+        to = inner.rfind(",\"b\":[") - 1;
+        ASSERT_EQ(kt_chat_redact(&b.c, &edits, 0, from, to, escaped.data, escaped.len).code, KT_OK);
+        ASSERT_EQ(kt_edits_apply(&edits, outer.data(), outer.size(), &out).code, KT_OK);
+        std::string now(out.data, out.len);
+        Body again(KT_EP_CHAT, now, true);
+        ASSERT_EQ(again.r.code, KT_OK) << now;
+        std::unique_ptr<cJSON, void (*)(cJSON *)> args(cJSON_Parse(again.c.segments[0].text), cJSON_Delete);
+        ASSERT_NE(args, nullptr) << again.c.segments[0].text;
+        EXPECT_EQ(cJSON_GetObjectItem(args.get(), "a")->valuestring, with);
+        EXPECT_EQ(cJSON_GetArrayItem(cJSON_GetObjectItem(args.get(), "b"), 0)->valuestring, other);
+        kt_buf_free(&escaped);
+        kt_buf_free(&out);
+        kt_edits_free(&edits);
+    }
+}
