@@ -5,13 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool says(int argc, char **argv, const char *option)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], option) == 0)
+            return true;
+    return false;
+}
+
+static int explain(int argc, char **argv)
+{
+    return says(argc, argv, "--effective") ? kt_policy_effective(argc, argv) : kt_policy_explain(argc, argv);
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } subs[] = {
     {"lint", kt_policy_lint},
     {"test", kt_policy_test},
-    {"explain", kt_policy_explain},
+    {"explain", explain},
     {"eval", kt_policy_eval},
 };
 
@@ -36,9 +49,13 @@ static int policy(int argc, char **argv)
 
 const struct kt_command kt_cmd_policy = {
     .name = "policy",
-    .summary = "check a policy-config.yaml",
+    .summary = "check, test, measure and explain a policy-config.yaml",
     .usage = "usage: kt policy <subcommand> [options]\n\n"
-             "  lint      says what is wrong with a config, where, and how to mend it\n\n"
+             "  lint                 says what is wrong with a config, where, and how to mend it\n"
+             "  test                 runs the test suites of a config\n"
+             "  explain              shows what the chain makes of one request or answer\n"
+             "  explain --effective  prints the config as it is understood, every default filled in\n"
+             "  eval                 measures one policy on labelled data\n\n"
              "'kt policy <subcommand> --help' explains a subcommand.\n",
     .run = policy,
 };

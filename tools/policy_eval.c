@@ -344,7 +344,7 @@ static int measure(struct eval_command *c, int fd)
     struct eval_run run = {
         .probe = probe, .fd = fd, .ctx = &p, .on_row = on_row_of, .on_progress = show ? on_progress : NULL};
     size_t rows = 0;
-    kt_result r = eval_run(&run, &rows, &stop);
+    kt_result r = eval_run_rows(&run, &rows, &stop);
     eval_probe_free(probe);
     clear_progress(&p);
     if (r.code == KT_OK && rows == 0) {

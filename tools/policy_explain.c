@@ -24,7 +24,9 @@ static const char usage[] =
     "  --response         plain text is an answer, not a request\n"
     "  --show-text        show texts of a call that was stopped, too: they are not redacted then\n"
     "  --json             one JSON object on standard output\n\n"
+    "'kt policy explain --effective' prints the config itself, every default filled in; see its --help.\n\n"
     "Times are those of a second run: the first one warms up what a process prepares once.\n\n"
+    "'kt policy explain --effective' prints the config instead, as it is understood.\n\n"
     "exit status: 0 the call goes on, 1 a policy stops it, 2 wrong usage, config or input\n";
 
 struct explain_args {

@@ -17,6 +17,8 @@ static const char usage[] =
     "one config:\n"
     "later ones win, mappings merge, lists replace. Without a file: $KT_POLICY_CONFIG, else "
     "./policy-config.yaml.\n\n"
+    "What a policy itself says about its options is an E004 at its block. Keys are looked up (W005), but "
+    "no\nsecret_key_ref.command is run.\n\n"
     "  --file F, -f F, --policy-config F   a file to check; may be repeated\n"
     "  --json                              one JSON object on stdout\n\n"
     "codes: E001 unknown policy kind, E002 unknown key, E003 in the chain without a block "
@@ -63,25 +65,46 @@ static int parse_args(struct lint *l, int argc, char **argv)
 
 /* ---- checks beyond the loader ---- */
 
-/* Which of several layers is to blame is not known here: then no file is named. */
-static bool complain(struct lint *l, const char *code, const char *path, const char *text)
+static bool complain(struct lint *l, const char *code, struct kt_at at, const char *path, const char *text)
 {
     struct kt_ctx c = {.diags = &l->diags};
-    struct kt_at at = {l->files.count == 1 ? l->files.items[0] : NULL, 0, 0};
     kt_path_push(&c, path);
     return kt_is_ok(kt_complain(&c, code, at, NULL, "%s", text));
 }
 
-/* Policies check their options against each other when the chain is made. */
+/* Policies check their options against each other when they are made. */
+static bool check_policy(struct lint *l, const struct kt_chain_entry *e)
+{
+    struct kt_error err = {0};
+    void *instance = NULL;
+    char path[96];
+    kt_result r = e->policy->init ? e->policy->init(e->opts, &instance, &err) : kt_ok();
+    if (kt_is_ok(r)) {
+        if (e->policy->fini)
+            e->policy->fini(instance);
+        return true;
+    }
+    snprintf(path, sizeof path, "policy.%s", e->policy->kind);
+    struct kt_at at = {e->file, e->line, e->col};
+    return r.code != KT_ERR_MEMORY &&
+           complain(l, "E004", at, path, err.text[0] ? err.text : "the policy cannot be made");
+}
+
 static bool check_chain(struct lint *l)
 {
     struct kt_chain *chain = NULL;
     struct kt_error err = {0};
+    for (size_t i = 0; i < l->config->chain_count; i++)
+        if (!check_policy(l, &l->config->chain[i]))
+            return false;
+    if (kt_diags_errors(&l->diags))
+        return true;
     if (kt_is_ok(kt_chain_new(l->config, &chain, &err))) {
         kt_chain_free(chain);
         return true;
     }
-    return complain(l, "E004", "policies.chain", err.text[0] ? err.text : "the chain cannot be made");
+    struct kt_at at = {l->files.items[0], 0, 0};
+    return complain(l, "E004", at, "policies.chain", err.text[0] ? err.text : "the chain cannot be made");
 }
 
 static bool check_keys(struct lint *l)
@@ -90,13 +113,16 @@ static bool check_keys(struct lint *l)
         const struct kt_target *t = &l->config->providers.targets[i];
         struct kt_error err = {0};
         char *secret = NULL, path[64], text[768];
+        if (t->secret_key_ref.command)
+            continue; /* a config that is only looked at must not run anything */
         kt_result r = kt_secret_resolve(t, &secret, &err);
         kt_free_secret(secret);
         if (kt_is_ok(r))
             continue;
         snprintf(path, sizeof path, "providers.targets[%zu].secret_key_ref", i);
         snprintf(text, sizeof text, "%s: target '%.100s' is unavailable until then", err.text, t->id);
-        if (!complain(l, "W005", path, text))
+        struct kt_at at = {t->file, t->line, t->col};
+        if (!complain(l, "W005", at, path, text))
             return false;
     }
     return true;
@@ -220,7 +246,8 @@ static int lint_run(struct lint *l)
         return kt_policy_out_of_memory();
     if (l->config && (!check_chain(l) || !check_keys(l)))
         return kt_policy_out_of_memory();
-    if (!l->config && kt_diags_errors(&l->diags) == 0 && !complain(l, "E006", "", "cannot be loaded"))
+    struct kt_at whole = {l->files.items[0], 0, 0};
+    if (!l->config && kt_diags_errors(&l->diags) == 0 && !complain(l, "E006", whole, "", "cannot be loaded"))
         return kt_policy_out_of_memory();
     if (!(l->json ? print_json(l) : print_text(l)))
         return kt_policy_out_of_memory();

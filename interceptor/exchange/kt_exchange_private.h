@@ -20,6 +20,7 @@
 #define KT_X_MAX_OBSERVED (4u << 20) /* of an origin's answer, to read its usage */
 #define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
 #define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
+#define KT_X_KEY_WAIT_NS 5000000u    /* between two looks at a command that prints a key */
 #define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
@@ -142,6 +143,7 @@ struct kt_exchange {
     bool replied;         /* `reply` holds something */
     struct kt_x_filter filter;
     struct kt_x_phase *asking; /* waits for an outside check; NULL = none does */
+    struct kt_timer key_wait;  /* until the commands of all keys have ended */
     struct kt_call *external;
     struct kt_buf external_answer;
     int external_status;

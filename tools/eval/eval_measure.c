@@ -92,7 +92,7 @@ static KT_MUST kt_result group_of(struct names *n, const char *name, uint16_t *o
     if (!*name)
         return kt_ok();
     KT_GUARD(grow_slots(n));
-    if (n->count == NAMES_MAX - 2)
+    if (n->count >= NAMES_MAX - 2)
         name = n->slots[slot_of(n, name)] ? name : "(other)";
     size_t slot = slot_of(n, name);
     if (!n->slots[slot]) {

@@ -180,7 +180,7 @@ static KT_MUST kt_result run_all(const struct eval_run *run, struct batch *b, si
     return kt_ok();
 }
 
-kt_result eval_run(const struct eval_run *run, size_t *rows, struct eval_stop *stop)
+kt_result eval_run_rows(const struct eval_run *run, size_t *rows, struct eval_stop *stop)
 {
     *rows = 0;
     *stop = (struct eval_stop){.line = 0};

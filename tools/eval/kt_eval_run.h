@@ -34,7 +34,7 @@ struct eval_stop {
 };
 
 /* *rows receives the number of rows. On failure `stop` says where and why. */
-kt_result eval_run(const struct eval_run *run, size_t *rows, struct eval_stop *stop) KT_MUST;
+kt_result eval_run_rows(const struct eval_run *run, size_t *rows, struct eval_stop *stop) KT_MUST;
 
 #ifdef __cplusplus
 }
