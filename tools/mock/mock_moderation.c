@@ -97,10 +97,11 @@ int mock_moderations(const struct mock_options *o, const cJSON *request, struct 
 {
     const cJSON *model = cJSON_GetObjectItemCaseSensitive(request, "model"), *item;
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(request, "input");
+    const cJSON *list = cJSON_IsArray(input) ? input : NULL;
     int status = 0;
     bool texts = cJSON_IsString(input) || (cJSON_IsArray(input) && cJSON_GetArraySize(input) > 0 &&
                                            cJSON_GetArraySize(input) <= INPUTS_MAX);
-    cJSON_ArrayForEach(item, cJSON_IsArray(input) ? input : NULL) texts = texts && cJSON_IsString(item);
+    cJSON_ArrayForEach(item, list) texts = texts && cJSON_IsString(item);
     if (!cJSON_IsString(model) || !texts)
         return mock_error_body(o->dialect, 422, "model and input (a text or a list of texts) are required",
                                "invalid_request_error", NULL, out)
@@ -109,8 +110,7 @@ int mock_moderations(const struct mock_options *o, const cJSON *request, struct 
                    : 0;
     if (cJSON_IsString(input))
         status = forced(o, input->valuestring);
-    cJSON_ArrayForEach(item, cJSON_IsArray(input) ? input : NULL) status =
-        status ? status : forced(o, item->valuestring);
+    cJSON_ArrayForEach(item, list) status = status ? status : forced(o, item->valuestring);
     if (status)
         return mock_error_body(o->dialect, status, "Service unavailable.", "internal_server_error", "3000",
                                out)
