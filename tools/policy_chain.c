@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/policy_chain.h"
 
-#include "interceptor/dialect/kt_segments.h"
-
 #include <string.h>
 
 #define RESUMES_MAX 1000 /* a policy that asks for ever is broken */
 
 /* ---- an answer ---- */
-
-static KT_MUST kt_result answer_texts(struct kt_chat *c, struct kt_error *err)
-{
-    uint32_t choices = kt_json_member(&c->json, 0, "choices", NULL);
-    if (!choices || c->json.tok[choices].type != KT_JSON_ARRAY)
-        return kt_fail(err, KT_ERR_USAGE, "an answer needs a list of 'choices'");
-    unsigned choice = 0;
-    for (uint32_t t = choices + 1; t < c->json.tok[choices].next; t = c->json.tok[t].next) {
-        uint32_t message = kt_json_member(&c->json, t, "message", NULL);
-        if (!message || c->json.tok[message].type != KT_JSON_OBJECT)
-            return kt_fail(err, KT_ERR_USAGE, "each of 'choices' needs a 'message'");
-        KT_GUARD(kt_segments_collect(c, message, KT_FROM_ASSISTANT, choice++, err));
-    }
-    return kt_ok();
-}
-
-static KT_MUST kt_result answer_parse(struct kt_chat *c, struct kt_span body, struct kt_error *err)
-{
-    KT_GUARD(kt_json_parse(&c->json, body.data, body.len, err));
-    return answer_texts(c, err);
-}
 
 static KT_MUST kt_result wrap(struct kt_buf *out, const char *before, struct kt_span raw, const char *behind)
 {
@@ -74,6 +51,11 @@ static enum kt_step settle(struct kt_checked *c, enum kt_step step)
 /* A policy that fails is out and in the outcome; the others still see the rest. */
 static void run_all(struct kt_checked *c)
 {
+    for (size_t i = 0; i < c->chat.tool_count && !kt_chain_run_stopped(c->run); i++) {
+        const struct kt_tool_name *n = &c->chat.tools[i];
+        struct kt_tool t = {.role = n->role, .choice = n->choice, .name = kt_span(n->name, n->len)};
+        (void)settle(c, kt_chain_run_tool(c->run, &t));
+    }
     for (size_t i = 0; i < c->chat.segment_count && !kt_chain_run_stopped(c->run); i++) {
         const struct kt_segment *s = &c->chat.segments[i];
         struct kt_text t = {
@@ -87,28 +69,58 @@ static void run_all(struct kt_checked *c)
         c->time_ns += c->outcome.policies[i].time_ns;
 }
 
-static KT_MUST kt_result parse(struct kt_checked *c, struct kt_span body, struct kt_error *err)
+enum kt_endpoint kt_endpoint_of_body(const struct kt_json *j)
+{
+    if (kt_json_member(j, 0, "messages", NULL))
+        return KT_EP_CHAT;
+    if (kt_json_member(j, 0, "prompt", NULL))
+        return KT_EP_COMPLETIONS;
+    return kt_json_member(j, 0, "input", NULL) ? KT_EP_EMBEDDINGS : KT_EP_UNKNOWN;
+}
+
+static KT_MUST kt_result parse(struct kt_checked *c, const struct kt_chain *chain, struct kt_span body,
+                               struct kt_error *err)
 {
     if (c->phase == KT_PHASE_RESPONSE)
-        return answer_parse(&c->chat, body, err);
+        return kt_answer_parse(&c->chat, KT_EP_CHAT, body.data, body.len, err);
+    struct kt_json j;
     const char *param = NULL;
-    return kt_chat_parse(&c->chat, body.data, body.len, err, &param);
+    KT_GUARD(kt_json_parse(&j, body.data, body.len, err));
+    enum kt_endpoint e = kt_endpoint_of_body(&j);
+    kt_json_free(&j);
+    KT_GUARD(
+        kt_request_parse(&c->chat, e == KT_EP_UNKNOWN ? KT_EP_CHAT : e, body.data, body.len, err, &param));
+    if (c->chat.token_ids && kt_chain_has_phase(chain, KT_PHASE_REQUEST))
+        return kt_fail(err, KT_ERR_USAGE, "the policies cannot read token ids; send the text itself");
+    return kt_ok();
+}
+
+/* What quotes a placeholder must not come back as the value that got its name. */
+static void avoid_look_alikes(void *arg)
+{
+    const struct kt_checked *c = arg;
+    for (size_t i = 0; i < c->chat.segment_count; i++)
+        kt_placeholders_avoid(c->names, c->chat.segments[i].text, c->chat.segments[i].len);
 }
 
 kt_result kt_check_body(const struct kt_chain *chain, enum kt_phase phase, struct kt_placeholders *names,
                         struct kt_span body, struct kt_checked *out, struct kt_error *err)
 {
-    *out = (struct kt_checked){.phase = phase};
-    kt_result r = parse(out, body, err);
+    *out = (struct kt_checked){.phase = phase, .names = names};
+    kt_result r = parse(out, chain, body, err);
     if (r.code == KT_OK) {
         r = kt_chain_run_new(chain, phase, false, names, &out->run);
         if (r.code != KT_OK)
             r = kt_fail(err, r.code, "the chain cannot be started: %s", kt_code_name(r.code));
     }
-    if (r.code == KT_OK)
-        run_all(out);
-    else
+    if (r.code != KT_OK) {
         kt_checked_free(out);
+        return r;
+    }
+    bool request = phase == KT_PHASE_REQUEST;
+    kt_placeholders_on_restore(names, request ? avoid_look_alikes : NULL, request ? out : NULL);
+    run_all(out);
+    kt_placeholders_on_restore(names, NULL, NULL);
     return r;
 }
 

@@ -18,7 +18,9 @@ static const char usage[] =
     "answer in\n"
     "JSON ({\"choices\": ...}) runs through the response phase; everything else is taken as the text of one "
     "user\n"
-    "message. Nothing leaves this machine.\n\n"
+    "message. Bodies of text completions, fill in the middle and embeddings are read, too. Nothing leaves "
+    "this\n"
+    "machine.\n\n"
     "  --policy-config F  the config; may be repeated (layers). Without it: $KT_POLICY_CONFIG, else\n"
     "                     ./policy-config.yaml\n"
     "  --response         plain text is an answer, not a request\n"
@@ -88,7 +90,7 @@ static kt_result shape(const struct explain_args *a, struct kt_buf *raw, struct 
     struct kt_json j;
     bool is_json = kt_json_parse(&j, kt_buf_span(raw).data, raw->len, NULL).code == KT_OK;
     bool answer = is_json && kt_json_member(&j, 0, "choices", NULL) != 0;
-    bool request = is_json && !answer && kt_json_member(&j, 0, "messages", NULL) != 0;
+    bool request = is_json && !answer && kt_endpoint_of_body(&j) != KT_EP_UNKNOWN;
     if (is_json)
         kt_json_free(&j);
     in->phase = answer || (a->response && !request) ? KT_PHASE_RESPONSE : KT_PHASE_REQUEST;
@@ -126,13 +128,16 @@ bool explain_shows_text(const struct explained *e)
     return e->show_text || e->checked.outcome.verdict < KT_VERDICT_ESCALATE;
 }
 
-static bool some_target(const struct explained *e)
+/* The policy that refuses every target; NULL where one is left. */
+static const char *none_admitted(const struct explained *e)
 {
-    const char *reason;
-    for (size_t i = 0; i < e->config->providers.target_count; i++)
-        if (kt_chain_admits(e->chain, &e->config->providers.targets[i], &reason))
-            return true;
-    return !e->config->has_providers || kt_chain_admits_none_warns(e->chain);
+    const char *by = NULL;
+    for (size_t i = 0; i < e->config->providers.target_count; i++) {
+        by = kt_chain_refuser(e->chain, &e->config->providers.targets[i], NULL);
+        if (!by)
+            return NULL;
+    }
+    return kt_chain_admits_none_warns(e->chain) ? NULL : by;
 }
 
 kt_result explain_end_of(const struct explained *e, struct explain_end *out)
@@ -159,12 +164,13 @@ kt_result explain_end_of(const struct explained *e, struct explain_end *out)
         return kt_openai_error(&out->answer, "ktwrap: a policy failed, and fail_mode is block",
                                "policy_error", "policy_failed", NULL);
     }
-    if (!request || some_target(e))
+    const char *by = request ? none_admitted(e) : NULL;
+    if (!by)
         return kt_ok();
     out->fate = FATE_NO_TARGET;
-    out->status = (int)e->config->block_status;
-    return kt_openai_error(&out->answer, "ktwrap: no target may get this call", "policy_violation",
-                           "input_blocked", "data-routing-policy");
+    out->status = 503;
+    return kt_openai_error(&out->answer, "Blocked by policy: no configured target may process this request.",
+                           "policy_violation", "no_target_admitted", by);
 }
 
 static int explain(const struct explain_args *a, struct explained *e, const struct input *in)
@@ -172,7 +178,12 @@ static int explain(const struct explain_args *a, struct explained *e, const stru
     struct kt_error err = {.code = KT_OK};
     for (int run = 0; run < 2; run++) { /* the first one warms up */
         kt_checked_free(&e->checked);
-        if (kt_check_body(e->chain, in->phase, NULL, kt_buf_span(&in->body), &e->checked, &err).code != KT_OK)
+        kt_placeholders_free(e->names);
+        e->names = kt_placeholders_new();
+        if (!e->names)
+            return kt_policy_out_of_memory();
+        if (kt_check_body(e->chain, in->phase, e->names, kt_buf_span(&in->body), &e->checked, &err).code !=
+            KT_OK)
             return kt_usage_error(&kt_cmd_policy, "explain: %s", err.text);
     }
     struct explain_end end = {.answer = KT_BUF_INIT(1 << 16)};
@@ -212,6 +223,7 @@ int kt_policy_explain(int argc, char **argv)
     if (status == 0)
         status = explain(&a, &e, &in);
     kt_checked_free(&e.checked);
+    kt_placeholders_free(e.names);
     kt_chain_free(chain);
     kt_buf_wipe_free(&in.body);
     return status;

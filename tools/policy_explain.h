@@ -7,6 +7,7 @@
 struct explained {
     const struct kt_config *config;
     const struct kt_chain *chain;
+    struct kt_placeholders *names; /* owned */
     struct kt_checked checked;
     bool show_text; /* also of a text that was stopped, where nobody has redacted all */
 };

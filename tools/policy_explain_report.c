@@ -64,6 +64,17 @@ static void add_segment(cJSON *list, struct explained *e, size_t i)
     cJSON_AddItemToArray(list, o);
 }
 
+static void add_tools(cJSON *root, const struct kt_chat *chat)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "tools");
+    for (size_t i = 0; i < chat->tool_count; i++) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", chat->tools[i].name);
+        cJSON_AddStringToObject(o, "role", chat->tools[i].role == KT_TOOL_OFFERED ? "offered" : "called");
+        cJSON_AddItemToArray(list, o);
+    }
+}
+
 static void add_policy(cJSON *list, const struct kt_policy_result *p)
 {
     cJSON *o = cJSON_CreateObject();
@@ -125,6 +136,7 @@ void explain_print_json(struct explained *e, const struct explain_end *end)
     cJSON *texts = cJSON_AddArrayToObject(root, "texts");
     for (size_t i = 0; i < e->checked.chat.segment_count; i++)
         add_segment(texts, e, i);
+    add_tools(root, &e->checked.chat);
     cJSON *policies = cJSON_AddArrayToObject(root, "policies");
     for (size_t i = 0; i < o->policy_count; i++)
         add_policy(policies, &o->policies[i]);
@@ -163,6 +175,20 @@ static void put_texts(struct explained *e, bool colour)
     }
     if (e->checked.chat.segment_count == 0)
         puts("   (none)");
+}
+
+static void put_tools(const struct kt_chat *chat, enum kt_tool_role role, const char *title)
+{
+    const char *sep = title;
+    for (size_t i = 0; i < chat->tool_count; i++) {
+        if (chat->tools[i].role != role)
+            continue;
+        fputs(sep, stdout);
+        kt_policy_put_text(stdout, chat->tools[i].name, chat->tools[i].len, 64);
+        sep = ", ";
+    }
+    if (sep != title)
+        putchar('\n');
 }
 
 static void put_policy(const struct kt_policy_result *p, bool colour)
@@ -251,9 +277,12 @@ static void put_end(const struct explained *e, const struct explain_end *end, bo
 void explain_print_text(struct explained *e, const struct explain_end *end)
 {
     bool colour = kt_policy_colour(stdout);
-    printf("%s phase, %zu texts, %llu bytes\n", e->checked.phase == KT_PHASE_REQUEST ? "request" : "response",
-           e->checked.chat.segment_count, (unsigned long long)e->checked.bytes);
+    printf("%s phase, %zu text%s, %llu bytes\n",
+           e->checked.phase == KT_PHASE_REQUEST ? "request" : "response", e->checked.chat.segment_count,
+           e->checked.chat.segment_count == 1 ? "" : "s", (unsigned long long)e->checked.bytes);
     put_texts(e, colour);
+    put_tools(&e->checked.chat, KT_TOOL_OFFERED, "\ntools offered  ");
+    put_tools(&e->checked.chat, KT_TOOL_CALLED, "\ntools called   ");
     put_policies(e, colour);
     put_end(e, end, colour);
 }

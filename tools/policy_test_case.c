@@ -217,7 +217,7 @@ static bool phase(struct one *o, const struct kt_chain *chain, enum kt_phase whi
                  err.text);
         return false;
     }
-    o->failed |= c.outcome.internal_error;
+    o->failed |= c.outcome.internal_error || c.outcome.error_blocks;
     merge(o, c.outcome.verdict, c.outcome.reason_code);
     add_policies(o, &c);
     kt_checked_free(&c);

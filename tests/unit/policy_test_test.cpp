@@ -161,7 +161,7 @@ TEST(PolicyTest, BadCasesHaveTheirPlace)
         {R"({"name":"n","input":{"messages":[],"upstream_response":3},"expected":{"verdict":"allow"}})",
          "input.upstream_response: must be"},
         {R"({"name":"n","input":{"messages":[],"upstream_response":{"choices":7}},"expected":{"verdict":"allow"}})",
-         "input.upstream_response: an answer needs a list of 'choices'"},
+         "input.upstream_response: the answer has no list of choices"},
         {"{\"cases\":{}}", "cases: must be a list"},
     };
     for (const auto &b : bad) {
