@@ -217,6 +217,7 @@ static const char usage[] =
     "  --fault F            a fault for chat completions; F is a comma list of\n"
     "                         status=N       that status with the provider's error body (300-599)\n"
     "                         retry_after=S  with that header; alone it means status=429\n"
+    "                         retry_after_ms=N, retry_date=S  the same in milliseconds, and as a date\n"
     "                         html           200 (or status) with a page of HTML\n"
     "                         delay_ms=N     waits before the first byte\n"
     "                         hang           never answers\n"

@@ -23,7 +23,9 @@ struct mock_fault {
     int status;   /* 0 = none */
     int delay_ms; /* before the first byte; 0 = none */
     int cut;      /* stop behind that many events of a stream, or in the middle of a JSON answer; -1 = none */
-    int retry_after; /* seconds; -1 = none */
+    int retry_after;    /* seconds; -1 = none */
+    int retry_after_ms; /* in the header of that name; -1 = none */
+    int retry_date;     /* seconds from now, as an HTTP date; -1 = none */
     bool hang, close, html;
     unsigned skip, count; /* requests that pass first; requests that it then meets (UINT_MAX = all) */
 };
