@@ -4,61 +4,29 @@
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
-#include "shim/names.h"
 #include "shim/plan.h"
+#include "shim/tls_peer.h"
 #include "shim/trace.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* Values of OpenSSL's headers, the same in 1.1 and 3. */
 #define SET_VERIFY_CERT_STORE 106
 #define STORE_IS_SHARED 1
 #define NAMETYPE_HOST 0
 
-/* How the SSL is connected, as far as we can tell. */
-enum path {
-    PATH_DIVERTED, /* a socket of ours */
-    PATH_FOREIGN,  /* an internet socket that is not */
-    PATH_UNKNOWN   /* memory BIOs, pipes: no fd tells */
-};
-
 struct peer {
-    enum path path;
-    struct kt_diverted d; /* PATH_DIVERTED */
+    enum kt_tls_path path;
+    struct kt_diverted d; /* KT_PATH_DIVERTED */
     char host[256];       /* the intercepted host; "" = none of ours */
 };
 
-static enum path path_of(const struct kt_ssl_api *api, SSL *ssl, struct kt_diverted *d)
-{
-    int domain = 0;
-    socklen_t len = sizeof domain;
-    int fd = api->SSL_get_rfd(ssl);
-    if (fd < 0)
-        fd = api->SSL_get_wfd(ssl);
-    if (fd < 0)
-        return PATH_UNKNOWN;
-    if (kt_fdtab_find(fd, d))
-        return PATH_DIVERTED;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
-        (domain == AF_INET || domain == AF_INET6))
-        return PATH_FOREIGN;
-    return PATH_UNKNOWN;
-}
-
 static void look_at_peer(const struct kt_ssl_api *api, SSL *ssl, struct peer *p)
 {
-    struct kt_host known;
-    char plain[KT_NAME_MAX];
-    const char *sni = api->SSL_get_servername(ssl, NAMETYPE_HOST);
-    p->host[0] = '\0';
-    p->path = path_of(api, ssl, &p->d);
-    if (sni && kt_plan_host(sni, KT_PLAN_MAKE, false, &known) == KT_HOST_OURS &&
-        kt_name_normalise(sni, plain))
-        memcpy(p->host, plain, strlen(plain) + 1);
-    else if (p->path == PATH_DIVERTED && strlen(p->d.origin) < sizeof p->host)
-        memcpy(p->host, p->d.origin, strlen(p->d.origin) + 1);
+    int fd = api->SSL_get_rfd(ssl);
+    p->path = kt_tls_path_of(fd >= 0 ? fd : api->SSL_get_wfd(ssl), &p->d);
+    kt_tls_host(api->SSL_get_servername(ssl, NAMETYPE_HOST), p->path, &p->d, p->host);
 }
 
 static bool add_ca(const struct kt_ssl_api *api, void *store, const uint8_t *der, size_t len)
@@ -115,16 +83,13 @@ static void give_trust(const struct kt_ssl_api *api, SSL *ssl, const char *host)
 bool kt_ssl_unseen(struct kt_ssl_entry *e, const char *detail)
 {
     bool allow = kt_plan_fail_allows();
-    const struct kt_engine_abi *engine = e->reported ? NULL : kt_engine_get();
-    if (!e->reported)
-        KT_TRACE_SHIM("ssl %p: unseen connection to %s (%s)", e->ssl, e->host, detail);
+    bool again = e->reported;
     e->reported = true;
     e->state = allow ? KT_SSL_TLS : KT_SSL_REFUSED;
-    if (engine) {
-        int saved = kt_guard_enter();
-        engine->report(KT_ABI_UNSEEN, e->host, detail);
-        kt_guard_leave(saved);
-    }
+    if (again)
+        return allow;
+    KT_TRACE_SHIM("ssl %p: unseen connection to %s (%s)", e->ssl, e->host, detail);
+    kt_tls_report_unseen(e->host, detail);
     return allow;
 }
 
@@ -151,16 +116,10 @@ static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl)
     struct kt_ssl_entry *e = entry_for(ssl, p.host);
     if (!e)
         return kt_plan_fail_allows() ? KT_SSL_PASS : KT_SSL_REFUSE;
-    bool ours = p.path == PATH_DIVERTED || (p.path == PATH_UNKNOWN && kt_fdtab_has_origin(p.host));
-    if (!ours) {
-        const char *detail =
-            p.path == PATH_FOREIGN
-                ? "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)"
-                : "TLS while no connection to this host was diverted (a proxy, another resolver)";
-        return kt_ssl_unseen(e, detail) ? KT_SSL_PASS : KT_SSL_REFUSE;
-    }
+    if (!kt_tls_ours(p.path, p.host))
+        return kt_ssl_unseen(e, kt_tls_unseen_detail(p.path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
     e->state = KT_SSL_TRUSTED;
-    e->by_random = p.path == PATH_UNKNOWN;
+    e->by_random = p.path == KT_PATH_UNKNOWN;
     give_trust(api, ssl, p.host);
     return KT_SSL_PASS;
 }

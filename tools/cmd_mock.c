@@ -53,6 +53,14 @@ static int add_fault(struct args *a, const char *text)
     return 0;
 }
 
+static int add_marker(struct args *a, const char *text)
+{
+    struct kt_error err = {0};
+    if (mock_moderate_add(&a->o.moderate, text, &err).code != KT_OK)
+        return kt_usage_error(&kt_cmd_mock, "--moderate: %s", err.text);
+    return 0;
+}
+
 /* -1 where it is no option that takes a value. */
 static int set_option(struct args *a, const char *name, const char *v)
 {
@@ -79,6 +87,8 @@ static int set_option(struct args *a, const char *name, const char *v)
         return set_dialect(a, v);
     if (strcmp(name, "--fault") == 0)
         return add_fault(a, v);
+    if (strcmp(name, "--moderate") == 0)
+        return add_marker(a, v);
     if (strcmp(name, "--name") == 0)
         return kt_strings_add(&a->o.names, v).code == KT_OK ? 0 : KT_EXIT_USAGE;
     return -1;
@@ -166,6 +176,7 @@ static int run(int argc, char **argv)
     if (status == 0)
         status = serve(&a);
     kt_strings_free(&a.o.names);
+    kt_strings_free(&a.o.moderate);
     return status;
 }
 
@@ -173,8 +184,9 @@ static const char usage[] =
     "usage: kt mock [options]\n"
     "\n"
     "A provider of chat completions on loopback: POST /v1/chat/completions (JSON and stream),\n"
-    "/v1/embeddings, Mistral's /v1/fim/completions or OpenAI's /v1/completions, and GET /v1/models,\n"
-    "with Mistral's strictness or OpenAI's tolerance, and faults by script. Its first line on stdout\n"
+    "/v1/embeddings, /v1/moderations, Mistral's /v1/fim/completions or OpenAI's /v1/completions, and\n"
+    "GET /v1/models, with Mistral's strictness or OpenAI's tolerance, and faults by script. Its first line "
+    "on stdout\n"
     "is 'kt mock: listening on http://127.0.0.1:PORT'. It ends on SIGINT or SIGTERM.\n"
     "\n"
     "where:\n"
@@ -197,6 +209,10 @@ static const char usage[] =
     "repeated\n"
     "  --chunk-delay-ms N   pause behind each event of a stream\n"
     "  --exit-after N       ends behind N requests\n"
+    "  --moderate W=C       /v1/moderations flags category C (sexual, hate_and_discrimination,\n"
+    "                       violence_and_threats, dangerous, criminal, selfharm, health, financial, law,\n"
+    "                       pii, jailbreaking) in texts with the word W; C may be an HTTP status (300-599),\n"
+    "                       which is then the whole answer. Repeatable\n"
     "\n"
     "  --fault F            a fault for chat completions; F is a comma list of\n"
     "                         status=N       that status with the provider's error body (300-599)\n"

@@ -1,313 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kt policy lint: says what is wrong with a config before a program depends on it. */
-#include "policyengine/chain/kt_chain.h"
-#include "policyengine/config/kt_diag.h"
-#include "policyengine/policies/kt_policy.h"
-#include "tools/kt.h"
+/* kt policy: what can be done with a config without running a program. One file per subcommand. */
+#include "tools/policy.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static const char default_file[] = "policy-config.yaml";
-extern const struct kt_command kt_cmd_policy;
+static bool says(int argc, char **argv, const char *option)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], option) == 0)
+            return true;
+    return false;
+}
 
-struct lint {
-    struct kt_strings files;
-    bool json;
-    struct kt_config *config; /* NULL when broken */
-    struct kt_diags diags;
+static int explain(int argc, char **argv)
+{
+    return says(argc, argv, "--effective") ? kt_policy_effective(argc, argv) : kt_policy_explain(argc, argv);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} subs[] = {
+    {"lint", kt_policy_lint},
+    {"test", kt_policy_test},
+    {"explain", explain},
+    {"eval", kt_policy_eval},
 };
 
-static void lint_free(struct lint *l)
+static void list_subs(char *out, size_t room)
 {
-    kt_strings_free(&l->files);
-    kt_config_free(l->config);
-    kt_diags_free(&l->diags);
-}
-
-/* ---- options ---- */
-
-static bool takes_file(const char *arg)
-{
-    return strcmp(arg, "--file") == 0 || strcmp(arg, "-f") == 0 || strcmp(arg, "--policy-config") == 0;
-}
-
-/* The value of "--file=F", NULL for anything else. */
-static const char *joined_file(const char *arg)
-{
-    static const char *const names[] = {"--file=", "--policy-config="};
-    for (size_t i = 0; i < KT_COUNT(names); i++)
-        if (strncmp(arg, names[i], strlen(names[i])) == 0)
-            return arg + strlen(names[i]);
-    return NULL;
-}
-
-static int out_of_memory(void)
-{
-    fputs("kt policy: out of memory\n", stderr);
-    return KT_EXIT_USAGE;
-}
-
-static int add_file(struct lint *l, const char *path)
-{
-    if (!*path)
-        return kt_usage_error(&kt_cmd_policy, "an empty file name");
-    return kt_is_ok(kt_strings_add(&l->files, path)) ? 0 : out_of_memory();
-}
-
-/* 0, or the exit status to leave with. */
-static int parse_args(struct lint *l, int argc, char **argv)
-{
-    bool only_files = false;
-    for (int i = 1; i < argc; i++) {
-        const char *file = only_files || argv[i][0] != '-' ? argv[i] : joined_file(argv[i]);
-        if (!file && takes_file(argv[i])) {
-            if (++i == argc)
-                return kt_usage_error(&kt_cmd_policy, "%s needs a file", argv[i - 1]);
-            file = argv[i];
-        }
-        if (!file && strcmp(argv[i], "--json") == 0) {
-            l->json = true;
-            continue;
-        }
-        if (!file && strcmp(argv[i], "--") == 0) {
-            only_files = true;
-            continue;
-        }
-        if (!file)
-            return kt_usage_error(&kt_cmd_policy, "lint: unknown option '%s'", argv[i]);
-        int status = add_file(l, file);
-        if (status)
-            return status;
-    }
-    return 0;
-}
-
-static int default_files(struct lint *l)
-{
-    const char *env = getenv("KT_POLICY_CONFIG");
-    if (l->files.count == 0 && env && !kt_is_ok(kt_config_split_paths(env, &l->files)))
-        return out_of_memory();
-    if (l->files.count)
-        return 0;
-    if (access(default_file, F_OK) != 0)
-        return kt_usage_error(&kt_cmd_policy, "lint: no --file, no KT_POLICY_CONFIG and no ./%s",
-                              default_file);
-    return add_file(l, default_file);
-}
-
-/* ---- checks beyond the loader ---- */
-
-/* Which of several layers is to blame is not known here: then no file is named. */
-static bool complain(struct lint *l, const char *code, const char *path, const char *text)
-{
-    struct kt_ctx c = {.diags = &l->diags};
-    struct kt_at at = {l->files.count == 1 ? l->files.items[0] : NULL, 0, 0};
-    kt_path_push(&c, path);
-    return kt_is_ok(kt_complain(&c, code, at, NULL, "%s", text));
-}
-
-/* Policies check their options against each other when the chain is made. */
-static bool check_chain(struct lint *l)
-{
-    struct kt_chain *chain = NULL;
-    struct kt_error err = {0};
-    if (kt_is_ok(kt_chain_new(l->config, &chain, &err))) {
-        kt_chain_free(chain);
-        return true;
-    }
-    return complain(l, "E004", "policies.chain", err.text[0] ? err.text : "the chain cannot be made");
-}
-
-static bool check_keys(struct lint *l)
-{
-    for (size_t i = 0; i < l->config->providers.target_count; i++) {
-        const struct kt_target *t = &l->config->providers.targets[i];
-        struct kt_error err = {0};
-        char *secret = NULL, path[64], text[768];
-        kt_result r = kt_secret_resolve(t, &secret, &err);
-        kt_free_secret(secret);
-        if (kt_is_ok(r))
-            continue;
-        snprintf(path, sizeof path, "providers.targets[%zu].secret_key_ref", i);
-        snprintf(text, sizeof text, "%s: target '%.100s' is unavailable until then", err.text, t->id);
-        if (!complain(l, "W005", path, text))
-            return false;
-    }
-    return true;
-}
-
-/* ---- output ---- */
-
-static size_t warnings(const struct lint *l)
-{
-    return l->diags.count - kt_diags_errors(&l->diags);
-}
-
-static void print_files(const struct lint *l)
-{
-    for (size_t i = 0; i < l->files.count; i++)
-        printf("%s%s", i ? " + " : "", l->files.items[i]);
-}
-
-static void print_chain(const struct kt_config *c)
-{
-    fputs(c->chain_count ? ", chain " : ", no policies", stdout);
-    for (size_t i = 0; i < c->chain_count; i++)
-        printf("%s%s", i ? " > " : "", c->chain[i].policy->kind);
-}
-
-static void print_count(size_t n, const char *what)
-{
-    printf("%zu %s%s", n, what, n == 1 ? "" : "s");
-}
-
-static bool print_text(const struct lint *l)
-{
-    size_t errors = kt_diags_errors(&l->diags);
-    for (size_t i = 0; i < l->diags.count; i++) {
-        KT_CLEANUP(kt_buf_free) struct kt_buf line = KT_BUF_INIT(1 << 16);
-        if (!kt_is_ok(kt_diag_format(&l->diags.items[i], &line)))
-            return false;
-        puts(line.data);
-    }
-    print_files(l);
-    if (errors == 0) {
-        printf(": ok, pack %s %s", l->config->pack.name, l->config->pack.version);
-        print_chain(l->config);
-        fputs(", ", stdout);
-    } else {
-        fputs(": ", stdout);
-        print_count(errors, "error");
-        fputs(", ", stdout);
-    }
-    print_count(warnings(l), "warning");
-    putchar('\n');
-    return true;
-}
-
-static cJSON *diag_json(const struct kt_diag *d)
-{
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddStringToObject(o, "code", d->code);
-    cJSON_AddStringToObject(o, "path", d->path ? d->path : "");
-    cJSON_AddStringToObject(o, "message", d->message ? d->message : "");
-    if (d->suggestion)
-        cJSON_AddStringToObject(o, "suggestion", d->suggestion);
-    else
-        cJSON_AddNullToObject(o, "suggestion");
-    if (d->file)
-        cJSON_AddStringToObject(o, "file", d->file);
-    cJSON_AddNumberToObject(o, "line", d->line);
-    cJSON_AddNumberToObject(o, "col", d->col);
-    return o;
-}
-
-static void add_diags(cJSON *root, const char *name, const struct lint *l, enum kt_severity severity)
-{
-    cJSON *list = cJSON_AddArrayToObject(root, name);
-    for (size_t i = 0; i < l->diags.count; i++)
-        if (l->diags.items[i].severity == severity)
-            cJSON_AddItemToArray(list, diag_json(&l->diags.items[i]));
-}
-
-static void add_config(cJSON *root, const struct kt_config *c)
-{
-    cJSON *pack = cJSON_AddObjectToObject(root, "pack");
-    cJSON_AddStringToObject(pack, "name", c->pack.name);
-    cJSON_AddStringToObject(pack, "version", c->pack.version);
-    cJSON *chain = cJSON_AddArrayToObject(root, "chain");
-    for (size_t i = 0; i < c->chain_count; i++)
-        cJSON_AddItemToArray(chain, cJSON_CreateString(c->chain[i].policy->kind));
-    cJSON_AddNumberToObject(root, "policy_count", (double)c->chain_count);
-}
-
-static bool print_json(const struct lint *l)
-{
-    cJSON *root = cJSON_CreateObject();
-    bool valid = kt_diags_errors(&l->diags) == 0;
-    cJSON_AddBoolToObject(root, "valid", valid);
-    cJSON_AddStringToObject(root, "file", l->files.items[0]);
-    if (l->files.count > 1) { /* layers: all of them, in order */
-        cJSON *files = cJSON_AddArrayToObject(root, "files");
-        for (size_t i = 0; i < l->files.count; i++)
-            cJSON_AddItemToArray(files, cJSON_CreateString(l->files.items[i]));
-    }
-    if (valid)
-        add_config(root, l->config);
-    else
-        add_diags(root, "errors", l, KT_SEV_ERROR);
-    add_diags(root, "warnings", l, KT_SEV_WARNING);
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    if (text)
-        puts(text);
-    cJSON_free(text);
-    return text != NULL;
-}
-
-/* ---- lint ---- */
-
-static int lint_run(struct lint *l)
-{
-    kt_result r = kt_config_load((const char *const *)l->files.items, l->files.count, &l->config, &l->diags);
-    if (r.code == KT_ERR_MEMORY)
-        return out_of_memory();
-    if (l->config && (!check_chain(l) || !check_keys(l)))
-        return out_of_memory();
-    if (!l->config && kt_diags_errors(&l->diags) == 0 && !complain(l, "E006", "", "cannot be loaded"))
-        return out_of_memory();
-    if (!(l->json ? print_json(l) : print_text(l)))
-        return out_of_memory();
-    if (fflush(stdout) != 0) {
-        perror("kt policy: cannot write");
-        return KT_EXIT_USAGE;
-    }
-    return kt_diags_errors(&l->diags) ? KT_EXIT_USAGE : KT_EXIT_OK;
-}
-
-static int lint(int argc, char **argv)
-{
-    KT_CLEANUP(lint_free) struct lint l = {0};
-    int status = parse_args(&l, argc, argv);
-    if (status == 0)
-        status = default_files(&l);
-    return status ? status : lint_run(&l);
+    size_t used = 0;
+    for (size_t i = 0; i < KT_COUNT(subs) && used < room; i++)
+        used += (size_t)snprintf(out + used, room - used, "%s%s", i ? ", " : "", subs[i].name);
 }
 
 static int policy(int argc, char **argv)
 {
+    char names[128] = "";
+    for (size_t i = 0; argc > 1 && i < KT_COUNT(subs); i++)
+        if (strcmp(argv[1], subs[i].name) == 0)
+            return subs[i].run(argc - 1, argv + 1);
+    list_subs(names, sizeof names);
     if (argc < 2)
-        return kt_usage_error(&kt_cmd_policy, "which subcommand? There is: lint");
-    if (strcmp(argv[1], "lint") != 0)
-        return kt_usage_error(&kt_cmd_policy, "no subcommand '%s'; there is: lint", argv[1]);
-    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_policy.usage, stdout);
-            return KT_EXIT_OK;
-        }
-    return lint(argc - 1, argv + 1);
+        return kt_usage_error(&kt_cmd_policy, "which subcommand? There is: %s", names);
+    return kt_usage_error(&kt_cmd_policy, "no subcommand '%s'; there is: %s", argv[1], names);
 }
 
 const struct kt_command kt_cmd_policy = {
     .name = "policy",
-    .summary = "check a policy-config.yaml",
-    .usage = "usage: kt policy lint [--file F]... [--json] [F...]\n\n"
-             "Checks a config and says what is wrong, where, and how to mend it. Several files are layers of "
-             "one config:\n"
-             "later ones win, mappings merge, lists replace. Without a file: $KT_POLICY_CONFIG, else "
-             "./policy-config.yaml.\n\n"
-             "  --file F, -f F, --policy-config F   a file to check; may be repeated\n"
-             "  --json                              one JSON object on stdout\n\n"
-             "codes: E001 unknown policy kind, E002 unknown key, E003 in the chain without a block "
-             "(warning), E004 bad value,\n"
-             "E005 missing, E006 syntax, E007 not available in this version, E008 unreadable file; W001 "
-             "accepted but not acted\n"
-             "on, W002 block outside the chain, W003 key and prompts in clear, W004 switched off, W005 key "
-             "missing, W006 no effect\n\n"
-             "exit status: 0 no error (warnings are no error), 2 errors or wrong usage\n",
+    .summary = "check, test, measure and explain a policy-config.yaml",
+    .usage = "usage: kt policy <subcommand> [options]\n\n"
+             "  lint                 says what is wrong with a config, where, and how to mend it\n"
+             "  test                 runs the test suites of a config\n"
+             "  explain              shows what the chain makes of one request or answer\n"
+             "  explain --effective  prints the config as it is understood, every default filled in\n"
+             "  eval                 measures one policy on labelled data\n\n"
+             "'kt policy <subcommand> --help' explains a subcommand.\n",
     .run = policy,
 };

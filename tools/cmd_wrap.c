@@ -130,6 +130,8 @@ static void warn_missing_keys(const struct kt_config *c)
     for (size_t i = 0; i < c->providers.target_count; i++) {
         struct kt_error err = {KT_OK, ""};
         char *secret = NULL;
+        if (c->providers.targets[i].secret_key_ref.command)
+            continue; /* runs once, in the program that needs the key */
         if (!kt_is_ok(kt_secret_resolve(&c->providers.targets[i], &secret, &err)))
             fprintf(stderr, "kt wrap: target '%s' is not available: %s\n", c->providers.targets[i].id,
                     err.text);

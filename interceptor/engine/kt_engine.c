@@ -2,6 +2,7 @@
 /* Birth and end of an engine. */
 #include "interceptor/engine/kt_engine_private.h"
 
+#include "interceptor/exchange/kt_prober.h"
 #include "interceptor/upstream/kt_upstream.h"
 #include "policyengine/base/kt_log.h"
 
@@ -111,11 +112,13 @@ void kt_engine_free(struct kt_engine *e)
 {
     if (!e || !kt_engine_stop(e, STOP_MS))
         return;
+    kt_prober_free(e->prober);
     kt_upstream_free(e->ctx.upstream);
     kt_flows_free(e->flows);
     kt_loop_free(e->loop);
     kt_runtimes_free(e->runtimes);
     kt_audit_free(e->ctx.audit);
+    kt_state_free(e->ctx.state);
     kt_ca_free(e->ca);
     free_leaks(e);
     free(e->config_paths);

@@ -28,6 +28,7 @@ int kt_entry_start(const struct kt_shim_host *host)
     if (!host || host->version != KT_ABI_VERSION || host->size < sizeof *host)
         return -1;
     kt_fds_set_protector(host->own_fd);
+    kt_audit_set_fds(&(struct kt_audit_fds){kt_own_fd, kt_disown_close});
     /* First, so that its clean-up at exit runs after ours: handlers run in reverse order. */
     if (OPENSSL_init_ssl(0, NULL) != 1)
         return -1;

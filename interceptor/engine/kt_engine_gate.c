@@ -62,6 +62,9 @@ void kt_engine_fork_child(struct kt_engine *e)
         kt_loop_after_fork_child(e->loop);
     if (e->loop)
         kt_engine_leak(e, e->loop, e->flows, e->ctx.upstream);
+    if (e->prober)
+        kt_engine_leak(e, e->prober, NULL, NULL); /* its calls belong to the parent's loop; its leases too */
+    e->prober = NULL;
     e->loop = NULL;
     e->flows = NULL;
     e->ctx.loop = NULL;

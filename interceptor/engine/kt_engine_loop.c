@@ -3,6 +3,7 @@
  */
 #include "interceptor/engine/kt_engine_private.h"
 
+#include "interceptor/exchange/kt_prober.h"
 #include "interceptor/loop/kt_fds.h"
 #include "interceptor/upstream/kt_upstream.h"
 #include "policyengine/base/kt_log.h"
@@ -53,6 +54,10 @@ static kt_result start(struct kt_engine *e)
     e->ctx.loop = e->loop;
     if (!e->ctx.upstream)
         KT_GUARD(kt_upstream_new(e->loop, &e->ctx.upstream));
+    if (!e->ctx.state)
+        KT_GUARD(kt_state_open(e->paths.state_dir, &e->ctx.state));
+    if (!e->prober)
+        KT_GUARD(kt_prober_new(&e->ctx, &e->prober));
     const struct kt_flows_options o = {.ctx = &e->ctx,
                                        .service = &exchanges,
                                        .owner = e,

@@ -28,6 +28,7 @@ struct kt_engine {
     pthread_mutex_t lock; /* everything below; never held while the event thread is waited for */
     struct kt_loop *loop;
     struct kt_flows *flows;
+    struct kt_prober *prober;
     bool stopped;
     struct kt_ca *ca;
     struct {

@@ -27,6 +27,10 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .fields.text = KT_BUF_INIT(KT_X_MAX_HEAD),
         .stream.held = KT_BUF_INIT(KT_X_HELD_MAX),
         .stream.usage_chunk = KT_BUF_INIT(KT_X_MAX_HEAD),
+        .asked_ms = -1,
+        .retry_after_ms = -1,
+        .least_asked_ms = INT64_MAX,
+        .breaker_wait_ms = INT64_MAX,
         .event_type = "decision",
         .verdict = "allow",
     };
@@ -46,6 +50,10 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 static void destroy(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
+    if (x->key_wait.due_ns)
+        kt_loop_timer_set(x->ctx->loop, &x->key_wait, 0);
+    if (x->retry.due_ns)
+        kt_loop_timer_set(x->ctx->loop, &x->retry, 0);
     kt_x_stop_asking(x);
     kt_route_free(&x->route);
     for (size_t i = 0; i < x->attempt_count; i++)
@@ -120,18 +128,46 @@ static void set_deadline(struct kt_exchange *x)
         x->deadline_ns = x->mono_ns + (uint64_t)total * 1000000000ull;
 }
 
-void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
+static void key_wait_over(void *exchange);
+
+/* A command that prints a key may take seconds; the other exchanges of the loop do not wait for it. */
+static bool wait_for_keys(struct kt_exchange *x)
 {
-    kt_x_enter(x);
-    x->sink = *sink;
-    x->started = true;
-    set_deadline(x);
+    if (!x->rt->config || !kt_secrets_pending(x->rt->config))
+        return false;
+    x->key_wait.fn = key_wait_over;
+    x->key_wait.arg = x;
+    kt_loop_timer_set(x->ctx->loop, &x->key_wait, kt_now_mono_ns() + KT_X_KEY_WAIT_NS);
+    return true;
+}
+
+static void begin(struct kt_exchange *x)
+{
+    if (wait_for_keys(x))
+        return;
     if (x->asking && audit_missing(x))
         kt_x_audit_refusal(x); /* an outside check sends the text away, too */
     else if (x->asking)
         kt_x_external_start(x);
     else
         kt_x_go(x);
+}
+
+static void key_wait_over(void *exchange)
+{
+    struct kt_exchange *x = exchange;
+    kt_x_enter(x);
+    begin(x);
+    kt_x_leave(x);
+}
+
+void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
+{
+    kt_x_enter(x);
+    x->sink = *sink;
+    x->started = true;
+    set_deadline(x);
+    begin(x);
     kt_x_leave(x);
 }
 

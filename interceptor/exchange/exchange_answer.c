@@ -94,6 +94,13 @@ void kt_x_reply_refusal(struct kt_exchange *x)
     kt_x_reply(x, x->refuse_status, kt_buf_span(&x->refuse_body));
 }
 
+static void add_retry_after(struct kt_exchange *x, int64_t ms)
+{
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%lld", (long long)((ms + 999) / 1000));
+    kt_x_fields_add(&x->fields, "retry-after", seconds);
+}
+
 void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code,
                       const char *message)
 {
@@ -102,6 +109,8 @@ void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const
         KT_TRACE(FLOW, "exchange %s: no memory for an error body", x->id);
     set_own_fields(x, false);
     kt_x_add_route_fields(x);
+    if (x->retry_after_ms >= 0)
+        add_retry_after(x, x->retry_after_ms);
     kt_x_reply(x, status, kt_buf_span(&body));
 }
 
@@ -112,25 +121,31 @@ void kt_x_add_route_fields(struct kt_exchange *x)
     char number[24];
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
     snprintf(number, sizeof number, "%zu", x->tries);
+    kt_x_fields_add(&x->fields, "x-kt-request-id", x->id);
     if (a && a->target && a->target->id)
         kt_x_fields_add(&x->fields, "x-kt-target", a->target->id);
     kt_x_fields_add(&x->fields, "x-kt-attempts", number);
 }
 
-static bool is_object(struct kt_span body)
+/* NULL where the body is what the endpoint answers with; else what is wrong with it. */
+static const char *wrong_body(const struct kt_exchange *x, struct kt_span body)
 {
-    struct kt_json j = {0};
-    bool yes =
-        kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) && j.count && j.tok[0].type == KT_JSON_OBJECT;
-    kt_json_free(&j);
-    return yes;
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    if (!kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) || !j.count ||
+        j.tok[0].type != KT_JSON_OBJECT)
+        return "no JSON object";
+    if (!kt_answer_has_text(x->endpoint))
+        return NULL;
+    uint32_t tok = kt_json_member(&j, 0, "choices", NULL);
+    return tok && j.tok[tok].type == KT_JSON_ARRAY && j.tok[tok].size ? NULL : "no choices";
 }
 
 static void give_success(struct kt_exchange *x)
 {
     struct kt_span body = kt_buf_span(&x->answer);
-    if (x->chat.stream || !is_object(body)) {
-        kt_x_attempt_failed(x, "bad_body", x->chat.stream ? "no event stream" : "no JSON object");
+    const char *wrong = x->chat.stream ? "no event stream" : wrong_body(x, body);
+    if (wrong) {
+        kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;
     }
     kt_usage_read(body.data, body.len, &x->usage);
@@ -138,10 +153,10 @@ static void give_success(struct kt_exchange *x)
     kt_x_respond(x);
 }
 
-/* The target says that the request is wrong: another one would say so too. */
-static void give_refusal(struct kt_exchange *x)
+void kt_x_give_refusal(struct kt_exchange *x, const char *error)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf wrapped = KT_BUF_INIT(KT_X_MAX_RESPONSE);
+    x->error = error;
     if (!kt_is_ok(kt_error_wrap(x->status, x->answer.data ? x->answer.data : "", x->answer.len, &wrapped)))
         kt_buf_clear(&wrapped);
     size_t kept = 0;
@@ -158,19 +173,12 @@ static void give_refusal(struct kt_exchange *x)
 void kt_x_target_done(struct kt_exchange *x)
 {
     char detail[32];
-    snprintf(detail, sizeof detail, "status %d", x->status);
     if (x->status >= 200 && x->status < 300) {
         give_success(x);
-    } else if (x->status == 429) {
-        kt_x_attempt_failed(x, "rate_limit", detail);
-    } else if (x->status >= 500 || x->status < 400) {
-        kt_x_attempt_failed(x, "server_error",
-                            detail); /* a redirect is not followed: the target is misconfigured */
-    } else {
-        kt_x_attempt_end(x, "client_error", detail);
-        x->error = "client_error";
-        give_refusal(x);
+        return;
     }
+    snprintf(detail, sizeof detail, "status %d", x->status);
+    kt_x_failed(x, kt_failure_of_status(x->status, kt_buf_span(&x->answer)), detail);
 }
 
 static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
@@ -178,7 +186,7 @@ static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
     KT_GUARD(kt_buf_puts(out, "ktwrap: no target could answer: "));
     for (size_t i = 0; i < x->attempt_count; i++) {
         const struct kt_x_attempt *a = &x->attempts[i];
-        const char *id = a->target && a->target->id ? a->target->id : "?";
+        const char *id = !a->target ? "origin" : a->target->id ? a->target->id : "?";
         KT_GUARD(kt_buf_printf(out, "%s%s (%s)", i ? ", " : "", id, a->outcome ? a->outcome : "unknown"));
     }
     return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");
@@ -199,17 +207,39 @@ static bool ended_in_rate_limit(const struct kt_exchange *x)
     return false;
 }
 
+static bool has_field(const struct kt_exchange *x, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < x->fields.count; i++)
+        if (x->fields.at[i].name_len == n &&
+            strncasecmp(x->fields.text.data + x->fields.at[i].name, name, n) == 0)
+            return true;
+    return false;
+}
+
+/* Nothing was tried because breakers are open: the soonest of them says when it is worth another try. */
+static int64_t breakers_wait_ms(const struct kt_exchange *x)
+{
+    int64_t least = x->breaker_wait_ms;
+    for (size_t i = 0; i < x->route.count; i++)
+        if (x->route.steps[i].skip == KT_SKIP_BREAKER && x->route.steps[i].wait_ms < least)
+            least = x->route.steps[i].wait_ms;
+    return x->tries || least == INT64_MAX ? -1 : least;
+}
+
 void kt_x_all_failed(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
     if (ended_in_rate_limit(x)) {
-        x->error = "rate_limit";
-        give_refusal(x);
+        if (x->least_asked_ms != INT64_MAX && !has_field(x, "retry-after") && !has_field(x, "retry-after-ms"))
+            add_retry_after(x, x->least_asked_ms);
+        kt_x_give_refusal(x, "rate_limit");
         return;
     }
     KT_CLEANUP(kt_buf_free) struct kt_buf message = KT_BUF_INIT(16u << 10);
     x->error = "all_targets_failed";
     bool listed = kt_is_ok(list_attempts(x, &message));
-    kt_x_reply_error(x, 502, "upstream_error", x->error,
+    x->retry_after_ms = breakers_wait_ms(x);
+    kt_x_reply_error(x, x->retry_after_ms < 0 ? 502 : 503, "upstream_error", x->error,
                      listed ? message.data : "ktwrap: no target could answer");
 }

@@ -33,6 +33,7 @@ void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *de
     a->outcome = outcome;
     a->end_ns = kt_now_mono_ns();
     snprintf(a->detail, sizeof a->detail, "%s", detail ? detail : "");
+    kt_x_feedback(x, a);
     KT_TRACE(ROUTE, "exchange %s: %s %s %s", x->id, a->target && a->target->id ? a->target->id : "origin",
              outcome, a->detail);
 }
@@ -63,6 +64,7 @@ static void on_head(void *arg, const struct kt_call_head *head)
     kt_x_enter(x);
     struct kt_x_attempt *a = kt_x_attempt_now(x);
     a->status = x->status = head->status;
+    kt_x_note_head(x, a, head);
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_target);
     const char *type = kt_call_head_get(head, "content-type");
     bool sse = type && strncasecmp(type, "text/event-stream", 17) == 0;
@@ -121,6 +123,7 @@ static void reset_answer(struct kt_exchange *x)
     x->mode = KT_X_WAIT;
     x->status = 0;
     x->too_large = false;
+    x->asked_ms = -1;
     x->usage = (struct kt_usage){.known = false};
     kt_x_fields_clear(&x->fields);
     kt_buf_clear(&x->answer);
@@ -132,14 +135,15 @@ static void reset_answer(struct kt_exchange *x)
     x->answer.max = max > 0 ? (size_t)max : KT_X_MAX_RESPONSE;
 }
 
+/* All tries of a target share its time; a stream has its own from the first byte on. */
 static void set_times(const struct kt_exchange *x, const struct kt_target *t, struct kt_call_request *q)
 {
-    int64_t whole = t->timeout_seconds * 1000;
+    int64_t here = kt_x_target_left_ms(x);
     q->connect_ms = t->connect_timeout_seconds * 1000;
-    q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : whole);
+    q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : here);
     if (x->chat.stream) {
-        q->first_byte_ms = whole;
-        q->idle_ms = whole;
+        q->first_byte_ms = here;
+        q->idle_ms = t->timeout_seconds * 1000;
     }
 }
 
@@ -160,21 +164,24 @@ static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step,
     return kt_upstream_call(x->ctx->upstream, &q, &h, &x->call);
 }
 
-/* True where this step is under way. */
-static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
+/* True where a try of this step is under way. */
+static bool launch_step(struct kt_exchange *x, const struct kt_route_step *step)
 {
     const char *model = model_for(x, step->target);
-    if (!kt_x_attempt_begin(x, step->target, model))
+    struct kt_x_attempt *a = kt_x_attempt_begin(x, step->target, model);
+    if (!a)
         return false;
-    if (step->excluded) {
-        kt_x_attempt_end(x, "excluded", step->excluded);
+    if (!step->available) {
+        kt_x_attempt_end(x, step->excluded ? "excluded" : "unavailable",
+                         step->excluded ? step->excluded : step->reason);
         return false;
     }
-    if (!step->available) {
-        kt_x_attempt_end(x, "unavailable", step->reason);
+    if (!kt_x_permit(x, a, step)) {
+        kt_x_attempt_end(x, "unavailable", "breaker_open: another call closed it");
         return false;
     }
     x->tries++;
+    x->tries_here++;
     reset_answer(x);
     kt_result r = launch(x, step, model);
     if (kt_is_ok(r))
@@ -183,83 +190,29 @@ static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
     return false;
 }
 
-/* Policies that say which target may get the call (data routing). False where that leaves none. */
-static bool exclude_targets(struct kt_exchange *x)
+static bool try_step(struct kt_exchange *x, const struct kt_route_step *step)
 {
-    size_t left = 0;
-    for (size_t i = 0; i < x->route.count; i++) {
-        struct kt_route_step *s = &x->route.steps[i];
-        const char *by = kt_chain_refuser(x->rt->chain, s->target, &s->excluded);
-        if (by)
-            x->excluded_by = by;
-        else
-            left++;
-    }
-    if (left || !x->route.count)
-        return true;
-    if (!kt_chain_admits_none_warns(x->rt->chain))
+    x->tries_here = 0;
+    x->target_deadline_ns = kt_now_mono_ns() + (uint64_t)step->target->timeout_seconds * 1000000000ull;
+    if (!launch_step(x, step))
         return false;
-    kt_warn("policy %s admits none of the targets (%s); all of them are used, as it is configured",
-            x->excluded_by, x->route.steps[0].excluded);
-    for (size_t i = 0; i < x->route.count; i++)
-        x->route.steps[i].excluded = NULL;
+    x->targets_tried++;
     return true;
-}
-
-static void none_admitted(struct kt_exchange *x)
-{
-    for (size_t i = 0; i < x->route.count; i++)
-        if (kt_x_attempt_begin(x, x->route.steps[i].target, x->route.steps[i].target->model))
-            kt_x_attempt_end(x, "excluded", x->route.steps[i].excluded);
-    x->verdict = "block";
-    x->reason_code = x->route.steps[0].excluded;
-    kt_x_refuse_by_policy(x, 503, "no_target_admitted", x->excluded_by,
-                          "Blocked by policy: no configured target may process this request.");
-    kt_x_reply_refusal(x);
 }
 
 void kt_x_try_next(struct kt_exchange *x)
 {
-    if (!x->route.steps) {
-        if (!kt_is_ok(kt_route_plan(x->rt->config, &x->route))) {
-            kt_x_all_failed(x);
-            return;
-        }
-        if (!exclude_targets(x)) {
-            none_admitted(x);
-            return;
-        }
-        x->excluded_by = NULL;
-    }
-    while (x->next_step < x->route.count && x->tries < x->route.max_attempts && kt_x_time_left_ms(x, 0) >= 0)
+    if (!x->route.steps && !kt_x_route(x))
+        return;
+    while (x->next_step < x->route.count && x->targets_tried < x->route.max_attempts &&
+           kt_x_time_left_ms(x, 0) >= 0)
         if (try_step(x, &x->route.steps[x->next_step++]))
             return;
     kt_x_all_failed(x);
 }
 
-/* ---- failure ---- */
-
-static unsigned trigger_of(const char *outcome)
+void kt_x_try_again(struct kt_exchange *x)
 {
-    static const struct {
-        const char *outcome;
-        unsigned trigger;
-    } table[] = {{"timeout", KT_ON_TIMEOUT},
-                 {"connection_error", KT_ON_CONNECTION_ERROR},
-                 {"rate_limit", KT_ON_RATE_LIMIT},
-                 {"server_error", KT_ON_SERVER_ERROR},
-                 {"bad_body", KT_ON_SERVER_ERROR}};
-    for (size_t i = 0; i < KT_COUNT(table); i++)
-        if (strcmp(table[i].outcome, outcome) == 0)
-            return table[i].trigger;
-    return 0;
-}
-
-void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail)
-{
-    kt_x_attempt_end(x, outcome, detail);
-    if (x->rt->config->providers.fallback.triggers & trigger_of(outcome))
+    if (!launch_step(x, &x->route.steps[x->next_step - 1]))
         kt_x_try_next(x);
-    else
-        kt_x_all_failed(x);
 }

@@ -154,6 +154,12 @@ static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struc
     e->upstream_model = last->model;
 }
 
+/* A price that is not known is negative. */
+static double cost(int64_t tokens, double price)
+{
+    return price > 0 ? (double)tokens * price : 0;
+}
+
 static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
 {
     e->cost_usd = -1;
@@ -165,9 +171,9 @@ static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
     e->usage.total_tokens = x->usage.total_tokens;
     e->usage.cached_tokens = x->usage.cached_tokens;
     const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
-    if (t && (t->pricing.prompt > 0 || t->pricing.completion > 0))
-        e->cost_usd = ((double)x->usage.prompt_tokens * t->pricing.prompt +
-                       (double)x->usage.completion_tokens * t->pricing.completion) /
+    if (t)
+        e->cost_usd = (cost(x->usage.prompt_tokens, t->pricing.prompt) +
+                       cost(x->usage.completion_tokens, t->pricing.completion)) /
                       1e6;
 }
 

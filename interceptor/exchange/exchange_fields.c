@@ -55,7 +55,7 @@ void kt_x_fields_add(struct kt_x_fields *f, const char *name, const char *value)
     f->count++;
 }
 
-/* Four places stay free for fields of our own. */
+/* Eight places stay free for fields of our own. */
 void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
                       bool (*wanted)(const char *name))
 {
@@ -63,7 +63,7 @@ void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
     for (size_t i = 0; i < head->count; i++) {
         if (!wanted(head->headers[i].name))
             continue;
-        if (f->count + 4 < KT_X_MAX_FIELDS)
+        if (f->count + 8 < KT_X_MAX_FIELDS)
             kt_x_fields_add(f, head->headers[i].name, head->headers[i].value);
         else
             KT_TRACE(HTTP, "answer with too many header fields; %s dropped", head->headers[i].name);

@@ -10,6 +10,7 @@
  */
 #include "interceptor/http/kt_http.h"
 #include "interceptor/loop/kt_loop.h"
+#include "interceptor/state/kt_state.h"
 #include "policyengine/audit/kt_audit.h"
 #include "policyengine/chain/kt_chain.h"
 #include "policyengine/config/kt_config.h"
@@ -36,6 +37,7 @@ struct kt_upstream; /* libcurl multi on the loop; interceptor/upstream */
 struct kt_engine_ctx {
     struct kt_loop *loop;
     struct kt_upstream *upstream;
+    struct kt_state *state; /* what all processes share; NULL = nothing is known of targets and limits */
     struct kt_audit *audit; /* NULL where the folder cannot be written: fail_mode decides */
     char audit_error[512];
     struct kt_runtime *(*runtime)(void *owner); /* new reference to the current one; any thread */

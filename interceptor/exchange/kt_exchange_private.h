@@ -5,6 +5,7 @@
  * works on freed memory. */
 #include "interceptor/dialect/kt_dialect.h"
 #include "interceptor/exchange/kt_exchange.h"
+#include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
 #include "interceptor/sse/kt_sse.h"
 #include "interceptor/upstream/kt_upstream.h"
@@ -19,7 +20,8 @@
 #define KT_X_MAX_OBSERVED (4u << 20) /* of an origin's answer, to read its usage */
 #define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
 #define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
-#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 1)
+#define KT_X_KEY_WAIT_NS 5000000u    /* between two looks at a command that prints a key */
+#define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
     KT_X_REFUSE, /* we answer */
@@ -40,7 +42,9 @@ struct kt_x_attempt {
     int status;
     const char *outcome; /* static; NULL while it runs */
     char detail[160];
-    uint64_t start_ns, end_ns;
+    uint64_t start_ns, head_ns, end_ns;
+    struct kt_tstate *state; /* borrowed; what all processes know of the target */
+    int permit;              /* enum kt_permit; KT_PERMIT_NO = nothing is owed to the breaker */
 };
 
 /* Header fields of an answer, copied out of libcurl's callback. */
@@ -139,6 +143,7 @@ struct kt_exchange {
     bool replied;         /* `reply` holds something */
     struct kt_x_filter filter;
     struct kt_x_phase *asking; /* waits for an outside check; NULL = none does */
+    struct kt_timer key_wait;  /* until the commands of all keys have ended */
     struct kt_call *external;
     struct kt_buf external_answer;
     int external_status;
@@ -147,9 +152,16 @@ struct kt_exchange {
     int refuse_status;
     struct kt_buf refuse_body;
 
+    int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
     struct kt_route route;
-    const char *excluded_by; /* static: the policy that left no target */
-    size_t next_step, tries;
+    const char *excluded_by;                 /* static: the policy that left no target */
+    size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
+    unsigned tries_here;                     /* of the target under way */
+    uint64_t target_deadline_ns;             /* its timeout_seconds bound all tries of it */
+    int64_t asked_ms;                        /* by the newest answer's Retry-After; -1 = it did not ask */
+    int64_t least_asked_ms, breaker_wait_ms; /* the shortest of all; INT64_MAX = none */
+    int64_t retry_after_ms;                  /* that our own error tells the client; -1 = nothing */
+    struct kt_timer retry;
     struct kt_x_attempt attempts[KT_X_MAX_ATTEMPTS];
     size_t attempt_count;
     struct kt_call *call;
@@ -239,13 +251,31 @@ void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
 /* The request target without an absolute form's scheme and host. */
 struct kt_span kt_x_path(const struct kt_exchange *x);
 
+/* exchange_route.c */
+/* Makes x->route. False where there is nothing to try: the client has its answer then. */
+bool kt_x_route(struct kt_exchange *x);
+/* Fills prompt_tokens and completion_tokens, once. */
+void kt_x_estimate(struct kt_exchange *x);
+
+/* exchange_retry.c */
+/* The breaker's leave for an attempt; false: not now. */
+bool kt_x_permit(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_route_step *step);
+/* What the attempt that ended says about its target. */
+void kt_x_feedback(struct kt_exchange *x, struct kt_x_attempt *a);
+void kt_x_note_head(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_call_head *head);
+int64_t kt_x_target_left_ms(const struct kt_exchange *x);
+/* The attempt under way failed and nothing reached the client: the same target again, the next one, or the
+ * end. */
+void kt_x_failed(struct kt_exchange *x, enum kt_failure f, const char *detail);
+/* The same by the word for an event. */
+void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
+
 /* exchange_attempt.c */
+void kt_x_try_again(struct kt_exchange *x); /* the target that was tried last */
 void kt_x_try_next(struct kt_exchange *x);
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
 struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x); /* the last one; NULL = none */
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail);
-/* The attempt under way failed and nothing reached the client: fall back, or tell the client. */
-void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
 void kt_x_drop_call(struct kt_exchange *x);
 int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = no limit, -1 = none left */
 
@@ -274,6 +304,8 @@ void kt_x_end(struct kt_exchange *x);
 void kt_x_abort(struct kt_exchange *x, const char *error);
 void kt_x_target_done(struct kt_exchange *x); /* KT_X_BUFFER, the answer is whole */
 void kt_x_all_failed(struct kt_exchange *x);
+/* The target's own refusal, in the shape that the client knows; `error` is static. */
+void kt_x_give_refusal(struct kt_exchange *x, const char *error);
 void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts */
 void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code,
                       const char *message);

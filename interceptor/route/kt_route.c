@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plan of one exchange: the strategy's order, what cannot be used, and how many tries there are. */
+/* The plan of one exchange: what cannot be used, the strategy's order of the rest, and how many tries there
+ * are. */
 #include "interceptor/route/kt_route.h"
 
 #include "interceptor/abi/kt_plan_format.h"
 #include "policyengine/base/kt_log.h"
 
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TRIAL_GRACE_MS 5000 /* past a target's own time: then a trial's process is gone */
+#define PROBES_MISSED 3     /* a probe's result counts for so many of its intervals */
 
 #define KT_STRATEGY(symbol) extern const struct kt_strategy symbol;
 #include "interceptor/route/strategies.def"
@@ -34,6 +40,37 @@ const struct kt_strategy *kt_strategy_find(enum kt_strategy_id id)
     return NULL;
 }
 
+const char *kt_skip_name(enum kt_skip s)
+{
+    static const char *const names[] = {
+        "", "policy_excluded", "no_key", "context_too_small", "breaker_open", "probe_failed"};
+    return (size_t)s < KT_COUNT(names) ? names[s] : "";
+}
+
+uint64_t kt_target_key(const struct kt_target *t)
+{
+    const struct kt_secret_ref *s = &t->secret_key_ref;
+    uint64_t key = kt_key_text(KT_KEY_SEED, "target");
+    key = kt_key_text(key, t->id);
+    key = kt_key_text(key, t->base_url);
+    key = kt_key_text(key, t->model);
+    return kt_key_text(key, s->env ? s->env : s->file ? s->file : s->command);
+}
+
+struct kt_breaker_rules kt_breaker_rules_of(const struct kt_config *c, const struct kt_target *t)
+{
+    int64_t longest =
+        t->stream_timeout_seconds > t->timeout_seconds ? t->stream_timeout_seconds : t->timeout_seconds;
+    return (struct kt_breaker_rules){.enabled = c->providers.circuit_breaker.enabled,
+                                     .threshold = c->providers.circuit_breaker.failure_threshold,
+                                     .recovery_ms =
+                                         c->providers.circuit_breaker.recovery_timeout_seconds * 1000,
+                                     .trials = c->providers.circuit_breaker.half_open_max_requests,
+                                     .trial_ms = longest * 1000 + TRIAL_GRACE_MS};
+}
+
+/* ---- what cannot be used ---- */
+
 /* True once per process and text; a collision loses a repetition of a warning, nothing more. */
 static bool first_time(const char *what)
 {
@@ -42,54 +79,148 @@ static bool first_time(const char *what)
     return !(atomic_fetch_or(&told, bit) & bit);
 }
 
-static const struct kt_strategy *strategy_of(const struct kt_config *config)
+static void skip(struct kt_route_step *step, enum kt_skip why, const char *fmt, ...) KT_PRINTF(3, 4);
+static void skip(struct kt_route_step *step, enum kt_skip why, const char *fmt, ...)
 {
-    const struct kt_strategy *s = kt_strategy_find((enum kt_strategy_id)config->providers.strategy);
-    if (s)
-        return s;
-    if (first_time("strategy"))
-        kt_warn("the configured routing strategy is not in this build; targets are tried in the order of the "
-                "file");
-    return kt_strategy_find(KT_STRATEGY_ORDERED);
+    va_list ap;
+    step->available = false;
+    step->skip = why;
+    int n = snprintf(step->reason, sizeof step->reason, "%s: ", kt_skip_name(why));
+    va_start(ap, fmt);
+    vsnprintf(step->reason + n, sizeof step->reason - (size_t)n, fmt, ap);
+    va_end(ap);
 }
 
-static void look_up_key(struct kt_route_step *step)
+static void check_policy(const struct kt_route_ask *ask, struct kt_route_step *step)
+{
+    const char *reason = NULL;
+    if (!ask->admits || ask->admits(ask->arg, step->target, &reason))
+        return;
+    step->excluded = reason ? reason : "a policy keeps the call from it";
+    skip(step, KT_SKIP_POLICY, "%s", step->excluded);
+}
+
+static void check_key(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
     struct kt_error err = {KT_OK, ""};
-    kt_result r = kt_secret_resolve(step->target, &step->key, &err);
-    step->available = kt_is_ok(r);
-    if (step->available)
+    const char *id = step->target->id ? step->target->id : "?";
+    (void)ask;
+    if (kt_is_ok(kt_secret_resolve(step->target, &step->key, &err)))
         return;
-    memcpy(step->reason, err.text, sizeof step->reason - 1);
-    step->reason[sizeof step->reason - 1] = '\0';
-    if (!*step->reason)
-        memcpy(step->reason, "no key", sizeof "no key");
-    if (first_time(step->target->id ? step->target->id : ""))
-        kt_warn("target %s is not available: %s", step->target->id ? step->target->id : "?", step->reason);
+    skip(step, KT_SKIP_NO_KEY, "%s", *err.text ? err.text : "it cannot be read");
+    if (first_time(id))
+        kt_warn("target %s is not available: %s", id, step->reason);
 }
 
-/* A target that cannot be tried is no attempt: it must not use up the tries of those that can. */
-static size_t attempts_allowed(const struct kt_config *config)
+static void check_context(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
-    if (config->providers.strategy == KT_STRATEGY_SINGLE || !config->providers.fallback.enabled)
+    int64_t room = step->target->max_context_tokens, need = ask->prompt_tokens + ask->completion_tokens;
+    if (room > 0 && need > room)
+        skip(step, KT_SKIP_CONTEXT, "about %lld tokens are needed, it takes %lld", (long long)need,
+             (long long)room);
+}
+
+static void check_breaker(const struct kt_route_ask *ask, struct kt_route_step *step)
+{
+    struct kt_breaker_rules r = kt_breaker_rules_of(ask->config, step->target);
+    unsigned failures = 0;
+    enum kt_breaker_state s = kt_breaker_look(step->state, &r, ask->now_ms, &failures, &step->wait_ms);
+    if (s != KT_BREAKER_CLOSED && step->wait_ms > 0)
+        skip(step, KT_SKIP_BREAKER, "%s, %lld ms left",
+             s == KT_BREAKER_OPEN ? "open" : "half open, tried by others", (long long)step->wait_ms);
+}
+
+static void check_probe(const struct kt_route_ask *ask, struct kt_route_step *step)
+{
+    const struct kt_target *t = step->target;
+    struct kt_probe p = kt_probe_get(step->state, ask->now_ms);
+    uint64_t counts_ms = (uint64_t)t->health_probe.interval_seconds * 1000u * PROBES_MISSED;
+    if (!t->health_probe.enabled || !p.known || p.ok || p.age_ms > counts_ms)
+        return;
+    if (p.status)
+        skip(step, KT_SKIP_PROBE, "status %d, %llu s ago", p.status, (unsigned long long)(p.age_ms / 1000));
+    else
+        skip(step, KT_SKIP_PROBE, "no answer, %llu s ago", (unsigned long long)(p.age_ms / 1000));
+}
+
+static void look_at(const struct kt_route_ask *ask, struct kt_route_step *step)
+{
+    static void (*const checks[])(const struct kt_route_ask *, struct kt_route_step *) = {
+        check_policy, check_key, check_context, check_breaker, check_probe};
+    step->available = true;
+    for (size_t i = 0; i < KT_COUNT(checks) && step->available; i++)
+        checks[i](ask, step);
+}
+
+/* ---- the order ---- */
+
+/* A target that cannot be tried is no attempt: it must not use up the tries of those that can. */
+static size_t attempts_allowed(const struct kt_config *config, const struct kt_strategy *s)
+{
+    if (s->first_only || !config->providers.fallback.enabled)
         return 1;
     int64_t extra = config->providers.fallback.max_fallback_attempts;
     return extra < 0 ? 1 : extra > KT_ROUTE_MAX ? KT_ROUTE_MAX : 1 + (size_t)extra;
 }
 
-kt_result kt_route_plan(const struct kt_config *config, struct kt_route *out)
+/* A failed probe is a hint. Where nothing else is left, the target itself is asked. */
+static size_t settle_available(struct kt_route_step *steps, size_t n)
 {
-    *out = (struct kt_route){.max_attempts = attempts_allowed(config)};
-    size_t order[KT_ROUTE_MAX];
-    size_t n = strategy_of(config)->order(config, order, KT_ROUTE_MAX);
-    out->steps = calloc(n ? n : 1, sizeof *out->steps);
-    KT_ENSURE(out->steps, KT_ERR_MEMORY);
+    size_t available = 0;
+    for (size_t i = 0; i < n; i++)
+        available += steps[i].available;
+    if (available)
+        return available;
     for (size_t i = 0; i < n; i++) {
-        out->steps[i].index = order[i];
-        out->steps[i].target = &config->providers.targets[order[i]];
-        look_up_key(&out->steps[i]);
+        steps[i].available = steps[i].skip == KT_SKIP_PROBE;
+        available += steps[i].available;
     }
-    out->count = n;
+    return available;
+}
+
+static void put_in_order(const struct kt_route_ask *ask, const struct kt_strategy *s,
+                         const struct kt_route_step *found, size_t n, struct kt_route *out)
+{
+    struct kt_candidate c[KT_ROUTE_MAX];
+    size_t from[KT_ROUTE_MAX], order[KT_ROUTE_MAX], usable = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct kt_route_step *f = &found[i];
+        if (s->keeps_order || !f->available) {
+            out->steps[out->count++] = *f;
+        } else {
+            from[usable] = i;
+            c[usable++] = (struct kt_candidate){f->target, f->index, kt_target_key(f->target), f->state};
+        }
+    }
+    if (usable)
+        s->order(ask, c, usable, order);
+    for (size_t i = 0; i < usable; i++)
+        out->steps[out->count++] = found[from[order[i]]];
+}
+
+kt_result kt_route_plan(const struct kt_route_ask *ask, struct kt_route *out)
+{
+    const struct kt_config *config = ask->config;
+    const struct kt_strategy *s = kt_strategy_find((enum kt_strategy_id)config->providers.strategy);
+    s = s ? s : kt_strategy_find(KT_STRATEGY_ORDERED);
+    size_t n = s->first_only ? 1 : config->providers.target_count;
+    n = n > config->providers.target_count ? config->providers.target_count : n;
+    n = n > KT_ROUTE_MAX ? KT_ROUTE_MAX : n;
+    *out = (struct kt_route){.max_attempts = attempts_allowed(config, s)};
+    KT_CLEANUP(kt_cleanup_free) struct kt_route_step *found = calloc(n ? n : 1, sizeof *found);
+    out->steps = calloc(n ? n : 1, sizeof *out->steps);
+    if (!found || !out->steps) {
+        kt_route_free(out);
+        return kt_err(KT_ERR_MEMORY);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct kt_target *t = &config->providers.targets[i];
+        found[i] = (struct kt_route_step){
+            .target = t, .index = i, .state = kt_state_target(ask->state, kt_target_key(t), ask->now_ms)};
+        look_at(ask, &found[i]);
+    }
+    out->available = settle_available(found, n);
+    put_in_order(ask, s, found, n, out);
     return kt_ok();
 }
 

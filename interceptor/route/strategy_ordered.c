@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/route/kt_route.h"
 
-static size_t order_as_written(const struct kt_config *config, size_t *out, size_t cap)
+static void order(const struct kt_route_ask *ask, const struct kt_candidate *c, size_t n, size_t *out)
 {
-    size_t n = config->providers.target_count < cap ? config->providers.target_count : cap;
+    (void)ask, (void)c;
     for (size_t i = 0; i < n; i++)
         out[i] = i;
-    return n;
 }
 
 extern const struct kt_strategy kt_strategy_ordered;
@@ -14,5 +13,6 @@ const struct kt_strategy kt_strategy_ordered = {
     .name = "ordered",
     .id = KT_STRATEGY_ORDERED,
     .help = "targets in the order of the file; the next one when a fallback trigger fires",
-    .order = order_as_written,
+    .keeps_order = true,
+    .order = order,
 };

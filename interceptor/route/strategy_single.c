@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/route/kt_route.h"
 
-static size_t order_single(const struct kt_config *config, size_t *out, size_t cap)
+static void order(const struct kt_route_ask *ask, const struct kt_candidate *c, size_t n, size_t *out)
 {
-    if (cap == 0 || config->providers.target_count == 0)
-        return 0;
+    (void)ask, (void)c, (void)n;
     out[0] = 0;
-    return 1;
 }
 
 extern const struct kt_strategy kt_strategy_single;
@@ -14,5 +12,7 @@ const struct kt_strategy kt_strategy_single = {
     .name = "single",
     .id = KT_STRATEGY_SINGLE,
     .help = "the first target, and no other",
-    .order = order_single,
+    .first_only = true,
+    .keeps_order = true,
+    .order = order,
 };

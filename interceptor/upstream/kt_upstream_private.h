@@ -6,7 +6,7 @@
 
 #include <curl/curl.h>
 
-#define KT_UP_IDLE_EASY 16          /* easy handles kept for the next call */
+#define KT_UP_IDLE_EASY 64          /* easy handles kept for the next call, as many as connections */
 #define KT_UP_IDLE_CONNECTIONS 64L  /* connections kept open in the pool */
 #define KT_UP_MAX_HEAD (256u << 10) /* bytes of an answer's head */
 #define KT_UP_MAX_FIELDS 256

@@ -4,15 +4,17 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define MAGIC "kt-audit-head 1 "
 #define HEAD_SIZE 160 /* fixed, so that it is rewritten in place and needs no room on a full disk */
 
 static void format_head(const struct audit_head *h, char out[HEAD_SIZE + 1])
 {
-    int n = snprintf(out, HEAD_SIZE, "kt-audit-head 1 %020" PRIu64 " %.64s %020" PRIu64 " %020" PRIu64,
-                     h->seq, h->hash, h->first_seq, h->bytes);
+    int n = snprintf(out, HEAD_SIZE, MAGIC "%020" PRIu64 " %.64s %020" PRIu64 " %020" PRIu64, h->seq, h->hash,
+                     h->first_seq, h->bytes);
     memset(out + n, ' ', HEAD_SIZE - (size_t)n);
     out[HEAD_SIZE - 1] = '\n';
     out[HEAD_SIZE] = '\0';
@@ -28,10 +30,12 @@ bool audit_head_read(int head_fd, struct audit_head *head)
         return false;
     raw[HEAD_SIZE] = '\0';
     struct audit_head h = {0};
-    if (sscanf(raw, "kt-audit-head 1 %20" SCNu64 " %64[0-9a-f] %20" SCNu64 " %20" SCNu64, &h.seq, h.hash,
-               &h.first_seq, &h.bytes) != 4)
-        return false;
-    /* sscanf forgives much; only what we would write ourselves counts. */
+    const char *at = raw + strlen(MAGIC);
+    h.seq = strtoull(at, NULL, 10);
+    memcpy(h.hash, at + 21, KT_SHA256_HEX - 1);
+    h.first_seq = strtoull(at + 21 + KT_SHA256_HEX, NULL, 10);
+    h.bytes = strtoull(at + 21 + KT_SHA256_HEX + 21, NULL, 10);
+    /* Fixed columns; only what we would write ourselves counts. */
     format_head(&h, again);
     if (memcmp(raw, again, HEAD_SIZE) != 0)
         return false;

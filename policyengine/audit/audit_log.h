@@ -5,6 +5,8 @@
 #include "policyengine/audit/kt_audit.h"
 #include "policyengine/audit/kt_audit_files.h"
 
+#include <sys/stat.h>
+
 #define AUDIT_LOCK "lock"
 #define AUDIT_HEAD "head"
 #define AUDIT_CHECKPOINTS "checkpoints.jsonl"
@@ -19,21 +21,33 @@ struct audit_head {
     uint64_t bytes;     /* length of current.jsonl behind the last event */
 };
 
-/* One turn of a writer. All fds are closed and the lock is released by audit_turn_end. */
+/* The turns of this process's writers, one after the other; the fds stay open in between. */
 struct audit_turn {
-    const char *dir; /* borrowed: for messages */
+    const char *dir; /* borrowed from the audit log of the turn; NULL before the first */
     int dir_fd, lock_fd, head_fd, log_fd;
+    bool locked;
+    struct stat dir_st, lock_st, head_st, log_st; /* as opened: the fd may be another file's by now */
     struct audit_head head;
     uint64_t size;         /* of current.jsonl as found */
     const char *note_type; /* an event of our own that must come first; NULL = none */
     char note[320];
 };
 
-/* No fd yet. `dir` is borrowed. */
-void audit_turn_init(struct audit_turn *t, const char *dir);
-/* Takes the lock, opens the files, repairs what a crash left. The caller ends the turn also on failure. */
-kt_result audit_turn_begin(struct audit_turn *t, struct kt_error *err) KT_MUST;
-void audit_turn_end(struct audit_turn *t);
+/* No fd yet. */
+void audit_turn_init(struct audit_turn *t);
+/* Takes the lock, opens the files where the kept ones do not do, repairs what a crash left. The caller ends
+ * the turn also on failure. `dir` is borrowed until the next turn begins. */
+kt_result audit_turn_begin(struct audit_turn *t, const char *dir, struct kt_error *err) KT_MUST;
+/* Releases the lock; closes the fds unless `keep`. */
+void audit_turn_end(struct audit_turn *t, bool keep);
+/* Closes everything. */
+void audit_turn_drop(struct audit_turn *t);
+/* In a fork child: the fds are the parent's. Closes the copies unless their owner does, and leaves the lock
+ * alone. */
+void audit_turn_forget(struct audit_turn *t);
+/* `fd` becomes the log's. Takes it. */
+kt_result audit_turn_new_log(struct audit_turn *t, int fd) KT_MUST;
+void audit_turn_set_owner(const struct kt_audit_fds *fds);
 
 /* False where the file is missing or does not hold a head. */
 bool audit_head_read(int head_fd, struct audit_head *head);

@@ -85,8 +85,7 @@ kt_result audit_rotate(struct audit_turn *t)
         errno = cause;
         return kt_err(KT_ERR_IO);
     }
-    close(t->log_fd);
-    t->log_fd = fd;
+    KT_GUARD(audit_turn_new_log(t, fd));
     t->size = 0;
     t->head.first_seq = t->head.seq + 1;
     t->head.bytes = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One writer's turn. Lock and files are opened for each event and closed behind it: a wrapped program may
- * fork, close every fd or chdir at any moment, and none of that can then leave us with a foreign fd or the
- * others with a lock that nobody frees.
+ * One writer's turn. The fds stay open between turns, since opening four files costs more than all else here;
+ * the lock does not. A wrapped program may close every fd at any moment, someone may remove the folder,
+ * another process may rotate: so each turn first proves that every kept fd is still the file that it was and
+ * that this is still the file of that name, and starts afresh where it cannot.
  */
 #include "policyengine/audit/audit_log.h"
 
@@ -32,6 +33,45 @@ kt_result audit_write_all(int fd, const char *data, size_t len)
         len -= (size_t)n;
     }
     return kt_ok();
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+static int keep_plain(int fd)
+{
+    return fd;
+}
+
+static void close_plain(int fd)
+{
+    close(fd);
+}
+
+static struct kt_audit_fds owner = {keep_plain, close_plain};
+
+void audit_turn_set_owner(const struct kt_audit_fds *fds)
+{
+    owner = *fds;
+}
+
+/* Forgets the number before it closes: a child forked in between (kt_audit.c) must not close what may be
+ * another's by then. What the program has put in our fd's place is the program's, and stays open. */
+static void drop(int *fd, const struct stat *then)
+{
+    struct stat now;
+    int was = *fd;
+    *fd = -1;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (was >= 0 && (then->st_ino == 0 || (fstat(was, &now) == 0 && same_file(then, &now))))
+        owner.close(was);
+}
+
+static int own(int fd)
+{
+    return fd < 0 ? fd : owner.keep(fd);
 }
 
 static kt_result fail_open(const struct audit_turn *t, const char *file, struct kt_error *err)
@@ -77,10 +117,10 @@ static bool make_dirs(const char *dir)
 static kt_result open_dir(struct audit_turn *t, struct kt_error *err)
 {
     const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    t->dir_fd = open(t->dir, flags);
+    t->dir_fd = own(open(t->dir, flags));
     if (t->dir_fd < 0 && errno == ENOENT && make_dirs(t->dir))
-        t->dir_fd = open(t->dir, flags);
-    if (t->dir_fd < 0)
+        t->dir_fd = own(open(t->dir, flags));
+    if (t->dir_fd < 0 || fstat(t->dir_fd, &t->dir_st) != 0)
         return kt_fail(err, KT_ERR_IO,
                        "audit: cannot make %s: %s; set KT_STATE_DIR to a folder that this user can write",
                        t->dir, strerror(errno));
@@ -106,76 +146,128 @@ static bool lock_in_time(int fd)
     return true;
 }
 
-/* True where the locked file is still the one in the folder: someone may have removed it while we waited. */
+/* True where the locked file is still the one of that path: someone may have removed it, or the whole folder,
+ * while we waited or between two turns. */
 static bool still_there(const struct audit_turn *t)
 {
-    struct stat mine, now;
-    return fstat(t->lock_fd, &mine) == 0 && fstatat(t->dir_fd, AUDIT_LOCK, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-           mine.st_ino == now.st_ino && mine.st_dev == now.st_dev;
-}
-
-/* Forgets the number before it closes: a child forked in between (kt_audit.c) must not close what may be
- * another's by then. */
-static void drop(int *fd)
-{
-    int was = *fd;
-    *fd = -1;
-    atomic_signal_fence(memory_order_seq_cst);
-    if (was >= 0)
-        close(was);
+    struct stat now;
+    char path[4096 + 8];
+    int n = snprintf(path, sizeof path, "%s/" AUDIT_LOCK, t->dir);
+    return n > 0 && (size_t)n < sizeof path && lstat(path, &now) == 0 && same_file(&t->lock_st, &now);
 }
 
 static void unlock(struct audit_turn *t)
 {
-    if (t->lock_fd >= 0)
+    if (t->locked)
         flock(t->lock_fd, LOCK_UN); /* by hand: a child may hold a copy of the fd */
-    drop(&t->lock_fd);
+    t->locked = false;
 }
 
 static kt_result take_lock(struct audit_turn *t, struct kt_error *err)
 {
     for (int tries = 0; tries < 8; tries++) {
-        t->lock_fd = openat(t->dir_fd, AUDIT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (t->lock_fd < 0)
+        t->lock_fd = own(openat(t->dir_fd, AUDIT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (t->lock_fd < 0 || fstat(t->lock_fd, &t->lock_st) != 0)
             return fail_open(t, AUDIT_LOCK, err);
-        if (!lock_in_time(t->lock_fd))
+        t->locked = lock_in_time(t->lock_fd);
+        if (!t->locked)
             return kt_fail(err, KT_ERR_IO, "audit: %s/" AUDIT_LOCK " cannot be locked: %s", t->dir,
                            errno == EWOULDBLOCK ? "another process has held it for 10 s" : strerror(errno));
         if (still_there(t))
             return kt_ok();
         unlock(t);
+        drop(&t->lock_fd, &t->lock_st);
     }
     return kt_fail(err, KT_ERR_IO, "audit: %s/" AUDIT_LOCK " disappears again and again", t->dir);
 }
 
-void audit_turn_init(struct audit_turn *t, const char *dir)
+void audit_turn_init(struct audit_turn *t)
 {
     memset(t, 0, sizeof *t);
-    t->dir = dir;
     t->dir_fd = t->lock_fd = t->head_fd = t->log_fd = -1;
 }
 
-kt_result audit_turn_begin(struct audit_turn *t, struct kt_error *err)
+void audit_turn_drop(struct audit_turn *t)
+{
+    drop(&t->log_fd, &t->log_st);
+    drop(&t->head_fd, &t->head_st);
+    unlock(t);
+    drop(&t->lock_fd, &t->lock_st);
+    drop(&t->dir_fd, &t->dir_st);
+}
+
+void audit_turn_forget(struct audit_turn *t)
+{
+    if (owner.close == close_plain) {
+        t->locked = false; /* the lock is the parent's */
+        audit_turn_drop(t);
+    }
+    audit_turn_init(t);
+}
+
+/* The same file as when it was opened, and not removed since. */
+static bool unchanged(int fd, const struct stat *then, struct stat *now)
+{
+    return fd >= 0 && fstat(fd, now) == 0 && now->st_nlink > 0 && same_file(then, now);
+}
+
+/* Goes on with the fds of the last turn. False: nothing is sure, start afresh. Nothing is done with an fd
+ * before it is known to be still ours. */
+static bool resume(struct audit_turn *t)
 {
     struct stat st;
+    if (!unchanged(t->dir_fd, &t->dir_st, &st) || !unchanged(t->lock_fd, &t->lock_st, &st))
+        return false;
+    t->locked = lock_in_time(t->lock_fd);
+    uint64_t first_seq = t->head.first_seq;
+    if (!t->locked || !still_there(t) || !unchanged(t->head_fd, &t->head_st, &st) ||
+        !unchanged(t->log_fd, &t->log_st, &st))
+        return false;
+    t->size = (uint64_t)st.st_size;
+    return audit_head_read(t->head_fd, &t->head) && t->head.bytes == t->size &&
+           t->head.first_seq == first_seq; /* else another process has rotated, or crashed */
+}
+
+static kt_result start(struct audit_turn *t, struct kt_error *err)
+{
     KT_GUARD(open_dir(t, err));
     KT_GUARD(take_lock(t, err));
-    t->head_fd = openat(t->dir_fd, AUDIT_HEAD, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (t->head_fd < 0)
+    t->head_fd = own(openat(t->dir_fd, AUDIT_HEAD, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (t->head_fd < 0 || fstat(t->head_fd, &t->head_st) != 0)
         return fail_open(t, AUDIT_HEAD, err);
     t->log_fd =
-        openat(t->dir_fd, KT_AUDIT_CURRENT, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (t->log_fd < 0 || fstat(t->log_fd, &st) != 0)
+        own(openat(t->dir_fd, KT_AUDIT_CURRENT, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (t->log_fd < 0 || fstat(t->log_fd, &t->log_st) != 0)
         return fail_open(t, KT_AUDIT_CURRENT, err);
-    t->size = (uint64_t)st.st_size;
+    t->size = (uint64_t)t->log_st.st_size;
     bool valid = audit_head_read(t->head_fd, &t->head);
     return valid && t->head.bytes == t->size ? kt_ok() : audit_recover(t, valid, err);
 }
 
-void audit_turn_end(struct audit_turn *t)
+kt_result audit_turn_begin(struct audit_turn *t, const char *dir, struct kt_error *err)
 {
-    drop(&t->log_fd);
-    drop(&t->head_fd);
-    unlock(t);
-    drop(&t->dir_fd);
+    bool same_dir = t->dir && strcmp(t->dir, dir) == 0;
+    t->dir = dir;
+    t->note_type = NULL;
+    if (same_dir && resume(t))
+        return kt_ok();
+    audit_turn_drop(t);
+    audit_turn_init(t);
+    t->dir = dir;
+    return start(t, err);
+}
+
+kt_result audit_turn_new_log(struct audit_turn *t, int fd)
+{
+    drop(&t->log_fd, &t->log_st);
+    t->log_fd = own(fd);
+    return t->log_fd >= 0 && fstat(t->log_fd, &t->log_st) == 0 ? kt_ok() : kt_err(KT_ERR_IO);
+}
+
+void audit_turn_end(struct audit_turn *t, bool keep)
+{
+    if (keep)
+        unlock(t);
+    else
+        audit_turn_drop(t);
 }

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,23 +19,18 @@ struct kt_audit {
     uint64_t max_bytes;
 };
 
-/* One writer per process at a time. A fork may copy us in the middle of a turn of another thread: the child
- * lets go of that turn's fds (with the lock's it would keep the lock alive) and of the mutex. Nothing is
- * taken before the fork: the engine parks its thread there, and that thread may be waiting for this mutex. */
+/* One writer per process at a time, with one set of fds. A fork may copy us in the middle of a turn of
+ * another thread: the child lets go of the fds (with the lock's it would keep the lock alive) and of the
+ * mutex. Nothing is taken before the fork: the engine parks its thread there, and that thread may be waiting
+ * for this mutex. */
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic(struct audit_turn *) active;
+static struct audit_turn turn = {.dir_fd = -1, .lock_fd = -1, .head_fd = -1, .log_fd = -1};
 
 static void in_child(void)
 {
     static const pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
-    struct audit_turn *t = atomic_exchange(&active, NULL);
-    if (t) {
-        const int fds[] = {t->log_fd, t->head_fd, t->lock_fd, t->dir_fd};
-        for (size_t i = 0; i < KT_COUNT(fds); i++)
-            if (fds[i] >= 0)
-                close(fds[i]);
-    }
+    audit_turn_forget(&turn);
     memcpy(&process_lock, &unlocked, sizeof unlocked);
 }
 
@@ -164,20 +158,21 @@ static kt_result write_note(const struct kt_audit *a, struct audit_turn *t, stru
 /* One turn; without `e` only the repair and its note. */
 static kt_result take_turn(const struct kt_audit *a, struct kt_event *e, struct kt_error *err)
 {
-    struct audit_turn turn;
     struct quiet q;
-    audit_turn_init(&turn, a->dir);
     quiet_enter(&q);
-    atomic_store(&active, &turn);
-    kt_result r = audit_turn_begin(&turn, err);
+    kt_result r = audit_turn_begin(&turn, a->dir, err);
     if (r.code == KT_OK && turn.note_type)
         r = write_note(a, &turn, err);
     if (r.code == KT_OK && e)
         r = write_event(a, &turn, e, err);
-    audit_turn_end(&turn);
-    atomic_store(&active, NULL);
+    audit_turn_end(&turn, r.code == KT_OK);
     quiet_leave(&q, r.code != KT_OK);
     return r;
+}
+
+void kt_audit_set_fds(const struct kt_audit_fds *fds)
+{
+    audit_turn_set_owner(fds);
 }
 
 kt_result kt_audit_open(const char *state_dir, uint64_t max_file_bytes, struct kt_audit **out,
@@ -204,6 +199,12 @@ void kt_audit_free(struct kt_audit *a)
 {
     if (!a)
         return;
+    pthread_mutex_lock(&process_lock);
+    if (turn.dir == a->dir) {
+        audit_turn_drop(&turn);
+        turn.dir = NULL;
+    }
+    pthread_mutex_unlock(&process_lock);
     free(a->dir);
     free(a);
 }

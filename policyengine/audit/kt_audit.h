@@ -17,8 +17,17 @@ extern "C" {
 
 struct kt_audit;
 
+/* Whose fds the log keeps open between events. `keep` takes the fd and returns the one to use, or -1 with
+ * errno; `close` gives it back. In a fork child the owner closes them. */
+struct kt_audit_fds {
+    int (*keep)(int fd);
+    void (*close)(int fd);
+};
+/* Before the first kt_audit_open; without it the fds are plain ones of this process. */
+void kt_audit_set_fds(const struct kt_audit_fds *fds);
+
 /* new. Makes <state_dir>/audit (0700). KT_ERR_IO with `err` where it cannot be written. Cheap; safe to keep
- * over fork (no fd and no lock is held between calls). `max_file_bytes` 0 = 64 MiB. */
+ * over fork (no lock is held between calls; a child opens its own files). `max_file_bytes` 0 = 64 MiB. */
 kt_result kt_audit_open(const char *state_dir, uint64_t max_file_bytes, struct kt_audit **out,
                         struct kt_error *err) KT_MUST;
 void kt_audit_free(struct kt_audit *a);

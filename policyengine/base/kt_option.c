@@ -59,36 +59,39 @@ static void free_float_map(struct kt_float_map *m)
     *m = (struct kt_float_map){NULL, NULL, 0};
 }
 
+void kt_option_clear(const struct kt_option *o, void *field)
+{
+    switch (o->type) {
+    case KT_OPT_STRING:
+    case KT_OPT_JSON:
+        free_string(field);
+        break;
+    case KT_OPT_STRING_LIST:
+        kt_strings_free(field);
+        break;
+    case KT_OPT_TABLE:
+        kt_options_free(o->table, field);
+        break;
+    case KT_OPT_TABLE_LIST:
+        free_list(o, field);
+        break;
+    case KT_OPT_STRING_MAP:
+        free_string_map(field);
+        break;
+    case KT_OPT_FLOAT_MAP:
+        free_float_map(field);
+        break;
+    case KT_OPT_BOOL:
+    case KT_OPT_INT:
+    case KT_OPT_FLOAT:
+    case KT_OPT_ENUM:
+    case KT_OPT_CUSTOM:
+        break;
+    }
+}
+
 void kt_options_free(const struct kt_option *table, void *opts)
 {
-    for (const struct kt_option *o = table; o && o->name; o++) {
-        void *field = (char *)opts + o->offset;
-        switch (o->type) {
-        case KT_OPT_STRING:
-        case KT_OPT_JSON:
-            free_string(field);
-            break;
-        case KT_OPT_STRING_LIST:
-            kt_strings_free(field);
-            break;
-        case KT_OPT_TABLE:
-            kt_options_free(o->table, field);
-            break;
-        case KT_OPT_TABLE_LIST:
-            free_list(o, field);
-            break;
-        case KT_OPT_STRING_MAP:
-            free_string_map(field);
-            break;
-        case KT_OPT_FLOAT_MAP:
-            free_float_map(field);
-            break;
-        case KT_OPT_BOOL:
-        case KT_OPT_INT:
-        case KT_OPT_FLOAT:
-        case KT_OPT_ENUM:
-        case KT_OPT_CUSTOM:
-            break;
-        }
-    }
+    for (const struct kt_option *o = table; o && o->name; o++)
+        kt_option_clear(o, (char *)opts + o->offset);
 }

@@ -53,7 +53,9 @@ struct kt_option {
     size_t offset;                 /* in the options struct */
     const char *def;               /* default in YAML spelling, lists as "[a, b]"; NULL = zero / not set */
     const char *values;            /* KT_OPT_ENUM */
-    double min, max;               /* numbers; both 0 = any */
+    double min, max;               /* numbers; both 0 = any. A negative default below a min of 0 or more, or
+                                      zero where `def` is NULL and min is more, means "not set": the canonical
+                                      print leaves it out */
     const char *help;              /* one line */
     const struct kt_option *table; /* KT_OPT_TABLE, KT_OPT_TABLE_LIST; ends with name == NULL */
     size_t item_size;              /* KT_OPT_TABLE_LIST */
@@ -63,6 +65,8 @@ struct kt_option {
 
 /* Frees everything that the table owns inside `opts`; the struct itself stays. */
 void kt_options_free(const struct kt_option *table, void *opts);
+/* The same for the field of one option. */
+void kt_option_clear(const struct kt_option *o, void *field);
 void kt_strings_free(struct kt_strings *s);
 kt_result kt_strings_add(struct kt_strings *s, const char *text) KT_MUST;
 

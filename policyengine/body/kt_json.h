@@ -61,6 +61,11 @@ bool kt_json_str_eq(const struct kt_json *j, uint32_t tok, const char *text);
 /* Appends the unescaped UTF-8 of string token `tok`. A lone surrogate becomes U+FFFD. */
 kt_result kt_json_unescape(const struct kt_json *j, uint32_t tok, struct kt_buf *out) KT_MUST;
 
+/* Value of a number token, the same in every locale; KT_ERR_SYNTAX for another token. Past the range of a
+ * double it is
+ * +-HUGE_VAL or 0. */
+kt_result kt_json_number(const struct kt_json *j, uint32_t tok, double *out) KT_MUST;
+
 /* Maps byte offsets of the unescaped text of string token `tok` back to raw offsets into j->text. `decoded`
  * must be ascending; raw[i] receives the start of the raw character (or escape sequence) that produces
  * decoded[i]; an offset inside a multi-byte character maps to that character's start, the end offset (and any

@@ -51,13 +51,21 @@ kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool d
     return kt_ok();
 }
 
+static void close_policies(struct kt_chain_run *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->policies[i].state && r->links[i]->policy->close)
+            r->links[i]->policy->close(r->policies[i].state);
+        r->policies[i].state = NULL;
+        r->policies[i].out = true;
+    }
+}
+
 void kt_chain_run_free(struct kt_chain_run *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->count; i++)
-        if (r->policies[i].state && r->links[i]->policy->close)
-            r->links[i]->policy->close(r->policies[i].state);
+    close_policies(r);
     kt_placeholders_free(r->own_names);
     kt_redactions_free(&r->redactions);
     free(r->segments);
@@ -163,6 +171,10 @@ static enum kt_step proceed(struct kt_chain_run *r)
     if (r->call == KT_RUN_TEXT && !halted(r))
         release(r);
     merge(r);
+    /* Results and redactions outlive the end, until the answer is out; the policies' working memory need not.
+     */
+    if (r->call == KT_RUN_END)
+        close_policies(r);
     return r->failed_now ? KT_STEP_ERROR : KT_STEP_DONE;
 }
 

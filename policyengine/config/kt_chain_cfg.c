@@ -24,6 +24,20 @@ void kt_chain_entries_free(struct kt_config *config)
     config->chain_count = 0;
 }
 
+/* Kinds of the public catalogue: a name out of it is no slip of the pen. */
+static bool in_catalogue(const char *kind)
+{
+    static const char *const kinds[] = {
+#define KT_KNOWN_KIND(name) name,
+#include "policyengine/config/catalogue.def"
+#undef KT_KNOWN_KIND
+    };
+    for (size_t i = 0; i < KT_COUNT(kinds); i++)
+        if (strcmp(kinds[i], kind) == 0)
+            return true;
+    return false;
+}
+
 static kt_result unknown_kind(struct kt_ctx *c, const struct kt_node *at)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf hint = KT_BUF_INIT(4096);
@@ -38,21 +52,35 @@ static kt_result unknown_kind(struct kt_ctx *c, const struct kt_node *at)
         KT_GUARD(kt_buf_printf(&hint, "%s%s", i ? ", " : "", all[i]->kind));
     }
     const char *best = kt_suggest_text(&s, near);
+    if (in_catalogue(at->text))
+        return kt_complain(c, "E001", at->at, hint.data,
+                           "the policy kind '%s' is known, but not available in this version", at->text);
     return kt_complain(c, "E001", at->at, best ? best : hint.data, "unknown policy kind '%.*s'",
                        (int)kt_utf8_cut(at->text, strlen(at->text), 60), at->text);
 }
 
-/* The options of one kind, defaults included, out of its block (may be NULL). */
+/* The file's name as the config owns it: the caller's may not live as long. */
+static const char *file_of(const struct kt_config *config, const struct kt_node *n)
+{
+    return n->layer < config->files.count ? config->files.items[n->layer] : NULL;
+}
+
+/* The options of one kind, defaults included, out of its block (may be NULL). `at` is where the user named
+ * it. */
 static kt_result read_entry(struct kt_ctx *c, const struct kt_policy *policy, const struct kt_node *block,
+                            const struct kt_config *config, const struct kt_node *at,
                             struct kt_chain_entry *e)
 {
     e->policy = policy;
+    e->file = file_of(config, at);
+    e->line = at->at.line;
+    e->col = at->at.col;
     e->opts = calloc(1, policy->options_size ? policy->options_size : 1);
     KT_ENSURE(e->opts, KT_ERR_MEMORY);
     struct kt_ctx below = {.diags = c->diags}; /* the block has its own path, wherever the chain named it */
     kt_path_push(&below, "policy");
     kt_path_push(&below, policy->kind);
-    return kt_read_table(&below, policy->options, block, e->opts);
+    return kt_read_tables(&below, policy->options, e->opts, kt_schema_common, e, block);
 }
 
 static bool in_chain(const struct kt_config *config, const struct kt_policy *policy)
@@ -80,7 +108,7 @@ static kt_result read_item(struct kt_ctx *c, const struct kt_node *item, const s
         KT_GUARD(kt_complain(c, "E003", item->at, NULL, "'%s' has no block below policy:, its defaults apply",
                              policy->kind));
     struct kt_chain_entry *e = &config->chain[config->chain_count++];
-    return read_entry(c, policy, block ? block->value : NULL, e);
+    return read_entry(c, policy, block ? block->value : NULL, config, block ? block->key : item, e);
 }
 
 static kt_result read_chain(struct kt_ctx *c, const struct kt_node *chain, const struct kt_node *blocks,
@@ -102,12 +130,15 @@ static kt_result read_chain(struct kt_ctx *c, const struct kt_node *chain, const
 }
 
 /* A block that does not run is still checked: it is meant to run one day. */
-static kt_result check_idle(struct kt_ctx *c, const struct kt_pair *block, const struct kt_policy *policy)
+static kt_result check_idle(struct kt_ctx *c, const struct kt_pair *block, const struct kt_policy *policy,
+                            const struct kt_config *config)
 {
     struct kt_chain_entry e = {0};
-    kt_result r = read_entry(c, policy, block->value, &e);
+    kt_result r = read_entry(c, policy, block->value, config, block->key, &e);
     entry_free(&e);
     KT_GUARD(r);
+    if (!config->chain) /* it could not be read: that complaint is enough */
+        return kt_ok();
     size_t path = kt_path_push(c, "policy");
     kt_path_push(c, policy->kind);
     r = kt_complain(c, "W002", block->key->at, NULL, "'%s' is not in policies.chain and does not run",
@@ -128,7 +159,7 @@ static kt_result check_blocks(struct kt_ctx *c, const struct kt_node *blocks, co
         if (policy && in_chain(config, policy))
             continue;
         if (policy) {
-            KT_GUARD(check_idle(c, block, policy));
+            KT_GUARD(check_idle(c, block, policy, config));
             continue;
         }
         path = kt_path_push(c, "policy");

@@ -3,6 +3,7 @@
 #include "policyengine/config/kt_config_parts.h"
 #include "policyengine/config/kt_files.h"
 #include "policyengine/config/kt_schema.h"
+#include "policyengine/config/kt_spellings.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -99,12 +100,20 @@ static kt_result read_model_map(struct kt_ctx *c, const struct kt_node *root, st
     return kt_ok();
 }
 
+static bool same_value(const char *a, const char *b)
+{
+    double x, y;
+    if (kt_parse_float(a, &x) && kt_parse_float(b, &y))
+        return !(x < y) && !(x > y);
+    return strcmp(a, b) == 0;
+}
+
 /* Is `n`, found at an entry's path, something that asks for nothing? */
 static bool asks_for_nothing(const struct kt_unacted *u, const struct kt_node *n)
 {
     const struct kt_node *off = u->off ? kt_node_at(n, u->off) : NULL;
     bool on = true;
-    if (kt_node_is_null(n) || (u->value && n->kind == KT_NODE_SCALAR && strcmp(n->text, u->value) == 0))
+    if (kt_node_is_null(n) || (u->value && n->kind == KT_NODE_SCALAR && same_value(n->text, u->value)))
         return true;
     return off && off->kind == KT_NODE_SCALAR && kt_parse_bool(off->text, &on) && !on;
 }
@@ -132,9 +141,11 @@ static void switch_off(struct kt_config *c)
 
 /* ---- the whole ---- */
 
-static kt_result read_root(struct kt_diags *diags, const struct kt_node *root, struct kt_config *config)
+static kt_result read_root(struct kt_diags *diags, struct kt_node *root, struct kt_config *config)
 {
     struct kt_ctx c = {.diags = diags};
+    if (root)
+        KT_GUARD(kt_spellings_apply(&c, root));
     KT_GUARD(kt_read_table(&c, kt_schema_root, root, config));
     if (!kt_node_is_null(root) && root->kind != KT_NODE_MAP)
         return kt_ok();
@@ -159,8 +170,8 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Layered tree and all bytes -> config. Complaints from index `first` on are ours. */
-static kt_result finish(const struct kt_node *root, const struct kt_buf *bytes, const char *const *names,
-                        size_t n, struct kt_diags *diags, size_t first, struct kt_config **out)
+static kt_result finish(struct kt_node *root, const struct kt_buf *bytes, const char *const *names, size_t n,
+                        struct kt_diags *diags, size_t first, struct kt_config **out)
 {
     KT_CLEANUP(cleanup_config) struct kt_config *config = calloc(1, sizeof *config);
     KT_ENSURE(config, KT_ERR_MEMORY);

@@ -20,7 +20,7 @@ enum kt_unknown_endpoints { KT_UNKNOWN_BLOCK, KT_UNKNOWN_PASS };
  * One complaint of the loader. Codes are stable: scripts filter by them.
  *   E001 unknown policy kind     E002 unknown key              E003 in the chain without a block (a warning)
  *   E004 bad value               E005 missing                  E006 YAML syntax, duplicate key or limit
- *   E007 not available in this version                         E008 a file that cannot be read
+ *   E007 known, but not available in this version              E008 a file that cannot be read
  *   W001 accepted, not acted on in this version                W002 block that is not in the chain
  *   W003 key and prompts would travel in clear                 W004 pack.enabled is false
  *   W005 a target's key is missing (only `kt policy lint`)     W006 a setting without effect or likely a slip
@@ -45,10 +45,12 @@ size_t kt_diags_errors(const struct kt_diags *d);
 /* "file:line:col: error[E002] path: message (did you mean ...)" on one line, no newline. */
 kt_result kt_diag_format(const struct kt_diag *d, struct kt_buf *out) KT_MUST;
 
+struct kt_secret_run; /* a command on its way; kt_secret_run.h */
 struct kt_secret_ref {
-    char *env;     /* name of an environment variable; NULL = none */
-    char *file;    /* path */
-    char *command; /* a shell command that prints it; run by a `kt` process or the engine's own thread only */
+    char *env;                 /* name of an environment variable; NULL = none */
+    char *file;                /* absolute path */
+    char *command;             /* run by /bin/sh -c, once in the life of the config; its output is the key */
+    struct kt_secret_run *run; /* owned; NULL without a command */
 };
 
 /* One providers.targets[] entry, defaults and provider auto-detection applied. */
@@ -70,16 +72,18 @@ struct kt_target {
         char *ca_file;
     } tls;
     struct {
-        double prompt, completion;
-    } pricing; /* USD per 1M tokens */
+        double prompt, completion, cached_prompt;
+    } pricing; /* USD per 1M tokens; each < 0 = not known. Cached tokens cost `prompt` where theirs is not */
     struct {
         bool enabled;
         int64_t interval_seconds, timeout_seconds;
     } health_probe;
     struct {
         bool zero_data_retention, training_opt_out;
-        int64_t retention_days;
+        int64_t retention_days; /* -1 = not known */
     } data_policy;
+    const char *file; /* borrowed from the config; where the target stands */
+    unsigned line, col;
 };
 
 enum kt_strategy_id { /* order of the enum values in the option table */
@@ -110,6 +114,14 @@ struct kt_chain_entry {
     const struct kt_policy *policy;
     void *opts;            /* owned; parsed by policy->options */
     int on_internal_error; /* enum kt_on_internal_error */
+    const char *file;      /* borrowed; where its block starts, or its name in the chain where it has none */
+    unsigned line, col;    /* from 1 */
+};
+
+/* A window in which only so much may pass. Unlimited while `window_seconds` is 0. */
+struct kt_rate_window {
+    int64_t max; /* requests or tokens */
+    int64_t window_seconds;
 };
 
 struct kt_model_map_entry {
@@ -133,10 +145,32 @@ struct kt_config {
                                              model; see ARCHITECTURE */
     size_t model_map_count;
     struct {
-        int64_t max_body_bytes;     /* 64 MiB */
-        int64_t max_response_bytes; /* 64 MiB, for answers that are not streamed */
-        int64_t total_seconds;      /* 0 = the sum of the attempts */
-    } limits;
+        int64_t max_body_bytes;      /* 64 MiB */
+        int64_t max_response_bytes;  /* 64 MiB, for answers that are not streamed */
+        int64_t total_seconds;       /* 0 = the sum of the attempts */
+        double max_cost_per_request; /* USD; < 0 = no limit. Ours */
+        struct {
+            double usd;             /* 0 = no budget. Ours */
+            int64_t window_seconds; /* 86400 */
+        } budget;
+    } limits; /* size_limits, the public spelling of the first two, ends up here too */
+    struct kt_rate_window global_rate_limit;
+    struct {
+        struct kt_rate_window window;
+        struct kt_strings header_names; /* whose value is the user; default x-user-id */
+    } user_rate_limit;
+    struct {
+        struct kt_rate_window window;
+        int64_t trust_proxy_depth;
+    } ip_rate_limit;
+    struct {
+        struct kt_rate_window window;
+        char *scope; /* "global" */
+    } token_rate_limit;
+    struct {
+        bool enabled;
+        int64_t interval_seconds, timeout_seconds;
+    } health_monitor; /* probes every target that has no health_probe of its own */
     struct {
         int capture;            /* 0 none, 1 redacted, 2 full */
         int64_t max_file_bytes; /* 64 MiB: rotate past this */
@@ -149,6 +183,8 @@ struct kt_config {
         int strategy; /* enum kt_strategy_id, resolved: one target = single, more = ordered unless said */
         struct {
             int64_t window_seconds, min_sample_count;
+            int64_t max_latency_ms; /* 0 = none: slower targets come last */
+            double max_price;       /* USD per 1M prompt tokens; < 0 = none: dearer targets are not used */
         } routing;
         struct {
             bool enabled;
@@ -172,6 +208,7 @@ struct kt_config {
         struct kt_target *targets; /* owned */
         size_t target_count;
     } providers;
+    char *agents;  /* owned; the `agents` section as JSON text; NULL = none */
     char *testing; /* owned; the `testing` section as JSON text, for `kt policy test`; NULL = none */
     struct kt_strings files;    /* as given, in layer order */
     char sha256[KT_SHA256_HEX]; /* over the bytes of all files, in order */
@@ -198,8 +235,12 @@ kt_result kt_config_split_paths(const char *value, struct kt_strings *out) KT_MU
 /* new secret (kt_free_secret). KT_ERR_NOTFOUND with `err` naming the variable or file where it is missing or
  * empty, KT_ERR_USAGE where it holds bytes that no HTTP header may carry, KT_ERR_LIMIT past 16 KiB. Reads the
  * environment. A target with no secret_key_ref at all and no provider default gives KT_OK and NULL
- * (self-hosted endpoints need none). */
+ * (self-hosted endpoints need none). A command that is still under way is waited for, at most the rest of its
+ * 10 seconds: kt_secrets_pending says beforehand whether that would happen. */
 kt_result kt_secret_resolve(const struct kt_target *t, char **out, struct kt_error *err) KT_MUST;
+/* Starts the commands of all targets that were not run yet and takes in what they printed. True while one of
+ * them is still under way; never waits. */
+bool kt_secrets_pending(const struct kt_config *c);
 
 #ifdef __cplusplus
 }

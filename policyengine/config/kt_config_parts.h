@@ -16,6 +16,9 @@ void kt_chain_entries_free(struct kt_config *config);
 kt_result kt_providers_read(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config) KT_MUST;
 void kt_targets_free(struct kt_config *config);
 
+/* Frees what a target owns. */
+void kt_target_free(struct kt_target *t);
+
 /* One target whose table has been read: shorthand, provider defaults, checks. */
 kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t) KT_MUST;
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,15 +41,14 @@ kt_result kt_file_read(const char *path, struct kt_buf *out)
 char *kt_file_beside(const char *beside, const char *path)
 {
     const char *slash = beside ? strrchr(beside, '/') : NULL;
-    if (path[0] == '/' || !slash)
+    size_t folder = slash ? (size_t)(slash - beside) + 1 : 0;
+    char *out = NULL;
+    if (path[0] == '/')
         return strdup(path);
-    size_t folder = (size_t)(slash - beside) + 1, len = strlen(path);
-    char *out = malloc(folder + len + 1);
-    if (!out)
-        return NULL;
-    memcpy(out, beside, folder);
-    memcpy(out + folder, path, len + 1);
-    return out;
+    KT_CLEANUP(kt_cleanup_free) char *cwd = folder && beside[0] == '/' ? NULL : getcwd(NULL, 0);
+    int n =
+        asprintf(&out, "%s%s%.*s%s", cwd ? cwd : "", cwd ? "/" : "", (int)folder, beside ? beside : "", path);
+    return n < 0 ? NULL : out;
 }
 
 int kt_file_unreadable(const char *path)

@@ -16,8 +16,16 @@ void kt_node_free(struct kt_node *n)
         kt_node_free(n->items[i]);
     free(n->pairs);
     free(n->items);
+    free(n->slots);
     free(n->text);
     free(n);
+}
+
+void kt_pair_free(struct kt_pair *p)
+{
+    kt_node_free(p->key);
+    kt_node_free(p->value);
+    *p = (struct kt_pair){NULL, NULL};
 }
 
 void kt_cleanup_node(void *pointer_to_node)
@@ -51,6 +59,66 @@ kt_result kt_node_add_item(struct kt_node *list, struct kt_node *item)
     return kt_ok();
 }
 
+/* ---- the index of a map: without it, many keys cost their square ---- */
+
+enum { INDEX_FROM = 16 }; /* keys; fewer are looked at one by one */
+
+static size_t hash(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    return (size_t)(h ^ (h >> 32));
+}
+
+/* Slots hold an index + 1; at most half of them are used. The first of two equal keys stays the one found. */
+static void index_put(struct kt_node *map, size_t pair)
+{
+    size_t at = hash(map->pairs[pair].key->text) & (map->slot_count - 1);
+    while (map->slots[at])
+        at = (at + 1) & (map->slot_count - 1);
+    map->slots[at] = (unsigned)pair + 1;
+}
+
+static void index_drop(struct kt_node *map)
+{
+    free(map->slots);
+    map->slots = NULL;
+    map->slot_count = 0;
+}
+
+/* After one pair was added. Without memory the map is slower, not wrong. */
+static void index_grow(struct kt_node *map)
+{
+    if (map->slots && 2 * map->count <= map->slot_count) {
+        index_put(map, map->count - 1);
+        return;
+    }
+    index_drop(map);
+    if (map->count < INDEX_FROM)
+        return;
+    size_t slots = 4 * INDEX_FROM;
+    while (slots < 4 * map->count)
+        slots *= 2;
+    map->slots = calloc(slots, sizeof *map->slots);
+    if (!map->slots)
+        return;
+    map->slot_count = slots;
+    for (size_t i = 0; i < map->count; i++)
+        index_put(map, i);
+}
+
+static const struct kt_pair *index_find(const struct kt_node *map, const char *key)
+{
+    for (size_t at = hash(key);; at++) {
+        unsigned slot = map->slots[at & (map->slot_count - 1)];
+        if (!slot)
+            return NULL;
+        if (strcmp(map->pairs[slot - 1].key->text, key) == 0)
+            return &map->pairs[slot - 1];
+    }
+}
+
 kt_result kt_node_add_pair(struct kt_node *map, struct kt_node *key, struct kt_node *value)
 {
     void *pairs = map->pairs;
@@ -62,7 +130,48 @@ kt_result kt_node_add_pair(struct kt_node *map, struct kt_node *key, struct kt_n
         return r;
     }
     map->pairs[map->count++] = (struct kt_pair){key, value};
+    index_grow(map);
     return kt_ok();
+}
+
+bool kt_node_take_pair(struct kt_node *map, const char *key, struct kt_pair *out)
+{
+    const struct kt_pair *found = kt_node_pair(map, key);
+    if (!found)
+        return false;
+    size_t at = (size_t)(found - map->pairs);
+    *out = map->pairs[at];
+    memmove(&map->pairs[at], &map->pairs[at + 1], (map->count - at - 1) * sizeof *map->pairs);
+    map->count--;
+    index_drop(map); /* taking is rare, and the next key builds it again */
+    return true;
+}
+
+static struct kt_node *new_node(enum kt_node_kind kind)
+{
+    struct kt_node *n = calloc(1, sizeof *n);
+    if (n)
+        n->kind = kind;
+    return n;
+}
+
+struct kt_node *kt_node_map(void)
+{
+    return new_node(KT_NODE_MAP);
+}
+
+struct kt_node *kt_node_list(void)
+{
+    return new_node(KT_NODE_LIST);
+}
+
+struct kt_node *kt_node_scalar(const char *text, bool plain)
+{
+    KT_CLEANUP(kt_cleanup_node) struct kt_node *n = new_node(KT_NODE_SCALAR);
+    if (!n || !(n->text = strdup(text)))
+        return NULL;
+    n->plain = plain;
+    return KT_TAKE(n);
 }
 
 static kt_result copy_children(const struct kt_node *n, struct kt_node *copy, size_t *budget, unsigned depth)
@@ -105,6 +214,8 @@ const struct kt_pair *kt_node_pair(const struct kt_node *n, const char *key)
 {
     if (!n || n->kind != KT_NODE_MAP)
         return NULL;
+    if (n->slots)
+        return index_find(n, key);
     for (size_t i = 0; i < n->count; i++)
         if (strcmp(n->pairs[i].key->text, key) == 0)
             return &n->pairs[i];

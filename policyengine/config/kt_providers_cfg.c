@@ -10,7 +10,7 @@ enum { MAX_TARGETS = 64 };
 void kt_targets_free(struct kt_config *config)
 {
     for (size_t i = 0; i < config->providers.target_count; i++)
-        kt_options_free(kt_schema_target, &config->providers.targets[i]);
+        kt_target_free(&config->providers.targets[i]);
     free(config->providers.targets);
     config->providers.targets = NULL;
     config->providers.target_count = 0;
@@ -42,6 +42,9 @@ static kt_result read_target(struct kt_ctx *c, const struct kt_node *node, struc
     size_t index = config->providers.target_count++;
     struct kt_target *t = &config->providers.targets[index];
     KT_GUARD(kt_read_table(c, kt_schema_target, node, t));
+    t->file = node->layer < config->files.count ? config->files.items[node->layer] : NULL;
+    t->line = node->at.line;
+    t->col = node->at.col;
     KT_GUARD(unique_id(c, config, node, index));
     KT_GUARD(kt_target_finish(c, node, t));
     return kt_unacted_warn(c, kt_unacted_target, node);
@@ -88,8 +91,11 @@ static kt_result read_strategy(struct kt_ctx *c, const struct kt_node *p, struct
         KT_GUARD(
             kt_complain(c, "E004", said->at, NULL, "says something else than providers.routing.strategy"));
     if (id >= 0 && !kt_strategy_available(id))
-        KT_GUARD(kt_complain(c, "E007", said->at, "use 'single' or 'ordered'",
-                             "strategy '%s' is not available in this version", said->text));
+        KT_GUARD(
+            kt_complain(c, "W001", said->at, NULL,
+                        "strategy '%s' is accepted, not acted on in this version: nothing is learnt from "
+                        "earlier calls yet",
+                        said->text));
     if (id >= 0)
         config->providers.strategy = id;
     if (id == KT_STRATEGY_SINGLE && config->providers.target_count > 1)
@@ -100,11 +106,6 @@ static kt_result read_strategy(struct kt_ctx *c, const struct kt_node *p, struct
 }
 
 /* ---- fallback ---- */
-
-static const struct kt_option trigger_row = {
-    .name = "triggers",
-    .type = KT_OPT_ENUM,
-    .values = "rate_limit=rate_limit_exceeded|server_error=service_unavailable=5xx|timeout|connection_error"};
 
 enum { ALL_TRIGGERS = KT_ON_RATE_LIMIT | KT_ON_SERVER_ERROR | KT_ON_TIMEOUT | KT_ON_CONNECTION_ERROR };
 
@@ -117,7 +118,7 @@ static kt_result read_triggers(struct kt_ctx *c, const struct kt_node *list, uns
     for (size_t i = 0; i < list->count; i++) {
         int bit = -1; /* the enum's bits are in the order of the values */
         size_t path = kt_path_push_index(c, i);
-        KT_GUARD(kt_read_value(c, &trigger_row, list->items[i], &bit));
+        KT_GUARD(kt_read_value(c, &kt_schema_trigger, list->items[i], &bit));
         kt_path_pop(c, path);
         if (bit >= 0)
             *out |= 1u << bit;
@@ -128,10 +129,10 @@ static kt_result read_triggers(struct kt_ctx *c, const struct kt_node *list, uns
 static kt_result read_fallback(struct kt_ctx *c, const struct kt_node *p, struct kt_config *config)
 {
     const struct kt_node *triggers = kt_node_at(p, "fallback.triggers");
-    bool ordered = config->providers.strategy == KT_STRATEGY_ORDERED;
+    bool several = config->providers.strategy != KT_STRATEGY_SINGLE;
     size_t path = kt_path_push(c, "fallback"), inner = kt_path_push(c, "enabled");
     if (!kt_read_is_set(p, "fallback.enabled"))
-        config->providers.fallback.enabled = ordered;
+        config->providers.fallback.enabled = several;
     else if (config->providers.fallback.enabled && config->providers.strategy == KT_STRATEGY_SINGLE)
         KT_GUARD(kt_complain(c, "W006", kt_node_at(p, "fallback.enabled")->at, "use the strategy 'ordered'",
                              "has no effect: the strategy 'single' never falls back"));

@@ -50,7 +50,10 @@ static bool outside(const struct kt_option *o, double v)
 
 static kt_result out_of_range(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n)
 {
-    return kt_complain(c, "E004", n->at, NULL, "must be between %.15g and %.15g, is %.*s", o->min, o->max,
+    char least[32], most[32];
+    kt_format_float(o->min, least);
+    kt_format_float(o->max, most);
+    return kt_complain(c, "E004", n->at, NULL, "must be between %s and %s, is %.*s", least, most,
                        SHOWN(n->text));
 }
 
@@ -175,6 +178,11 @@ static const struct kt_option *find_option(const struct kt_option *table, const 
     return NULL;
 }
 
+/* The keys of one mapping: those of a table and those that every mapping of its sort takes (NULL = none). */
+struct keys {
+    const struct kt_option *own, *common;
+};
+
 /* A key that fits one level down is mostly an indentation that got lost. */
 static const struct kt_option *section_of(const struct kt_option *table, const char *key)
 {
@@ -184,23 +192,31 @@ static const struct kt_option *section_of(const struct kt_option *table, const c
     return NULL;
 }
 
-static kt_result list_keys(const struct kt_option *table, struct kt_buf *out)
+static kt_result list_keys(const struct keys *k, struct kt_buf *out)
 {
-    KT_GUARD(kt_buf_puts(out, table && table->name ? "known keys: " : "it takes no settings"));
-    for (const struct kt_option *o = table; o && o->name; o++)
-        KT_GUARD(kt_buf_printf(out, "%s%s", o == table ? "" : ", ", o->name));
-    return kt_ok();
+    const char *between = "known keys: ";
+    for (const struct kt_option *o = k->own; o && o->name; o++, between = ", ")
+        KT_GUARD(kt_buf_printf(out, "%s%s", between, o->name));
+    for (const struct kt_option *o = k->common; o && o->name; o++, between = ", ")
+        KT_GUARD(kt_buf_printf(out, "%s%s", between, o->name));
+    return out->len ? kt_ok() : kt_buf_puts(out, "it takes no settings");
 }
 
-static kt_result unknown_key(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *key)
+static void suggest_from(struct kt_suggest *s, const struct kt_option *table)
+{
+    for (const struct kt_option *o = table; o && o->name; o++)
+        kt_suggest_try(s, o->name, strlen(o->name));
+}
+
+static kt_result unknown_key(struct kt_ctx *c, const struct keys *k, const struct kt_node *key)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf hint = KT_BUF_INIT(4096);
     struct kt_suggest s;
     char near[96];
     kt_suggest_begin(&s, key->text);
-    for (const struct kt_option *o = table; o && o->name; o++)
-        kt_suggest_try(&s, o->name, strlen(o->name));
-    const struct kt_option *section = section_of(table, key->text);
+    suggest_from(&s, k->own);
+    suggest_from(&s, k->common);
+    const struct kt_option *section = section_of(k->own, key->text);
     if (strcmp(key->text, "<<") == 0)
         KT_GUARD(kt_buf_puts(&hint, "merge keys are not supported: layer files instead"));
     else if (section)
@@ -208,7 +224,7 @@ static kt_result unknown_key(struct kt_ctx *c, const struct kt_option *table, co
     else if (kt_suggest_text(&s, near))
         KT_GUARD(kt_buf_puts(&hint, near));
     else
-        KT_GUARD(list_keys(table, &hint));
+        KT_GUARD(list_keys(k, &hint));
     size_t path = kt_path_push(c, key->text);
     kt_result r = kt_complain(c, "E002", key->at, hint.data, "unknown key '%.*s'", SHOWN(key->text));
     kt_path_pop(c, path);
@@ -248,33 +264,76 @@ static kt_result read_option(struct kt_ctx *c, const struct kt_option *o, const 
     return kt_ok();
 }
 
-static kt_result read_map(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map,
-                          void *out)
+static kt_result check_keys(struct kt_ctx *c, const struct keys *k, const struct kt_node *map)
 {
-    for (size_t i = 0; i < map->count; i++)
-        if (!find_option(table, map->pairs[i].key->text))
-            KT_GUARD(unknown_key(c, table, map->pairs[i].key));
+    for (size_t i = 0; i < map->count; i++) {
+        const struct kt_node *key = map->pairs[i].key;
+        if (!find_option(k->own, key->text) && !find_option(k->common, key->text))
+            KT_GUARD(unknown_key(c, k, key));
+    }
+    return kt_ok();
+}
+
+static kt_result read_rows(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map,
+                           void *out)
+{
     for (const struct kt_option *o = table; o && o->name; o++)
         KT_GUARD(read_option(c, o, map, out));
     return kt_ok();
 }
 
+static kt_result read_map(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map,
+                          void *out)
+{
+    struct keys k = {table, NULL};
+    KT_GUARD(check_keys(c, &k, map));
+    return read_rows(c, table, map, out);
+}
+
+/* False where there is nothing to read; complains where that is the user's doing. */
+static kt_result is_map(struct kt_ctx *c, const struct kt_node *map, bool *yes)
+{
+    *yes = map && (map->kind == KT_NODE_MAP || map->kind == KT_NODE_NULL);
+    if (!map || *yes)
+        return kt_ok();
+    return kt_complain(c, "E004", map->at, NULL, "must be a mapping, is %s", kt_node_what(map));
+}
+
 kt_result kt_read_table(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map, void *out)
 {
+    bool yes = false;
     KT_GUARD(kt_read_defaults(table, out));
-    if (!map)
+    KT_GUARD(is_map(c, map, &yes));
+    return yes ? read_map(c, table, map, out) : kt_ok();
+}
+
+kt_result kt_read_tables(struct kt_ctx *c, const struct kt_option *table, void *out,
+                         const struct kt_option *common, void *common_out, const struct kt_node *map)
+{
+    struct keys k = {table, common};
+    bool yes = false;
+    KT_GUARD(kt_read_defaults(table, out));
+    KT_GUARD(kt_read_defaults(common, common_out));
+    KT_GUARD(is_map(c, map, &yes));
+    if (!yes)
         return kt_ok();
-    if (map->kind != KT_NODE_MAP && map->kind != KT_NODE_NULL)
-        return kt_complain(c, "E004", map->at, NULL, "must be a mapping, is %s", kt_node_what(map));
-    return read_map(c, table, map, out);
+    KT_GUARD(check_keys(c, &k, map));
+    KT_GUARD(read_rows(c, table, map, out));
+    return read_rows(c, common, map, common_out);
 }
 
 /* ---- defaults ---- */
 
+static bool is_compound(const struct kt_option *o)
+{
+    return o->type == KT_OPT_STRING_LIST || o->type == KT_OPT_TABLE_LIST || o->type == KT_OPT_STRING_MAP ||
+           o->type == KT_OPT_FLOAT_MAP || o->type == KT_OPT_JSON;
+}
+
 /* Lists need the parser; scalars do without, this runs in every wrapped program. */
 static kt_result default_node(const struct kt_option *o, struct kt_ctx *c, struct kt_node **out)
 {
-    if (o->type == KT_OPT_STRING_LIST) {
+    if (is_compound(o)) {
         struct kt_source src = {o->name, 0, o->def, strlen(o->def)};
         return kt_yaml_parse(&src, c->diags, out);
     }
@@ -292,8 +351,13 @@ static kt_result set_default(const struct kt_option *o, void *field)
     KT_CLEANUP(kt_diags_free) struct kt_diags diags = {0};
     KT_CLEANUP(kt_cleanup_node) struct kt_node *n = NULL;
     struct kt_ctx c = {.diags = &diags};
+    struct kt_option anything = *o;
+    bool number = o->type == KT_OPT_INT || o->type == KT_OPT_FLOAT;
+    bool unset = number && o->min >= 0 && o->def[0] == '-'; /* "not set" lies outside of the range */
+    if (unset)
+        anything.min = anything.max = 0;
     KT_GUARD(default_node(o, &c, &n));
-    KT_GUARD(kt_read_value(&c, o, n, field));
+    KT_GUARD(kt_read_value(&c, &anything, n, field));
     return diags.count ? kt_err(KT_ERR_INTERNAL) : kt_ok(); /* the table is wrong; its test says so */
 }
 

@@ -17,6 +17,9 @@ kt_result kt_read_defaults(const struct kt_option *table, void *out) KT_MUST;
  * kt_options_free. */
 kt_result kt_read_table(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map,
                         void *out) KT_MUST;
+/* The same for a mapping whose keys are spread over two tables and two structs. */
+kt_result kt_read_tables(struct kt_ctx *c, const struct kt_option *table, void *out,
+                         const struct kt_option *common, void *common_out, const struct kt_node *map) KT_MUST;
 /* One value that is not null; `field` already holds the default. Complains under the current path. */
 kt_result kt_read_value(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
                         void *field) KT_MUST;
@@ -26,6 +29,8 @@ kt_result kt_read_compound(struct kt_ctx *c, const struct kt_option *o, const st
                            void *field) KT_MUST;
 /* Any node as JSON: plain numbers and booleans as such, all else as strings, maps in file order. */
 kt_result kt_node_json(const struct kt_node *n, struct kt_buf *out) KT_MUST;
+/* A text in quotes, fit for JSON and YAML both. */
+kt_result kt_node_quote(const char *s, struct kt_buf *out) KT_MUST;
 
 /* The pair that sets option `o` in `map`, under its name or its alias; NULL = not set. */
 const struct kt_pair *kt_read_pair(const struct kt_option *o, const struct kt_node *map);
@@ -39,8 +44,12 @@ const struct kt_option *kt_option_row(const struct kt_option *table, const char 
 bool kt_parse_bool(const char *s, bool *out);
 bool kt_parse_int(const char *s, int64_t *out);
 bool kt_parse_float(const char *s, double *out);
+/* The shortest text that kt_parse_float reads as `v`, with a point whatever the program's locale says. */
+void kt_format_float(double v, char out[32]);
 /* Index into "a|b=alias|c", -1 where none matches. */
 int kt_parse_enum(const char *values, const char *s);
+/* The canonical name of an index; empty where there is none. Borrowed from `values`. */
+struct kt_span kt_enum_name(const char *values, int index);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,7 @@ static kt_result read_tables(struct kt_ctx *c, const struct kt_option *o, const 
         return wrong(c, o, n, "a list");
     if (n->count > LIST_MAX)
         return kt_complain(c, "E004", n->at, NULL, "has more than %u entries", LIST_MAX);
+    kt_option_clear(o, out); /* the default: lists and maps replace */
     *out = (struct kt_list){calloc(n->count ? n->count : 1, o->item_size), 0};
     KT_ENSURE(out->items, KT_ERR_MEMORY);
     for (size_t i = 0; i < n->count; i++) {
@@ -49,6 +50,7 @@ static kt_result read_strings(struct kt_ctx *c, const struct kt_option *o, const
 {
     if (n->kind != KT_NODE_MAP)
         return wrong(c, o, n, "a mapping");
+    kt_option_clear(o, out);
     size_t room = n->count ? n->count : 1;
     *out = (struct kt_string_map){calloc(room, sizeof(char *)), calloc(room, sizeof(char *)), n->count};
     KT_ENSURE(out->keys && out->values, KT_ERR_MEMORY);
@@ -71,6 +73,7 @@ static kt_result read_floats(struct kt_ctx *c, const struct kt_option *o, const 
 {
     if (n->kind != KT_NODE_MAP)
         return wrong(c, o, n, "a mapping");
+    kt_option_clear(o, out);
     size_t room = n->count ? n->count : 1;
     *out = (struct kt_float_map){calloc(room, sizeof(char *)), calloc(room, sizeof(double)), n->count};
     KT_ENSURE(out->keys && out->values, KT_ERR_MEMORY);
@@ -87,17 +90,41 @@ static kt_result read_floats(struct kt_ctx *c, const struct kt_option *o, const 
 
 /* ---- JSON ---- */
 
-static kt_result put_string(const char *s, struct kt_buf *out)
+/* Bytes of the character at `s` that YAML does not let through as it is, and its number; 0 = fine. Control
+ * characters, the line breaks and the byte order mark of Unicode, and what is no character. */
+static size_t needs_escape(const char *s, unsigned *number)
+{
+    const unsigned char *b = (const unsigned char *)s;
+    if (b[0] < 0x20 || b[0] == 0x7f) {
+        *number = b[0];
+        return 1;
+    }
+    if (b[0] == 0xc2 && b[1] < 0xa0) {
+        *number = b[1];
+        return 2;
+    }
+    bool breaks = b[0] == 0xe2 && b[1] == 0x80 && (b[2] == 0xa8 || b[2] == 0xa9);
+    bool mark = b[0] == 0xef && b[1] == 0xbb && b[2] == 0xbf;
+    bool none = b[0] == 0xef && b[1] == 0xbf && (b[2] == 0xbe || b[2] == 0xbf);
+    if (!breaks && !mark && !none)
+        return 0;
+    *number = (b[0] & 0x0fu) << 12 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+    return 3;
+}
+
+kt_result kt_node_quote(const char *s, struct kt_buf *out)
 {
     KT_GUARD(kt_buf_puts(out, "\""));
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            KT_GUARD(kt_buf_printf(out, "\\%c", c));
-        else if (c < 0x20)
-            KT_GUARD(kt_buf_printf(out, "\\u%04x", c));
+    while (*s) {
+        unsigned number = 0;
+        size_t len = needs_escape(s, &number);
+        if (len)
+            KT_GUARD(kt_buf_printf(out, "\\u%04x", number));
+        else if (*s == '"' || *s == '\\')
+            KT_GUARD(kt_buf_printf(out, "\\%c", *s));
         else
             KT_GUARD(kt_buf_append(out, s, 1));
+        s += len ? len : 1;
     }
     return kt_buf_puts(out, "\"");
 }
@@ -132,7 +159,7 @@ static kt_result put_scalar(const struct kt_node *n, struct kt_buf *out)
         return kt_buf_puts(out, n->text);
     if (n->plain && kt_parse_bool(n->text, &truth))
         return kt_buf_puts(out, truth ? "true" : "false");
-    return put_string(n->text, out);
+    return kt_node_quote(n->text, out);
 }
 
 /* The tree is at most KT_YAML_MAX_DEPTH deep. */
@@ -148,7 +175,7 @@ kt_result kt_node_json(const struct kt_node *n, struct kt_buf *out)
         if (i)
             KT_GUARD(kt_buf_puts(out, ","));
         if (map) {
-            KT_GUARD(put_string(n->pairs[i].key->text ? n->pairs[i].key->text : "", out));
+            KT_GUARD(kt_node_quote(n->pairs[i].key->text ? n->pairs[i].key->text : "", out));
             KT_GUARD(kt_buf_puts(out, ":"));
         }
         KT_GUARD(kt_node_json(map ? n->pairs[i].value : n->items[i], out));

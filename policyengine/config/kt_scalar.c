@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,34 @@ bool kt_parse_float(const char *s, double *out)
     return true;
 }
 
+/* printf writes the decimal point of the program's locale, which may be several bytes long. */
+static void with_point(const char *from, char out[32])
+{
+    size_t n = 0;
+    bool pointed = false;
+    for (; *from && n + 1 < 32; from++) {
+        bool usual = (*from >= '0' && *from <= '9') || strchr("+-e", *from);
+        if (usual)
+            out[n++] = *from;
+        else if (!pointed)
+            out[n++] = '.';
+        pointed |= !usual;
+    }
+    out[n] = '\0';
+}
+
+void kt_format_float(double v, char out[32])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        char text[64];
+        double back = 0;
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        with_point(text, out);
+        if (kt_parse_float(out, &back) && !(back < v) && !(back > v))
+            return;
+    }
+}
+
 /* Does one entry, "name" or "name=alias=alias", spell `s`? */
 static bool entry_has(const char *entry, size_t len, const char *s)
 {
@@ -74,4 +103,13 @@ int kt_parse_enum(const char *values, const char *s)
             return -1;
         values += len + 1;
     }
+}
+
+struct kt_span kt_enum_name(const char *values, int index)
+{
+    for (; index > 0; index--) {
+        values += strcspn(values, "|");
+        values += *values == '|';
+    }
+    return kt_span(values, index < 0 ? 0 : strcspn(values, "=|"));
 }

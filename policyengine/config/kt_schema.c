@@ -11,6 +11,11 @@ typedef __typeof__(((struct kt_config *)0)->audit) audit_t_;
 #define SECTION(T, n, rows) ROW(T, n, TABLE), .table = (rows)
 #define CUSTOM(n) .name = (n), .type = KT_OPT_CUSTOM
 #define END {.name = NULL}
+typedef __typeof__(((limits_t_ *)0)->budget) budget_t_;
+typedef __typeof__(((struct kt_config *)0)->user_rate_limit) user_limit_t_;
+typedef __typeof__(((struct kt_config *)0)->ip_rate_limit) ip_limit_t_;
+typedef __typeof__(((struct kt_config *)0)->token_rate_limit) token_limit_t_;
+typedef __typeof__(((struct kt_config *)0)->health_monitor) monitor_t_;
 
 static const struct kt_option pack_rows[] = {
     {ROW(pack_t_, name, STRING), .required = true, .help = "the name of this config, shown in every event"},
@@ -26,11 +31,48 @@ static const struct kt_option intercept_rows[] = {
      .help = "what happens to calls of an intercepted host that are not chat completions"},
     END};
 
+static const struct kt_option budget_rows[] = {
+    {ROW(budget_t_, usd, FLOAT), .min = 1e-6, .max = 1e9, .required = true, .help = "USD that all calls of a window may cost"},
+    {ROW(budget_t_, window_seconds, INT), .def = "86400", .min = 1, .max = 31622400, .help = "the window"},
+    END};
+
 static const struct kt_option limits_rows[] = {
     {ROW(limits_t_, max_body_bytes, INT), .def = "67108864", .min = 1024, .max = 1073741824, .help = "largest request body"},
     {ROW(limits_t_, max_response_bytes, INT), .def = "67108864", .min = 1024, .max = 1073741824,
      .help = "largest answer that is not streamed"},
     {ROW(limits_t_, total_seconds, INT), .def = "0", .min = 0, .max = 86400, .help = "all attempts of one call together; 0 = their sum"},
+    {ROW(limits_t_, max_cost_per_request, FLOAT), .def = "-1", .min = 0, .max = 1e6, .help = "USD that one call may cost"},
+    {SECTION(limits_t_, budget, budget_rows), .help = "budget: {usd: 5, window_seconds: 86400}"},
+    END};
+
+/* No defaults: without max and window there is no limit. */
+#define WINDOW_ROWS(base, what, field) \
+    {.name = what, .type = KT_OPT_INT, .offset = (base) + offsetof(struct kt_rate_window, field), .min = 1, .max = 1e15, \
+     .required = true, .help = "how many may pass in one window"}, \
+    {.name = "window_seconds", .type = KT_OPT_INT, .offset = (base) + offsetof(struct kt_rate_window, window_seconds), \
+     .min = 1, .max = 31622400, .required = true, .help = "the length of the window"}
+
+static const struct kt_option global_limit_rows[] = {WINDOW_ROWS(0, "max_requests", max), END};
+
+static const struct kt_option user_limit_rows[] = {
+    WINDOW_ROWS(offsetof(user_limit_t_, window), "max_requests", max),
+    {ROW(user_limit_t_, header_names, STRING_LIST), .def = "[x-user-id]", .help = "request headers that name the user"},
+    END};
+
+static const struct kt_option ip_limit_rows[] = {
+    WINDOW_ROWS(offsetof(ip_limit_t_, window), "max_requests", max),
+    {ROW(ip_limit_t_, trust_proxy_depth, INT), .def = "0", .min = 0, .max = 32, .help = "proxies in front that are trusted"},
+    END};
+
+static const struct kt_option token_limit_rows[] = {
+    WINDOW_ROWS(offsetof(token_limit_t_, window), "max_tokens", max),
+    {ROW(token_limit_t_, scope, STRING), .def = "global", .help = "what the tokens are counted over"},
+    END};
+
+static const struct kt_option monitor_rows[] = {
+    {ROW(monitor_t_, enabled, BOOL), .def = "false", .help = "probe the targets in the background"},
+    {ROW(monitor_t_, interval_seconds, INT), .def = "30", .min = 1, .max = 86400, .help = "between two probes"},
+    {ROW(monitor_t_, timeout_seconds, INT), .def = "5", .min = 1, .max = 3600, .help = "of one probe"},
     END};
 
 static const struct kt_option audit_rows[] = {
@@ -50,19 +92,37 @@ const struct kt_option kt_schema_root[] = {
     {SECTION(struct kt_config, limits, limits_rows), .help = "limits: {max_body_bytes: 67108864}"},
     {SECTION(struct kt_config, audit, audit_rows), .help = "audit: {max_file_bytes: 67108864}"},
     {ROW(struct kt_config, block_status, INT), .def = "409", .min = 400, .max = 599, .help = "HTTP status of a blocked call"},
-    {CUSTOM("agents"), .help = "per-agent constraints of the gateway"},
-    {CUSTOM("testing"), .help = "test suites of the gateway"},
+    {SECTION(struct kt_config, global_rate_limit, global_limit_rows), .help = "global_rate_limit: {max_requests: 100, window_seconds: 60}"},
+    {SECTION(struct kt_config, user_rate_limit, user_limit_rows), .help = "user_rate_limit: {max_requests: 10, window_seconds: 60}"},
+    {SECTION(struct kt_config, ip_rate_limit, ip_limit_rows), .help = "ip_rate_limit: {max_requests: 10, window_seconds: 60}"},
+    {SECTION(struct kt_config, token_rate_limit, token_limit_rows), .help = "token_rate_limit: {max_tokens: 100000, window_seconds: 60}"},
+    {SECTION(struct kt_config, health_monitor, monitor_rows), .help = "health_monitor: {enabled: true}"},
+    {ROW(struct kt_config, agents, JSON), .help = "per-agent constraints of the gateway"},
+    {ROW(struct kt_config, testing, JSON), .help = "testing: {suites: [...]}, for kt policy test"},
     END};
 
 const struct kt_option kt_schema_policies[] = {
     {CUSTOM("chain"), .required = true, .help = "the policy kinds in the order they run, e.g. [pii-detector, audit-logger]"},
     END};
 
+const struct kt_option kt_schema_common[] = {
+    {ROW(struct kt_chain_entry, on_internal_error, ENUM), .def = "fail_mode", .values = "fail_mode|block|allow",
+     .help = "what an internal error of this policy does to a call"},
+    END};
+
 const struct kt_unacted kt_unacted_root[] = {
     {.path = "agents"},
-    {.path = "testing"},
-    {.path = "providers.routing.window_seconds"},
-    {.path = "providers.routing.min_sample_count"},
+    {.path = "limits.max_cost_per_request"},
+    {.path = "limits.budget"},
+    {.path = "global_rate_limit"},
+    {.path = "user_rate_limit"},
+    {.path = "ip_rate_limit"},
+    {.path = "token_rate_limit"},
+    {.path = "health_monitor", .off = "enabled"},
+    {.path = "providers.routing.window_seconds", .value = "300"},
+    {.path = "providers.routing.min_sample_count", .value = "5"},
+    {.path = "providers.routing.max_latency_ms"},
+    {.path = "providers.routing.max_price"},
     {.path = "providers.fallback.content_policy", .value = "stop"},
     {.path = "providers.fallback.context_window", .value = "abort"},
     {.path = "providers.circuit_breaker", .off = "enabled"},
@@ -72,8 +132,7 @@ const struct kt_unacted kt_unacted_root[] = {
 const struct kt_unacted kt_unacted_target[] = {
     {.path = "max_context_tokens", .value = "0"},
     {.path = "provider_type", .value = "auto"},
-    {.path = "weight"},
+    {.path = "weight", .value = "1"},
     {.path = "health_probe", .off = "enabled"},
-    {.path = "data_policy"},
     {.path = NULL}};
 /* clang-format on */

@@ -12,11 +12,14 @@ extern const struct kt_option kt_schema_root[];      /* struct kt_config */
 extern const struct kt_option kt_schema_policies[];  /* names only */
 extern const struct kt_option kt_schema_providers[]; /* struct kt_config.providers */
 extern const struct kt_option kt_schema_target[];    /* struct kt_target */
+extern const struct kt_option kt_schema_common[]; /* struct kt_chain_entry: what every policy.<kind> takes */
 
 /* providers.strategy and providers.routing.strategy: an int, enum kt_strategy_id. */
 extern const struct kt_option kt_schema_strategy;
-/* The strategies that this version has; must name what interceptor/route/strategies.def names (a test
- * compares). */
+/* One of providers.fallback.triggers; the bits of enum kt_trigger are in the order of its values. */
+extern const struct kt_option kt_schema_trigger;
+/* The strategies that this version acts on in full; the others need what was learnt from earlier calls, and
+ * are accepted with a W001 as long as the exchange does not hand that on. */
 bool kt_strategy_available(int id);
 
 /* Settings that are read and checked but that nothing acts on yet: the user is told instead of left to

@@ -19,23 +19,33 @@ typedef __typeof__(((struct kt_target *)0)->data_policy) data_policy_t_;
 
 const struct kt_option kt_schema_strategy = {
     .name = "strategy", .type = KT_OPT_ENUM,
-    .values = "single|ordered=fallback|latency=lowest_latency|weighted_round_robin|round_robin=round-robin|"
-              "highest_throughput|cost|random",
+    .values = "single|ordered=fallback=priority|latency=lowest_latency|"
+              "weighted_round_robin=weighted-round-robin=weighted|round_robin=round-robin|"
+              "highest_throughput=throughput|cost=lowest_cost|random",
     .help = "how a target is chosen"};
+
+const struct kt_option kt_schema_trigger = {
+    .name = "triggers",
+    .type = KT_OPT_ENUM,
+    .values = "rate_limit=rate_limit_exceeded=429|server_error=service_unavailable=5xx|timeout|"
+              "connection_error=network_error"};
 
 bool kt_strategy_available(int id)
 {
-    return id == KT_STRATEGY_SINGLE || id == KT_STRATEGY_ORDERED;
+    return id == KT_STRATEGY_SINGLE || id == KT_STRATEGY_ORDERED || id == KT_STRATEGY_COST ||
+           id == KT_STRATEGY_RANDOM;
 }
 
 static const struct kt_option routing_rows[] = {
     {CUSTOM("strategy"), .help = "the same as providers.strategy"},
     {ROW(routing_t_, window_seconds, INT), .def = "300", .min = 1, .max = 86400, .help = "how far back averages look"},
     {ROW(routing_t_, min_sample_count, INT), .def = "5", .min = 1, .max = 100000, .help = "answers before an average counts"},
+    {ROW(routing_t_, max_latency_ms, INT), .min = 1, .max = 3600000, .help = "slower targets come last"},
+    {ROW(routing_t_, max_price, FLOAT), .def = "-1", .min = 0, .max = 1e6, .help = "USD per million prompt tokens; dearer targets are not used"},
     END};
 
 static const struct kt_option fallback_rows[] = {
-    {ROW(fallback_t_, enabled, BOOL), .def = "false", .help = "default: true for the strategy ordered"},
+    {ROW(fallback_t_, enabled, BOOL), .def = "false", .help = "default: true, but for the strategy single"},
     {CUSTOM("triggers"), .help = "a list out of rate_limit, server_error, timeout, connection_error"},
     {ROW(fallback_t_, max_fallback_attempts, INT), .def = "3", .min = 1, .max = 64, .help = "further targets tried after the first"},
     {ROW(fallback_t_, content_policy, ENUM), .def = "stop", .values = "stop|fallback", .help = "when a provider refuses the content"},
@@ -61,7 +71,7 @@ static const struct kt_option retry_rows[] = {
     END};
 
 const struct kt_option kt_schema_providers[] = {
-    {CUSTOM("strategy"), .help = "single or ordered"},
+    {CUSTOM("strategy"), .help = "single, ordered, latency, weighted_round_robin, ..."},
     {SECTION(providers_t_, routing, routing_rows), .help = "routing: {strategy: ordered}"},
     {SECTION(providers_t_, fallback, fallback_rows), .help = "fallback: {triggers: [rate_limit, timeout]}"},
     {SECTION(providers_t_, circuit_breaker, breaker_rows), .help = "circuit_breaker: {failure_threshold: 5}"},
@@ -72,6 +82,7 @@ const struct kt_option kt_schema_providers[] = {
 static const struct kt_option secret_rows[] = {
     {ROW(struct kt_secret_ref, env, STRING), .help = "the NAME of the environment variable that holds the key"},
     {ROW(struct kt_secret_ref, file, STRING), .help = "a file that holds the key and nothing else"},
+    {ROW(struct kt_secret_ref, command, STRING), .help = "a command for /bin/sh that prints the key, e.g. pass show mistral"},
     END};
 
 static const struct kt_option tls_rows[] = {
@@ -79,8 +90,9 @@ static const struct kt_option tls_rows[] = {
     END};
 
 static const struct kt_option pricing_rows[] = {
-    {ROW(pricing_t_, prompt, FLOAT), .min = 0, .max = 1e6, .help = "USD per million prompt tokens"},
-    {ROW(pricing_t_, completion, FLOAT), .min = 0, .max = 1e6, .help = "USD per million completion tokens"},
+    {ROW(pricing_t_, prompt, FLOAT), .def = "-1", .min = 0, .max = 1e6, .help = "USD per million prompt tokens"},
+    {ROW(pricing_t_, completion, FLOAT), .def = "-1", .min = 0, .max = 1e6, .help = "USD per million completion tokens"},
+    {ROW(pricing_t_, cached_prompt, FLOAT), .def = "-1", .min = 0, .max = 1e6, .help = "USD per million prompt tokens out of the provider's cache"},
     END};
 
 static const struct kt_option probe_rows[] = {
@@ -92,7 +104,7 @@ static const struct kt_option probe_rows[] = {
 static const struct kt_option data_policy_rows[] = {
     {ROW(data_policy_t_, zero_data_retention, BOOL), .def = "false", .help = "the provider stores nothing"},
     {ROW(data_policy_t_, training_opt_out, BOOL), .def = "false", .help = "the provider does not train on it"},
-    {ROW(data_policy_t_, retention_days, INT), .min = 0, .max = 36500, .help = "how long the provider stores it"},
+    {ROW(data_policy_t_, retention_days, INT), .def = "-1", .min = 0, .max = 36500, .help = "how long the provider stores it"},
     END};
 
 const struct kt_option kt_schema_target[] = {

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_config.h"
 #include "policyengine/config/kt_files.h"
+#include "policyengine/config/kt_secret_run.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SECRET = 16 * 1024 };
-
-/* Copies the key without the white space around it (files end in a newline) once it is fit for a header. */
-static kt_result accept(const char *value, size_t len, const char *kind, const char *where, char **out,
-                        struct kt_error *err)
+kt_result kt_secret_accept(const char *value, size_t len, const char *kind, const char *where, char **out,
+                           struct kt_error *err)
 {
     while (len && strchr(" \t\r\n", value[len - 1]))
         len--;
@@ -18,9 +16,11 @@ static kt_result accept(const char *value, size_t len, const char *kind, const c
         value++;
         len--;
     }
+    if (len && memchr(value, '\0', len))
+        return kt_fail(err, KT_ERR_USAGE, "%s %s holds a NUL byte", kind, where);
     if (len == 0)
         return kt_fail(err, KT_ERR_NOTFOUND, "%s %s holds no key", kind, where);
-    if (len > MAX_SECRET)
+    if (len > KT_SECRET_MAX)
         return kt_fail(err, KT_ERR_LIMIT, "%s %s holds more than 16 KiB", kind, where);
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
@@ -32,18 +32,16 @@ static kt_result accept(const char *value, size_t len, const char *kind, const c
 
 static kt_result from_file(const char *path, char **out, struct kt_error *err)
 {
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf b = KT_BUF_INIT(MAX_SECRET + 2);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf b = KT_BUF_INIT(KT_SECRET_MAX + 2);
     /* Once at its full size: growing would leave copies of the key behind in freed memory. */
-    if (!kt_is_ok(kt_buf_reserve(&b, MAX_SECRET + 2)))
+    if (!kt_is_ok(kt_buf_reserve(&b, KT_SECRET_MAX + 2)))
         return kt_fail(err, KT_ERR_MEMORY, "out of memory");
     kt_result r = kt_file_read(path, &b);
     if (r.code == KT_ERR_LIMIT)
         return kt_fail(err, KT_ERR_LIMIT, "file %s holds more than 16 KiB", path);
     if (!kt_is_ok(r))
         return kt_fail(err, KT_ERR_NOTFOUND, "file %s: %s", path, strerror(errno));
-    if (b.len && memchr(b.data, '\0', b.len))
-        return kt_fail(err, KT_ERR_USAGE, "file %s holds a NUL byte", path);
-    return accept(b.len ? b.data : "", b.len, "file", path, out, err);
+    return kt_secret_accept(b.len ? b.data : "", b.len, "file", path, out, err);
 }
 
 kt_result kt_secret_resolve(const struct kt_target *t, char **out, struct kt_error *err)
@@ -51,10 +49,25 @@ kt_result kt_secret_resolve(const struct kt_target *t, char **out, struct kt_err
     *out = NULL;
     if (t->secret_key_ref.file)
         return from_file(t->secret_key_ref.file, out, err);
+    if (t->secret_key_ref.command && !t->secret_key_ref.run)
+        return kt_fail(err, KT_ERR_STATE, "secret_key_ref.command belongs to no config");
+    if (t->secret_key_ref.command)
+        return kt_secret_run_get(t->secret_key_ref.run, t->secret_key_ref.command, out, err);
     if (!t->secret_key_ref.env)
         return kt_ok();
     const char *value = getenv(t->secret_key_ref.env);
     if (!value)
         return kt_fail(err, KT_ERR_NOTFOUND, "environment variable %s is not set", t->secret_key_ref.env);
-    return accept(value, strlen(value), "environment variable", t->secret_key_ref.env, out, err);
+    return kt_secret_accept(value, strlen(value), "environment variable", t->secret_key_ref.env, out, err);
+}
+
+bool kt_secrets_pending(const struct kt_config *c)
+{
+    bool pending = false;
+    for (size_t i = 0; i < c->providers.target_count; i++) { /* all of them: they run side by side */
+        const struct kt_secret_ref *s = &c->providers.targets[i].secret_key_ref;
+        if (s->command && s->run && kt_secret_run_step(s->run, s->command))
+            pending = true;
+    }
+    return pending;
 }

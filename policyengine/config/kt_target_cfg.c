@@ -2,18 +2,30 @@
 #include "policyengine/config/kt_address.h"
 #include "policyengine/config/kt_config_parts.h"
 #include "policyengine/config/kt_files.h"
+#include "policyengine/config/kt_read.h"
+#include "policyengine/config/kt_schema.h"
+#include "policyengine/config/kt_secret_run.h"
 #include "policyengine/config/kt_suggest.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct provider_default {
-    const char *name, *base_url, *key_env;
+    const char *name, *base_url, *key_env, *key_header, *key_prefix;
 } defaults[] = {
-#define KT_PROVIDER_DEFAULT(name, base_url, key_env) {name, base_url, key_env},
+#define KT_PROVIDER_DEFAULT(name, base_url, key_env) {name, base_url, key_env, NULL, NULL},
+#define KT_PROVIDER_HEADER(name, base_url, key_env, header, prefix) {name, base_url, key_env, header, prefix},
 #include "policyengine/config/provider_defaults.def"
 #undef KT_PROVIDER_DEFAULT
+#undef KT_PROVIDER_HEADER
 };
+
+void kt_target_free(struct kt_target *t)
+{
+    kt_secret_run_free(t->secret_key_ref.run);
+    t->secret_key_ref.run = NULL;
+    kt_options_free(kt_schema_target, t);
+}
 
 static const struct provider_default *default_of(const char *provider)
 {
@@ -108,12 +120,19 @@ static kt_result apply_defaults(struct kt_ctx *c, const struct kt_node *node, st
             about(c, "W006", node, "provider", meant, "is not known by name and taken as OpenAI-compatible"));
     if (d && d->base_url && !t->base_url)
         KT_GUARD(replace(&t->base_url, d->base_url));
-    bool has_key = t->secret_key_ref.env || t->secret_key_ref.file;
+    bool has_key = t->secret_key_ref.env || t->secret_key_ref.file || t->secret_key_ref.command;
     if (d && d->key_env && !has_key)
         KT_GUARD(replace(&t->secret_key_ref.env, d->key_env));
+    if (d && d->key_header && !kt_read_is_set(node, "api_key_header"))
+        KT_GUARD(replace(&t->api_key_header, d->key_header));
+    if (d && d->key_prefix && !kt_read_is_set(node, "api_key_prefix"))
+        KT_GUARD(replace(&t->api_key_prefix, d->key_prefix));
     if (t->base_url)
         return kt_ok();
-    return about(c, "E005", node, "base_url", meant ? meant : "https://host/v1",
+    return about(c, "E005", node, "base_url",
+                 meant ? meant
+                 : d   ? "as in the provider's console"
+                       : "https://host/v1",
                  "is missing, and the provider is not one that has a default");
 }
 
@@ -144,14 +163,22 @@ static kt_result check_secret(struct kt_ctx *c, const struct kt_node *node, stru
 {
     struct kt_secret_ref *s = &t->secret_key_ref;
     const struct kt_node *ref = kt_node_get(node, "secret_key_ref");
-    if (ref && ref->kind == KT_NODE_MAP && !s->env && !s->file)
-        return about(c, "E005", node, "secret_key_ref", "{env: NAME} or {file: PATH}",
-                     "names neither env nor file");
-    if (s->env && s->file)
-        return about(c, "E004", node, "secret_key_ref", "keep one of the two", "names both env and file");
+    int named = (s->env != NULL) + (s->file != NULL) + (s->command != NULL);
+    if (ref && ref->kind == KT_NODE_MAP && named == 0)
+        return about(c, "E005", node, "secret_key_ref", "{env: NAME}, {file: PATH} or {command: COMMAND}",
+                     "names neither env nor file nor command");
+    if (named > 1)
+        return about(c, "E004", node, "secret_key_ref", "keep one of them",
+                     "names more than one of env, file and command");
     if (s->env && !env_name_valid(s->env))
         return about(c, "E004", node, "secret_key_ref.env", "write the NAME of the variable, never the key",
                      "is not the name of an environment variable");
+    if (s->command) {
+        if (strspn(s->command, " \t\r\n") == strlen(s->command))
+            return about(c, "E004", node, "secret_key_ref.command", "e.g. pass show mistral", "is empty");
+        s->run = kt_secret_run_new(KT_SECRET_TIME_NS);
+        return s->run ? kt_ok() : kt_err(KT_ERR_MEMORY);
+    }
     if (!s->file)
         return kt_ok();
     KT_GUARD(check_word(c, node, "secret_key_ref.file", s->file));
@@ -202,8 +229,11 @@ static kt_result finish_provider(struct kt_ctx *c, const struct kt_node *node, s
     if (kt_diags_errors(c->diags) > errors)
         return kt_ok(); /* what is missing now would only follow from that */
     KT_GUARD(apply_defaults(c, node, t));
-    return t->model ? kt_ok()
-                    : about(c, "E005", node, "model", "e.g. model: mistral-large-latest", "is missing");
+    bool said =
+        !kt_node_is_null(kt_node_get(node, "model")); /* then it was wrong, and the table has complained */
+    return t->model || said
+               ? kt_ok()
+               : about(c, "E005", node, "model", "e.g. model: mistral-large-latest", "is missing");
 }
 
 kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t)

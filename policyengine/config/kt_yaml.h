@@ -26,6 +26,8 @@ struct kt_node {
     struct kt_pair *pairs;  /* map, owned, in file order */
     struct kt_node **items; /* list, owned */
     size_t count;           /* of pairs or items */
+    unsigned *slots;        /* owned; where a larger map's keys are, by hash; NULL = look at all */
+    size_t slot_count;      /* a power of two */
 };
 struct kt_pair {
     struct kt_node *key, *value; /* owned; the key is a scalar or null */
@@ -64,6 +66,16 @@ kt_result kt_node_layer(struct kt_node **base, struct kt_node *over) KT_MUST;
 /* Used by the parser. Both take the nodes. */
 kt_result kt_node_add_item(struct kt_node *list, struct kt_node *item) KT_MUST;
 kt_result kt_node_add_pair(struct kt_node *map, struct kt_node *key, struct kt_node *value) KT_MUST;
+/* Takes the pair out; *out then owns key and value (kt_pair_free). False where there is no such key. */
+bool kt_node_take_pair(struct kt_node *map, const char *key, struct kt_pair *out);
+void kt_pair_free(struct kt_pair *p);
+/* new, for trees that are made and not parsed; `text` is copied. NULL on OOM. */
+struct kt_node *kt_node_map(void);
+struct kt_node *kt_node_list(void);
+struct kt_node *kt_node_scalar(const char *text, bool plain);
+/* A tree as block YAML, two spaces per level; texts are quoted where a reader could take them for something
+ * else. Fails with KT_ERR_LIMIT and KT_ERR_MEMORY only. */
+kt_result kt_node_yaml(const struct kt_node *n, struct kt_buf *out) KT_MUST;
 
 #ifdef __cplusplus
 }

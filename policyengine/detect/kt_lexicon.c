@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_lexicon.h"
 
+#include <endian.h>
 #include <string.h>
 
 const bool kt_lexicon_letters[256] = {['a' ... 'z'] = true, ['0' ... '9'] = true, [0x80 ... 0xff] = true};
@@ -41,7 +42,8 @@ struct run {
     unsigned row_count;
     struct found found[FOUND];
     unsigned found_count;
-    struct progress at[RULES_MAX][KT_LEXICON_STEPS];
+    struct progress opened[KT_LEXICON_OPENINGS];
+    struct progress at[RULES_MAX][KT_LEXICON_STEPS - 2]; /* steps between the first and the last */
 };
 
 static const struct kt_lexicon_node *find(const struct kt_lexicon *lex, unsigned node, uint64_t word,
@@ -80,14 +82,23 @@ static void advance(struct run *r, struct found *c, size_t end, unsigned step)
         unsigned rule = lex->uses[c->use].rule;
         const struct kt_lexicon_rule *def = &lex->rules[rule];
         if (step > 0) {
-            const struct progress *p = &r->at[rule][step - 1];
+            const struct progress *p = step > 1 ? &r->at[rule][step - 2] : &r->opened[def->opening];
             if (!reaches(r, def, p->last, c->start) && !reaches(r, def, p->before, c->start))
                 continue;
         }
-        step_taken(&r->at[rule][step], end, r->sentence);
         if (step + 1u == def->steps)
             r->hit(r->ctx, rule, end);
+        else
+            step_taken(&r->at[rule][step - 1], end, r->sentence);
     }
+}
+
+/* Words that open a rule are common and open many: they are noted once for all of them. */
+static void open_rules(struct run *r, unsigned concept_id, size_t end)
+{
+    const struct kt_lexicon *lex = r->lex;
+    for (unsigned i = lex->first_opening[concept_id]; i < lex->first_opening[concept_id + 1]; i++)
+        step_taken(&r->opened[lex->openings[i]], end, r->sentence);
 }
 
 /* One word may stand for several concepts: all take their last steps first, or it would take two steps of one
@@ -97,6 +108,8 @@ static void take_all(struct run *r, size_t end)
     for (unsigned step = KT_LEXICON_STEPS; step-- > 0;)
         for (unsigned i = 0; i < r->found_count; i++)
             advance(r, &r->found[i], end, step);
+    for (unsigned i = 0; i < r->found_count; i++)
+        open_rules(r, r->found[i].concept_id, end);
     r->found_count = 0;
 }
 
@@ -176,6 +189,21 @@ static size_t word_end(const char *text, size_t len, size_t at)
     }
 }
 
+/* kt_lexicon_word, eight bytes at a time where `behind` bytes follow the start of the word. */
+static uint64_t word_hash(const char *p, size_t len, size_t behind)
+{
+    uint64_t h = len * UINT64_C(0x9e3779b97f4a7c15), w;
+    if ((len + 7) / 8 * 8 > behind)
+        return kt_lexicon_word(p, len);
+    for (; len > 8; p += 8, len -= 8) {
+        memcpy(&w, p, 8);
+        h = (h ^ le64toh(w)) * UINT64_C(0xd6e8feb86659fd93);
+    }
+    memcpy(&w, p, 8);
+    h = (h ^ (le64toh(w) & UINT64_MAX >> (64 - 8 * len))) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
 static bool number(const char *text, size_t start, size_t end)
 {
     while (start < end && text[start] >= '0' && text[start] <= '9')
@@ -192,7 +220,8 @@ void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, 
     r.ctx = ctx;
     r.sentence = 1;
     r.row_count = r.found_count = 0;
-    memset(r.at, 0xff, lex->rule_count * sizeof r.at[0]); /* NOWHERE */
+    memset(r.opened, 0xff, lex->opening_count * sizeof r.opened[0]); /* NOWHERE */
+    memset(r.at, 0xff, lex->rule_count * sizeof r.at[0]);
     if (len > KT_LEXICON_MAX)
         len = KT_LEXICON_MAX;
     for (size_t i = 0; i < len;) {
@@ -204,6 +233,7 @@ void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, 
         size_t start = i;
         i = word_end(text, len, i);
         word(&r, text, start, i,
-             number(text, start, i) ? kt_lexicon_word("#", 1) : kt_lexicon_word(text + start, i - start));
+             number(text, start, i) ? kt_lexicon_word("#", 1)
+                                    : word_hash(text + start, i - start, len - start));
     }
 }

@@ -36,9 +36,12 @@ struct kt_lexicon_stem {
 struct kt_lexicon_rule {
     uint8_t family, weight, gap, steps;
     uint8_t sentences; /* ends of sentences that may lie between two steps */
+    uint8_t opening;   /* its first step, which many rules share; unused where it is the only one */
 };
 
-/* Where a concept stands in the rules. */
+#define KT_LEXICON_OPENINGS 64u
+
+/* Where a concept stands in the rules, behind their openings. */
 struct kt_lexicon_use {
     uint8_t rule, step;
 };
@@ -58,6 +61,9 @@ struct kt_lexicon {
     unsigned rule_count;                          /* at most 256 */
     const struct kt_lexicon_use *uses;            /* grouped by concept, in it last step first */
     const uint16_t *first_use;                    /* by concept; one more entry marks the end */
+    const uint8_t *openings;                      /* that a concept takes, grouped by concept */
+    const uint16_t *first_opening;                /* as first_use */
+    unsigned opening_count;                       /* distinct; at most KT_LEXICON_OPENINGS */
     const uint8_t *phrase_family, *phrase_weight; /* by pattern id of the set's image (kt_scan.h) */
     unsigned phrase_count;
 };

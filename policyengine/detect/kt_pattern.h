@@ -36,7 +36,15 @@ enum kt_safety_category {
     KT_SAFE_FRAUD,
     KT_SAFE_HATE,
     KT_SAFE_ILLEGAL,
-    KT_SAFE_CATEGORIES, /* number of categories above */
+    KT_SAFE_HARASSMENT,
+    KT_SAFE_MISINFORMATION,
+    KT_SAFE_GENERAL,                          /* number of categories above: on in every mode */
+    KT_SAFE_INFRASTRUCTURE = KT_SAFE_GENERAL, /* these are on in the mode that they are made for ... */
+    KT_SAFE_VEHICLES,
+    KT_SAFE_ACADEMIC,
+    KT_SAFE_MATURE,
+    KT_SAFE_POLICING,
+    KT_SAFE_CATEGORIES, /* ... or where block_if names them; number of categories above */
     KT_SAFE_VETO =
         KT_SAFE_CATEGORIES /* a word that makes a phrase in the same sentence harmless: "prevent", "novel" */
 };

@@ -1,41 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * safety-filter: a high-precision lexicon of requests for help with harm. Not a classifier: what it does not
- * know passes. System texts are not looked at (they are where programs write what must not be done).
+ * know passes; engine mistral-moderation asks one as well. System texts are not looked at (they are where
+ * programs write what must not be done).
  */
-#include "policyengine/detect/kt_safety.h"
+#include "policyengine/policies/safety_filter.h"
+
 #include "policyengine/detect/kt_scan.h"
-#include "policyengine/policies/kt_policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum safety_mode { SAFETY_STANDARD, SAFETY_STRICT };
-enum safety_action { SAFETY_BLOCK, SAFETY_ESCALATE };
+#define REASON "safety.detected"
+#define MINOR 18u /* years */
+#define CHILD 13u
+#define CHILD_WEIGHT 45u
 
-struct safety_options {
-    int mode;
-    int action;
-};
+static bool is_category(const char *term)
+{
+    return safety_category_find(term) < KT_SAFE_CATEGORIES;
+}
 
-#define SAFETY_STREAMS_MAX 256u /* segments in windows; each keeps 10 KiB */
+/* block_if adds to the mode: a category's name switches it on, everything else is a term. */
+static kt_result read_block_if(const struct safety_options *o, struct safety_instance *in,
+                               struct kt_error *err)
+{
+    size_t n = 0;
+    KT_CLEANUP(kt_cleanup_free) char **terms = calloc(o->block_if.count + 1, sizeof *terms);
+    KT_ENSURE(terms, KT_ERR_MEMORY);
+    for (size_t i = 0; i < o->block_if.count; i++) {
+        if (is_category(o->block_if.items[i]))
+            in->rules.categories |= 1u << safety_category_find(o->block_if.items[i]);
+        else
+            terms[n++] = o->block_if.items[i]; /* borrowed */
+    }
+    if (n == 0)
+        return kt_ok();
+    struct kt_error why = {0};
+    unsigned distance = o->fuzzy_matching ? (unsigned)o->max_distance : 0;
+    kt_result r = kt_wordlist_new(terms, n, distance, &in->terms, &why);
+    if (!kt_is_ok(r))
+        return kt_fail(err, r.code, "safety-filter: block_if: %s", why.text[0] ? why.text : "out of memory");
+    in->rules.terms = in->terms;
+    return kt_ok();
+}
 
-struct safety_stream {
-    unsigned segment;
-    size_t seen; /* absolute */
-    struct kt_safety *text;
-};
+/* The reader's age only means something where the reader is a pupil. */
+static kt_result read_age(const struct safety_options *o, struct safety_instance *in, struct kt_error *err)
+{
+    if (o->max_age == 0)
+        return kt_ok();
+    if (o->mode != SAFETY_EDUCATION)
+        return kt_fail(err, KT_ERR_USAGE,
+                       "safety-filter: max_age works with mode: education only; remove it");
+    if (o->max_age >= MINOR)
+        in->rules.categories &= ~(1u << KT_SAFE_MATURE);
+    if (o->max_age < CHILD)
+        in->rules.weight = CHILD_WEIGHT;
+    return kt_ok();
+}
 
-struct safety_state {
-    struct kt_safety *whole; /* segments that come in one piece */
-    struct safety_stream streams[SAFETY_STREAMS_MAX];
-    size_t count;
-};
+static kt_result check_moderation(const struct safety_options *o, struct kt_error *err)
+{
+    if (o->engine == SAFETY_LOCAL && (o->moderation_categories.count > 0 || o->moderation_target))
+        return kt_fail(
+            err, KT_ERR_USAGE,
+            "safety-filter: moderation_categories and moderation_target need engine: mistral-moderation");
+    for (size_t i = 0; i < o->moderation_categories.count; i++)
+        if (!safety_moderation_knows(o->moderation_categories.items[i]))
+            return kt_fail(err, KT_ERR_USAGE,
+                           "safety-filter: moderation_categories: no category '%.40s'; there are %s",
+                           o->moderation_categories.items[i], safety_moderation_categories);
+    return kt_ok();
+}
+
+static void safety_fini(void *instance)
+{
+    struct safety_instance *in = instance;
+    if (in)
+        kt_wordlist_free(in->terms);
+    free(in);
+}
+
+static void instance_cleanup(struct safety_instance **in)
+{
+    safety_fini(*in);
+}
 
 static kt_result safety_init(const void *opts, void **instance, struct kt_error *err)
 {
+    const struct safety_options *o = opts;
     const struct kt_scan *scan = NULL;
-    (void)opts, (void)instance;
-    return kt_scan_get(KT_SCAN_SAFETY, &scan, err);
+    KT_GUARD(kt_scan_get(KT_SCAN_SAFETY, &scan, err));
+    KT_CLEANUP(instance_cleanup) struct safety_instance *in = calloc(1, sizeof *in);
+    if (!in)
+        return kt_fail(err, KT_ERR_MEMORY, "out of memory");
+    const struct safety_mode_def *mode = safety_mode_get(o->mode);
+    in->rules = (struct kt_safety_rules){.categories = mode->categories, .weight = mode->weight};
+    KT_GUARD(read_age(o, in, err));
+    KT_GUARD(read_block_if(o, in, err));
+    KT_GUARD(check_moderation(o, err));
+    if (o->threshold > 0)
+        in->rules.weight = (unsigned)(o->threshold * 100 + 0.999); /* a weight below is below the threshold */
+    in->moderation = (struct safety_moderation_rules){&o->moderation_categories, o->threshold};
+    *instance = KT_TAKE(in);
+    return kt_ok();
 }
 
 static void safety_close(void *state)
@@ -44,6 +113,8 @@ static void safety_close(void *state)
     for (size_t i = 0; i < s->count; i++)
         kt_safety_free(s->streams[i].text);
     kt_safety_free(s->whole);
+    safety_moderation_free(&s->moderation);
+    free(s->streams);
     free(s);
 }
 
@@ -52,6 +123,7 @@ static kt_result safety_open(const void *opts, void *instance, enum kt_phase pha
     (void)opts, (void)instance, (void)phase;
     struct safety_state *s = calloc(1, sizeof *s);
     KT_ENSURE(s, KT_ERR_MEMORY);
+    safety_moderation_init(&s->moderation);
     s->whole = kt_safety_new();
     if (!s->whole) {
         free(s);
@@ -66,69 +138,169 @@ static struct safety_stream *stream_of(struct safety_state *s, unsigned segment)
     for (size_t i = s->count; i-- > 0;)
         if (s->streams[i].segment == segment)
             return &s->streams[i];
-    if (s->count == SAFETY_STREAMS_MAX)
+    if (!s->streams)
+        s->streams = calloc(SAFETY_STREAMS_MAX, sizeof *s->streams);
+    if (!s->streams || s->count == SAFETY_STREAMS_MAX)
         return NULL;
     struct safety_stream *one = &s->streams[s->count];
-    *one = (struct safety_stream){segment, 0, kt_safety_new()};
+    *one = (struct safety_stream){.segment = segment, .text = kt_safety_new()};
     if (!one->text)
         return NULL;
     s->count++;
     return one;
 }
 
-static enum kt_step verdict(const struct safety_options *o, enum kt_safety_category found, struct kt_sink *s)
+static void stop(const struct safety_options *o, struct kt_sink *s, const char *label, double score)
 {
-    if (found == KT_SAFE_CATEGORIES)
-        return KT_STEP_DONE;
-    s->match(s, kt_safety_category_name(found));
-    s->stop(s, o->action == SAFETY_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, "safety.detected", -1,
+    s->match(s, label);
+    s->stop(s, o->action == SAFETY_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, REASON, score,
             "Blocked by policy safety-filter: the text asks for help with something harmful.");
-    return KT_STEP_DONE;
+}
+
+/* True where the lexicon stopped the text. */
+static bool report(const struct safety_options *o, const struct kt_safety_result *r, struct kt_sink *s)
+{
+    s->score(s, r->score);
+    if (r->found == KT_SAFE_NONE)
+        return false;
+    stop(o, s, kt_safety_category_name(r->found), r->score);
+    return true;
+}
+
+static enum kt_step whole_text(const struct safety_options *o, const struct safety_instance *in,
+                               struct safety_state *st, const struct kt_text *t, struct kt_sink *s)
+{
+    struct kt_safety_result r;
+    kt_safety_reset(st->whole);
+    if (!kt_is_ok(kt_safety_feed(st->whole, t->data, t->len, true, &in->rules, &r)))
+        return KT_STEP_ERROR;
+    if (report(o, &r, s) || o->engine == SAFETY_LOCAL)
+        return KT_STEP_DONE;
+    return kt_is_ok(safety_moderation_add(&st->moderation, t->data, t->len)) ? KT_STEP_DONE : KT_STEP_ERROR;
+}
+
+static enum kt_step ask(const struct safety_options *o, struct safety_state *st, struct kt_sink *s)
+{
+    const char *model = o->moderation_model ? o->moderation_model : SAFETY_MODERATION_MODEL;
+    if (!kt_is_ok(safety_moderation_ask(&st->moderation, model)))
+        return KT_STEP_ERROR;
+    st->asks++;
+    st->moderation.external.target = o->moderation_target;
+    s->external = &st->moderation.external;
+    return KT_STEP_PENDING;
+}
+
+/* A stream is asked about in growing pieces: an exchange has a maximum of outside checks. Nothing leaves
+ * before it was asked about. */
+static enum kt_step moderate_window(const struct safety_options *o, struct safety_state *st,
+                                    struct safety_stream *p, const struct kt_text *t, struct kt_sink *s)
+{
+    size_t end = t->base + t->len, from = p->asked > t->base ? p->asked : t->base;
+    size_t step = (size_t)SAFETY_STREAM_STEP << (st->asks / 4 < 6 ? st->asks / 4 : 6);
+    if (from >= end || (!t->final && end - from < step)) {
+        s->hold_from(s, from);
+        return KT_STEP_DONE;
+    }
+    p->asked = end;
+    if (!kt_is_ok(safety_moderation_add(&st->moderation, t->data + (from - t->base), end - from)))
+        return KT_STEP_ERROR;
+    return ask(o, st, s);
 }
 
 static enum kt_step safety_text(const void *opts, void *instance, void *state, const struct kt_text *t,
                                 struct kt_sink *s)
 {
-    (void)instance;
     const struct safety_options *o = opts;
+    const struct safety_instance *in = instance;
     struct safety_state *st = state;
     if (t->from == KT_FROM_SYSTEM)
         return KT_STEP_DONE;
-    unsigned weight = o->mode == SAFETY_STRICT ? 60 : 80;
-    enum kt_safety_category found = KT_SAFE_CATEGORIES;
-    size_t used = 0;
-    if (t->final && t->base == 0) {
-        kt_safety_reset(st->whole);
-        if (kt_safety_feed(st->whole, t->data, t->len, true, weight, &used, &found).code != KT_OK)
-            return KT_STEP_ERROR;
-        return verdict(o, found, s);
-    }
+    if (t->final && t->base == 0)
+        return whole_text(o, in, st, t, s);
     struct safety_stream *p = stream_of(st, t->segment);
     if (!p)
         return KT_STEP_ERROR;
-    size_t skip = p->seen > t->base ? p->seen - t->base : 0; /* shown again for another policy's sake */
-    if (skip > t->len)
-        return KT_STEP_DONE;
-    if (kt_safety_feed(p->text, t->data + skip, t->len - skip, t->final, weight, &used, &found).code != KT_OK)
-        return KT_STEP_ERROR;
-    p->seen = t->base + skip + used;
-    s->hold_from(s, p->seen);
-    return verdict(o, found, s);
+    size_t skip = p->seen > t->base ? p->seen - t->base : 0; /* shown again */
+    if (skip <= t->len) {
+        struct kt_safety_result r;
+        if (!kt_is_ok(kt_safety_feed(p->text, t->data + skip, t->len - skip, t->final, &in->rules, &r)))
+            return KT_STEP_ERROR;
+        p->seen = t->base + skip + r.used;
+        if (p->seen > p->held + r.back)
+            p->held = p->seen - r.back;
+        if (report(o, &r, s))
+            return KT_STEP_DONE;
+    }
+    s->hold_from(s, p->held);
+    return o->engine == SAFETY_LOCAL ? KT_STEP_DONE : moderate_window(o, st, p, t, s);
 }
 
+static enum kt_step safety_end(const void *opts, void *instance, void *state, struct kt_sink *s)
+{
+    struct safety_state *st = state;
+    (void)instance;
+    return st->moderation.count > 0 ? ask(opts, st, s) : KT_STEP_DONE;
+}
+
+/* The provider's flags are its own thresholds: the score that is reported stands on the side of ours where
+ * the verdict is. */
+static double fitted(const struct safety_instance *in, const struct safety_moderation_finding *f)
+{
+    double bar = in->rules.weight / 100.0;
+    if (in->moderation.threshold > 0)
+        return f->score;
+    return f->flagged ? (f->score > bar ? f->score : bar) : (f->score < bar ? f->score : bar - 0.01);
+}
+
+static enum kt_step safety_resume(const void *opts, void *instance, void *state, int status,
+                                  struct kt_span body, struct kt_sink *s)
+{
+    const struct safety_options *o = opts;
+    const struct safety_instance *in = instance;
+    const struct safety_state *st = state;
+    struct safety_moderation_finding f;
+    if (status != 200 || !kt_is_ok(safety_moderation_read(body, st->moderation.asked, &in->moderation, &f)))
+        return KT_STEP_ERROR;
+    s->score(s, fitted(in, &f));
+    if (f.flagged)
+        stop(o, s, f.category, fitted(in, &f));
+    return KT_STEP_DONE;
+}
+
+#define OPTION(name_, type_) .name = #name_, .type = type_, .offset = offsetof(struct safety_options, name_)
+
 static const struct kt_option safety_option_table[] = {
-    {.name = "mode",
-     .type = KT_OPT_ENUM,
-     .offset = offsetof(struct safety_options, mode),
-     .def = "strict",
-     .values = "standard|strict",
-     .help = "strict also stops on the less certain phrases"},
-    {.name = "action",
-     .type = KT_OPT_ENUM,
-     .offset = offsetof(struct safety_options, action),
-     .def = "block",
-     .values = "block|escalate",
+    {OPTION(mode, KT_OPT_ENUM), .def = "strict",
+     .values = "standard|strict|critical_infrastructure|automotive|education|law_enforcement",
+     .help = "standard: certain phrases only; strict: also less certain ones; critical_infrastructure, "
+             "automotive and "
+             "education: strict and their own categories; law_enforcement: standard and policing"},
+    {OPTION(block_if, KT_OPT_STRING_LIST), .help = "adds to the mode: names of categories (weapons, malware, "
+                                                   "self_harm, csam, violence, drugs, fraud, hate, "
+                                                   "illegal, harassment, misinformation, infrastructure, "
+                                                   "vehicles, academic, mature, policing) and terms of "
+                                                   "your own, found as whole words in any case"},
+    {OPTION(action, KT_OPT_ENUM), .def = "block", .values = "block|escalate",
      .help = "block the text, or stop it for a human to decide"},
+    {OPTION(threshold, KT_OPT_FLOAT), .def = "0", .max = 1,
+     .help =
+         "stops from this score (0..1) on; 0 = the mode's own: 0.6, and 0.8 in standard and law_enforcement"},
+    {OPTION(fuzzy_matching, KT_OPT_BOOL), .def = "false",
+     .help = "terms of block_if are also found misspelt, one letter for every four of a word at most"},
+    {OPTION(max_distance, KT_OPT_INT), .def = "1", .max = KT_WORDLIST_DISTANCE,
+     .help = "letters of a word that may differ with fuzzy_matching"},
+    {OPTION(max_age, KT_OPT_INT), .def = "0", .max = 120,
+     .help =
+         "mode education: age of the readers; from 18 on mature is allowed, below 13 also vague signs count "
+         "(threshold 0.45); 0 = not said"},
+    {OPTION(engine, KT_OPT_ENUM), .def = "local", .values = "local|mistral-moderation",
+     .help = "mistral-moderation asks the target's /v1/moderations too, about what the local lexicon passes"},
+    {OPTION(moderation_model, KT_OPT_STRING), .def = SAFETY_MODERATION_MODEL,
+     .help = "model of /v1/moderations"},
+    {OPTION(moderation_target, KT_OPT_STRING),
+     .help = "id of the target whose API is asked; not set = the first target"},
+    {OPTION(moderation_categories, KT_OPT_STRING_LIST),
+     .help = "categories of the provider that stop a text; not set = all but pii, health, law and financial"},
     {.name = NULL},
 };
 
@@ -136,12 +308,15 @@ const struct kt_policy kt_policy_safety_filter = {
     .kind = "safety-filter",
     .help =
         "stops plain requests for help with weapons, malware, violence, drugs, fraud, self-harm and abuse",
-    .reason_code = "safety.detected",
+    .reason_code = REASON,
     .phases = KT_PHASE_REQUEST | KT_PHASE_RESPONSE,
     .options = safety_option_table,
     .options_size = sizeof(struct safety_options),
     .init = safety_init,
+    .fini = safety_fini,
     .open = safety_open,
     .close = safety_close,
     .text = safety_text,
+    .end = safety_end,
+    .resume = safety_resume,
 };

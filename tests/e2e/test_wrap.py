@@ -164,6 +164,34 @@ print("done")
         self.assertIn('"status": 200', result.stdout, result.stderr)
         self.assertEqual(len(mock.requests()), 1)
 
+    def test_read_only_state_folder(self):
+        """A folder that is there and cannot be written, for a process without root's right to write it all the same."""
+        lab = self.lab
+        lab.state.mkdir(mode=0o555)
+        mock = lab.mock("up")
+        cfg = self.targets(mock)
+        curl = ["curl", "-sS", "--max-time", "30", "-w", "\n%{http_code}", "https://api.openai.com/v1/chat/completions", "-d",
+                '{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}']
+
+        def run(via, fail_mode):
+            argv, env = lab.wrapped(via, cfg, curl, {**KEY, "KT_FAIL_MODE": fail_mode})
+            preload = env.pop("LD_PRELOAD", None)
+            drop = ["setpriv", "--bounding-set=-all", "--"] + (["env", f"LD_PRELOAD={preload}"] if preload else [])
+            return subprocess.run(drop + argv, env=env, capture_output=True, text=True, timeout=60)
+
+        result = run("wrap", "block")
+        self.assertEqual(result.returncode, 125, result.stdout)
+        self.assertIn(str(lab.state), result.stderr)
+        result = run("wrap", "allow")
+        self.assertIn("chat.completion", result.stdout, result.stderr)
+        self.assertIn(str(lab.state), result.stderr)
+        result = run("preload", "block")
+        self.assertIn("audit_unavailable", result.stdout, result.stderr)
+        self.assertEqual(len(mock.requests()), 1)
+        result = run("preload", "allow")
+        self.assertTrue(result.stdout.endswith("200"), result.stdout + result.stderr)
+        self.assertEqual(list(lab.state.iterdir()), [])
+
     def test_observe_changes_nothing(self):
         """Divert to the origin with a dry chain: same bytes, the program's own key, would_verdict in the event."""
         mock = self.lab.mock("origin", ["--name", "localhost", "--dialect", "openai"])

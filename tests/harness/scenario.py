@@ -95,6 +95,19 @@ def check_events(lab, rules, count):
         check(verify.returncode == 0, f"kt events verify: {verify.stdout}{verify.stderr}")
 
 
+def merged(base, over):
+    """Tables merge, everything else is replaced."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {k: merged(base[k], over[k]) if k in base and k in over else over.get(k, base.get(k)) for k in {**base, **over}}
+    return over
+
+
+def load(path):
+    spec = tomllib.loads(path.read_text())
+    base = spec.pop("extends", None)
+    return merged(load(path.parent / base), spec) if base else spec
+
+
 def run_variant(spec, build, via, lane):
     with Lab(build) as lab:
         names = {"tmp": lab.tmp, "src": ROOT, "build": lab.build, "python": PYTHON, "kt": lab.kt, "dead_port": dead_port(),
@@ -139,7 +152,7 @@ def main():
     net.isolate()
     passed = failed = 0
     for name in args.files:
-        spec = tomllib.loads(pathlib.Path(name).read_text())
+        spec = load(pathlib.Path(name))
         tool = missing_tool(spec)
         check(tool is None, f"{name}: needs {tool}, which is not installed (tools/dev/setup installs it)")
         for via in spec["client"].get("via", ["wrap"]):

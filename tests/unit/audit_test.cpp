@@ -16,6 +16,18 @@ int open_fds()
     return n;
 }
 
+std::vector<int> fds_below(const std::string &dir)
+{
+    std::vector<int> out;
+    for (int fd = 3; fd < 1024; fd++) {
+        char target[4096];
+        ssize_t n = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target);
+        if (n > 0 && std::string(target, static_cast<size_t>(n)).rfind(dir, 0) == 0)
+            out.push_back(fd);
+    }
+    return out;
+}
+
 // Exit status as of waitpid; a child that hangs is killed and fails the test instead of hanging it too.
 // Longer than the writer's own 10 s.
 int wait_for(pid_t pid)
@@ -179,7 +191,7 @@ TEST_F(AuditWrite, TimestampsAreThoseOfTheCalendar)
     }
 }
 
-TEST_F(AuditWrite, KeepsNoFdAndNoSignalMask)
+TEST_F(AuditWrite, KeepsFourFdsAndNoSignalMask)
 {
     kt_audit *a = open();
     int before = open_fds();
@@ -189,6 +201,56 @@ TEST_F(AuditWrite, KeepsNoFdAndNoSignalMask)
     EXPECT_EQ(open_fds(), before);
     pthread_sigmask(SIG_SETMASK, nullptr, &mask);
     EXPECT_EQ(sigismember(&mask, SIGTERM), 0);
+    kt_audit_free(a);
+    EXPECT_EQ(open_fds(), before - 4); /* folder, lock, head, current.jsonl */
+}
+
+TEST_F(AuditWrite, AProgramThatTakesOurFdsGetsNothingWrittenIntoItsFiles)
+{
+    kt_audit *a = open();
+    ASSERT_EQ(append(a).code, KT_OK);
+    std::vector<int> ours = fds_below(dir);
+    ASSERT_EQ(ours.size(), 4u);
+    int theirs = ::open((state + "/theirs").c_str(), O_RDWR | O_CREAT, 0600);
+    ASSERT_EQ(write(theirs, "data", 4), 4);
+    for (int fd : ours)
+        ASSERT_EQ(dup2(theirs, fd), fd);
+    ASSERT_EQ(append(a).code, KT_OK);
+    struct stat st;
+    ASSERT_EQ(fstat(theirs, &st), 0);
+    EXPECT_EQ(st.st_size, 4);
+    EXPECT_TRUE(verify().ok);
+    EXPECT_EQ(verify().events, 2u);
+    for (int fd : ours)
+        EXPECT_EQ(fcntl(fd, F_GETFD), 0) << "the program's fd was closed";
+    close(theirs);
+    kt_audit_free(a);
+}
+
+TEST_F(AuditWrite, FdsThatWereClosedAreOpenedAgain)
+{
+    kt_audit *a = open();
+    for (int i = 0; i < 4; i++) {
+        std::vector<int> ours = fds_below(dir);
+        ASSERT_EQ(ours.size(), 4u);
+        close(ours[static_cast<size_t>(i)]);
+        ASSERT_EQ(append(a).code, KT_OK);
+    }
+    EXPECT_EQ(verify().events, 4u);
+    kt_audit_free(a);
+}
+
+TEST_F(AuditWrite, FilesThatAreRemovedBetweenTwoEventsAreMadeAgain)
+{
+    kt_audit *a = open();
+    for (const char *name : {"lock", "head", "current.jsonl"}) {
+        ASSERT_EQ(append(a).code, KT_OK);
+        ASSERT_EQ(unlink(path(name).c_str()), 0);
+        ASSERT_EQ(append(a).code, KT_OK);
+        EXPECT_EQ(access(path(name).c_str(), F_OK), 0) << name;
+        if (std::string(name) == "lock") // the others are losses, which the log itself reports
+            expect_ok(2);
+    }
     kt_audit_free(a);
 }
 

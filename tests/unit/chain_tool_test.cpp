@@ -150,7 +150,10 @@ TEST(ChainError, ComesFromTheConfig)
     kt_policy p = scripted("p0");
     Script s;
     s.text = [](const kt_text *, kt_sink *) { return KT_STEP_ERROR; };
-    kt_chain_entry entry{&p, &s, KT_ON_ERROR_ALLOW};
+    kt_chain_entry entry{};
+    entry.policy = &p;
+    entry.opts = &s;
+    entry.on_internal_error = KT_ON_ERROR_ALLOW;
     kt_config config{};
     config.chain = &entry;
     config.chain_count = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* providers: targets, shorthand, auto-detection, strategies and their other spellings, keys. */
 #include "policyengine/config/kt_address.h"
+#include "policyengine/config/kt_schema.h"
 #include "tests/unit/config_fixture.h"
 
 #include <cstring>
@@ -159,7 +160,7 @@ TEST(Providers, SecretsAreReferencesAndNeverShown)
     Loaded literal(target + "      secret_key_ref: {env: " + key + "}\n");
     EXPECT_EQ(literal.all(), Lines{"E004@10:29 providers.targets[0].secret_key_ref.env"});
     Loaded api_key(target + "      api_key: " + key + "\n");
-    EXPECT_EQ(api_key.all(), Lines{"E002@10:7 providers.targets[0].api_key"});
+    EXPECT_EQ(api_key.all(), Lines{"E004@10:7 providers.targets[0].api_key"});
     for (const Loaded *l : {&text, &literal, &api_key})
         EXPECT_EQ(l->line().find(key), std::string::npos) << l->line();
     EXPECT_EQ(Loaded(target + "      secret_key_ref: {}\n").all(),
@@ -167,8 +168,11 @@ TEST(Providers, SecretsAreReferencesAndNeverShown)
     EXPECT_EQ(Loaded(target + "      secret_key_ref: {env: A, file: b}\n").all(),
               Lines{"E004@10:23 providers.targets[0].secret_key_ref"});
     EXPECT_EQ(Loaded(target + "      secret_key_ref: {store: x}\n").all(),
-              (Lines{"E005@10:23 providers.targets[0].secret_key_ref",
-                     "E002@10:24 providers.targets[0].secret_key_ref.store"}));
+              Lines{"E007@10:24 providers.targets[0].secret_key_ref.store"});
+    EXPECT_EQ(Loaded(target + "      secret_key_ref: {file: b, command: c}\n").all(),
+              Lines{"E004@10:23 providers.targets[0].secret_key_ref"});
+    EXPECT_EQ(Loaded(target + "      secret_key_ref: {command: ' '}\n").all(),
+              Lines{"E004@10:33 providers.targets[0].secret_key_ref.command"});
 }
 
 TEST(Providers, HeadersAndFormat)
@@ -247,21 +251,30 @@ TEST(Providers, TheStrategyOfALaterLayerWins)
     EXPECT_EQ(l->providers.strategy, KT_STRATEGY_ORDERED);
 }
 
-/* The one list in the config must say what the router really has. */
-TEST(Providers, AvailableStrategiesAreThoseOfTheRouter)
+/* What the router has and what the config can say are the same; what is not acted on yet is told. */
+TEST(Providers, StrategiesAreThoseOfTheRouter)
 {
     std::set<std::string> router;
 #define KT_STRATEGY(name) router.insert(std::string(#name).substr(strlen("kt_strategy_")));
 #include "interceptor/route/strategies.def"
 #undef KT_STRATEGY
-    for (const char *s : {"single", "ordered", "latency", "lowest_latency", "weighted_round_robin",
-                          "round_robin", "round-robin", "highest_throughput", "cost", "random"}) {
-        Loaded l(with_two(std::string("  strategy: ") + s + "\n"));
-        if (router.count(s))
-            EXPECT_EQ(l.code, KT_OK) << l.line();
-        else
-            EXPECT_EQ(l.all(), Lines{"E007@9:13 providers.strategy"}) << s;
+    std::set<int> ids;
+    for (const std::string &s : router) {
+        Loaded l(with_two("  strategy: " + s + "\n"));
+        ASSERT_EQ(l.code, KT_OK) << l.line();
+        ids.insert(l->providers.strategy);
+        EXPECT_EQ(l->providers.fallback.enabled, s != "single") << s;
+        Lines told = {s == "single" ? "W006@9:13 providers.strategy" : "W001@9:13 providers.strategy"};
+        EXPECT_EQ(l.all(), kt_strategy_available(l->providers.strategy) && s != "single" ? Lines{} : told)
+            << s;
     }
+    EXPECT_EQ(ids.size(), router.size());
+    for (auto [alias, name] : {std::pair<const char *, const char *>{"lowest_latency", "latency"},
+                               {"round-robin", "round_robin"},
+                               {"fallback", "ordered"},
+                               {"lowest_cost", "cost"}})
+        EXPECT_EQ(Loaded(with_two(std::string("  strategy: ") + alias + "\n"))->providers.strategy,
+                  Loaded(with_two(std::string("  strategy: ") + name + "\n"))->providers.strategy);
 }
 
 TEST(Providers, Triggers)

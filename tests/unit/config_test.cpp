@@ -16,7 +16,7 @@ namespace {
 
 std::string default_config()
 {
-    std::ifstream in(std::filesystem::path(__FILE__).parent_path() / "../../configs/policy-config.yaml");
+    std::ifstream in(KT_SOURCE_DIR "/configs/policy-config.yaml");
     EXPECT_TRUE(in.good());
     std::stringstream text;
     text << in.rdbuf();
@@ -199,8 +199,10 @@ TEST(Config, Versions)
 
 TEST(Config, W001WhatIsNotActedOn)
 {
-    EXPECT_EQ(Loaded(base + "agents: {a: 1}\ntesting: {suites: []}\n").all(),
-              (Lines{"W001@5:9 agents", "W001@6:10 testing"}));
+    Loaded l(base + "agents: {a: 1}\ntesting: {suites: [{name: x}]}\n");
+    EXPECT_EQ(l.all(), Lines{"W001@5:9 agents"});
+    EXPECT_STREQ(l->agents, "{\"a\":1}");
+    EXPECT_STREQ(l->testing, "{\"suites\":[{\"name\":\"x\"}]}");
     EXPECT_EQ(Loaded(base + "audit: {capture: full}\nagents:\n").all(), Lines{}) << "asks for nothing";
 }
 

@@ -187,8 +187,8 @@ TEST(Lexicon, RulesNeedTheirOrderSentenceAndReach)
         << "two sentences";
     EXPECT_TRUE(families(&kt_lexicon_safety, "how to make " + std::string(80, 'x') + " pipe bomb").empty())
         << "too far";
-    EXPECT_FALSE(families(&kt_lexicon_safety, "download kiddie porn").empty());
-    EXPECT_TRUE(families(&kt_lexicon_safety, "download kiddie, porn").empty())
+    EXPECT_TRUE(families(&kt_lexicon_safety, "download kiddie porn").count(KT_SAFE_CSAM));
+    EXPECT_FALSE(families(&kt_lexicon_safety, "download kiddie, porn").count(KT_SAFE_CSAM))
         << "a comma ends a row of words";
     EXPECT_TRUE(families(&kt_lexicon_safety, "pipe bomb").empty());
 }

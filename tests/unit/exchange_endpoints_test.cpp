@@ -135,9 +135,9 @@ TEST_F(Endpoints, WithoutResponsePoliciesNothingIsLookedAt)
 {
     configure(config(target("a", up_.port(), "KT_TEST_KEY_A")), words());
     Client k;
-    through(k, "{\"no\":\"choices, FORBIDDEN\"}");
+    through(k, "{\"choices\":[{\"no\":\"text, FORBIDDEN\"}]}");
     EXPECT_EQ(k.status, 200);
-    EXPECT_EQ(k.body, "{\"no\":\"choices, FORBIDDEN\"}");
+    EXPECT_EQ(k.body, "{\"choices\":[{\"no\":\"text, FORBIDDEN\"}]}");
     EXPECT_EQ(at(event().get(), "policies.1"), nullptr);
 }
 

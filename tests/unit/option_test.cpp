@@ -96,6 +96,17 @@ TEST(Options, ADefaultOutsideItsOwnRangeIsABug)
     kt_options_free(t.top, &o);
 }
 
+TEST(Options, ANegativeDefaultBelowTheRangeMeansNotSet)
+{
+    Tables t;
+    outer o = {};
+    t.top[1].def = "-1";
+    t.top[1].min = 0;
+    t.top[1].max = 10;
+    EXPECT_EQ(kt_read_defaults(t.top, &o).code, KT_OK);
+    kt_options_free(t.top, &o);
+}
+
 TEST(Strings, AddCopiesAndFreeClears)
 {
     kt_strings s = {};

@@ -50,7 +50,8 @@ struct Chain {
             const kt_policy *k = kt_policy_find(kind);
             opts.emplace_back(k->options_size, 0);
             for (const kt_option *t = k->options; t->name; t++)
-                policy_test::set_option(k, opts.back(), t->name, t->def);
+                if (t->def)
+                    policy_test::set_option(k, opts.back(), t->name, t->def);
             if (std::string(kind) == "audit-logger")
                 for (auto &a : audit)
                     policy_test::set_option(k, opts.back(), a.first, a.second);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `kt policy lint` as a user runs it: the built program, its output and its exit status. */
+#include "policyengine/policies/kt_policy.h"
 #include "tests/unit/config_fixture.h"
 
 #include <cjson/cJSON.h>
@@ -41,9 +42,7 @@ Result lint(const Scratch &s, const std::string &args, const std::string &env = 
 
 std::string shipped()
 {
-    return (std::filesystem::path(__FILE__).parent_path() / "../../configs/policy-config.yaml")
-        .lexically_normal()
-        .string();
+    return KT_SOURCE_DIR "/configs/policy-config.yaml";
 }
 
 struct JsonFree {
@@ -133,6 +132,106 @@ TEST(PolicyLint, JsonOfABrokenConfig)
     EXPECT_EQ(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "col")), 7);
 }
 
+/* Every complaint is an object of the same members, as the public tool prints it, and where it is besides. */
+TEST(PolicyLint, JsonHasAllMembersEverywhere)
+{
+    Scratch s;
+    s.write("a.yaml", kt::target + "      weight: 2\nfail_mode: x\nagents: {a: 1}\nmodus: y\n");
+    Result r = lint(s, "lint --json a.yaml");
+    EXPECT_EQ(r.status, 2);
+    Json j(cJSON_Parse(r.out.c_str()));
+    ASSERT_TRUE(j) << r.out;
+    EXPECT_EQ(cJSON_GetArraySize(cJSON_GetObjectItem(j.get(), "errors")), 2);
+    EXPECT_EQ(cJSON_GetArraySize(cJSON_GetObjectItem(j.get(), "warnings")), 2);
+    for (const char *list : {"errors", "warnings"}) {
+        const cJSON *e;
+        cJSON_ArrayForEach(e, cJSON_GetObjectItem(j.get(), list))
+        {
+            for (const char *key : {"code", "path", "message", "file"})
+                EXPECT_NE(text_at(e, key), "(none)") << key << r.out;
+            EXPECT_TRUE(cJSON_HasObjectItem(e, "suggestion"));
+            EXPECT_EQ(text_at(e, "file"), "a.yaml");
+            EXPECT_GT(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "line")), 9);
+            EXPECT_GT(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "col")), 0);
+        }
+    }
+}
+
+TEST(PolicyLint, AMissingKeyNamesItsTargetsPlace)
+{
+    Scratch s;
+    s.write("a.yaml", kt::target);
+    s.write("b.yaml", "mode: observe\n");
+    EXPECT_EQ(lint(s, "lint a.yaml b.yaml")
+                  .out.rfind("a.yaml:7:7: warning[W005] providers.targets[0].secret_key_ref: ", 0),
+              0u);
+}
+
+/* Looking at a config must not run what stands in it. */
+TEST(PolicyLint, NoCommandIsRun)
+{
+    Scratch s;
+    s.write("a.yaml", kt::target + "      secret_key_ref: {command: 'touch ran; echo key'}\n");
+    Result r = lint(s, "lint a.yaml");
+    EXPECT_EQ(r.status, 0) << r.out;
+    EXPECT_NE(r.out.find(", 0 warnings\n"), std::string::npos) << r.out;
+    EXPECT_EQ(lint(s, "explain --effective a.yaml").status, 0);
+    EXPECT_FALSE(std::filesystem::exists(s.dir / "ran"));
+}
+
+bool has_option(const char *kind, const char *option)
+{
+    const kt_policy *p = kt_policy_find(kind);
+    for (const kt_option *o = p ? p->options : nullptr; o && o->name; o++)
+        if (std::string(o->name) == option)
+            return true;
+    return false;
+}
+
+TEST(PolicyLint, WhatAPolicySaysItselfStandsAtItsBlock)
+{
+    if (!has_option("dlp-filter", "detect_patterns"))
+        GTEST_SKIP() << "no policy of this build has options that its table alone cannot check";
+    Scratch s;
+    s.write("a.yaml",
+            "pack: {name: t, version: 1.0.0}\npolicies: {chain: [audit-logger, dlp-filter]}\npolicy:\n"
+            "  audit-logger: {}\n  dlp-filter:\n    detect_patterns: ['(']\n");
+    Result r = lint(s, "lint a.yaml");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.out.rfind("a.yaml:5:3: error[E004] policy.dlp-filter: ", 0), 0u) << r.out;
+}
+
+TEST(PolicyExplain, TheEffectiveFormLoadsAndIsItself)
+{
+    Scratch s;
+    s.write("a.yaml", kt::target);
+    s.write("b.yaml", "mode: observe\nproviders: {retry: {max_delay: 9s}}\n");
+    Result once = lint(s, "explain --effective a.yaml --policy-config b.yaml 2>/dev/null; true");
+    EXPECT_NE(once.out.find("\nmode: observe\n"), std::string::npos) << once.out;
+    EXPECT_NE(once.out.find("    max_delay_ms: 9000\n"), std::string::npos) << once.out;
+    s.write("c.yaml", once.out);
+    EXPECT_EQ(lint(s, "explain --effective c.yaml 2>/dev/null; true").out, once.out);
+    EXPECT_EQ(lint(s, "explain --effective 2>/dev/null; true", "KT_POLICY_CONFIG=a.yaml:b.yaml").out,
+              once.out);
+}
+
+TEST(PolicyExplain, Json)
+{
+    Scratch s;
+    s.write("a.yaml", kt::target + "      weight: 0.5\npack_: 1\n");
+    EXPECT_EQ(lint(s, "explain --effective --json a.yaml").status, 2);
+    s.write("a.yaml", kt::target + "      pricing: {prompt: 0.5}\n");
+    Result r = lint(s, "explain --effective --json a.yaml");
+    EXPECT_EQ(r.status, 0);
+    Json j(cJSON_Parse(r.out.c_str()));
+    ASSERT_TRUE(j) << r.out;
+    const cJSON *t =
+        cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetObjectItem(j.get(), "providers"), "targets"), 0);
+    EXPECT_EQ(text_at(t, "base_url"), "https://api.mistral.ai/v1");
+    EXPECT_EQ(cJSON_GetNumberValue(cJSON_GetObjectItem(cJSON_GetObjectItem(t, "pricing"), "prompt")), 0.5);
+    EXPECT_FALSE(cJSON_HasObjectItem(t, "description"));
+}
+
 TEST(PolicyLint, LayersFromTheEnvironment)
 {
     Scratch s;
@@ -147,7 +246,8 @@ TEST(PolicyLint, LayersFromTheEnvironment)
 TEST(PolicyLint, WrongUsage)
 {
     Scratch s;
-    for (const char *args : {"", "explode", "lint --nonsense", "lint --file", "lint ''", "lint"}) {
+    for (const char *args : {"", "explode", "lint --nonsense", "lint --file", "lint ''", "lint",
+                             "explain --effective --nonsense", "explain --effective none -f"}) {
         Result r = lint(s, args);
         EXPECT_EQ(r.status, 2) << args;
         EXPECT_NE(r.out.find("Try 'kt policy --help'"), std::string::npos) << args << "\n" << r.out;

@@ -43,11 +43,12 @@ bool mock_script_next(struct mock_script *s, struct mock_fault *out);
 struct mock_options {
     const char *listen; /* host:port; NULL = 127.0.0.1:0 */
     bool tls;
-    struct kt_strings names; /* further names in certificates */
-    const char *ca_out;      /* file for the CA certificate; NULL = none */
-    const char *record;      /* file for what was received; NULL = none */
-    const char *require_key; /* NULL = any */
-    const char *text;        /* of the answer; NULL = a short one that names model and number of messages */
+    struct kt_strings names;    /* further names in certificates */
+    const char *ca_out;         /* file for the CA certificate; NULL = none */
+    const char *record;         /* file for what was received; NULL = none */
+    const char *require_key;    /* NULL = any */
+    struct kt_strings moderate; /* "WORD=CATEGORY" or "WORD=STATUS": what /v1/moderations finds */
+    const char *text; /* of the answer; NULL = a short one that names model and number of messages */
     enum mock_dialect dialect;
     unsigned chunks; /* content events of a stream; 0 = 5 */
     unsigned chunk_delay_ms;
@@ -125,6 +126,10 @@ bool mock_chat(struct mock_conn *c, const struct kt_request *r, const struct cJS
 enum mock_texts { MOCK_NO_TEXTS, MOCK_EMBEDDINGS, MOCK_FIM, MOCK_COMPLETIONS };
 enum mock_texts mock_texts_of(const struct mock_conn *c, struct kt_span path);
 bool mock_texts(struct mock_conn *c, const struct kt_request *r, enum mock_texts what);
+/* POST /v1/moderations. 0, or the status with the body of the refusal; 200 with the answer otherwise. */
+int mock_moderations(const struct mock_options *o, const struct cJSON *request, struct kt_buf *out);
+/* "WORD=CATEGORY"; KT_ERR_USAGE with the cause. */
+kt_result mock_moderate_add(struct kt_strings *rules, const char *text, struct kt_error *err) KT_MUST;
 kt_result mock_models(enum mock_dialect d, struct kt_buf *out) KT_MUST;
 
 #ifdef __cplusplus

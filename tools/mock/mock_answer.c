@@ -145,22 +145,46 @@ static bool send_bad_json(struct mock_conn *c, const struct kt_request *r, size_
     return send_text(c, r, 422, "application/json", "", text);
 }
 
+/* NULL where the whole body is no JSON: *at = where. */
+static cJSON *parse_body(const struct kt_request *r, size_t *at)
+{
+    const char *data = r->body.data ? r->body.data : "", *end = data;
+    cJSON *request = cJSON_ParseWithLengthOpts(data, r->body.len, &end, false);
+    while (request && end < data + r->body.len && strchr(" \t\r\n", *end))
+        end++;
+    *at = (size_t)(end - data);
+    if (request && end == data + r->body.len)
+        return request;
+    cJSON_Delete(request);
+    return NULL;
+}
+
+static bool moderations(struct mock_conn *c, const struct kt_request *r)
+{
+    size_t at = 0;
+    if (!authorized(c, r))
+        return send_unauthorized(c, r);
+    cJSON *request = parse_body(r, &at);
+    if (!request)
+        return send_bad_json(c, r, at);
+    KT_CLEANUP(kt_buf_free) struct kt_buf body = KT_BUF_INIT(MOCK_MAX_ANSWER);
+    int status = mock_moderations(c->o, request, &body);
+    cJSON_Delete(request);
+    return status && mock_send(c, r, status, "application/json", "", kt_buf_span(&body));
+}
+
 static bool chat(struct mock_conn *c, const struct kt_request *r)
 {
     struct mock_fault f;
+    size_t at = 0;
     bool on, faulty = mock_server_fault(c->server, &f);
     if (faulty && fault_answers(c, r, &f, &on))
         return on;
     if (!authorized(c, r))
         return send_unauthorized(c, r);
-    const char *data = r->body.data ? r->body.data : "", *end = data;
-    cJSON *request = cJSON_ParseWithLengthOpts(data, r->body.len, &end, false);
-    while (request && end < data + r->body.len && strchr(" \t\r\n", *end))
-        end++;
-    if (!request || end != data + r->body.len) {
-        cJSON_Delete(request);
-        return send_bad_json(c, r, (size_t)(end - data));
-    }
+    cJSON *request = parse_body(r, &at);
+    if (!request)
+        return send_bad_json(c, r, at);
     KT_CLEANUP(kt_buf_free) struct kt_buf refusal = KT_BUF_INIT(2 * MOCK_MAX_ANSWER);
     int status = c->o->dialect == MOCK_MISTRAL ? mock_check_mistral(request, &refusal)
                                                : mock_check_openai(request, &refusal);
@@ -199,15 +223,19 @@ bool mock_answer(struct mock_conn *c, const struct kt_request *r)
     bool get = kt_span_eq(r->method, "GET") || kt_span_eq(r->method, "HEAD"),
          post = kt_span_eq(r->method, "POST");
     bool is_chat = kt_span_eq(path, "/v1/chat/completions"), is_models = kt_span_eq(path, "/v1/models");
+    bool is_moderations = kt_span_eq(path, "/v1/moderations");
     enum mock_texts texts = mock_texts_of(c, path);
     if (is_chat && post)
         return chat(c, r);
+    if (is_moderations && post)
+        return moderations(c, r);
     if (texts && post)
         return authorized(c, r) ? mock_texts(c, r, texts) : send_unauthorized(c, r);
     if (is_models && get)
         return models(c, r);
-    if (is_chat || is_models)
-        return send_text(c, r, 405, "application/json", is_chat ? "allow: POST\r\n" : "allow: GET, HEAD\r\n",
+    if (is_chat || is_models || is_moderations)
+        return send_text(c, r, 405, "application/json",
+                         !is_models ? "allow: POST\r\n" : "allow: GET, HEAD\r\n",
                          "{\"detail\":\"Method Not Allowed\"}");
     return not_found(c, r, path);
 }

@@ -161,20 +161,65 @@ static unsigned steps_of(const struct kt_patc_rule *r)
     return n;
 }
 
+/* Rules with the same first step share an opening. Fills the opening of each rule; returns how many there
+ * are. */
+static unsigned find_openings(const struct kt_patc_set *set, unsigned char opening[],
+                              kt_concept_set openings[])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < set->rule_count; i++) {
+        unsigned o = 0;
+        opening[i] = 0;
+        if (steps_of(&set->rules[i]) < 2)
+            continue;
+        while (o < n && openings[o] != set->rules[i].steps[0])
+            o++;
+        if (o == KT_LEXICON_OPENINGS)
+            kt_patc_die(set->name, "too many different first steps of rules");
+        openings[o] = set->rules[i].steps[0];
+        n += o == n;
+        opening[i] = (unsigned char)o;
+    }
+    return n;
+}
+
+static void write_openings(const struct kt_patc_set *set, const kt_concept_set openings[], unsigned n,
+                           FILE *out)
+{
+    unsigned at = 0, first[KT_LEXICON_CONCEPTS + 1];
+    fprintf(out, "static const uint8_t openings[] = {");
+    for (unsigned c = 0; c < set->concept_count; c++) {
+        first[c] = at;
+        for (unsigned o = 0; o < n; o++)
+            if (openings[o] >> c & 1) {
+                fprintf(out, "%u,", o);
+                at++;
+            }
+    }
+    first[set->concept_count] = at;
+    fprintf(out, "0};\nstatic const uint16_t first_opening[] = {");
+    for (unsigned c = 0; c <= set->concept_count; c++)
+        fprintf(out, "%u,", first[c]);
+    fprintf(out, "};\n#define OPENING_COUNT %uu\n", n);
+}
+
 static void write_rules(const struct kt_patc_set *set, FILE *out)
 {
     unsigned at = 0, first[KT_LEXICON_CONCEPTS + 1];
+    unsigned char opening[256];
+    kt_concept_set openings[KT_LEXICON_OPENINGS];
+    write_openings(set, openings, find_openings(set, opening, openings), out);
     fprintf(out, "static const struct kt_lexicon_rule rules[] = {\n");
     for (unsigned i = 0; i < set->rule_count; i++)
-        fprintf(out, "{%u, %u, %u, %u, %u},\n", set->rules[i].family, set->rules[i].weight, set->rules[i].gap,
-                steps_of(&set->rules[i]), set->rules[i].sentences);
-    fprintf(out, "{0, 0, 0, 0, 0}};\nstatic const struct kt_lexicon_use uses[] = {");
+        fprintf(out, "{%u, %u, %u, %u, %u, %u},\n", set->rules[i].family, set->rules[i].weight,
+                set->rules[i].gap, steps_of(&set->rules[i]), set->rules[i].sentences, opening[i]);
+    fprintf(out, "{0, 0, 0, 0, 0, 0}};\nstatic const struct kt_lexicon_use uses[] = {");
     for (unsigned c = 0; c < set->concept_count; c++) {
         first[c] = at;
         /* the last step first: kt_lexicon.c walks them so */
         for (unsigned s = KT_LEXICON_STEPS; s-- > 0;)
             for (unsigned i = 0; i < set->rule_count; i++)
-                if (set->rules[i].steps[s] >> c & 1) {
+                if (set->rules[i].steps[s] >> c & 1 && (s > 0 || steps_of(&set->rules[i]) == 1)) {
                     fprintf(out, "{%u, %u},", i, s);
                     at++;
                 }
@@ -231,7 +276,7 @@ void kt_patc_lexicon(const struct kt_patc_set *set, FILE *out)
     fprintf(out,
             "\nconst struct kt_lexicon kt_lexicon_%s = {\"%s\", slots, SLOT_MASK, nodes, concepts, stems, "
             "STEM_COUNT, STEM_INITIALS, first_words, rules, %u, "
-            "uses, first_use, phrase_family, phrase_weight, %u};\n",
+            "uses, first_use, openings, first_opening, OPENING_COUNT, phrase_family, phrase_weight, %u};\n",
             set->name, set->name, set->rule_count, set->phrase_count);
     free(b);
 }

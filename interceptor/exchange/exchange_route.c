@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between an exchange and what all processes know: which targets, in which order. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include "interceptor/route/kt_tokens.h"
+#include "policyengine/base/kt_log.h"
+
+/* Policies that say which target may get the call (data routing). */
+static bool admits(void *arg, const struct kt_target *t, const char **reason)
+{
+    struct kt_exchange *x = arg;
+    const char *by = kt_chain_refuser(x->rt->chain, t, reason);
+    x->excluded_by = by ? by : x->excluded_by;
+    return !by;
+}
+
+static bool all_excluded(const struct kt_route *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->steps[i].excluded)
+            return false;
+    return r->count > 0;
+}
+
+static void none_admitted(struct kt_exchange *x)
+{
+    for (size_t i = 0; i < x->route.count; i++)
+        if (kt_x_attempt_begin(x, x->route.steps[i].target, x->route.steps[i].target->model))
+            kt_x_attempt_end(x, "excluded", x->route.steps[i].excluded);
+    x->verdict = "block";
+    x->reason_code = x->route.steps[0].excluded;
+    kt_x_refuse_by_policy(x, 503, "no_target_admitted", x->excluded_by,
+                          "Blocked by policy: no configured target may process this request.");
+    kt_x_reply_refusal(x);
+}
+
+/* ---- size ---- */
+
+static int64_t number_at(const struct kt_json *j, const char *name)
+{
+    uint32_t tok = kt_json_member(j, 0, name, NULL);
+    if (!tok || j->tok[tok].type != KT_JSON_NUMBER)
+        return 0;
+    struct kt_span raw = kt_json_raw(j, tok);
+    int64_t n = 0;
+    for (size_t i = 0; i < raw.len && raw.data[i] >= '0' && raw.data[i] <= '9' && n < 1000000000; i++)
+        n = n * 10 + (raw.data[i] - '0');
+    return n;
+}
+
+/* Only where somebody wants to know: the text may be long. */
+static bool size_matters(const struct kt_config *c)
+{
+    bool matters = c->providers.strategy == KT_STRATEGY_COST;
+    for (size_t i = 0; i < c->providers.target_count && !matters; i++)
+        matters = c->providers.targets[i].max_context_tokens > 0;
+    return matters;
+}
+
+void kt_x_estimate(struct kt_exchange *x)
+{
+    if (x->prompt_tokens || !x->parsed)
+        return;
+    for (size_t i = 0; i < x->chat.segment_count; i++)
+        x->prompt_tokens +=
+            kt_tokens_estimate(x->chat.segments[i].text, x->chat.segments[i].len) + KT_TOKENS_PER_MESSAGE;
+    int64_t newer = number_at(&x->chat.json, "max_completion_tokens");
+    x->completion_tokens = newer ? newer : number_at(&x->chat.json, "max_tokens");
+}
+
+/* 0 = the context of a target is not what is in the way. */
+static int64_t largest_context(const struct kt_route *r)
+{
+    int64_t largest = 0;
+    if (r->available)
+        return 0;
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->steps[i].skip == KT_SKIP_BREAKER)
+            return 0;
+        int64_t room = r->steps[i].target->max_context_tokens;
+        if (r->steps[i].skip == KT_SKIP_CONTEXT && room > largest)
+            largest = room;
+    }
+    return largest;
+}
+
+static void too_long(struct kt_exchange *x, int64_t room)
+{
+    for (size_t i = 0; i < x->route.count; i++)
+        if (kt_x_attempt_begin(x, x->route.steps[i].target, x->route.steps[i].target->model))
+            kt_x_attempt_end(x, "unavailable", x->route.steps[i].reason);
+    x->error = "context_length_exceeded";
+    kt_x_refuse(
+        x, 400, "invalid_request_error", x->error,
+        "ktwrap: the largest context of a target is %lld tokens; this request needs about %lld (%lld for "
+        "the messages, %lld for the completion)",
+        (long long)room, (long long)(x->prompt_tokens + x->completion_tokens), (long long)x->prompt_tokens,
+        (long long)x->completion_tokens);
+    kt_x_reply_refusal(x);
+}
+
+/* ---- the plan ---- */
+
+bool kt_x_route(struct kt_exchange *x)
+{
+    if (size_matters(x->rt->config))
+        kt_x_estimate(x);
+    struct kt_route_ask ask = {.config = x->rt->config,
+                               .state = x->ctx->state,
+                               .now_ms = kt_state_now_ms(),
+                               .prompt_tokens = x->prompt_tokens,
+                               .completion_tokens = x->completion_tokens,
+                               .admits = admits,
+                               .arg = x};
+    kt_state_check(ask.state, ask.now_ms);
+    kt_result r = kt_route_plan(&ask, &x->route);
+    if (kt_is_ok(r) && all_excluded(&x->route)) {
+        if (!kt_chain_admits_none_warns(x->rt->chain)) {
+            none_admitted(x);
+            return false;
+        }
+        kt_warn("policy %s admits none of the targets (%s); all of them are used, as it is configured",
+                x->excluded_by, x->route.steps[0].excluded);
+        kt_route_free(&x->route);
+        ask.admits = NULL;
+        r = kt_route_plan(&ask, &x->route);
+    }
+    x->excluded_by = NULL;
+    int64_t room = kt_is_ok(r) ? largest_context(&x->route) : 0;
+    if (!kt_is_ok(r))
+        kt_x_all_failed(x);
+    else if (room)
+        too_long(x, room);
+    return kt_is_ok(r) && !room;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Which language a text is written in: scripts first, then the function words, endings and letters of the
+ * languages that share a script. Deterministic, no data set, no allocation but one table per process.
+ *
+ * Knows ar bg ca cs da de el en es fa fi fr he hi hr hu id it ja ko nl no pl pt ro ru sk sv th tr uk ur vi
+ * zh. What it cannot tell (too short, mixed, code, lists of names) it says to be unknown.
+ */
+#include "policyengine/base/kt_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* `out`: the ISO 639-1 code, or "" where the language is unknown. *confidence: 0..1, 0 with "". Looks at no
+ * more than KT_LANG_SAMPLE bytes, spread over a longer text. KT_ERR_MEMORY only. Any thread. */
+#define KT_LANG_SAMPLE 16384u
+kt_result kt_lang_detect(const char *text, size_t len, char out[3], double *confidence) KT_MUST;
+
+/* True for a code that kt_lang_detect can give. */
+bool kt_lang_known(const char *code);
+/* "ar bg ca ...", for messages. */
+const char *kt_lang_list(void);
+
+#ifdef __cplusplus
+}
+#endif

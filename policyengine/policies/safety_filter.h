@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The parts of safety-filter; used by safety_filter.c only. */
+#include "policyengine/detect/kt_safety.h"
+#include "policyengine/policies/safety_moderation.h"
+#include "policyengine/policies/safety_modes.h"
+
+enum safety_action { SAFETY_BLOCK, SAFETY_ESCALATE };
+enum safety_engine { SAFETY_LOCAL, SAFETY_MODERATION };
+
+#define SAFETY_MODERATION_MODEL "mistral-moderation-latest"
+#define SAFETY_STREAMS_MAX 256u  /* segments in windows; each keeps 7 KiB */
+#define SAFETY_STREAM_STEP 4096u /* bytes of a stream that are moderated together, at first */
+
+struct safety_options {
+    int mode, action, engine;
+    struct kt_strings block_if, moderation_categories;
+    bool fuzzy_matching;
+    int64_t max_distance, max_age;
+    double threshold;
+    char *moderation_model, *moderation_target;
+};
+
+struct safety_instance {
+    struct kt_safety_rules rules;
+    struct kt_wordlist *terms; /* owned */
+    struct safety_moderation_rules moderation;
+};
+
+struct safety_stream {
+    unsigned segment;
+    size_t seen;  /* absolute: fed to `text` */
+    size_t held;  /* absolute: what may leave ends here */
+    size_t asked; /* absolute: moderated */
+    struct kt_safety *text;
+};
+
+struct safety_state {
+    struct kt_safety *whole; /* segments that come in one piece */
+    struct safety_moderation moderation;
+    unsigned asks;
+    struct safety_stream *streams; /* owned; NULL until a segment comes in windows */
+    size_t count;
+};

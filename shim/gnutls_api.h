@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One GnuTLS (3.x) of this process: its functions by address. A session is never looked into. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct gnutls_session_int *gnutls_session_t;
+typedef struct gnutls_certificate_credentials_st *gnutls_certificate_credentials_t;
+struct kt_gnutls_datum { /* gnutls_datum_t */
+    const unsigned char *data;
+    unsigned size;
+};
+
+/* The hooks. */
+int gnutls_handshake(gnutls_session_t session);
+int gnutls_server_name_set(gnutls_session_t session, int type, const void *name, size_t len);
+void gnutls_deinit(gnutls_session_t session);
+
+struct kt_gnutls_api {
+    void *(*gnutls_transport_get_ptr)(gnutls_session_t);
+    int (*gnutls_credentials_get)(gnutls_session_t, int type, void **cred);
+    int (*gnutls_certificate_set_x509_trust_mem)(gnutls_certificate_credentials_t,
+                                                 const struct kt_gnutls_datum *, int format);
+    bool complete;
+};
+enum kt_gnutls_id { KT_GNUTLS_HANDSHAKE, KT_GNUTLS_SERVER_NAME_SET, KT_GNUTLS_DEINIT };
+
+struct kt_gnutls_target {
+    void *fn; /* the real function; NULL where the process has none */
+    const struct kt_gnutls_api *api;
+};
+/* The real function for the caller at `return_address`. Keeps errno. */
+struct kt_gnutls_target kt_gnutls_resolve(enum kt_gnutls_id id, const void *return_address);

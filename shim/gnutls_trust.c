@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/gnutls_trust.h"
+
+#include "shim/caller.h"
+#include "shim/engine.h"
+#include "shim/guard.h"
+#include "shim/plan.h"
+#include "shim/ssl_api.h"
+#include "shim/ssl_table.h"
+#include "shim/tls_peer.h"
+#include "shim/trace.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* Values of GnuTLS's headers. */
+#define CRD_CERTIFICATE 1
+#define X509_FMT_DER 0
+#define FD_MAX                                                                                               \
+    (1u << 20) /* a transport pointer below is an fd, above the address of the program's own structure */
+
+static const char *const names[] = {"gnutls_handshake", "gnutls_server_name_set", "gnutls_deinit"};
+
+/* One record is enough: two GnuTLS in one process have not been seen, and the second then goes without trust.
+ */
+static struct kt_gnutls_api api;
+static _Atomic(int) api_state; /* 0 unread, 1 being read, 2 there */
+
+static const void *describe(void *fn)
+{
+    int none = 0;
+    if (atomic_load(&api_state) == 2)
+        return &api;
+    if (!atomic_compare_exchange_strong(&api_state, &none, 1))
+        return NULL;
+    *(void **)&api.gnutls_transport_get_ptr = kt_symbol_near(fn, "gnutls_transport_get_ptr");
+    *(void **)&api.gnutls_credentials_get = kt_symbol_near(fn, "gnutls_credentials_get");
+    *(void **)&api.gnutls_certificate_set_x509_trust_mem =
+        kt_symbol_near(fn, "gnutls_certificate_set_x509_trust_mem");
+    api.complete = api.gnutls_transport_get_ptr && api.gnutls_credentials_get &&
+                   api.gnutls_certificate_set_x509_trust_mem;
+    atomic_store(&api_state, 2);
+    return &api;
+}
+
+struct kt_gnutls_target kt_gnutls_resolve(enum kt_gnutls_id id, const void *return_address)
+{
+    struct kt_found f = kt_caller_resolve(KT_SSL_COUNT + id, names[id], return_address, describe);
+    return (struct kt_gnutls_target){f.fn, atomic_load(&api_state) == 2 ? &api : NULL};
+}
+
+void kt_gnutls_named(gnutls_session_t session, const char *name, size_t len)
+{
+    char sni[256], host[256];
+    const struct kt_diverted none = {0};
+    int saved = errno;
+    if (session && name && len > 0 && len < sizeof sni) {
+        memcpy(sni, name, len);
+        sni[len] = '\0';
+        kt_tls_host(sni, KT_PATH_UNKNOWN, &none, host);
+        struct kt_ssl_entry *e = host[0] ? kt_ssl_table_put(session) : NULL;
+        if (e)
+            memcpy(e->host, host, strlen(host) + 1);
+    }
+    errno = saved;
+}
+
+static bool give_trust(const struct kt_gnutls_api *g, gnutls_session_t session, const char *host)
+{
+    const struct kt_engine_abi *engine = kt_engine_get();
+    const uint8_t *der = NULL;
+    void *cred = NULL;
+    if (!engine)
+        return false;
+    int saved = kt_guard_enter();
+    size_t len = engine->ca_der(&der);
+    bool given = false;
+    if (len > 0 && g->gnutls_credentials_get(session, CRD_CERTIFICATE, &cred) >= 0 && cred) {
+        const struct kt_gnutls_datum ca = {der, (unsigned)len};
+        given = g->gnutls_certificate_set_x509_trust_mem(cred, &ca, X509_FMT_DER) >= 0;
+    }
+    if (!given)
+        engine->report(KT_ABI_TRUST_FAILED, host,
+                       "the credentials of this GnuTLS session cannot be given our CA");
+    kt_guard_leave(saved);
+    KT_TRACE_SHIM("gnutls %p: %s our CA for %s", (void *)session, given ? "trusts" : "could not be given",
+                  host);
+    return given;
+}
+
+static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
+{
+    struct kt_ssl_entry *e = kt_ssl_table_get(session);
+    if (e && e->state == KT_SSL_TLS)
+        return true; /* a handshake that goes on, or begins again */
+    uintptr_t transport = (uintptr_t)g->gnutls_transport_get_ptr(session);
+    struct kt_diverted d;
+    enum kt_tls_path path = kt_tls_path_of(transport < FD_MAX ? (int)transport : -1, &d);
+    char host[256];
+    kt_tls_host(NULL, path, &d, host);
+    if (e)
+        memcpy(host, e->host, sizeof host);
+    if (!host[0])
+        return true;
+    if (!e && !(e = kt_ssl_table_put(session)))
+        return kt_plan_fail_allows();
+    memcpy(e->host, host, sizeof host);
+    if (!kt_tls_ours(path, host)) {
+        if (!e->reported)
+            kt_tls_report_unseen(host, kt_tls_unseen_detail(path));
+        e->reported = true;
+        return kt_plan_fail_allows();
+    }
+    e->state = KT_SSL_TLS;
+    give_trust(g, session, host);
+    return true;
+}
+
+bool kt_gnutls_before_handshake(const struct kt_gnutls_api *g, gnutls_session_t session)
+{
+    if (!g || !g->complete || !session)
+        return true;
+    int saved = errno;
+    bool pass = judge(g, session);
+    errno = pass ? saved : ECONNREFUSED;
+    return pass;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/tls_peer.h"
+
+#include "shim/engine.h"
+#include "shim/guard.h"
+#include "shim/names.h"
+#include "shim/plan.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+enum kt_tls_path kt_tls_path_of(int fd, struct kt_diverted *d)
+{
+    int domain = 0;
+    socklen_t len = sizeof domain;
+    if (fd < 0)
+        return KT_PATH_UNKNOWN;
+    if (kt_fdtab_find(fd, d))
+        return KT_PATH_DIVERTED;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+        (domain == AF_INET || domain == AF_INET6))
+        return KT_PATH_FOREIGN;
+    return KT_PATH_UNKNOWN;
+}
+
+void kt_tls_host(const char *sni, enum kt_tls_path path, const struct kt_diverted *d, char host[256])
+{
+    struct kt_host known;
+    char plain[KT_NAME_MAX];
+    host[0] = '\0';
+    if (sni && kt_plan_host(sni, KT_PLAN_MAKE, false, &known) == KT_HOST_OURS &&
+        kt_name_normalise(sni, plain))
+        memcpy(host, plain, strlen(plain) + 1);
+    else if (path == KT_PATH_DIVERTED && strlen(d->origin) < 256)
+        memcpy(host, d->origin, strlen(d->origin) + 1);
+}
+
+bool kt_tls_ours(enum kt_tls_path path, const char *host)
+{
+    return path == KT_PATH_DIVERTED || (path == KT_PATH_UNKNOWN && kt_fdtab_has_origin(host));
+}
+
+const char *kt_tls_unseen_detail(enum kt_tls_path path)
+{
+    return path == KT_PATH_FOREIGN
+               ? "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)"
+               : "TLS while no connection to this host was diverted (a proxy, another resolver)";
+}
+
+void kt_tls_report_unseen(const char *host, const char *detail)
+{
+    const struct kt_engine_abi *engine = kt_engine_get();
+    if (!engine)
+        return;
+    int saved = kt_guard_enter();
+    engine->report(KT_ABI_UNSEEN, host, detail);
+    kt_guard_leave(saved);
+}

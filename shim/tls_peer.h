@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What every hooked TLS library asks before a handshake: is this connection ours? */
+#include "shim/fdtab.h"
+
+#include <stdbool.h>
+
+/* How a TLS session is connected, as far as its fd tells. */
+enum kt_tls_path {
+    KT_PATH_DIVERTED, /* a socket of ours */
+    KT_PATH_FOREIGN,  /* an internet socket that is not */
+    KT_PATH_UNKNOWN   /* memory, pipes, no fd */
+};
+
+/* `fd` may be -1. Fills `d` where it is diverted. */
+enum kt_tls_path kt_tls_path_of(int fd, struct kt_diverted *d);
+/* The intercepted host that `sni` names, normalised, into host[256]; else the origin of the diverted socket;
+ * else "". */
+void kt_tls_host(const char *sni, enum kt_tls_path path, const struct kt_diverted *d, char host[256]);
+/* True where a session to `host` on that path is one of ours. */
+bool kt_tls_ours(enum kt_tls_path path, const char *host);
+/* Why a session that is not ours counts as unseen; static. */
+const char *kt_tls_unseen_detail(enum kt_tls_path path);
+/* Writes the event `unseen`. */
+void kt_tls_report_unseen(const char *host, const char *detail);
