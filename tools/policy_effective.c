@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kt policy explain --effective: the one canonical form of a config. */
+#include "interceptor/route/kt_retry.h"
 #include "policyengine/config/kt_effective.h"
 #include "policyengine/config/kt_read.h"
 #include "tools/policy.h"
@@ -15,7 +16,9 @@ static const char usage[] =
     "Prints the config as ktwrap understands it: several files layered, every default filled in, other "
     "spellings "
     "turned\n"
-    "into the one that this version uses, in a fixed order. The output is a config itself. Of a key it shows "
+    "into the one that this version uses, in a fixed order. The output is a config itself, with comments "
+    "that say what\n"
+    "follows a failed attempt. Of a key it shows "
     "where "
     "it\n"
     "comes from, never the key. Without a file: $KT_POLICY_CONFIG, else ./policy-config.yaml. Warnings go to "
@@ -82,6 +85,19 @@ static bool put_json(const char *compact)
     return text != NULL;
 }
 
+/* As comments: the output stays a config. */
+static bool print_failures(const struct kt_config *c)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(TEXT_MAX);
+    if (!c->has_providers)
+        return true;
+    if (!kt_is_ok(kt_buf_puts(&text, "# What follows an attempt that failed, with this config:\n")) ||
+        !kt_is_ok(kt_failure_table(c, "#   ", &text)))
+        return false;
+    fwrite(text.data, 1, text.len, stdout);
+    return true;
+}
+
 static bool print_tree(const struct effective *e)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(TEXT_MAX);
@@ -90,7 +106,7 @@ static bool print_tree(const struct effective *e)
     if (e->json)
         return put_json(text.data);
     fwrite(text.data, 1, text.len, stdout);
-    return true;
+    return print_failures(e->config);
 }
 
 static int run(struct effective *e)

@@ -50,6 +50,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 static void destroy(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
+    kt_x_settle_limits(x);
     if (x->key_wait.due_ns)
         kt_loop_timer_set(x->ctx->loop, &x->key_wait, 0);
     if (x->retry.due_ns)
@@ -115,6 +116,8 @@ void kt_x_go(struct kt_exchange *x)
         kt_x_audit_refusal(x);
     else if (x->plan == KT_X_REFUSE)
         kt_x_reply_refusal(x);
+    else if (!kt_x_take_limits(x))
+        return;
     else if (x->plan == KT_X_ORIGIN)
         kt_x_to_origin(x);
     else

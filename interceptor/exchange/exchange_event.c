@@ -154,12 +154,6 @@ static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struc
     e->upstream_model = last->model;
 }
 
-/* A price that is not known is negative. */
-static double cost(int64_t tokens, double price)
-{
-    return price > 0 ? (double)tokens * price : 0;
-}
-
 static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
 {
     e->cost_usd = -1;
@@ -170,11 +164,9 @@ static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
     e->usage.completion_tokens = x->usage.completion_tokens;
     e->usage.total_tokens = x->usage.total_tokens;
     e->usage.cached_tokens = x->usage.cached_tokens;
-    const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
-    if (t)
-        e->cost_usd = (cost(x->usage.prompt_tokens, t->pricing.prompt) +
-                       cost(x->usage.completion_tokens, t->pricing.completion)) /
-                      1e6;
+    int64_t money = kt_x_money(x);
+    if (money >= 0)
+        e->cost_usd = (double)money / KT_MONEY_PER_USD;
 }
 
 static void fill_times(const struct kt_exchange *x, struct kt_event *e)

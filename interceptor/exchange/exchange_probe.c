@@ -8,6 +8,7 @@
 
 #define LOOK_AGAIN_MS 60000 /* where nothing wants to be probed: the config may have changed */
 #define LEASE_GRACE_MS 2000
+#define KEYS_AGAIN_MS 1000
 
 struct probe {
     struct kt_prober *prober;
@@ -58,12 +59,11 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
     finish(arg, false, 0);
 }
 
-static kt_result launch(struct probe *p, const struct kt_target *t, const char *key)
+static kt_result launch(struct probe *p, const struct kt_target *t, const char *key, int64_t total_ms)
 {
     KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
     kt_x_outgoing_init(&out);
     KT_GUARD(kt_x_outgoing_target(&out, t, "/models", key, false));
-    const int64_t total_ms = t->health_probe.timeout_seconds * 1000;
     struct kt_call_request q = {
         .method = "GET", .ca_file = t->tls.ca_file, .connect_ms = total_ms, .total_ms = total_ms};
     kt_x_outgoing_fill(&out, &q);
@@ -72,14 +72,15 @@ static kt_result launch(struct probe *p, const struct kt_target *t, const char *
 }
 
 /* Without a key there is nothing to learn: the target is skipped for that already. */
-static void start(struct kt_prober *prober, const struct kt_target *t, struct kt_tstate *state, uint64_t id)
+static void start(struct kt_prober *prober, const struct kt_target *t, struct kt_tstate *state, uint64_t id,
+                  int64_t timeout_ms)
 {
     char *key = NULL;
     struct probe *p = calloc(1, sizeof *p);
     if (p && kt_is_ok(kt_secret_resolve(t, &key, NULL))) {
         *p = (struct probe){.prober = prober, .state = state, .key = id, .next = prober->running};
         prober->running = p;
-        if (!kt_is_ok(launch(p, t, key)))
+        if (!kt_is_ok(launch(p, t, key, timeout_ms)))
             finish(p, false, 0);
     } else {
         free(p);
@@ -96,17 +97,18 @@ static bool is_running(const struct kt_prober *prober, uint64_t id)
 }
 
 /* Milliseconds until this target has to be looked at again. */
-static int64_t look_at(struct kt_prober *prober, const struct kt_target *t, uint64_t now_ms)
+static int64_t look_at(struct kt_prober *prober, const struct kt_target *t, const struct kt_probe_rules *r,
+                       uint64_t now_ms)
 {
-    const int64_t interval_ms = t->health_probe.interval_seconds * 1000;
-    const int64_t lease_ms = interval_ms + t->health_probe.timeout_seconds * 1000 + LEASE_GRACE_MS;
+    const int64_t interval_ms = r->interval_ms;
+    const int64_t lease_ms = interval_ms + r->timeout_ms + LEASE_GRACE_MS;
     uint64_t id = kt_target_key(t);
     struct kt_tstate *state = kt_state_target(prober->ctx->state, id, now_ms);
     struct kt_probe last = kt_probe_get(state, now_ms);
     if (last.known && last.age_ms < (uint64_t)interval_ms)
         return interval_ms - (int64_t)last.age_ms;
     if (state && !is_running(prober, id) && kt_lease_take(state, now_ms, lease_ms))
-        start(prober, t, state, id);
+        start(prober, t, state, id, r->timeout_ms);
     return interval_ms;
 }
 
@@ -119,9 +121,14 @@ static void tick(void *arg)
     uint64_t now_ms = kt_state_now_ms();
     kt_state_check(prober->ctx->state, now_ms);
     bool wanted = c && c->has_providers && c->pack.enabled && rt->mode == KT_MODE_ENFORCE;
+    if (wanted && kt_secrets_pending(c)) { /* a key is on its way: nobody waits for it here */
+        wanted = false;
+        next_ms = KEYS_AGAIN_MS;
+    }
     for (size_t i = 0; wanted && i < c->providers.target_count; i++) {
         const struct kt_target *t = &c->providers.targets[i];
-        int64_t ms = t->health_probe.enabled ? look_at(prober, t, now_ms) : next_ms;
+        struct kt_probe_rules r = kt_probe_rules_of(c, t);
+        int64_t ms = r.enabled ? look_at(prober, t, &r, now_ms) : next_ms;
         next_ms = ms < next_ms ? ms : next_ms;
     }
     kt_runtime_unref(rt);

@@ -51,7 +51,7 @@ static int64_t number_at(const struct kt_json *j, const char *name)
 /* Only where somebody wants to know: the text may be long. */
 static bool size_matters(const struct kt_config *c)
 {
-    bool matters = c->providers.strategy == KT_STRATEGY_COST;
+    bool matters = c->providers.strategy == KT_STRATEGY_COST || c->limits.max_cost_per_request >= 0;
     for (size_t i = 0; i < c->providers.target_count && !matters; i++)
         matters = c->providers.targets[i].max_context_tokens > 0;
     return matters;
@@ -84,11 +84,29 @@ static int64_t largest_context(const struct kt_route *r)
     return largest;
 }
 
-static void too_long(struct kt_exchange *x, int64_t room)
+/* Every target that could be used otherwise is too dear. */
+static bool all_too_expensive(const struct kt_route *r)
+{
+    bool one = false;
+    for (size_t i = 0; i < r->count && !r->available; i++) {
+        one |= r->steps[i].skip == KT_SKIP_PRICE;
+        if (r->steps[i].skip == KT_SKIP_BREAKER)
+            return false;
+    }
+    return one;
+}
+
+static void list_skipped(struct kt_exchange *x)
 {
     for (size_t i = 0; i < x->route.count; i++)
         if (kt_x_attempt_begin(x, x->route.steps[i].target, x->route.steps[i].target->model))
-            kt_x_attempt_end(x, "unavailable", x->route.steps[i].reason);
+            kt_x_attempt_end(x, x->route.steps[i].excluded ? "excluded" : "unavailable",
+                             x->route.steps[i].reason);
+}
+
+static void too_long(struct kt_exchange *x, int64_t room)
+{
+    list_skipped(x);
     x->error = "context_length_exceeded";
     kt_x_refuse(
         x, 400, "invalid_request_error", x->error,
@@ -96,6 +114,16 @@ static void too_long(struct kt_exchange *x, int64_t room)
         "the messages, %lld for the completion)",
         (long long)room, (long long)(x->prompt_tokens + x->completion_tokens), (long long)x->prompt_tokens,
         (long long)x->completion_tokens);
+    kt_x_reply_refusal(x);
+}
+
+static void too_expensive(struct kt_exchange *x)
+{
+    list_skipped(x);
+    x->error = "budget_exceeded";
+    kt_x_refuse(x, 402, "insufficient_quota", x->error,
+                "ktwrap: no target may be used at its price (limits.max_cost_per_request, "
+                "providers.routing.max_price)");
     kt_x_reply_refusal(x);
 }
 
@@ -131,5 +159,9 @@ bool kt_x_route(struct kt_exchange *x)
         kt_x_all_failed(x);
     else if (room)
         too_long(x, room);
-    return kt_is_ok(r) && !room;
+    else if (all_too_expensive(&x->route))
+        too_expensive(x);
+    else
+        return true;
+    return false;
 }

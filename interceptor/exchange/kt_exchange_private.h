@@ -5,6 +5,7 @@
  * works on freed memory. */
 #include "interceptor/dialect/kt_dialect.h"
 #include "interceptor/exchange/kt_exchange.h"
+#include "interceptor/route/kt_limits.h"
 #include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
 #include "interceptor/sse/kt_sse.h"
@@ -153,6 +154,7 @@ struct kt_exchange {
     struct kt_buf refuse_body;
 
     int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
+    struct kt_limits_taken taken;
     struct kt_route route;
     const char *excluded_by;                 /* static: the policy that left no target */
     size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
@@ -256,6 +258,13 @@ struct kt_span kt_x_path(const struct kt_exchange *x);
 bool kt_x_route(struct kt_exchange *x);
 /* Fills prompt_tokens and completion_tokens, once. */
 void kt_x_estimate(struct kt_exchange *x);
+
+/* exchange_limits.c */
+/* Counts the call against rate limits and budget. False: one of them is used up, and the client knows. */
+bool kt_x_take_limits(struct kt_exchange *x);
+/* At the end: what it really used. */
+void kt_x_settle_limits(struct kt_exchange *x);
+int64_t kt_x_money(const struct kt_exchange *x); /* KT_MONEY_PER_USD; -1 = not known */
 
 /* exchange_retry.c */
 /* The breaker's leave for an attempt; false: not now. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/route/kt_limits.h"
 
+#include <string.h>
+
 const char *kt_limit_name(enum kt_limit_kind k)
 {
     static const char *const names[] = {"global_rate_limit", "user_rate_limit", "token_rate_limit", "budget"};
@@ -9,13 +11,32 @@ const char *kt_limit_name(enum kt_limit_kind k)
 
 int64_t kt_cost_of(const struct kt_target *t, int64_t prompt, int64_t completion, int64_t cached)
 {
-    if (t->pricing.prompt < 0 || t->pricing.completion < 0 ||
-        (t->pricing.prompt == 0 && t->pricing.completion == 0))
+    if (t->pricing.prompt < 0 && t->pricing.completion < 0)
         return -1;
+    const double of_prompt = t->pricing.prompt < 0 ? 0 : t->pricing.prompt;
+    const double of_completion = t->pricing.completion < 0 ? 0 : t->pricing.completion;
     cached = cached < 0 ? 0 : cached > prompt ? prompt : cached;
-    double usd_per_million = (double)prompt * t->pricing.prompt + (double)completion * t->pricing.completion;
+    double of_cached = t->pricing.cached_prompt < 0 ? of_prompt : t->pricing.cached_prompt;
+    double usd_per_million = (double)(prompt - cached) * of_prompt + (double)cached * of_cached +
+                             (double)completion * of_completion;
     double money = usd_per_million / 1e6 * KT_MONEY_PER_USD + 0.5;
     return money < (double)KT_WINDOW_MAX ? (int64_t)money : KT_WINDOW_MAX;
+}
+
+struct kt_limits kt_limits_of(const struct kt_config *c)
+{
+    const struct kt_rate_window *const rates[] = {&c->global_rate_limit, &c->user_rate_limit.window,
+                                                  &c->token_rate_limit.window};
+    struct kt_limits l = {.scope = c->pack.name};
+    for (size_t k = 0; k < KT_COUNT(rates); k++) {
+        l.of[k].max = rates[k]->max;
+        l.of[k].window_ms = rates[k]->window_seconds * 1000;
+    }
+    l.tokens_per_user = c->token_rate_limit.scope && strcmp(c->token_rate_limit.scope, "user") == 0;
+    double money = c->limits.budget.usd * KT_MONEY_PER_USD;
+    l.of[KT_LIMIT_BUDGET].max = money < (double)KT_WINDOW_MAX ? (int64_t)money : KT_WINDOW_MAX;
+    l.of[KT_LIMIT_BUDGET].window_ms = c->limits.budget.usd > 0 ? c->limits.budget.window_seconds * 1000 : 0;
+    return l;
 }
 
 static uint64_t user_key(struct kt_span user)
@@ -35,7 +56,7 @@ static struct kt_window window_of(const struct kt_limits *l, enum kt_limit_kind 
     w.key = kt_key_number(w.key, (uint64_t)w.window_ms);
     if (k != KT_LIMIT_BUDGET) /* money that is spent stays spent when the budget is raised */
         w.key = kt_key_number(w.key, (uint64_t)l->of[k].max);
-    if (k == KT_LIMIT_USER)
+    if (k == KT_LIMIT_USER || (k == KT_LIMIT_TOKENS && l->tokens_per_user))
         w.key = kt_key_number(w.key, user);
     return w;
 }

@@ -13,8 +13,8 @@ extern "C" {
 
 /* Money is counted in ten-millionths of a US dollar: a token of the cheapest model is some of them. */
 #define KT_MONEY_PER_USD 1e7
-/* In money; -1 where the target has no price. Cached tokens are among the prompt's; < 0 cached price = the
- * prompt's own. */
+/* In money; -1 where no price of the target is known. Cached tokens are among the prompt's; without a
+ * price of their own they cost what the others do. */
 int64_t kt_cost_of(const struct kt_target *t, int64_t prompt, int64_t completion, int64_t cached);
 /* Of a call that sets no maximum, and a usual answer: for estimates. */
 #define KT_USUAL_COMPLETION 256
@@ -28,8 +28,11 @@ struct kt_limits {
         int64_t max;       /* requests, requests, tokens, money */
         int64_t window_ms; /* 0 = no such limit */
     } of[KT_LIMIT_COUNT];
-    const char *scope; /* configs of one scope share the counts; NULL = "" */
+    const char *scope; /* borrowed: configs of one scope share the counts; NULL = "" */
+    bool tokens_per_user;
 };
+/* Of a config; its scope is the pack's name. */
+struct kt_limits kt_limits_of(const struct kt_config *c);
 
 struct kt_limits_call {
     struct kt_span user; /* empty: everybody without a name is one user */

@@ -41,6 +41,9 @@ bool kt_failure_falls_back(const struct kt_config *c, enum kt_failure f);
 /* Is the same target tried again, time and number permitting? `status` 0 = none. */
 bool kt_failure_retries(const struct kt_config *c, enum kt_failure f, int status);
 
+/* The whole table as it stands with this config, for people: a line per class, each begun with `prefix`. */
+kt_result kt_failure_table(const struct kt_config *c, const char *prefix, struct kt_buf *out) KT_MUST;
+
 struct kt_retry_ask {
     const struct kt_config *config;
     enum kt_failure failure;

@@ -4,6 +4,7 @@
 #include "interceptor/route/kt_route.h"
 
 #include "interceptor/abi/kt_plan_format.h"
+#include "interceptor/route/kt_limits.h"
 #include "policyengine/base/kt_log.h"
 
 #include <stdarg.h>
@@ -42,8 +43,13 @@ const struct kt_strategy *kt_strategy_find(enum kt_strategy_id id)
 
 const char *kt_skip_name(enum kt_skip s)
 {
-    static const char *const names[] = {
-        "", "policy_excluded", "no_key", "context_too_small", "breaker_open", "probe_failed"};
+    static const char *const names[] = {"",
+                                        "policy_excluded",
+                                        "no_key",
+                                        "context_too_small",
+                                        "too_expensive",
+                                        "breaker_open",
+                                        "probe_failed"};
     return (size_t)s < KT_COUNT(names) ? names[s] : "";
 }
 
@@ -55,6 +61,14 @@ uint64_t kt_target_key(const struct kt_target *t)
     key = kt_key_text(key, t->base_url);
     key = kt_key_text(key, t->model);
     return kt_key_text(key, s->env ? s->env : s->file ? s->file : s->command);
+}
+
+struct kt_probe_rules kt_probe_rules_of(const struct kt_config *c, const struct kt_target *t)
+{
+    bool own = t->health_probe.enabled;
+    int64_t interval = own ? t->health_probe.interval_seconds : c->health_monitor.interval_seconds;
+    int64_t timeout = own ? t->health_probe.timeout_seconds : c->health_monitor.timeout_seconds;
+    return (struct kt_probe_rules){own || c->health_monitor.enabled, interval * 1000, timeout * 1000};
 }
 
 struct kt_breaker_rules kt_breaker_rules_of(const struct kt_config *c, const struct kt_target *t)
@@ -120,6 +134,23 @@ static void check_context(const struct kt_route_ask *ask, struct kt_route_step *
              (long long)room);
 }
 
+static void check_price(const struct kt_route_ask *ask, struct kt_route_step *step)
+{
+    const struct kt_target *t = step->target;
+    double most = ask->config->providers.routing.max_price,
+           most_usd = ask->config->limits.max_cost_per_request;
+    if (most >= 0 && t->pricing.prompt > most) {
+        skip(step, KT_SKIP_PRICE, "%g USD per million prompt tokens, routing.max_price is %g",
+             t->pricing.prompt, most);
+        return;
+    }
+    int64_t completion = ask->completion_tokens ? ask->completion_tokens : KT_USUAL_COMPLETION;
+    int64_t money = most_usd < 0 ? -1 : kt_cost_of(t, ask->prompt_tokens, completion, 0);
+    if (money >= 0 && (double)money > most_usd * KT_MONEY_PER_USD)
+        skip(step, KT_SKIP_PRICE, "about %.6f USD, limits.max_cost_per_request is %g",
+             (double)money / KT_MONEY_PER_USD, most_usd);
+}
+
 static void check_breaker(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
     struct kt_breaker_rules r = kt_breaker_rules_of(ask->config, step->target);
@@ -134,8 +165,9 @@ static void check_probe(const struct kt_route_ask *ask, struct kt_route_step *st
 {
     const struct kt_target *t = step->target;
     struct kt_probe p = kt_probe_get(step->state, ask->now_ms);
-    uint64_t counts_ms = (uint64_t)t->health_probe.interval_seconds * 1000u * PROBES_MISSED;
-    if (!t->health_probe.enabled || !p.known || p.ok || p.age_ms > counts_ms)
+    struct kt_probe_rules r = kt_probe_rules_of(ask->config, t);
+    uint64_t counts_ms = (uint64_t)r.interval_ms * PROBES_MISSED;
+    if (!r.enabled || !p.known || p.ok || p.age_ms > counts_ms)
         return;
     if (p.status)
         skip(step, KT_SKIP_PROBE, "status %d, %llu s ago", p.status, (unsigned long long)(p.age_ms / 1000));
@@ -146,7 +178,7 @@ static void check_probe(const struct kt_route_ask *ask, struct kt_route_step *st
 static void look_at(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
     static void (*const checks[])(const struct kt_route_ask *, struct kt_route_step *) = {
-        check_policy, check_key, check_context, check_breaker, check_probe};
+        check_policy, check_key, check_context, check_price, check_breaker, check_probe};
     step->available = true;
     for (size_t i = 0; i < KT_COUNT(checks) && step->available; i++)
         checks[i](ask, step);
@@ -198,6 +230,30 @@ static void put_in_order(const struct kt_route_ask *ask, const struct kt_strateg
         out->steps[out->count++] = found[from[order[i]]];
 }
 
+static bool too_slow(const struct kt_route_ask *ask, const struct kt_route_step *step)
+{
+    const int64_t most_ms = ask->config->providers.routing.max_latency_ms;
+    if (most_ms <= 0 || !step->available)
+        return false;
+    struct kt_samples s = kt_samples_read(step->state, KT_SAMPLE_TTFB,
+                                          ask->config->providers.routing.window_seconds * 1000, ask->now_ms);
+    return s.count > 0 && s.mean > (double)most_ms;
+}
+
+/* Whatever the strategy: behind all others. Their samples grow old, and then they get another chance. */
+static void slow_ones_last(const struct kt_route_ask *ask, struct kt_route *r)
+{
+    struct kt_route_step slow[KT_ROUTE_MAX];
+    size_t kept = 0, moved = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        if (too_slow(ask, &r->steps[i]))
+            slow[moved++] = r->steps[i];
+        else
+            r->steps[kept++] = r->steps[i];
+    }
+    memcpy(r->steps + kept, slow, moved * sizeof *slow);
+}
+
 kt_result kt_route_plan(const struct kt_route_ask *ask, struct kt_route *out)
 {
     const struct kt_config *config = ask->config;
@@ -221,6 +277,7 @@ kt_result kt_route_plan(const struct kt_route_ask *ask, struct kt_route *out)
     }
     out->available = settle_available(found, n);
     put_in_order(ask, s, found, n, out);
+    slow_ones_last(ask, out);
     return kt_ok();
 }
 

@@ -51,10 +51,12 @@ enum kt_skip {
     KT_SKIP_POLICY,
     KT_SKIP_NO_KEY,
     KT_SKIP_CONTEXT,
+    KT_SKIP_PRICE,
     KT_SKIP_BREAKER,
     KT_SKIP_PROBE
 };
-/* "policy_excluded", "no_key", "context_too_small", "breaker_open", "probe_failed"; "" for none. Static. */
+/* "policy_excluded", "no_key", "context_too_small", "too_expensive", "breaker_open", "probe_failed"; "" for
+ * none. Static. */
 const char *kt_skip_name(enum kt_skip s);
 
 struct kt_route_step {
@@ -85,6 +87,12 @@ void kt_route_free(struct kt_route *r); /* wipes the keys */
 
 /* What a target is to all processes: id, base URL, model and the NAME of its key. */
 uint64_t kt_target_key(const struct kt_target *t);
+/* The target's own health_probe, else the health_monitor of them all. */
+struct kt_probe_rules {
+    bool enabled;
+    int64_t interval_ms, timeout_ms;
+};
+struct kt_probe_rules kt_probe_rules_of(const struct kt_config *c, const struct kt_target *t);
 struct kt_breaker_rules kt_breaker_rules_of(const struct kt_config *c, const struct kt_target *t);
 
 #ifdef __cplusplus

@@ -90,12 +90,6 @@ static kt_result read_strategy(struct kt_ctx *c, const struct kt_node *p, struct
     if (both && routing->layer == direct->layer && id >= 0 && other != id)
         KT_GUARD(
             kt_complain(c, "E004", said->at, NULL, "says something else than providers.routing.strategy"));
-    if (id >= 0 && !kt_strategy_available(id))
-        KT_GUARD(
-            kt_complain(c, "W001", said->at, NULL,
-                        "strategy '%s' is accepted, not acted on in this version: nothing is learnt from "
-                        "earlier calls yet",
-                        said->text));
     if (id >= 0)
         config->providers.strategy = id;
     if (id == KT_STRATEGY_SINGLE && config->providers.target_count > 1)

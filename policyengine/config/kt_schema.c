@@ -112,27 +112,10 @@ const struct kt_option kt_schema_common[] = {
 
 const struct kt_unacted kt_unacted_root[] = {
     {.path = "agents"},
-    {.path = "limits.max_cost_per_request"},
-    {.path = "limits.budget"},
-    {.path = "global_rate_limit"},
-    {.path = "user_rate_limit"},
-    {.path = "ip_rate_limit"},
-    {.path = "token_rate_limit"},
-    {.path = "health_monitor", .off = "enabled"},
-    {.path = "providers.routing.window_seconds", .value = "300"},
-    {.path = "providers.routing.min_sample_count", .value = "5"},
-    {.path = "providers.routing.max_latency_ms"},
-    {.path = "providers.routing.max_price"},
-    {.path = "providers.fallback.content_policy", .value = "stop"},
-    {.path = "providers.fallback.context_window", .value = "abort"},
-    {.path = "providers.circuit_breaker", .off = "enabled"},
-    {.path = "providers.retry"},
+    {.path = "ip_rate_limit"}, /* a wrapped program has no client's address */
     {.path = NULL}};
 
 const struct kt_unacted kt_unacted_target[] = {
-    {.path = "max_context_tokens", .value = "0"},
     {.path = "provider_type", .value = "auto"},
-    {.path = "weight", .value = "1"},
-    {.path = "health_probe", .off = "enabled"},
     {.path = NULL}};
 /* clang-format on */

@@ -18,9 +18,6 @@ extern const struct kt_option kt_schema_common[]; /* struct kt_chain_entry: what
 extern const struct kt_option kt_schema_strategy;
 /* One of providers.fallback.triggers; the bits of enum kt_trigger are in the order of its values. */
 extern const struct kt_option kt_schema_trigger;
-/* The strategies that this version acts on in full; the others need what was learnt from earlier calls, and
- * are accepted with a W001 as long as the exchange does not hand that on. */
-bool kt_strategy_available(int id);
 
 /* Settings that are read and checked but that nothing acts on yet: the user is told instead of left to
  * believe. */

@@ -30,12 +30,6 @@ const struct kt_option kt_schema_trigger = {
     .values = "rate_limit=rate_limit_exceeded=429|server_error=service_unavailable=5xx|timeout|"
               "connection_error=network_error"};
 
-bool kt_strategy_available(int id)
-{
-    return id == KT_STRATEGY_SINGLE || id == KT_STRATEGY_ORDERED || id == KT_STRATEGY_COST ||
-           id == KT_STRATEGY_RANDOM;
-}
-
 static const struct kt_option routing_rows[] = {
     {CUSTOM("strategy"), .help = "the same as providers.strategy"},
     {ROW(routing_t_, window_seconds, INT), .def = "300", .min = 1, .max = 86400, .help = "how far back averages look"},

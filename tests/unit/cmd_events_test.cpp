@@ -174,8 +174,8 @@ TEST_F(CmdEvents, OneLinePerEvent)
 {
     const kt_event_label labels[] = {{"email", 1}, {"card", 2}};
     kt_event_policy p[2] = {};
-    p[0] = {"prompt-injection", "allow", 0.1, 0, nullptr, 0, 1, 1};
-    p[1] = {"pii-detector", "redact", -1, 3, labels, 2, 1, 1};
+    p[0] = {"prompt-injection", "request", "allow", 0.1, 0, nullptr, 0, 1, 1};
+    p[1] = {"pii-detector", "request", "redact", -1, 3, labels, 2, 1, 1};
     kt_event_attempt a[2] = {};
     a[0] = {"eu", "mistral", "m", 503, "server_error", nullptr, 1};
     a[1] = {"us", "mistral", "m", 200, "ok", nullptr, 1};

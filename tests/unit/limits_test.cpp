@@ -163,13 +163,45 @@ TEST(Cost, FromPrices)
     kt_target t = {};
     t.pricing.prompt = 2;
     t.pricing.completion = 6;
+    t.pricing.cached_prompt = -1;
     EXPECT_EQ(kt_cost_of(&t, 1000000, 0, 0), 20000000); // 2 USD
     EXPECT_EQ(kt_cost_of(&t, 1000, 500, 0), 50000);
-    t.pricing.prompt = 0;
-    t.pricing.completion = 0;
-    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 0), -1) << "no price is not free";
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 400), 50000) << "cached tokens have no price of their own";
+    t.pricing.cached_prompt = 0.5;
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 400), 44000);
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 4000), 35000) << "never more than the prompt has";
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, -5), 50000);
+    t.pricing.completion = -1; // an embedding model has none
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 0), 20000);
+    t.pricing.prompt = -1;
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 0), -1) << "not known is not free";
+    t.pricing.prompt = t.pricing.completion = 0;
+    EXPECT_EQ(kt_cost_of(&t, 1000, 500, 0), 0) << "but free is free";
     t.pricing.prompt = 1e6;
     EXPECT_EQ(kt_cost_of(&t, INT64_MAX, INT64_MAX, 0), KT_WINDOW_MAX);
+}
+
+TEST(LimitsOfAConfig, AreInTheirUnits)
+{
+    kt_config *c = nullptr;
+    kt_diags d = {};
+    const std::string yaml = "pack: {name: p, version: 1.0.0, enabled: true}\npolicies: {chain: []}\n"
+                             "global_rate_limit: {max_requests: 7, window_seconds: 60}\n"
+                             "user_rate_limit: {max_requests: 3, window_seconds: 1}\n"
+                             "token_rate_limit: {max_tokens: 900, window_seconds: 2, scope: user}\n"
+                             "limits: {budget: {usd: 1.5, window_seconds: 86400}}\n";
+    ASSERT_TRUE(kt_is_ok(kt_config_parse("t.yaml", yaml.data(), yaml.size(), &c, &d)));
+    kt_limits l = kt_limits_of(c);
+    EXPECT_EQ(l.of[KT_LIMIT_GLOBAL].max, 7);
+    EXPECT_EQ(l.of[KT_LIMIT_GLOBAL].window_ms, 60000);
+    EXPECT_EQ(l.of[KT_LIMIT_USER].max, 3);
+    EXPECT_EQ(l.of[KT_LIMIT_TOKENS].max, 900);
+    EXPECT_TRUE(l.tokens_per_user);
+    EXPECT_EQ(l.of[KT_LIMIT_BUDGET].max, 15000000);
+    EXPECT_EQ(l.of[KT_LIMIT_BUDGET].window_ms, 86400000);
+    EXPECT_STREQ(l.scope, "p");
+    kt_diags_free(&d);
+    kt_config_free(c);
 }
 
 } // namespace

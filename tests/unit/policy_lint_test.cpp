@@ -136,7 +136,7 @@ TEST(PolicyLint, JsonOfABrokenConfig)
 TEST(PolicyLint, JsonHasAllMembersEverywhere)
 {
     Scratch s;
-    s.write("a.yaml", kt::target + "      weight: 2\nfail_mode: x\nagents: {a: 1}\nmodus: y\n");
+    s.write("a.yaml", kt::target + "      provider_type: x\nfail_mode: x\nagents: {a: 1}\nmodus: y\n");
     Result r = lint(s, "lint --json a.yaml");
     EXPECT_EQ(r.status, 2);
     Json j(cJSON_Parse(r.out.c_str()));

@@ -190,6 +190,29 @@ TEST_F(Retry, WhatTheAnswerAsksForIsKept)
     }
 }
 
+TEST_F(Retry, TheTableIsThatOfTheConfig)
+{
+    auto line = [&](const std::string &name) {
+        kt_buf text = KT_BUF_INIT(1 << 16);
+        EXPECT_TRUE(kt_is_ok(kt_failure_table(config, "# ", &text)));
+        std::string all(text.data, text.len);
+        kt_buf_free(&text);
+        size_t at = all.find("# " + name);
+        return at == std::string::npos ? "" : all.substr(at, all.find('\n', at) - at);
+    };
+    config->providers.fallback.enabled = true;
+    config->providers.strategy = KT_STRATEGY_ORDERED;
+    EXPECT_EQ(line("rate_limit"), "# rate_limit      429                       yes          -        429");
+    EXPECT_NE(line("server_error").find(" 500 "), std::string::npos);
+    EXPECT_NE(line("timeout").find(" yes                       yes "), std::string::npos);
+    EXPECT_NE(line("auth").find(" no                        no "), std::string::npos);
+    config->providers.retry.configured = false;
+    config->providers.circuit_breaker.enabled = true;
+    EXPECT_EQ(line("rate_limit"), "# rate_limit      no                        yes          counts   429");
+    config->providers.strategy = KT_STRATEGY_SINGLE;
+    EXPECT_NE(line("timeout").find(" no                        no "), std::string::npos);
+}
+
 constexpr uint64_t kReal = 784111777000; // Sun, 06 Nov 1994 08:49:37 GMT
 
 TEST(RetryAfter, EveryForm)

@@ -330,6 +330,44 @@ TEST_F(Strategy, EachReasonIsNamed)
     EXPECT_EQ(plan(), "-t0,-t1,t2,t3,t4,t5");
 }
 
+TEST_F(Strategy, PricesThatAreTooHighAreLeftOut)
+{
+    configure(KT_STRATEGY_ORDERED, {"pricing: {prompt: 5, completion: 5}", "pricing: {prompt: 1, completion: 100}", ""},
+              "  routing:\n    max_price: 4\n");
+    EXPECT_EQ(plan(), "-t0,t1,t2");
+    EXPECT_EQ(reasons[0].rfind("too_expensive: 5 USD", 0), 0u);
+    ask.prompt_tokens = 1000;
+    ask.completion_tokens = 10000;
+    config->limits.max_cost_per_request = 0.5;
+    EXPECT_EQ(plan(), "-t0,-t1,t2") << "1.001 USD; and a target without a price is not known to be too dear";
+    ask.completion_tokens = 0;
+    EXPECT_EQ(plan(), "-t0,t1,t2") << "a usual answer costs 0.03";
+}
+
+TEST_F(Strategy, SlowTargetsComeLast)
+{
+    configure(KT_STRATEGY_ORDERED, {"", "secret_key_ref: {env: KT_TEST_NO_KEY}", ""}, "  routing:\n    max_latency_ms: 500\n");
+    samples(0, KT_SAMPLE_TTFB, 3, 900);
+    samples(2, KT_SAMPLE_TTFB, 3, 100);
+    EXPECT_EQ(plan(), "-t1,t2,t0");
+    ask.now_ms += 301000;
+    EXPECT_EQ(plan(), "t0,-t1,t2") << "long ago";
+}
+
+TEST_F(Strategy, TheMonitorProbesWhoHasNoProbeOfHisOwn)
+{
+    configure(KT_STRATEGY_ORDERED, {"health_probe: {enabled: true, interval_seconds: 7}", ""});
+    config->health_monitor.enabled = true;
+    config->health_monitor.interval_seconds = 20;
+    config->health_monitor.timeout_seconds = 3;
+    kt_probe_rules own = kt_probe_rules_of(config, &config->providers.targets[0]);
+    kt_probe_rules all_ = kt_probe_rules_of(config, &config->providers.targets[1]);
+    EXPECT_TRUE(own.enabled && own.interval_ms == 7000 && own.timeout_ms == 5000);
+    EXPECT_TRUE(all_.enabled && all_.interval_ms == 20000 && all_.timeout_ms == 3000);
+    kt_probe_set(target(1), false, 500, ask.now_ms);
+    EXPECT_EQ(plan(), "t0,-t1");
+}
+
 TEST_F(Strategy, AFailedProbeIsOnlyAHint)
 {
     configure(KT_STRATEGY_ORDERED, {"health_probe: {enabled: true}", "health_probe: {enabled: true}", "secret_key_ref: {env: KT_TEST_NO_KEY}"});

@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 bool mock_send(struct mock_conn *c, const struct kt_request *r, int status, const char *type,
                const char *extra, struct kt_span body)
@@ -58,6 +59,32 @@ static bool send_text(struct mock_conn *c, const struct kt_request *r, int statu
 
 /* ---- faults ---- */
 
+static void put_date(char *out, size_t size, const char *name, time_t when)
+{
+    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm t;
+    gmtime_r(&when, &t);
+    size_t n = strlen(out);
+    snprintf(out + n, size - n, "%s: %.3s, %02d %.3s %d %02d:%02d:%02d GMT\r\n", name,
+             days + 3 * (size_t)t.tm_wday, t.tm_mday, months + 3 * (size_t)t.tm_mon, t.tm_year + 1900,
+             t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+static void retry_fields(const struct mock_fault *f, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (f->retry_after >= 0)
+        snprintf(out, size, "retry-after: %d\r\n", f->retry_after);
+    size_t n = strlen(out);
+    if (f->retry_after_ms >= 0)
+        snprintf(out + n, size - n, "retry-after-ms: %d\r\n", f->retry_after_ms);
+    if (f->retry_date < 0)
+        return;
+    time_t now = time(NULL);
+    put_date(out, size, "date", now);
+    put_date(out, size, "retry-after", now + f->retry_date);
+}
+
 static bool send_status(struct mock_conn *c, const struct kt_request *r, const struct mock_fault *f)
 {
     static const struct {
@@ -70,9 +97,8 @@ static bool send_status(struct mock_conn *c, const struct kt_request *r, const s
         {403, "Request blocked by a guardrail", "forbidden", NULL},
         {404, "Not Found", "not_found", NULL},
     };
-    char extra[64] = "";
-    if (f->retry_after >= 0)
-        snprintf(extra, sizeof extra, "retry-after: %d\r\n", f->retry_after);
+    char extra[256];
+    retry_fields(f, extra, sizeof extra);
     for (size_t i = 0; i < KT_COUNT(known); i++)
         if (known[i].status == f->status)
             return send_error(c, r, f->status, known[i].message, known[i].type, known[i].code, extra);
@@ -224,10 +250,13 @@ bool mock_answer(struct mock_conn *c, const struct kt_request *r)
          post = kt_span_eq(r->method, "POST");
     bool is_chat = kt_span_eq(path, "/v1/chat/completions"), is_models = kt_span_eq(path, "/v1/models");
     bool is_moderations = kt_span_eq(path, "/v1/moderations");
-    if (is_chat && post)
-        return chat(c, r);
     if (is_moderations && post)
         return moderations(c, r);
+    enum mock_texts texts = mock_texts_of(c, path);
+    if (is_chat && post)
+        return chat(c, r);
+    if (texts && post)
+        return authorized(c, r) ? mock_texts(c, r, texts) : send_unauthorized(c, r);
     if (is_models && get)
         return models(c, r);
     if (is_chat || is_models || is_moderations)

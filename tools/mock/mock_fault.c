@@ -19,6 +19,8 @@ static const struct key keys[] = {
     {"delay_ms", offsetof(struct mock_fault, delay_ms), 0, 3600000, false},
     {"cut", offsetof(struct mock_fault, cut), 0, MOCK_MAX_CHUNKS, false},
     {"retry_after", offsetof(struct mock_fault, retry_after), 0, 86400, false},
+    {"retry_after_ms", offsetof(struct mock_fault, retry_after_ms), 0, 86400000, false},
+    {"retry_date", offsetof(struct mock_fault, retry_date), 0, 86400, false},
     {"count", offsetof(struct mock_fault, count), 1, 1000000000, false},
     {"skip", offsetof(struct mock_fault, skip), 0, 1000000000, false},
     {"hang", offsetof(struct mock_fault, hang), 0, 0, true},
@@ -55,13 +57,15 @@ static kt_result set_word(struct mock_fault *f, const char *word, struct kt_erro
     }
     return kt_fail(
         err, KT_ERR_USAGE,
-        "no fault '%.*s'; there are status, delay_ms, cut, hang, close, html, retry_after, count, skip",
+        "no fault '%.*s'; there are status, delay_ms, cut, hang, close, html, retry_after, retry_after_ms, "
+        "retry_date, count, skip",
         (int)n, word);
 }
 
 kt_result mock_script_add(struct mock_script *s, const char *text, struct kt_error *err)
 {
-    struct mock_fault f = {.cut = -1, .retry_after = -1, .count = UINT_MAX};
+    struct mock_fault f = {
+        .cut = -1, .retry_after = -1, .retry_after_ms = -1, .retry_date = -1, .count = UINT_MAX};
     KT_CLEANUP(kt_cleanup_free) char *copy = strdup(text);
     char *save = NULL;
     KT_ENSURE(copy, KT_ERR_MEMORY);
@@ -72,7 +76,7 @@ kt_result mock_script_add(struct mock_script *s, const char *text, struct kt_err
                        text);
     for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save))
         KT_GUARD(set_word(&f, word, err));
-    if (f.retry_after >= 0 && f.status == 0)
+    if ((f.retry_after >= 0 || f.retry_after_ms >= 0 || f.retry_date >= 0) && f.status == 0)
         f.status = 429;
     if (!f.status && !f.delay_ms && f.cut < 0 && !f.hang && !f.close && !f.html)
         return kt_fail(err, KT_ERR_USAGE, "'%s' is no fault", text);

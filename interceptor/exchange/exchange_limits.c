@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rate limits and budgets of one exchange: taken by estimate before it goes anywhere, corrected at its end.
+ */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The first of the configured fields that the request has. */
+static struct kt_span user_of(const struct kt_exchange *x)
+{
+    const struct kt_strings *names = &x->rt->config->user_rate_limit.header_names;
+    for (size_t i = 0; i < names->count; i++) {
+        struct kt_span v = kt_request_header(&x->request, names->items[i]);
+        if (v.data && v.len)
+            return v;
+    }
+    return kt_span("", 0);
+}
+
+static int64_t usual_completion(const struct kt_exchange *x)
+{
+    return x->completion_tokens ? x->completion_tokens : KT_USUAL_COMPLETION;
+}
+
+/* By the cheapest target that has a price: a dearer one is paid for at the end. */
+static int64_t estimated_money(const struct kt_exchange *x)
+{
+    int64_t least = -1;
+    const struct kt_config *c = x->rt->config;
+    for (size_t i = 0; x->plan == KT_X_TARGETS && i < c->providers.target_count; i++) {
+        int64_t money = kt_cost_of(&c->providers.targets[i], x->prompt_tokens, usual_completion(x), 0);
+        if (money >= 0 && (least < 0 || money < least))
+            least = money;
+    }
+    return least < 0 ? 0 : least;
+}
+
+static void refuse(struct kt_exchange *x, const struct kt_limits *l, const struct kt_limits_hit *hit)
+{
+    const bool money = hit->kind == KT_LIMIT_BUDGET;
+    const long long window_s = l->of[hit->kind].window_ms / 1000;
+    x->verdict = "block";
+    x->reason_code = kt_limit_name(hit->kind);
+    x->error = money ? "budget_exceeded" : "rate_limit_exceeded";
+    x->retry_after_ms = hit->left_ms;
+    if (money)
+        snprintf(x->message, sizeof x->message,
+                 "ktwrap: the budget of %.2f USD per %lld s is used up (limits.budget)",
+                 (double)hit->max / KT_MONEY_PER_USD, window_s);
+    else
+        snprintf(x->message, sizeof x->message, "ktwrap: %s: no more than %lld %s per %lld s",
+                 kt_limit_name(hit->kind), (long long)hit->max,
+                 hit->kind == KT_LIMIT_TOKENS ? "tokens" : "requests", window_s);
+    kt_x_reply_error(x, money ? 402 : 429, money ? "insufficient_quota" : "rate_limit", x->error, x->message);
+}
+
+bool kt_x_take_limits(struct kt_exchange *x)
+{
+    if (!x->parsed || kt_x_observe(x))
+        return true;
+    struct kt_limits l = kt_limits_of(x->rt->config);
+    struct kt_limits_hit hit;
+    if (l.of[KT_LIMIT_TOKENS].window_ms || l.of[KT_LIMIT_BUDGET].window_ms)
+        kt_x_estimate(x);
+    struct kt_limits_call call = {.user = user_of(x),
+                                  .tokens = x->prompt_tokens + usual_completion(x),
+                                  .money = estimated_money(x),
+                                  .now_ms = kt_state_now_ms(),
+                                  .real_ms = kt_state_real_ms()};
+    if (kt_limits_take(x->ctx->state, &l, &call, &x->taken, &hit))
+        return true;
+    refuse(x, &l, &hit);
+    return false;
+}
+
+/* What the call cost where its target has a price; -1 = not known. */
+int64_t kt_x_money(const struct kt_exchange *x)
+{
+    const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
+    if (!t || !x->usage.known)
+        return -1;
+    return kt_cost_of(t, x->usage.prompt_tokens, x->usage.completion_tokens, x->usage.cached_tokens);
+}
+
+/* An answer without its usage cost about what was thought; a failure is taken to have cost nothing. */
+void kt_x_settle_limits(struct kt_exchange *x)
+{
+    if (!x->taken.any)
+        return;
+    struct kt_limits l = kt_limits_of(x->rt->config);
+    bool answered = x->status >= 200 && x->status < 300;
+    int64_t tokens = x->usage.known ? x->usage.total_tokens : answered ? x->taken.tokens : 0;
+    int64_t money = kt_x_money(x);
+    if (money < 0)
+        money = answered && !x->usage.known ? x->taken.money : 0;
+    kt_limits_settle(x->ctx->state, &l, &x->taken, tokens, money, x->tries == 0, kt_state_now_ms(),
+                     kt_state_real_ms());
+}
