@@ -66,9 +66,9 @@ static bool harmless_name(const struct kt_secret_view *v, const struct kt_secret
                           const struct kt_secret_assign *s)
 {
     static const char *const in_front[] = {
-        "public", "foreign", "partition", "sort",         "cache", "idempot", "csrf",        "xsrf",
-        "next",   "page",    "cursor",    "continuation", "sha",   "commit",  "object",      "hash",
-        "hot",    "short",   "count",     "num_",         "max_",  "min_",    "publishable", "composite"};
+        "public", "foreign", "partition",    "sort", "cache",       "idempot",   "csrf", "xsrf", "next",
+        "page",   "cursor",  "continuation", "sha",  "commit",      "object",    "hash", "hot",  "short",
+        "count",  "num_",    "max_",         "min_", "publishable", "composite", "s3_"};
     static const char *const behind[] = {
         "name",     "path",   "file",    "url",    "uri",      "type",     "len",         "size",
         "count",    "limit",  "expir",   "ttl",    "policy",   "regex",    "pattern",     "field",
@@ -119,9 +119,9 @@ static bool refers(const char *text, const struct kt_secret_assign *s, bool base
         (len >= 2 && text[0] == '.' && text[1] == '/'))
         return true;
     static const char *const marks[] = {
-        "://",   "process.env", "os.environ", "getenv", "config.", "settings.", "self.",
-        "this.", "params.",     "secrets.",   "var.",   "data.",   "env.",      "%s",
-        "{0}",   "()",          "->",         "${",     "#{",      "{{",        "%("};
+        "://",     "process.env", "os.environ", "getenv", "config.", "settings.", "self.", "this.",
+        "params.", "secrets.",    "var.",       "data.",  "env.",    "%s",        "{0}",   "()",
+        "->",      "arn:",        "urn:",       "${",     "#{",      "{{",        "%("};
     return kt_secret_has(text, len < 64 ? len : 64, marks, KT_COUNT(marks));
 }
 
@@ -129,7 +129,7 @@ static double judge_password(const char *text, const struct looks *l, const stru
 {
     static const char *const technical[] = {"oauth",  "sha1",     "sha2",   "utf8", "utf-8", "base64",
                                             "md5",    "argon2",   "bcrypt", "http", "ipv4",  "ipv6",
-                                            "latin1", "iso-8859", "pbkdf2", "ntlm"};
+                                            "latin1", "iso-8859", "pbkdf2", "ntlm", "field"};
     if (l->len < 5 || l->len > 128 || kt_secret_has(text, l->len, technical, KT_COUNT(technical)))
         return 0;
     bool mixed = l->letters > 0 && (l->digits > 0 || l->signs > 0);
