@@ -16,17 +16,12 @@ struct literal {
 };
 
 struct kt_literals {
-    uint64_t begins[HASHES / 64];
-    uint8_t byte_class[256]; /* 1..63; letters without case */
-    struct literal *sorted;  /* by their first two bytes, longest first */
+    uint64_t begins[HASHES / 64], goes_on[HASHES / 64]; /* three bytes, four bytes */
+    uint8_t byte_class[256];                            /* 1..63; letters without case */
+    struct literal *sorted;                             /* by their first two bytes, longest first */
     uint16_t first[64 * 64]; /* of the literals with these two classes: index + 1 in `sorted`, 0 = none */
     size_t count;
 };
-
-static unsigned hash(const uint8_t *c, const unsigned char *at)
-{
-    return ((unsigned)c[at[0]] << 10 ^ (unsigned)c[at[1]] << 5 ^ c[at[2]]) & (HASHES - 1);
-}
 
 static unsigned pair(const uint8_t *c, const char *at)
 {
@@ -67,20 +62,30 @@ static uint32_t head_mask(size_t len)
     return w;
 }
 
-static void set(struct kt_literals *l, const char text[3])
+static void set(uint64_t *bits, unsigned h)
 {
-    unsigned h = hash(l->byte_class, (const unsigned char *)text);
-    l->begins[h / 64] |= UINT64_C(1) << h % 64;
+    bits[h / 64] |= UINT64_C(1) << h % 64;
 }
 
+static unsigned hash_four(unsigned h, unsigned fourth)
+{
+    return (h << 5 ^ fourth ^ h >> 4) & (HASHES - 1);
+}
+
+/* What a shorter literal does not say may be anything. */
 static void add(struct kt_literals *l, const struct literal *one)
 {
-    if (one->len > 2) {
-        set(l, one->text);
-        return;
+    for (unsigned third = 0; third < 64; third++) {
+        if (one->len > 2 && third != l->byte_class[(unsigned char)one->text[2]])
+            continue;
+        unsigned h = ((unsigned)l->byte_class[(unsigned char)one->text[0]] << 10 ^
+                      (unsigned)l->byte_class[(unsigned char)one->text[1]] << 5 ^ third) &
+                     (HASHES - 1);
+        set(l->begins, h);
+        for (unsigned fourth = 0; fourth < 64; fourth++)
+            if (one->len <= 3 || fourth == l->byte_class[(unsigned char)one->text[3]])
+                set(l->goes_on, hash_four(h, fourth));
     }
-    for (unsigned b = 0; b < 256; b++)
-        set(l, (const char[]){one->text[0], one->text[1], (char)b});
 }
 
 static int compare(const void *left, const void *right)
@@ -131,14 +136,28 @@ void kt_literals_free(struct kt_literals *l)
     free(l);
 }
 
+/* The same for four bytes: passes over most of what shares three with a literal. */
+static bool fourth_fits(const struct kt_literals *l, const unsigned char *data, size_t len, size_t at,
+                        unsigned h)
+{
+    if (at + 3 >= len)
+        return true;
+    unsigned four = hash_four(h, l->byte_class[data[at + 3]]);
+    return l->goes_on[four / 64] >> four % 64 & 1;
+}
+
 size_t kt_literals_place(const struct kt_literals *l, const char *text, size_t len, size_t from, bool final)
 {
     const unsigned char *data = (const unsigned char *)text;
     size_t last = len > 2 ? len - 2 : 0, at = from; /* three bytes are left in front of it */
-    for (; at < last; at++) {
-        unsigned h = hash(l->byte_class, data + at);
-        if (l->begins[h / 64] >> h % 64 & 1)
-            return at;
+    if (at < last) {
+        unsigned h = (unsigned)l->byte_class[data[at]] << 5 ^
+                     l->byte_class[data[at + 1]]; /* the hash of `add`, rolled */
+        for (; at < last; at++) {
+            h = (h << 5 ^ l->byte_class[data[at + 2]]) & (HASHES - 1);
+            if ((l->begins[h / 64] >> h % 64 & 1) && fourth_fits(l, data, len, at, h))
+                return at;
+        }
     }
     return final || at > len ? len : at;
 }

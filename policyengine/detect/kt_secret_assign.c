@@ -173,7 +173,8 @@ static enum sign skip_sign(struct cursor *c, bool spaced, bool space_counts)
 /* "Bearer ", "Basic " and the like in front of the value proper. */
 static void skip_scheme(struct cursor *c)
 {
-    static const char *const schemes[] = {"bearer", "basic", "token", "apikey", "negotiate", "bot", "key"};
+    static const char *const schemes[] = {"bearer",    "basic", "token", "apikey",
+                                          "negotiate", "bot",   "key",   "geniekey"};
     for (size_t i = 0; i < KT_COUNT(schemes); i++) {
         size_t n = strlen(schemes[i]);
         if (at_word(c, 0, schemes[i]) && one_of(peek(c, n), " ")) {

@@ -47,6 +47,10 @@ enum kt_secret_answer kt_secret_url(const struct kt_secret_view *v, const struct
     bool alone = start == a->end;
     if (start == at || !chosen(v->data + start, at - start))
         return KT_SECRET_NO;
+    bool doubled =
+        !alone && colon - a->end == at - start && memcmp(v->data + a->end, v->data + start, at - start) == 0;
+    if (doubled)
+        return KT_SECRET_NO; /* root:root, guest:guest */
     bool random = at - start >= 20 && kt_secret_entropy(v->data + start, at - start) > 3 &&
                   !kt_secret_wordy(v->data + start, at - start);
     if (alone && !random)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values that their name gives away: the name is found, then the value, then both are weighed. */
 #include "policyengine/detect/kt_secret_assign.h"
+#include "policyengine/detect/kt_secret_base64.h"
 #include "policyengine/detect/kt_secret_named.h"
 
 #include <string.h>
@@ -65,9 +66,9 @@ static bool harmless_name(const struct kt_secret_view *v, const struct kt_secret
                           const struct kt_secret_assign *s)
 {
     static const char *const in_front[] = {
-        "public", "foreign", "partition", "sort",         "cache", "idempot", "csrf",    "xsrf",
-        "next",   "page",    "cursor",    "continuation", "sha",   "commit",  "object",  "hash",
-        "hot",    "short",   "count",     "num_",         "max_",  "min_",    "publish", "composite"};
+        "public", "foreign", "partition",    "sort", "cache",       "idempot",   "csrf", "xsrf", "next",
+        "page",   "cursor",  "continuation", "sha",  "commit",      "object",    "hash", "hot",  "short",
+        "count",  "num_",    "max_",         "min_", "publishable", "composite", "s3_"};
     static const char *const behind[] = {
         "name",     "path",   "file",    "url",    "uri",      "type",     "len",         "size",
         "count",    "limit",  "expir",   "ttl",    "policy",   "regex",    "pattern",     "field",
@@ -118,9 +119,9 @@ static bool refers(const char *text, const struct kt_secret_assign *s, bool base
         (len >= 2 && text[0] == '.' && text[1] == '/'))
         return true;
     static const char *const marks[] = {
-        "://",   "process.env", "os.environ", "getenv", "config.", "settings.", "self.",
-        "this.", "params.",     "secrets.",   "var.",   "data.",   "env.",      "%s",
-        "{0}",   "()",          "->",         "${",     "#{",      "{{",        "%("};
+        "://",     "process.env", "os.environ", "getenv", "config.", "settings.", "self.", "this.",
+        "params.", "secrets.",    "var.",       "data.",  "env.",    "%s",        "{0}",   "()",
+        "->",      "arn:",        "urn:",       "${",     "#{",      "{{",        "%("};
     return kt_secret_has(text, len < 64 ? len : 64, marks, KT_COUNT(marks));
 }
 
@@ -128,7 +129,7 @@ static double judge_password(const char *text, const struct looks *l, const stru
 {
     static const char *const technical[] = {"oauth",  "sha1",     "sha2",   "utf8", "utf-8", "base64",
                                             "md5",    "argon2",   "bcrypt", "http", "ipv4",  "ipv6",
-                                            "latin1", "iso-8859", "pbkdf2", "ntlm"};
+                                            "latin1", "iso-8859", "pbkdf2", "ntlm", "field"};
     if (l->len < 5 || l->len > 128 || kt_secret_has(text, l->len, technical, KT_COUNT(technical)))
         return 0;
     bool mixed = l->letters > 0 && (l->digits > 0 || l->signs > 0);
@@ -167,6 +168,19 @@ static double judge_key(const struct looks *l, const struct kt_secret_assign *s)
     return l->entropy >= (l->hex ? 2.9 : 3.3) ? (l->len >= 24 ? KT_SECRET_LIKELY - 0.1 : KT_SECRET_MAYBE) : 0;
 }
 
+/* Base64 of name:password, as "auth" in a Docker or npm config is. */
+static bool login_inside(const char *text, size_t len)
+{
+    char plain[128];
+    size_t n = len >= 12 && len % 4 == 0 ? kt_secret_base64(text, len, plain, sizeof plain) : 0;
+    const char *colon = memchr(plain, ':', n);
+    bool readable = colon && colon > plain && n - (size_t)(colon - plain) > 5;
+    for (size_t i = 0; i < n; i++)
+        readable = readable && plain[i] > ' ' && plain[i] < 0x7f;
+    kt_wipe(plain, sizeof plain);
+    return readable;
+}
+
 /* One of the shapes, over the whole value. */
 static bool has_shape(const char *text, size_t len, const char *shapes)
 {
@@ -200,9 +214,9 @@ static double judge(const char *text, const struct kt_secret_assign *s, const st
     case PASSWORD:
         return judge_password(text, &l, s);
     case TOKEN:
-        return judge_token(&l, s);
+        return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_token(&l, s);
     default:
-        return judge_key(&l, s);
+        return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_key(&l, s);
     }
 }
 

@@ -220,6 +220,8 @@ static void settle(struct window *w, size_t sure)
 {
     struct segment *g = w->g;
     size_t n = 0;
+    if (g->count == 0)
+        return;
     if (g->count > 1)
         qsort(g->finds, g->count, sizeof *g->finds, by_place);
     while (n < g->count && g->finds[n].start < sure && !w->stopped)
