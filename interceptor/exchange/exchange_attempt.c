@@ -177,7 +177,7 @@ static bool launch_step(struct kt_exchange *x, const struct kt_route_step *step)
         return false;
     }
     if (!kt_x_permit(x, a, step)) {
-        kt_x_attempt_end(x, "unavailable", "breaker_open: another call closed it");
+        kt_x_attempt_end(x, "unavailable", "breaker_open: it opened meanwhile");
         return false;
     }
     x->tries++;
