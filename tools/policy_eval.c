@@ -186,7 +186,9 @@ static int prepare(struct eval_command *c)
 double eval_effective_threshold(const struct eval_command *c)
 {
     const double *own = eval_option_float(c->policy, c->opts, "threshold");
-    return !isnan(c->threshold) ? c->threshold : own ? *own : (double)NAN;
+    if (!isnan(c->threshold))
+        return c->threshold;
+    return own && *own > 0 ? *own : (double)NAN; /* 0: the policy's mode sets it */
 }
 
 /* ---- one row ---- */

@@ -18,6 +18,10 @@ static const struct kt_pii_kind *const kinds_list[] = {
 };
 _Static_assert(KT_COUNT(kinds_list) <= 32, "a set of kinds is one uint32_t");
 
+#define TOKEN_MAX                                                                                            \
+    64u /* the longest value that is one word (an address of the newest Bitcoin form) is shorter */
+#define MONTH_MAX 12u
+
 const struct kt_pii_kind *const *kt_pii_kinds(size_t *count)
 {
     *count = KT_COUNT(kinds_list);
@@ -32,24 +36,61 @@ uint32_t kt_pii_bit(const char *label)
     return 0;
 }
 
-/* Which kinds a byte may start, and which of them only where a word may. */
-struct first_bytes {
-    _Atomic uint32_t kinds[256];
-    _Atomic uint32_t at_words;
+/* True where `name` is one of the words of `list` (" a b "). */
+static bool listed(const char *list, const char *name, size_t len)
+{
+    for (const char *w = list; *w; w++)
+        if (w[0] == ' ' && strlen(w) > len + 1 && w[1 + len] == ' ' && kt_pii_same(w + 1, name, len))
+            return true;
+    return false;
+}
+
+uint32_t kt_pii_named(const char *name)
+{
+    size_t len = strlen(name);
+    uint32_t set = 0;
+    if (len == 0 || strchr(name, ' '))
+        return 0;
+    for (size_t i = 0; i < KT_COUNT(kinds_list); i++) {
+        const struct kt_pii_kind *k = kinds_list[i];
+        if ((strlen(k->label) == len && kt_pii_same(k->label, name, len)) ||
+            (k->also && listed(k->also, name, len)))
+            set |= 1u << i;
+    }
+    return set;
+}
+
+uint32_t kt_pii_of_group(enum kt_pii_group group)
+{
+    uint32_t set = 0;
+    for (size_t i = 0; i < KT_COUNT(kinds_list); i++)
+        if (kinds_list[i]->group == group)
+            set |= 1u << i;
+    return set;
+}
+
+/* Which kinds are worth asking, by what a place starts with: most numbers and words are none's. */
+struct filters {
+    _Atomic uint32_t starts[KT_PII_AT_MAIL + 1]; /* by KT_PII_AT_* */
+    _Atomic uint32_t words[TOKEN_MAX + 1];       /* by length of the first word */
+    _Atomic uint32_t digits[KT_PII_DIGITS + 1];  /* by digits of the number */
     atomic_bool ready;
 };
 
 /* Filled once; two threads that fill it at once write the same words. */
-static const struct first_bytes *first_bytes(void)
+static const struct filters *filters(void)
 {
-    static struct first_bytes f;
+    static struct filters f;
     if (atomic_load_explicit(&f.ready, memory_order_acquire))
         return &f;
     for (size_t i = 0; i < KT_COUNT(kinds_list); i++) {
-        for (const char *c = kinds_list[i]->first; *c; c++)
-            atomic_fetch_or(&f.kinds[(unsigned char)*c], 1u << i);
-        if (!kinds_list[i]->inside_words)
-            atomic_fetch_or(&f.at_words, 1u << i);
+        const struct kt_pii_kind *k = kinds_list[i];
+        for (unsigned s = 1; s <= KT_PII_AT_MAIL; s <<= 1)
+            atomic_fetch_or(&f.starts[s], k->starts & s ? 1u << i : 0);
+        for (unsigned n = 0; n <= TOKEN_MAX; n++)
+            atomic_fetch_or(&f.words[n], !k->words || (k->words >> (n < 63 ? n : 63) & 1) ? 1u << i : 0);
+        for (unsigned n = 0; n <= KT_PII_DIGITS; n++)
+            atomic_fetch_or(&f.digits[n], n >= k->digits ? 1u << i : 0);
     }
     atomic_store_explicit(&f.ready, true, memory_order_release);
     return &f;
@@ -66,6 +107,8 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
             continue;
         if (a == KT_PII_YES) {
             v->floor = end;
+            v->last = kind;
+            v->hit = start;
             hit(ctx, kind, start, end);
         }
         return a;
@@ -73,103 +116,130 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
     return KT_PII_NO;
 }
 
-/* The next place from `at` on where some kind has to be asked, and which ones: most bytes of most texts are
- * passed over here. */
-static size_t next_place(const struct kt_pii_view *v, size_t at, uint32_t kinds, uint32_t *set)
+enum { OTHER, LETTER = 1, DIGIT = 2, SIGN, COLON, MAIL }; /* what words are made of comes first, as bits */
+
+static const unsigned char classes[256] = {
+    ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT, ['+'] = SIGN,
+    ['('] = SIGN,           [':'] = COLON,          ['@'] = MAIL,   ['%'] = MAIL,
+};
+
+/* A word of the text: [at,end), all of it word bytes. */
+struct word {
+    size_t end;
+    bool digit, letter; /* it holds one */
+};
+
+static struct word word_at(const struct kt_pii_view *v, size_t at)
 {
-    const struct first_bytes *first = first_bytes();
-    uint32_t at_words = v->json ? 0 : atomic_load_explicit(&first->at_words, memory_order_relaxed);
     const unsigned char *data = (const unsigned char *)v->data;
-    size_t len = v->len, floor = v->floor;
-    for (; at < len; at++) {
-        uint32_t here = atomic_load_explicit(&first->kinds[data[at]], memory_order_relaxed) & kinds;
-        if (here && at > floor && kt_pii_word(data[at - 1]))
-            here &= ~at_words;
-        if (here) {
-            *set = here;
-            break;
-        }
+    size_t end = at, len = v->len;
+    unsigned seen = 0, class;
+    while (end < len && ((class = classes[data[end]]) - 1u) < DIGIT) {
+        seen |= class;
+        end++;
     }
-    return at;
+    return (struct word){end, seen & DIGIT, seen & LETTER};
+}
+
+/* A word of letters alone is passed over unless it may be the first group of a value: "AA 12 34 56 B",
+ * "fe80:...", "de-ad-be-ef-...", "March 12". */
+static bool letters_matter(const struct kt_pii_view *v, size_t at, size_t end)
+{
+    size_t len = end - at;
+    char next = end < v->len ? v->data[end] : ' ';
+    if (next != ' ' && next != ':' && next != '-' && next != '.')
+        return false;
+    if (next == ':')
+        return len <= 4;
+    bool open = end + 1 >= v->len;
+    unsigned char after = open ? '0' : (unsigned char)v->data[end + 1];
+    if (kt_pii_digit(after) || (next == '.' && after == ' '))
+        return len <= MONTH_MAX;
+    if (len == 3 && next == ' ')
+        return v->data[at] < 'a' && after >= 'A' && after <= 'Z';
+    return ((len == 2 && next == '-') || (len == 4 && next == '.')) && kt_pii_hex(after);
+}
+
+struct place {
+    size_t at, next; /* where to go on if nothing starts at `at` */
+    unsigned starts; /* 0 = the text ends at `at`, or in a word that may still become a value */
+    bool number;     /* the word is digits only */
+};
+
+/* The next place from `at` on where some kind has to be asked: most bytes of most texts are passed over here.
+ */
+static struct place next_place(const struct kt_pii_view *v, size_t at)
+{
+    static const unsigned starts[] = {
+        [SIGN] = KT_PII_AT_SIGN, [COLON] = KT_PII_AT_COLON, [MAIL] = KT_PII_AT_MAIL};
+    while (at < v->len) {
+        unsigned class = classes[(unsigned char)v->data[at]];
+        if (class == OTHER) {
+            at++;
+            continue;
+        }
+        if (class > DIGIT)
+            return (struct place){at, at + 1, starts[class], false};
+        struct word w = word_at(v, at);
+        bool starts_here = kt_pii_starts(v, at);
+        if (starts_here && w.end == v->len && !v->final && w.end - at <= TOKEN_MAX)
+            return (struct place){at, at, 0, false};
+        if (!starts_here || w.end - at > TOKEN_MAX) {
+            at = w.end;
+            continue;
+        }
+        if (class == DIGIT)
+            return (struct place){at, w.end, KT_PII_AT_DIGIT, !w.letter};
+        if (w.digit || letters_matter(v, at, w.end))
+            return (struct place){at, w.end, KT_PII_AT_LETTER, false};
+        at = w.end;
+    }
+    return (struct place){v->len, v->len, 0, false};
+}
+
+static uint32_t load(const _Atomic uint32_t *set)
+{
+    return atomic_load_explicit(set, memory_order_relaxed);
+}
+
+/* Asks the kinds that may have a value at the place. */
+static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint32_t kinds, kt_pii_hit_fn hit,
+                              void *ctx)
+{
+    const struct filters *f = filters();
+    uint32_t set = kinds & load(&f->starts[p->starts]);
+    if (p->starts & (KT_PII_AT_DIGIT | KT_PII_AT_LETTER))
+        set &= load(&f->words[p->next - p->at]);
+    if (p->number && set) {
+        const struct kt_pii_number *n;
+        if (!kt_pii_starts_number(v, p->at))
+            return KT_PII_NO;
+        if (kt_pii_number(v, p->at, &n) == KT_PII_MORE)
+            return KT_PII_MORE;
+        set &= load(&f->digits[n->count]);
+    }
+    return try_kinds(v, p->at, set, hit, ctx);
 }
 
 size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hit_fn hit, void *ctx,
                    size_t *hold)
 {
+    struct kt_pii_cache cache;
+    kt_pii_cache_init(&cache);
+    v->cache = &cache;
     size_t at = from > v->floor ? from : v->floor;
-    uint32_t set = 0;
-    while ((at = next_place(v, at, kinds, &set)) < v->len) {
-        enum kt_pii_answer a = try_kinds(v, at, set, hit, ctx);
+    for (;;) {
+        struct place p = next_place(v, at);
+        at = p.at;
+        if (!p.starts)
+            break;
+        enum kt_pii_answer a = ask(v, &p, kinds, hit, ctx);
         if (a == KT_PII_MORE)
             break;
-        at = a == KT_PII_YES ? v->floor : at + 1;
+        at = a == KT_PII_YES ? v->floor : p.next;
     }
+    v->cache = NULL;
     /* An '@' that is still to come reaches back over what stands in front of it. */
     *hold = v->final ? at : kt_pii_email_reach(v, at);
     return at;
-}
-
-/* Turns offsets in the view into offsets in the segment. */
-struct shift {
-    kt_pii_hit_fn hit;
-    void *ctx;
-    size_t by;
-};
-
-static void shifted_hit(void *ctx, const struct kt_pii_kind *kind, size_t start, size_t end)
-{
-    const struct shift *s = ctx;
-    s->hit(s->ctx, kind, s->by + start, s->by + end);
-}
-
-static kt_result join_windows(struct kt_pii_stream *s, const struct kt_pii_view *w, size_t keep)
-{
-    s->scratch.max = SIZE_MAX / 4; /* the window is the caller's: its size is bounded there */
-    kt_buf_clear(&s->scratch);
-    KT_GUARD(kt_buf_append(&s->scratch, s->behind, keep));
-    return kt_buf_append(&s->scratch, w->data, w->len);
-}
-
-/* Keeps the bytes in front of `hold` (offset in the view) for the next window. */
-static void remember(struct kt_pii_stream *s, const struct kt_pii_view *v, size_t view_at, size_t hold)
-{
-    size_t n = hold < KT_PII_BEHIND ? hold : KT_PII_BEHIND;
-    memcpy(s->behind, v->data + hold - n, n);
-    s->behind_at = view_at + hold - n;
-    s->behind_len = n;
-}
-
-kt_result kt_pii_stream_window(struct kt_pii_stream *s, const struct kt_pii_view *window, size_t base,
-                               uint32_t kinds, kt_pii_hit_fn hit, void *ctx, size_t *hold)
-{
-    struct kt_pii_view v = *window;
-    size_t keep = 0;
-    if (s->behind_at < base && base <= s->behind_at + s->behind_len)
-        keep = base - s->behind_at;
-    if (keep > 0) {
-        KT_GUARD(join_windows(s, window, keep));
-        v.data = s->scratch.data;
-        v.len = s->scratch.len;
-    }
-    size_t view_at = base - keep;
-    size_t from = s->scanned > view_at ? s->scanned - view_at : 0;
-    if (from < keep)
-        from = keep;
-    v.floor = s->floor > view_at ? s->floor - view_at : 0;
-    size_t held = v.len;
-    if (from <= v.len && v.floor <= v.len) {
-        struct shift shift = {hit, ctx, view_at};
-        s->scanned = view_at + kt_pii_scan(&v, from, kinds, shifted_hit, &shift, &held);
-        s->floor = view_at + v.floor;
-        if (!v.final)
-            remember(s, &v, view_at, held);
-    }
-    *hold = view_at + held;
-    return kt_ok();
-}
-
-void kt_pii_stream_free(struct kt_pii_stream *s)
-{
-    kt_buf_wipe_free(&s->scratch);
-    kt_wipe(s, sizeof *s);
 }

@@ -19,22 +19,6 @@ static const struct issuer issuers[] = {
     {81, 82, 2, 16, 16},     {9792, 9792, 4, 16, 16},
 };
 
-static const char *const card_words[] = {"card",       "cards", "credit",      "debit", "visa",
-                                         "mastercard", "amex",  "kreditkarte", "karte", "carte",
-                                         "tarjeta",    "carta", "pan",         "cc",    NULL};
-
-static bool luhn(const char *digits, unsigned n)
-{
-    unsigned sum = 0;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned d = (unsigned)(digits[n - 1 - i] - '0');
-        if (i % 2 == 1)
-            d = d > 4 ? 2 * d - 9 : 2 * d;
-        sum += d;
-    }
-    return sum % 10 == 0;
-}
-
 static bool issued(const char *digits, unsigned n)
 {
     for (size_t i = 0; i < KT_COUNT(issuers); i++) {
@@ -65,36 +49,43 @@ static bool printed_like_card(const struct kt_pii_number *n, unsigned groups)
 static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                     unsigned digits)
 {
-    if (digits < 13 || digits > 19 || !printed_like_card(n, groups) || !luhn(n->digits, digits))
+    if (digits < 13 || digits > 19 || !printed_like_card(n, groups) || !kt_pii_luhn(n->digits, digits))
         return false;
     if (strspn(n->digits, "0") >= digits)
         return false;
-    return issued(n->digits, digits) || (digits >= 14 && kt_pii_context(v, n->start, 40, card_words));
+    return issued(n->digits, digits) || (digits >= 14 && kt_pii_context(v, n->start, 48, KT_PII_W_CARD));
 }
 
 static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
-    struct kt_pii_number n;
+    const struct kt_pii_number *n;
     if (!kt_pii_starts_number(v, at) || kt_pii_in_iban(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
     if (a != KT_PII_YES)
         return a;
-    unsigned digits = n.count;
-    for (unsigned groups = n.groups; groups > 0; digits -= n.size[--groups]) {
-        if (!is_card(v, &n, groups, digits))
+    unsigned digits = n->count;
+    for (unsigned groups = n->groups; groups > 0; digits -= n->size[--groups]) {
+        if (!is_card(v, n, groups, digits))
             continue;
-        a = kt_pii_ends_number(v, n.end[groups - 1], groups > 1 ? kt_pii_separator(&n, groups) : 0);
-        if (a == KT_PII_NO && groups < n.groups && n.sep[groups] == ' ')
+        a = kt_pii_ends_number(v, n->end[groups - 1], groups > 1 ? kt_pii_separator(n, groups) : 0);
+        if (a == KT_PII_NO && groups < n->groups && n->sep[groups] == ' ')
             a = KT_PII_YES; /* "4111 1111 1111 1111 123": what follows is another number */
         if (a == KT_PII_NO)
             continue;
         *start = at;
-        *end = n.end[groups - 1];
+        *end = n->end[groups - 1];
         return a;
     }
     return KT_PII_NO;
 }
 
-const struct kt_pii_kind kt_pii_card = {
-    .label = "card", .name = "CARD", .first = "0123456789", .match = card_match};
+const struct kt_pii_kind kt_pii_card = {.label = "card",
+                                        .name = "CARD",
+                                        .also = " credit_card creditcard card_number payment_card ",
+                                        .help = "payment card numbers: issuer ranges and Luhn",
+                                        .group = KT_PII_PCI,
+                                        .starts = KT_PII_AT_DIGIT,
+                                        .words = KT_PII_LEN(4, 4) | KT_PII_LEN(13, 19),
+                                        .digits = 13,
+                                        .match = card_match};

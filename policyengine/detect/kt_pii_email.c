@@ -8,7 +8,6 @@
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define LOCAL_MAX 64u /* RFC 5321 */
 #define DOMAIN_MAX 253u
@@ -39,28 +38,15 @@ size_t kt_pii_email_reach(const struct kt_pii_view *v, size_t at)
             i--;
         else if (i >= low + 2 && latin_pair((unsigned char)v->data[i - 2], c))
             i -= 2;
-        else if (i == at && c >= 0xc3 && c <= 0xc9)
-            i--; /* half a letter at the end of a window */
         else
             break;
     }
     return i;
 }
 
-/* Bytes of an escape ("\n", "\u00e9") that starts in front of the run and ends inside it: they belong to the
- * JSON, not to the name. */
-static size_t escape_tail(const struct kt_pii_view *v, size_t start, size_t at)
-{
-    if (start == at || !kt_pii_escaped(v, start))
-        return 0;
-    size_t n = v->data[start] == 'u' ? 5 : 1;
-    return n < at - start ? n : at - start;
-}
-
 static bool local_part(const struct kt_pii_view *v, size_t at, size_t *start)
 {
     size_t i = kt_pii_email_reach(v, at);
-    i += escape_tail(v, i, at);
     while (i < at && strchr(".-'%+", v->data[i]))
         i++;
     *start = i;
@@ -82,7 +68,7 @@ static bool label_byte(const struct kt_pii_view *v, size_t at, size_t *len)
 static size_t top_level(const struct kt_pii_view *v, size_t at, size_t end)
 {
     size_t i = at;
-    if (end - at > 4 && strncasecmp(v->data + at, "xn--", 4) == 0)
+    if (end - at > 4 && kt_pii_same(v->data + at, "xn--", 4))
         return end;
     while (i < end && kt_pii_alpha((unsigned char)v->data[i]))
         i++;
@@ -97,7 +83,7 @@ static enum kt_pii_answer label_end(const struct kt_pii_view *v, size_t label, s
     while (i < v->len && i - label <= LABEL_MAX && label_byte(v, i, &n))
         i += n;
     *end = i;
-    bool open = i >= v->len || (i + 1 == v->len && (v->data[i] == '.' || (unsigned char)v->data[i] >= 0xc3));
+    bool open = i >= v->len || (i + 1 == v->len && v->data[i] == '.');
     return open && !v->final ? KT_PII_MORE : KT_PII_YES;
 }
 
@@ -134,5 +120,9 @@ static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, si
     return domain(v, at + sign, end);
 }
 
-const struct kt_pii_kind kt_pii_email = {
-    .label = "email", .name = "EMAIL", .first = "@%", .inside_words = true, .match = email_match};
+const struct kt_pii_kind kt_pii_email = {.label = "email",
+                                         .name = "EMAIL",
+                                         .also = " email_address e-mail mail ",
+                                         .help = "e-mail addresses, international domains included",
+                                         .starts = KT_PII_AT_MAIL,
+                                         .match = email_match};

@@ -11,9 +11,6 @@
 #define V6_MAX 45u
 #define ZONE_MAX 16u
 
-static const char *const version_words[] = {"version", "versions", "release", "ver",     "rev",
-                                            "v",       "oid",      "section", "chapter", NULL};
-
 /* Reads a decimal of up to three digits, at most `max`; false where there is none or a fourth digit follows.
  */
 static bool decimal(const struct kt_pii_view *v, size_t *at, unsigned max)
@@ -67,22 +64,44 @@ static enum kt_pii_answer boundary(const struct kt_pii_view *v, size_t end)
     return kt_pii_digit((unsigned char)v->data[end + 1]) ? KT_PII_NO : KT_PII_YES;
 }
 
-static enum kt_pii_answer match_v4(const struct kt_pii_view *v, size_t at, size_t *end)
+/* "version 1.2.3.4" is none, and neither is a bare 1.2.3.4 unless something says so. */
+static bool meant_as_v4(const struct kt_pii_view *v, size_t at, size_t end)
+{
+    static const char *const known[] = {"1.1.1.1", "1.0.0.1", "8.8.8.8", "8.8.4.4", "9.9.9.9", "0.0.0.0"};
+    size_t version = kt_pii_near(v, at, 24, KT_PII_W_VERSION);
+    size_t network = kt_pii_near(v, at, 32, KT_PII_W_NETWORK);
+    if (version != KT_PII_FAR)
+        return network < version;
+    if (end - at > 7 || network != KT_PII_FAR)
+        return true;
+    for (size_t i = 0; i < KT_COUNT(known); i++)
+        if (memcmp(v->data + at, known[i], 7) == 0)
+            return true;
+    return at > 0 && v->data[at - 1] && strchr("[@/=:\"'", v->data[at - 1]);
+}
+
+/* Four decimals; YES with the end where no word goes on behind them. */
+static enum kt_pii_answer form_v4(const struct kt_pii_view *v, size_t at, size_t *end)
 {
     size_t i = at;
-    if (!kt_pii_starts_number(v, at))
-        return KT_PII_NO;
     for (unsigned octet = 0; octet < 4; octet++) {
         if (octet > 0 && (i >= v->len || v->data[i++] != '.'))
             return open_end(v, i);
         if (!decimal(v, &i, 255))
             return open_end(v, i);
     }
-    enum kt_pii_answer a = boundary(v, i);
-    if (a != KT_PII_YES || kt_pii_context(v, at, 12, version_words))
-        return a == KT_PII_MORE ? a : KT_PII_NO;
     *end = i;
-    return suffix(v, 32, false, end);
+    return boundary(v, i);
+}
+
+static enum kt_pii_answer match_v4(const struct kt_pii_view *v, size_t at, size_t *end)
+{
+    if (!kt_pii_starts_number(v, at))
+        return KT_PII_NO;
+    enum kt_pii_answer a = form_v4(v, at, end);
+    if (a != KT_PII_YES)
+        return a;
+    return meant_as_v4(v, at, *end) ? suffix(v, 32, false, end) : KT_PII_NO;
 }
 
 /* Length of a valid IPv6 address that fills s exactly, judged by its parts; false where it is none. */
@@ -107,10 +126,10 @@ static bool valid_v6(const char *s, size_t len)
         while (i + n < len && kt_pii_hex((unsigned char)s[i + n]))
             n++;
         if (i + n < len && s[i + n] == '.') { /* an IPv4 tail is two groups */
-            struct kt_pii_view tail = {s + i, len - i, 0, true, false};
+            struct kt_pii_view tail = {.data = s + i, .len = len - i, .final = true};
             size_t end = 0;
             groups += 2;
-            return match_v4(&tail, 0, &end) == KT_PII_YES && end == len - i &&
+            return form_v4(&tail, 0, &end) == KT_PII_YES && end == len - i &&
                    (gap ? groups < 8 : groups == 8);
         }
         if (n == 0 || n > 4)
@@ -176,5 +195,10 @@ static enum kt_pii_answer ip_match(const struct kt_pii_view *v, size_t at, size_
     return a == KT_PII_NO ? match_v6(v, at, end) : a;
 }
 
-const struct kt_pii_kind kt_pii_ip = {
-    .label = "ip", .name = "IP", .first = "0123456789abcdefABCDEF:", .match = ip_match};
+const struct kt_pii_kind kt_pii_ip = {.label = "ip",
+                                      .name = "IP",
+                                      .also = " ip_address ipv4 ipv6 ",
+                                      .help = "IPv4 and IPv6 addresses, with their prefix length or zone",
+                                      .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER | KT_PII_AT_COLON,
+                                      .words = KT_PII_LEN(1, 4),
+                                      .match = ip_match};

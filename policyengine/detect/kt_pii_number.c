@@ -7,37 +7,9 @@
 
 #define GROUP_MAX 20u /* digits of one group that are read; no value is longer */
 
-static const struct {
-    char bytes[4];
-    unsigned len;
-    char as;
-} separators[] = {
-    {" ", 1, ' '},
-    {"-", 1, '-'},
-    {".", 1, '.'},
-    {"/", 1, '/'},
-    {"\xc2\xa0", 2, ' '},
-    {"\xe2\x80\xaf", 3, ' '},
-    {"\xe2\x80\x91", 3, '-'},
-    {"\xe2\x80\x93", 3, '-'},
-    {"\xe2\x80\x90", 3, '-'},
-};
-
-/* MORE: the window ends inside of what may be a separator. */
-static enum kt_pii_answer separator(const struct kt_pii_view *v, size_t at, char *as, size_t *next)
+static bool separator(char c)
 {
-    size_t left = v->len - at;
-    for (size_t i = 0; i < KT_COUNT(separators); i++) {
-        size_t len = separators[i].len;
-        if (memcmp(v->data + at, separators[i].bytes, len < left ? len : left) != 0)
-            continue;
-        if (len > left)
-            return v->final ? KT_PII_NO : KT_PII_MORE;
-        *as = separators[i].as;
-        *next = at + len;
-        return KT_PII_YES;
-    }
-    return KT_PII_NO;
+    return c == ' ' || c == '-' || c == '.' || c == '/';
 }
 
 /* " - " and " / " join as '-' and '/' alone do. */
@@ -64,15 +36,14 @@ static enum kt_pii_answer next_group(const struct kt_pii_view *v, size_t at, boo
     *next = at;
     if (at == v->len)
         return v->final ? KT_PII_NO : KT_PII_MORE;
-    char as = 0;
-    enum kt_pii_answer a = separator(v, at, &as, next);
-    if (a == KT_PII_YES) {
-        a = spaced_separator(v, &as, next);
+    if (separator(v->data[at])) {
+        char as = v->data[at];
+        *next = at + 1;
+        if (spaced_separator(v, &as, next) == KT_PII_MORE)
+            return KT_PII_MORE;
         if (!closed)
             *sep = as;
     }
-    if (a == KT_PII_MORE)
-        return a;
     if (*next == v->len)
         return v->final ? KT_PII_NO : KT_PII_MORE;
     if (v->data[*next] == '(') {
@@ -107,18 +78,27 @@ static enum kt_pii_answer group(const struct kt_pii_view *v, size_t at, char sep
     return KT_PII_YES;
 }
 
-enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n)
+static enum kt_pii_answer read_number(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n)
 {
-    memset(n, 0, sizeof *n);
+    n->count = n->groups = 0;
     n->start = at;
+    bool wrapped = v->data[at] == '(' && at + 1 < v->len && v->data[at + 1] == '+'; /* "(+351) 21..." */
     char sep = v->data[at] == '+' || v->data[at] == '(' ? v->data[at] : 0;
     size_t i = at + (sep == '+');
+    if (wrapped) {
+        sep = '+';
+        i = at + 2;
+    }
     if (i == v->len)
         return v->final ? KT_PII_NO : KT_PII_MORE;
     for (;;) {
         bool closed = v->data[i] == '(';
         size_t end = i;
         enum kt_pii_answer a = group(v, i, sep, n, &end);
+        if (a == KT_PII_YES && wrapped && n->groups == 1 && end < v->len && v->data[end] == ')') {
+            n->end[0] = ++end;
+            closed = true;
+        }
         if (a == KT_PII_YES)
             a = next_group(v, end, closed, &sep, &i);
         if (a == KT_PII_MORE)
@@ -126,6 +106,18 @@ enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, struct 
         if (a == KT_PII_NO)
             return n->groups > 0 ? KT_PII_YES : KT_PII_NO;
     }
+}
+
+enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, const struct kt_pii_number **n)
+{
+    struct kt_pii_cache *c = v->cache;
+    if (c->number_at != at) {
+        c->number_answer = read_number(v, at, &c->number);
+        c->number.digits[c->number.count] = '\0';
+        c->number_at = at;
+    }
+    *n = &c->number;
+    return c->number_answer;
 }
 
 char kt_pii_separator(const struct kt_pii_number *n, unsigned groups)
@@ -138,19 +130,44 @@ char kt_pii_separator(const struct kt_pii_number *n, unsigned groups)
     return n->sep[1];
 }
 
-enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, char sep)
+/* Number of groups of the form at `form` (up to '|') that the number starts with; 0 where it does not. */
+static unsigned fits(const struct kt_pii_number *n, const char *form)
 {
-    if (end == v->len)
-        return v->final ? KT_PII_YES : KT_PII_MORE;
-    unsigned char c = (unsigned char)v->data[end];
-    if (kt_pii_word(c))
+    unsigned i = 0;
+    for (; *form && *form != '|'; form++, i++) {
+        unsigned size = *form >= 'a' ? (unsigned)(*form - 'a') + 10 : (unsigned)(*form - '0');
+        if (i >= n->groups || n->size[i] != size)
+            return 0;
+    }
+    return i;
+}
+
+bool kt_pii_sizes(const struct kt_pii_number *n, const char *sizes)
+{
+    return fits(n, sizes) > 0;
+}
+
+enum kt_pii_answer kt_pii_plain_number(const struct kt_pii_view *v, size_t at, const char *forms,
+                                       const char *seps, const struct kt_pii_number **n, size_t *end)
+{
+    if (!kt_pii_starts_number(v, at))
         return KT_PII_NO;
-    bool joins = c == '.' || c == '-' || c == '@' || (c == '/' && sep == '/') || (c == ' ' && sep == ' ');
-    if (!joins)
-        return KT_PII_YES;
-    if (end + 1 == v->len)
-        return v->final ? KT_PII_YES : KT_PII_MORE;
-    unsigned char next = (unsigned char)v->data[end + 1];
-    bool goes_on = c == '@' || (c == '-' && sep == '-') ? kt_pii_word(next) : kt_pii_digit(next);
-    return goes_on ? KT_PII_NO : KT_PII_YES;
+    enum kt_pii_answer a = kt_pii_number(v, at, n);
+    if (a != KT_PII_YES || (*n)->sep[0])
+        return a == KT_PII_MORE ? a : KT_PII_NO;
+    for (const char *form = forms; form; form = strchr(form, '|')) {
+        form += *form == '|';
+        unsigned groups = fits(*n, form);
+        if (groups == 0)
+            continue;
+        char sep = kt_pii_separator(*n, groups);
+        if (groups > 1 && (!sep || !strchr(seps, sep)))
+            continue;
+        a = kt_pii_ends_number(v, (*n)->end[groups - 1], sep);
+        if (a == KT_PII_NO)
+            continue;
+        *end = (*n)->end[groups - 1];
+        return a;
+    }
+    return KT_PII_NO;
 }

@@ -1,52 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* US social security numbers: AAA-GG-SSSS. Areas 000, 666 and 9xx, group 00 and serial 0000 were never
- * issued. */
+/* US social security numbers, AAA-GG-SSSS: areas 000, 666 and 9xx, group 00 and serial 0000 were never
+ * issued, two well-known numbers were withdrawn. Taxpayer numbers (ITIN) are areas 9xx with groups 50-65,
+ * 70-88, 90-92 and 94-99. */
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
 
-static const char *const ssn_words[] = {"ssn", "ssns", "social", "security", "ss", NULL};
-
 static bool issued(const char *d)
 {
-    return memcmp(d, "000", 3) != 0 && memcmp(d, "666", 3) != 0 && d[0] != '9' &&
-           memcmp(d + 3, "00", 2) != 0 && memcmp(d + 5, "0000", 4) != 0;
+    static const char *const withdrawn[] = {"078051120", "219099999"};
+    for (size_t i = 0; i < KT_COUNT(withdrawn); i++)
+        if (memcmp(d, withdrawn[i], 9) == 0)
+            return false;
+    unsigned group = kt_pii_value(d + 3, 2);
+    if (group == 0 || memcmp(d + 5, "0000", 4) == 0)
+        return false;
+    if (d[0] == '9')
+        return (group >= 50 && group <= 65) || (group >= 70 && group <= 88) || (group >= 90 && group <= 92) ||
+               group >= 94;
+    return memcmp(d, "000", 3) != 0 && memcmp(d, "666", 3) != 0;
 }
 
 /* How many groups of the number make an SSN; 0 = none. Unusual writings need a word in front that says what
  * it is. */
 static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_number *n)
 {
+    uint64_t words = KT_PII_W_SSN | KT_PII_W_SECURITY | KT_PII_W_TAX;
     if (n->sep[0] != 0)
         return 0;
-    if (n->groups >= 3 && n->size[0] == 3 && n->size[1] == 2 && n->size[2] == 4) {
+    if (kt_pii_sizes(n, "324")) {
         char sep = kt_pii_separator(n, 3);
-        bool usual = sep == '-' || sep == ' ';
-        return usual || (sep == '.' && kt_pii_context(v, n->start, 40, ssn_words)) ? 3 : 0;
+        bool spaced = sep == ' ' && kt_pii_stands_alone(v, n->start) && (n->groups == 3 || n->sep[3] != ' ');
+        bool usual =
+            sep == '-' || spaced || (sep == '.' && n->groups == 3 && kt_pii_stands_alone(v, n->start));
+        return usual || ((sep == '.' || sep == ' ') && kt_pii_context(v, n->start, 40, words)) ? 3 : 0;
     }
     bool run = n->size[0] == 9;
-    bool odd = n->groups >= 2 && n->sep[1] == '-' &&
-               ((n->size[0] == 3 && n->size[1] == 6) || (n->size[0] == 5 && n->size[1] == 4));
-    if ((run || odd) && kt_pii_context(v, n->start, 40, ssn_words))
+    bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
+    if ((run || odd) && kt_pii_context(v, n->start, 40, words))
         return run ? 1 : 2;
     return 0;
 }
 
 static enum kt_pii_answer ssn_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
-    struct kt_pii_number n;
+    const struct kt_pii_number *n;
     if (!kt_pii_starts_number(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
     if (a != KT_PII_YES)
         return a;
-    unsigned groups = ssn_groups(v, &n);
-    if (groups == 0 || !issued(n.digits))
+    unsigned groups = n->count >= 9 ? ssn_groups(v, n) : 0;
+    if (groups == 0 || !issued(n->digits))
         return KT_PII_NO;
     *start = at;
-    *end = n.end[groups - 1];
-    return kt_pii_ends_number(v, *end, groups > 1 ? n.sep[1] : 0);
+    *end = n->end[groups - 1];
+    return kt_pii_ends_number(v, *end, groups > 1 ? n->sep[1] : 0);
 }
 
 const struct kt_pii_kind kt_pii_ssn = {
-    .label = "ssn", .name = "SSN", .first = "0123456789", .match = ssn_match};
+    .label = "ssn",
+    .name = "SSN",
+    .also = " us_ssn itin us_itin social_security_number national_ids ",
+    .help = "US social security and taxpayer numbers by their areas and groups",
+    .starts = KT_PII_AT_DIGIT,
+    .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
+    .digits = 9,
+    .match = ssn_match};

@@ -2,39 +2,16 @@
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
-#include <strings.h>
-
-#define BACKSLASHES 16u /* looked at; must stay below KT_PII_BEHIND */
 
 const bool kt_pii_word_bytes[256] = {
     ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['_'] = true};
 
-bool kt_pii_escaped(const struct kt_pii_view *v, size_t at)
+bool kt_pii_same(const char *a, const char *b, size_t len)
 {
-    unsigned n = 0;
-    while (v->json && n < BACKSLASHES && n < at && v->data[at - 1 - n] == '\\')
-        n++;
-    return n % 2 == 1;
-}
-
-/* What stands in front of `at` is the end of an escape: "\n", "\u00a0". */
-static bool behind_escape(const struct kt_pii_view *v, size_t at)
-{
-    if (!v->json)
-        return false;
-    if (at >= 2 && strchr("nrtbf", v->data[at - 1]) && kt_pii_escaped(v, at - 1))
-        return true;
-    if (at < 6 || v->data[at - 5] != 'u' || !kt_pii_escaped(v, at - 5))
-        return false;
-    for (size_t i = at - 4; i < at; i++)
-        if (!kt_pii_hex((unsigned char)v->data[i]))
+    for (size_t i = 0; i < len; i++)
+        if (kt_pii_upper(a[i]) != kt_pii_upper(b[i]))
             return false;
     return true;
-}
-
-bool kt_pii_starts(const struct kt_pii_view *v, size_t at)
-{
-    return at <= v->floor || !kt_pii_word((unsigned char)v->data[at - 1]) || behind_escape(v, at);
 }
 
 bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at)
@@ -50,49 +27,112 @@ bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at)
     return !(joins && at >= 2 && kt_pii_digit((unsigned char)v->data[at - 2]));
 }
 
-static bool upper(unsigned char c)
+bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at)
 {
-    return c >= 'A' && c <= 'Z';
-}
-
-/* Four capitals or digits and a space end at `at`. */
-static bool iban_group(const struct kt_pii_view *v, size_t at)
-{
-    if (at < 5 || v->data[at - 1] != ' ')
+    if (!kt_pii_starts_number(v, at))
         return false;
-    for (size_t i = at - 5; i < at - 1; i++)
-        if (!upper((unsigned char)v->data[i]) && !kt_pii_digit((unsigned char)v->data[i]))
+    if (at == 0 || at <= v->floor)
+        return true;
+    char prev = v->data[at - 1];
+    if (prev && strchr("#$=&%~\\^*", prev))
+        return false;
+    bool joins = prev == '.' || prev == '-' || prev == '/';
+    return !(joins && at >= 2 && kt_pii_word((unsigned char)v->data[at - 2]));
+}
+
+bool kt_pii_in_row(const struct kt_pii_view *v, size_t at)
+{
+    bool row = at >= 2 && v->data[at - 1] == ' ' && kt_pii_digit((unsigned char)v->data[at - 2]);
+    return (row && at > v->floor + 1) || kt_pii_in_iban(v, at);
+}
+
+enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, char sep)
+{
+    if (end == v->len)
+        return v->final ? KT_PII_YES : KT_PII_MORE;
+    unsigned char c = (unsigned char)v->data[end];
+    if (kt_pii_word(c))
+        return KT_PII_NO;
+    bool joins = c == '.' || c == '-' || c == '@' || (c == '/' && sep == '/') || (c == ' ' && sep == ' ');
+    if (!joins)
+        return KT_PII_YES;
+    if (end + 1 == v->len)
+        return v->final ? KT_PII_YES : KT_PII_MORE;
+    unsigned char next = (unsigned char)v->data[end + 1];
+    bool goes_on = c == '@' || (c == '-' && sep == '-') ? kt_pii_word(next) : kt_pii_digit(next);
+    return goes_on ? KT_PII_NO : KT_PII_YES;
+}
+
+enum kt_pii_answer kt_pii_ends_word(const struct kt_pii_view *v, size_t end, bool dash)
+{
+    if (end == v->len)
+        return v->final ? KT_PII_YES : KT_PII_MORE;
+    unsigned char c = (unsigned char)v->data[end];
+    if (kt_pii_word(c) || c == '@')
+        return KT_PII_NO;
+    if (dash || c != '-')
+        return KT_PII_YES;
+    if (end + 1 == v->len)
+        return v->final ? KT_PII_YES : KT_PII_MORE;
+    return kt_pii_word((unsigned char)v->data[end + 1]) ? KT_PII_NO : KT_PII_YES;
+}
+
+/* One separator that another letter or digit follows; *at moves behind it. */
+static enum kt_pii_answer one_separator(const struct kt_pii_view *v, size_t *at, const char *seps, char *sep)
+{
+    char c = v->data[*at];
+    if (!c || !strchr(seps, c) || (*sep && c != *sep))
+        return KT_PII_NO;
+    if (*at + 1 == v->len)
+        return v->final ? KT_PII_NO : KT_PII_MORE;
+    if (!kt_pii_alnum((unsigned char)v->data[*at + 1]))
+        return KT_PII_NO;
+    *sep = c;
+    ++*at;
+    return KT_PII_YES;
+}
+
+enum kt_pii_answer kt_pii_chars(const struct kt_pii_view *v, size_t at, unsigned want, const char *seps,
+                                struct kt_pii_chars *out)
+{
+    *out = (struct kt_pii_chars){.groups = 1};
+    char sep = 0;
+    for (size_t i = at; out->count < want; i++) {
+        if (i < v->len && out->count > 0 && !kt_pii_alnum((unsigned char)v->data[i])) {
+            enum kt_pii_answer a = one_separator(v, &i, seps, &sep);
+            if (a != KT_PII_YES)
+                return a;
+            out->groups++;
+        }
+        if (i >= v->len)
+            return v->final ? KT_PII_NO : KT_PII_MORE;
+        char c = v->data[i];
+        if (!kt_pii_alnum((unsigned char)c) || out->count == KT_PII_CHARS)
+            return KT_PII_NO;
+        out->upper |= c >= 'A' && c <= 'Z';
+        out->lower |= c >= 'a' && c <= 'z';
+        out->text[out->count++] = c;
+        out->end = i + 1;
+    }
+    return KT_PII_YES;
+}
+
+void kt_pii_capitals(struct kt_pii_chars *c)
+{
+    for (unsigned i = 0; i < c->count; i++)
+        c->text[i] = kt_pii_upper(c->text[i]);
+}
+
+bool kt_pii_form(const char *text, const char *form)
+{
+    for (; *form; form++, text++) {
+        unsigned char c = (unsigned char)*text;
+        bool fits = *form == 'A'   ? kt_pii_alpha(c)
+                    : *form == '9' ? kt_pii_digit(c)
+                    : *form == '*' ? kt_pii_alnum(c)
+                                   : c == (unsigned char)*form;
+        if (!fits)
             return false;
-    return true;
-}
-
-bool kt_pii_in_iban(const struct kt_pii_view *v, size_t at)
-{
-    for (unsigned groups = 0; groups < 8 && iban_group(v, at); groups++, at -= 5) {
-        const unsigned char *g = (const unsigned char *)v->data + at - 5;
-        if (upper(g[0]) && upper(g[1]) && kt_pii_digit(g[2]) && kt_pii_digit(g[3]))
-            return at == 5 || !kt_pii_word(g[-1]);
     }
-    return false;
-}
-
-static bool context_byte(unsigned char c)
-{
-    return kt_pii_alpha(c) || c >= 0x80;
-}
-
-bool kt_pii_context(const struct kt_pii_view *v, size_t at, size_t reach, const char *const *words)
-{
-    size_t low = at > reach ? at - reach : 0;
-    for (size_t end = at; end > low;) {
-        size_t start = end;
-        while (start > low && context_byte((unsigned char)v->data[start - 1]))
-            start--;
-        bool cut = start == low && low > 0 && context_byte((unsigned char)v->data[low - 1]);
-        for (const char *const *w = words; start < end && !cut && *w; w++)
-            if (strlen(*w) == end - start && strncasecmp(*w, v->data + start, end - start) == 0)
-                return true;
-        end = start < end ? start : end - 1;
-    }
-    return false;
+    return *text == '\0';
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the kinds of personal data have in common: byte classes, word boundaries, context words, grouped
- * numbers. */
+ * numbers, values of letters and digits. */
 #include "policyengine/detect/kt_pii.h"
+#include "policyengine/detect/kt_pii_words.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +20,11 @@ static inline bool kt_pii_alpha(unsigned char c)
     return c >= 'a' && c <= 'z';
 }
 
+static inline bool kt_pii_alnum(unsigned char c)
+{
+    return kt_pii_digit(c) || kt_pii_alpha(c);
+}
+
 static inline bool kt_pii_hex(unsigned char c)
 {
     return kt_pii_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
@@ -32,22 +38,53 @@ static inline bool kt_pii_word(unsigned char c)
     return kt_pii_word_bytes[c];
 }
 
-/* True in JSON source where data[at] is the letter of an escape, e.g. the 'n' of "\\n". */
-bool kt_pii_escaped(const struct kt_pii_view *v, size_t at);
+/* The same letters without regard to case, ASCII only and whatever the locale. */
+bool kt_pii_same(const char *a, const char *b, size_t len);
 
-/* True where data[at] may start a value: no word byte in front (in JSON source the letter of an escape does
- * not count). */
-bool kt_pii_starts(const struct kt_pii_view *v, size_t at);
+static inline char kt_pii_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* True where data[at] may start a value: no word byte in front. */
+static inline bool kt_pii_starts(const struct kt_pii_view *v, size_t at)
+{
+    return at <= v->floor || !kt_pii_word((unsigned char)v->data[at - 1]);
+}
+
 /* As kt_pii_starts, for numbers: also no '+' and no "12." or "12-" or "12/" in front. */
 bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at);
+/* As kt_pii_starts, for numbers whose form says little: also not in a path, a part number or an anchor
+ * ("/1234567890", "AB-1234567890", "#1234567890", "$12", "x=1"), and not behind a decimal point. */
+bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at);
+
+/* What stands behind a value that ends at `end`: YES = it may end there, NO = a word or number goes on. */
+enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, char sep);
+/* The same for values that are words: neither a word byte nor '@' follows, nor "-word" where `dash` is false.
+ */
+enum kt_pii_answer kt_pii_ends_word(const struct kt_pii_view *v, size_t end, bool dash);
 
 /* True where data[at] goes on with an account number in print form ("FR76 3000 6000 ..."): its groups look
  * like cards and phones. */
 bool kt_pii_in_iban(const struct kt_pii_view *v, size_t at);
 
-/* True where one of `words` (lower case, NULL-terminated) stands as a whole word in the `reach` bytes in
- * front of `at`; reach <= 48. */
-bool kt_pii_context(const struct kt_pii_view *v, size_t at, size_t reach, const char *const *words);
+/* In a row of numbers ("12 345 678 9012") or an account number no place is a beginning. */
+bool kt_pii_in_row(const struct kt_pii_view *v, size_t at);
+
+/* ---- context (kt_pii_words.c) ---- */
+
+#define KT_PII_REACH 80u /* bytes in front of a value whose words count; stays below KT_PII_BEHIND */
+#define KT_PII_FAR ((size_t)-1)
+
+/* Distance from `at` back to the end of the nearest word of a class in `classes` that starts within `reach`
+ * bytes; KT_PII_FAR where there is none. */
+size_t kt_pii_near(const struct kt_pii_view *v, size_t at, size_t reach, uint64_t classes);
+static inline bool kt_pii_context(const struct kt_pii_view *v, size_t at, size_t reach, uint64_t classes)
+{
+    return kt_pii_near(v, at, reach, classes) != KT_PII_FAR;
+}
+
+/* ---- numbers (kt_pii_number.c) ---- */
 
 /* A number in groups, as far as the limits go: "+44 20 7946 0018", "(209) 555-3364", "4111-1111-1111-1111".
  */
@@ -55,7 +92,7 @@ bool kt_pii_context(const struct kt_pii_view *v, size_t at, size_t reach, const 
 #define KT_PII_DIGITS 24
 struct kt_pii_number {
     size_t start; /* of '+', '(' or the first digit */
-    char digits[KT_PII_DIGITS];
+    char digits[KT_PII_DIGITS + 1];
     unsigned count; /* digits */
     unsigned groups;
     unsigned size[KT_PII_GROUPS]; /* digits in a group */
@@ -64,12 +101,73 @@ struct kt_pii_number {
                                 or 0 */
 };
 
-/* YES with `n` filled, NO where there is no digit, MORE where the number may go on behind the view. */
-enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n);
+/* YES with `n` filled, NO where there is no digit, MORE where the number may go on behind the view. Borrowed
+ * from the cache of the view, valid until the next call. */
+enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, const struct kt_pii_number **n);
 /* Same separator everywhere behind the first group; 0 where they differ or there is one group only. */
 char kt_pii_separator(const struct kt_pii_number *n, unsigned groups);
-/* What stands behind a value that ends at `end`: YES = it may end there, NO = a word or number goes on. */
-enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, char sep);
+/* True where the first groups have these sizes ("324") and are followed by a boundary or another group. */
+bool kt_pii_sizes(const struct kt_pii_number *n, const char *sizes);
+
+/* A number that is the whole of what stands here: starts_number, exactly one of these forms, a boundary
+ * behind. `forms`: sizes of groups joined by '|', e.g. "334|10" is written "334|a" (a = 10, b = 11, ...).
+ * `seps`: which separators may stand between groups (the same everywhere). YES: *end is set. */
+enum kt_pii_answer kt_pii_plain_number(const struct kt_pii_view *v, size_t at, const char *forms,
+                                       const char *seps, const struct kt_pii_number **n, size_t *end);
+
+/* ---- values of letters and digits ---- */
+
+#define KT_PII_CHARS 64
+struct kt_pii_chars {
+    char text[KT_PII_CHARS + 1]; /* as written, without the separators */
+    unsigned count, groups;
+    bool upper, lower; /* it holds such letters */
+    size_t end;
+};
+
+/* Reads exactly `want` letters and digits from `at` on, with single separators of `seps` (the same
+ * everywhere) between them. */
+enum kt_pii_answer kt_pii_chars(const struct kt_pii_view *v, size_t at, unsigned want, const char *seps,
+                                struct kt_pii_chars *out);
+/* text in capitals */
+void kt_pii_capitals(struct kt_pii_chars *c);
+/* True where `text` follows a form: 'A' a letter, '9' a digit, '*' either, everything else itself. */
+bool kt_pii_form(const char *text, const char *form);
+
+/* ---- the cache of a scan: all kinds ask the same things about one place ---- */
+
+#define KT_PII_NEAR_WORDS 12
+struct kt_pii_cache {
+    size_t number_at, words_at; /* KT_PII_FAR = empty */
+    enum kt_pii_answer number_answer;
+    struct kt_pii_number number;
+    unsigned words;
+    size_t words_low; /* words that end behind it are known */
+    struct {
+        uint64_t classes;
+        size_t start, end;
+    } word[KT_PII_NEAR_WORDS];
+};
+static inline void kt_pii_cache_init(struct kt_pii_cache *c)
+{
+    c->number_at = c->words_at = KT_PII_FAR;
+    c->words = 0;
+}
+
+/* ---- check digits (kt_pii_check.c) ---- */
+
+bool kt_pii_luhn(const char *digits, size_t n);
+/* Sum of digit times weight; weights are one decimal digit each, or 'a' = 10. */
+unsigned kt_pii_weighted(const char *digits, const char *weights);
+/* ISO 7064 mod 11,10: the last of n digits checks the others. */
+bool kt_pii_mod11_10(const char *digits, size_t n);
+/* Remainder of a number of any length. */
+unsigned kt_pii_mod(const char *digits, size_t n, unsigned by);
+/* A day of the calendar; month 1..12. Leap years are those of 2000. */
+bool kt_pii_date(unsigned day, unsigned month);
+unsigned kt_pii_value(const char *digits, size_t n);
+/* One digit only, again and again. */
+bool kt_pii_uniform(const char *digits, size_t n);
 
 #ifdef __cplusplus
 }

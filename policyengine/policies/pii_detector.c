@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pii-detector: finds personal data (policyengine/detect) and redacts it to stable placeholders, or blocks.
- * Works on windows: what may still become a value is held back, nothing else.
+ * pii-detector: finds personal data (policyengine/detect) and redacts it, or blocks. Works on windows: what
+ * may still become a value is held back, nothing else.
  */
-#include "policyengine/detect/kt_pii.h"
-#include "policyengine/policies/kt_policy.h"
+#include "policyengine/detect/kt_pii_fold.h"
+#include "policyengine/policies/kt_marker.h"
+#include "policyengine/policies/pii_options.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum pii_action { PII_REDACT, PII_BLOCK };
-
-struct pii_options {
-    int action;
-    bool pci_mode;
-};
-
 #define PII_STREAMS_MAX 4096u /* segments that come in windows; choices and tool calls of one answer */
+#define PII_VALUE_MAX (64u << 10)
 
 /* One segment that comes in windows. */
 struct pii_stream {
     unsigned segment;
     struct kt_pii_stream scan;
-    /* Tool-call arguments are JSON source: where a bare number is replaced, the placeholder needs quotes. */
+    /* Tool-call arguments are JSON source: where a bare number is replaced, the marker needs quotes. */
     size_t json_at;
     bool in_string, escaped;
 };
@@ -34,6 +29,7 @@ struct pii_state {
 
 struct hit_ctx {
     const struct pii_options *opts;
+    const struct pii_instance *pii;
     const struct kt_text *text;
     struct kt_sink *sink;
     struct pii_stream *stream;
@@ -97,27 +93,35 @@ static void follow_json(struct pii_stream *p, const struct kt_text *t, size_t to
     }
 }
 
-static void redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_t start, size_t end)
+/* The marker for a value in JSON source: it is told by the value that the source stands for, and stays inside
+ * its string, or becomes one. */
+static kt_result json_marker(struct hit_ctx *c, const struct kt_marker *m, size_t start, struct kt_span value,
+                             struct kt_buf *out)
+{
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(PII_VALUE_MAX);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf marker = KT_BUF_INIT(PII_VALUE_MAX);
+    KT_GUARD(kt_pii_decode_json(value.data, value.len, &plain));
+    KT_GUARD(kt_marker_put(&c->opts->redaction, m, c->sink, plain.data, plain.len, &marker));
+    follow_json(c->stream, c->text, start);
+    bool quotes = !c->stream->in_string;
+    KT_GUARD(kt_buf_puts(out, quotes ? "\"" : ""));
+    KT_GUARD(kt_buf_json(out, kt_buf_span(&marker).data, marker.len));
+    return kt_buf_puts(out, quotes ? "\"" : "");
+}
+
+static kt_result redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_t start, size_t end)
 {
     const struct kt_text *t = c->text;
-    const char *name =
-        c->sink->placeholder(c->sink, kind->name, t->data + (start - t->base), end - start, false);
-    if (!name) {
-        c->failed = true;
-        return;
-    }
-    char quoted[64];
-    size_t len = strlen(name);
-    if (t->from == KT_FROM_TOOL_CALL && len + 2 <= sizeof quoted) {
-        follow_json(c->stream, t, start);
-        if (!c->stream->in_string) {
-            quoted[0] = quoted[len + 1] = '"';
-            memcpy(quoted + 1, name, len);
-            name = quoted;
-            len += 2;
-        }
-    }
-    c->sink->redact(c->sink, start, end, name, len, kind->label);
+    struct kt_span value = kt_span(t->data + (start - t->base), end - start);
+    struct kt_marker m = pii_marker(c->pii, kind);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf out = KT_BUF_INIT(PII_VALUE_MAX);
+    if (t->from == KT_FROM_TOOL_CALL)
+        KT_GUARD(json_marker(c, &m, start, value, &out));
+    else
+        KT_GUARD(kt_marker_put(&c->opts->redaction, &m, c->sink, value.data, value.len, &out));
+    struct kt_span marker = kt_buf_span(&out);
+    c->sink->redact(c->sink, start, end, marker.data, marker.len, kind->label);
+    return kt_ok();
 }
 
 static void on_hit(void *ctx, const struct kt_pii_kind *kind, size_t start, size_t end)
@@ -126,7 +130,7 @@ static void on_hit(void *ctx, const struct kt_pii_kind *kind, size_t start, size
     if (c->done || c->failed)
         return;
     if (c->opts->action == PII_REDACT) {
-        redact(c, kind, start, end);
+        c->failed = !kt_is_ok(redact(c, kind, start, end));
         return;
     }
     c->sink->match(c->sink, kind->label);
@@ -138,47 +142,38 @@ static void on_hit(void *ctx, const struct kt_pii_kind *kind, size_t start, size
 static enum kt_step pii_text(const void *opts, void *instance, void *state, const struct kt_text *t,
                              struct kt_sink *s)
 {
-    (void)instance;
-    const struct pii_options *o = opts;
-    uint32_t kinds = o->pci_mode ? UINT32_MAX : ~kt_pii_bit("card");
+    const struct pii_instance *pii = instance;
     struct pii_stream whole = {.segment = t->segment};
     bool windowed = !t->final || t->base > 0;
     struct pii_stream *p = windowed ? stream_of(state, t->segment) : &whole;
     if (!p)
         return KT_STEP_ERROR;
-    struct hit_ctx ctx = {.opts = o, .text = t, .sink = s, .stream = p};
-    struct kt_pii_view view = {
-        .data = t->data, .len = t->len, .final = t->final, .json = t->from == KT_FROM_TOOL_CALL};
+    struct hit_ctx ctx = {.opts = opts, .pii = pii, .text = t, .sink = s, .stream = p};
+    struct kt_pii_window window = {.data = t->data,
+                                   .len = t->len,
+                                   .base = t->base,
+                                   .final = t->final,
+                                   .json = t->from == KT_FROM_TOOL_CALL};
     size_t hold = 0;
-    kt_result r = kt_pii_stream_window(&p->scan, &view, t->base, kinds, on_hit, &ctx, &hold);
-    if (t->from == KT_FROM_TOOL_CALL)
+    kt_result r = kt_pii_stream_window(&p->scan, &window, pii->kinds, on_hit, &ctx, &hold);
+    if (t->from == KT_FROM_TOOL_CALL && kt_is_ok(r))
         follow_json(p, t, hold);
     s->hold_from(s, hold);
+    if (!windowed)
+        kt_pii_stream_free(&whole.scan);
     return r.code == KT_OK && !ctx.failed ? KT_STEP_DONE : KT_STEP_ERROR;
 }
 
-static const struct kt_option pii_option_table[] = {
-    {.name = "action",
-     .type = KT_OPT_ENUM,
-     .offset = offsetof(struct pii_options, action),
-     .def = "redact",
-     .values = "redact|block",
-     .help = "replace each value by a placeholder such as [EMAIL_1], or block the text"},
-    {.name = "pci_mode",
-     .type = KT_OPT_BOOL,
-     .offset = offsetof(struct pii_options, pci_mode),
-     .def = "true",
-     .help = "also look for payment card numbers"},
-    {.name = NULL},
-};
-
 const struct kt_policy kt_policy_pii_detector = {
     .kind = "pii-detector",
-    .help = "finds e-mail addresses, phone, card and social security numbers and IP addresses",
+    .help =
+        "finds personal data (mail, phone, card, account, id numbers, addresses of machines) and redacts it",
     .reason_code = "pii.detected",
     .phases = KT_PHASE_REQUEST | KT_PHASE_RESPONSE,
     .options = pii_option_table,
     .options_size = sizeof(struct pii_options),
+    .init = pii_init,
+    .fini = pii_fini,
     .open = pii_open,
     .close = pii_close,
     .text = pii_text,

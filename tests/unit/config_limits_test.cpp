@@ -24,7 +24,7 @@ struct Cost {
 Cost cost;
 bool counting;
 
-void took(void *p)
+[[maybe_unused]] void took(void *p)
 {
     if (!counting || !p)
         return;
@@ -33,7 +33,7 @@ void took(void *p)
     cost.peak = cost.live > cost.peak ? cost.live : cost.peak;
 }
 
-void gave(void *p)
+[[maybe_unused]] void gave(void *p)
 {
     if (counting && p)
         cost.live -= malloc_usable_size(p);

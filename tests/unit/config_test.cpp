@@ -94,7 +94,7 @@ TEST(Config, E001UnknownKind)
     EXPECT_NE(l.line().find("unknown policy kind 'audit-loger' (did you mean 'audit-logger'?)"),
               std::string::npos);
     EXPECT_NE(l.line().find("(did you mean 'pii-detector'?)"), std::string::npos);
-    Loaded far("pack: {name: t, version: 1.0.0}\npolicies: {chain: [quality-scorer]}\n");
+    Loaded far("pack: {name: t, version: 1.0.0}\npolicies: {chain: [bot-detector]}\n");
     EXPECT_NE(far.line().find("(this version has: prompt-injection, "), std::string::npos) << far.line();
 }
 

@@ -9,17 +9,18 @@
 
 using policy_test::Policy;
 using policy_test::Result;
+using policy_test::Yaml;
 
 TEST(Pii, FindsAndNames)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     for (auto &c : pii_texts::found)
         EXPECT_EQ(pii.whole(c.text).text, c.redacted) << c.text;
 }
 
 TEST(Pii, LeavesAlone)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     for (const char *text : pii_texts::innocent) {
         Result r = pii.whole(text);
         EXPECT_EQ(r.text, text);
@@ -29,7 +30,7 @@ TEST(Pii, LeavesAlone)
 
 TEST(Pii, SameValueKeepsItsName)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     Result r = pii.whole("a@b.com c@d.com a@b.com 10.0.0.1");
     EXPECT_EQ(r.text, "[EMAIL_1] [EMAIL_2] [EMAIL_1] [IP_1]");
     EXPECT_EQ(r.labels, "email:3 ip:1 ");
@@ -39,7 +40,7 @@ TEST(Pii, SameValueKeepsItsName)
 
 TEST(Pii, Block)
 {
-    Policy pii("pii-detector", {{"action", "block"}});
+    Policy pii(Yaml{"{action: block}"}, "pii-detector");
     Result r = pii.whole("write to jane.roe@example.org or call +44 20 7946 0018");
     EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK);
     EXPECT_EQ(r.reason, "pii.detected");
@@ -50,7 +51,7 @@ TEST(Pii, Block)
 
 TEST(Pii, PciModeOff)
 {
-    Policy pii("pii-detector", {{"pci_mode", "false"}});
+    Policy pii(Yaml{"{pci_mode: false}"}, "pii-detector");
     EXPECT_EQ(pii.whole("card 4111 1111 1111 1111, a@b.com").text, "card 4111 1111 1111 1111, [EMAIL_1]");
 }
 
@@ -58,7 +59,7 @@ TEST(Pii, PciModeOff)
  * become. */
 TEST(PiiStream, EverySplitPoint)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     auto texts = pii_texts::all();
     ASSERT_GE(texts.size(), 100u);
     for (const std::string &text : texts) {
@@ -74,7 +75,7 @@ TEST(PiiStream, EverySplitPoint)
 
 TEST(PiiStream, ByteByByteAndInRandomPieces)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     std::mt19937 random(11);
     std::string long_text;
     for (const std::string &text : pii_texts::all()) {
@@ -101,7 +102,7 @@ TEST(PiiStream, ByteByByteAndInRandomPieces)
 
 TEST(PiiStream, JsonSourceAtEverySplitPoint)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     for (auto &c : pii_texts::tool_calls) {
         Result whole = pii.whole(c.text, KT_FROM_TOOL_CALL);
         EXPECT_EQ(whole.text, c.redacted);
@@ -114,7 +115,7 @@ TEST(PiiStream, JsonSourceAtEverySplitPoint)
 
 TEST(PiiStream, HoldsLittle)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     std::string prose;
     for (int i = 0; i < 50; i++)
         prose += "The quick brown fox, 37 years old, jumps over 12 lazy dogs (and a cat) at 10:45. ";
@@ -140,7 +141,7 @@ TEST(PiiStream, HoldsLittle)
 
 TEST(PiiStream, WindowsOfSeveralSegmentsDoNotMix)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     const kt_policy *p = kt_policy_find("pii-detector");
     std::vector<char> opts(p->options_size, 0);
     const void *o = opts.data();
@@ -164,7 +165,7 @@ TEST(PiiStream, WindowsOfSeveralSegmentsDoNotMix)
 
 TEST(Pii, AnyBytesAreSurvived)
 {
-    Policy pii("pii-detector");
+    Policy pii(Yaml{"{}"}, "pii-detector");
     std::mt19937 random(3);
     const std::string alphabet("0123456789+-.() :@%abcdefz/\\\"u\n\0\xc3\xa9\xe2\x80\x93\xff", 38);
     for (int round = 0; round < 3000; round++) {
@@ -184,7 +185,7 @@ TEST(Pii, KindsAreKnownByLabel)
 {
     size_t n = 0;
     const kt_pii_kind *const *kinds = kt_pii_kinds(&n);
-    ASSERT_EQ(n, 5u);
+    ASSERT_GE(n, 25u);
     for (size_t i = 0; i < n; i++)
         EXPECT_EQ(kt_pii_bit(kinds[i]->label), 1u << i);
     EXPECT_EQ(kt_pii_bit("nothing"), 0u);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy_fixture.hpp"
 
+#include "policyengine/config/kt_read.h"
+
 #include <gtest/gtest.h>
 #include <set>
 
@@ -49,9 +51,7 @@ struct Chain {
         for (const char *kind : kinds) {
             const kt_policy *k = kt_policy_find(kind);
             opts.emplace_back(k->options_size, 0);
-            for (const kt_option *t = k->options; t->name; t++)
-                if (t->def)
-                    policy_test::set_option(k, opts.back(), t->name, t->def);
+            EXPECT_EQ(kt_read_defaults(k->options, opts.back().data()).code, KT_OK);
             if (std::string(kind) == "audit-logger")
                 for (auto &a : audit)
                     policy_test::set_option(k, opts.back(), a.first, a.second);

@@ -97,6 +97,27 @@ TEST(PolicyExplain, AnswersRunThroughTheResponsePhase)
     EXPECT_NE(r.out.find("the program gets the answer"), std::string::npos) << r.out;
 }
 
+TEST(PolicyExplain, ToolsAndOtherEndpoints)
+{
+    Lab s;
+    Ran r = run_kt(
+        s, "policy explain",
+        R"({"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"look\u001bup"}}]})");
+    EXPECT_EQ(r.status, 0) << r.err;
+    EXPECT_NE(r.out.find("tools offered  look"), std::string::npos) << r.out;
+    EXPECT_EQ(r.out.find('\033'), std::string::npos);
+    for (const char *body :
+         {R"({"prompt":"mail ada@example.com","suffix":"s"})", R"({"input":["mail ada@example.com"]})"}) {
+        r = run_kt(s, "policy explain --json", body);
+        Json j(cJSON_Parse(r.out.c_str()));
+        ASSERT_TRUE(j) << r.out << r.err;
+        EXPECT_EQ(kt::text(j, "texts[0].text"), "mail [EMAIL_1]") << body;
+    }
+    r = run_kt(s, "policy explain", R"({"input":[[1,2,3]]})");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.err.find("cannot read token ids"), std::string::npos) << r.err;
+}
+
 TEST(PolicyExplain, ObserveStopsNothing)
 {
     Lab s;

@@ -2,6 +2,7 @@
 #pragma once
 /* One built-in policy with its real option table defaults, run through a real chain. */
 #include "policyengine/chain/kt_chain_internal.h"
+#include "policyengine/config/kt_config.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -56,8 +57,25 @@ struct Result {
     size_t most_held = 0;
 };
 
+/* Options as a user writes them: one YAML mapping in flow style. */
+struct Yaml {
+    std::string options;
+};
+
 class Policy {
   public:
+    Policy(const Yaml &yaml, const char *kind)
+    {
+        std::string text = "pack: {name: t, version: 1.0.0}\npolicies:\n  chain: [" + std::string(kind) +
+                           "]\npolicy:\n  " + kind + ": " + yaml.options + "\n";
+        kt_diags diags = {};
+        kt_error err = {};
+        if (kt_config_parse("t.yaml", text.data(), text.size(), &config_, &diags).code != KT_OK)
+            error = diags.count ? diags.items[0].message : "?";
+        else if (kt_chain_new(config_, &chain_, &err).code != KT_OK)
+            error = err.text;
+        kt_diags_free(&diags);
+    }
     explicit Policy(const char *kind, std::vector<std::pair<std::string, std::string>> options = {})
     {
         policy_ = kt_policy_find(kind);
@@ -71,10 +89,16 @@ class Policy {
         if (kt_chain_new_from(&policy_, &opts, 1, &chain_, nullptr).code != KT_OK)
             abort();
     }
+    /* Takes the chain; of what it was made from, nothing. */
+    explicit Policy(kt_chain *chain) : policy_(nullptr), chain_(chain)
+    {
+    }
     ~Policy()
     {
         kt_chain_free(chain_);
+        kt_config_free(config_);
     }
+    std::string error; /* of options that were refused: then nothing can be run */
     Policy(const Policy &) = delete;
     Policy &operator=(const Policy &) = delete;
 
@@ -145,8 +169,9 @@ class Policy {
                           std::to_string(o.policies[0].label_count[i]) + " ";
     }
 
-    const kt_policy *policy_;
+    const kt_policy *policy_ = nullptr;
     std::vector<char> opts_;
+    kt_config *config_ = nullptr;
     kt_chain *chain_ = nullptr;
 };
 

@@ -135,6 +135,43 @@ TEST(PolicyTest, WholeRequestsAndAnswers)
         << "request phase only";
 }
 
+TEST(PolicyTest, SuitesOfAConfig)
+{
+    Scratch s;
+    s.write(
+        "policy-config.yaml",
+        config +
+            "testing:\n  suites:\n    - name: words\n      assertions: [{type: contains, value: Paris}]\n"
+            "      cases:\n"
+            "        - {name: right, input: {messages: [{role: user, content: Where?}], upstream_response: "
+            "In "
+            "Paris.}, expected: {verdict: allow}}\n"
+            "        - {name: not said, input: {messages: [{role: user, content: Where?}], "
+            "upstream_response: In Rome.}, expected: {verdict: block}}\n"
+            "    - name: mails\n      cases:\n"
+            "        - {name: mail, input: {messages: [{role: user, content: ada@example.com}]}, expected: "
+            "{verdict: redact}}\n");
+    Ran r = run_kt(s, "policy test --json");
+    ASSERT_EQ(r.status, 0) << r.err << r.out;
+    Json j(cJSON_Parse(r.out.c_str()));
+    ASSERT_TRUE(j) << r.out;
+    EXPECT_EQ(kt::text(j, "results[0].suite"), "words");
+    EXPECT_EQ(kt::text(j, "results[1].name"), "not said");
+    EXPECT_EQ(kt::text(j, "results[1].verdict"), "block");
+    EXPECT_EQ(kt::text(j, "results[2].suite"), "mails");
+    s.write("bad.yaml", config +
+                            "testing:\n  suites:\n    - name: a\n      cases:\n        - {name: x, expected: "
+                            "{verdict: allow}}\n");
+    r = run_kt(s, "policy test --policy-config bad.yaml");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.err.find("bad.yaml: testing.suites[0].cases[0].input: missing"), std::string::npos) << r.err;
+    s.write("odd.yaml",
+            config + "testing:\n  suites:\n    - {name: a, assertions: [{type: no-such}], cases: []}\n");
+    r = run_kt(s, "policy test --policy-config odd.yaml");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.err.find("testing.suites[0].assertions: "), std::string::npos) << r.err;
+}
+
 TEST(PolicyTest, BadCasesHaveTheirPlace)
 {
     const std::vector<std::pair<std::string, std::string>> bad = {

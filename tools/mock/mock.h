@@ -127,6 +127,11 @@ bool mock_chat(struct mock_conn *c, const struct kt_request *r, const struct cJS
 int mock_moderations(const struct mock_options *o, const struct cJSON *request, struct kt_buf *out);
 /* "WORD=CATEGORY"; KT_ERR_USAGE with the cause. */
 kt_result mock_moderate_add(struct kt_strings *rules, const char *text, struct kt_error *err) KT_MUST;
+/* Endpoints that take plain text: /v1/embeddings, and Mistral's /v1/fim/completions or OpenAI's
+ * /v1/completions. */
+enum mock_texts { MOCK_NO_TEXTS, MOCK_EMBEDDINGS, MOCK_FIM, MOCK_COMPLETIONS };
+enum mock_texts mock_texts_of(const struct mock_conn *c, struct kt_span path);
+bool mock_texts(struct mock_conn *c, const struct kt_request *r, enum mock_texts what);
 kt_result mock_models(enum mock_dialect d, struct kt_buf *out) KT_MUST;
 
 #ifdef __cplusplus

@@ -250,10 +250,13 @@ bool mock_answer(struct mock_conn *c, const struct kt_request *r)
          post = kt_span_eq(r->method, "POST");
     bool is_chat = kt_span_eq(path, "/v1/chat/completions"), is_models = kt_span_eq(path, "/v1/models");
     bool is_moderations = kt_span_eq(path, "/v1/moderations");
-    if (is_chat && post)
-        return chat(c, r);
     if (is_moderations && post)
         return moderations(c, r);
+    enum mock_texts texts = mock_texts_of(c, path);
+    if (is_chat && post)
+        return chat(c, r);
+    if (texts && post)
+        return authorized(c, r) ? mock_texts(c, r, texts) : send_unauthorized(c, r);
     if (is_models && get)
         return models(c, r);
     if (is_chat || is_models || is_moderations)

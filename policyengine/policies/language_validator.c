@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * language-validator: stops texts in languages that are not wanted. What is short, mixed or code has no
+ * language and passes. Of an answer that comes in windows the first bytes decide, so that it does not matter
+ * how it was cut.
+ */
+#include "policyengine/detect/kt_lang.h"
+#include "policyengine/policies/kt_policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum language_action { LANGUAGE_BLOCK, LANGUAGE_ESCALATE };
+
+#define DECIDED_BY 1024u /* bytes of an answer */
+#define STREAMS_MAX 256u
+
+struct language_options {
+    struct kt_strings allowed_languages, blocked_languages;
+    int64_t min_chars;
+    double min_confidence;
+    bool check_responses;
+    int action;
+};
+
+struct language_stream {
+    unsigned segment;
+    size_t seen; /* absolute */
+    bool decided;
+    struct kt_buf start;
+};
+
+struct language_state {
+    enum kt_phase phase;
+    struct language_stream *streams; /* owned */
+    size_t count;
+};
+
+/* "EN-gb" means en, "nb" and "nn" mean no. */
+static bool normal_code(const char *in, char out[3])
+{
+    size_t n = strcspn(in, "-_");
+    if (n != 2)
+        return false;
+    out[0] = (char)(in[0] | 0x20);
+    out[1] = (char)(in[1] | 0x20);
+    out[2] = '\0';
+    if (strcmp(out, "nb") == 0 || strcmp(out, "nn") == 0)
+        memcpy(out, "no", 3);
+    return kt_lang_known(out);
+}
+
+static kt_result check_codes(const struct kt_strings *list, const char *option, struct kt_error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char code[3];
+        if (!normal_code(list->items[i], code))
+            return kt_fail(
+                err, KT_ERR_USAGE,
+                "language-validator: %s[%zu]: '%.20s' is no language that can be told; there are %s", option,
+                i, list->items[i], kt_lang_list());
+    }
+    return kt_ok();
+}
+
+static kt_result language_init(const void *opts, void **instance, struct kt_error *err)
+{
+    const struct language_options *o = opts;
+    (void)instance;
+    KT_GUARD(check_codes(&o->allowed_languages, "allowed_languages", err));
+    return check_codes(&o->blocked_languages, "blocked_languages", err);
+}
+
+static kt_result language_open(const void *opts, void *instance, enum kt_phase phase, void **state)
+{
+    (void)opts, (void)instance;
+    struct language_state *s = calloc(1, sizeof *s);
+    KT_ENSURE(s, KT_ERR_MEMORY);
+    s->phase = phase;
+    *state = s;
+    return kt_ok();
+}
+
+static void language_close(void *state)
+{
+    struct language_state *s = state;
+    for (size_t i = 0; i < s->count; i++)
+        kt_buf_wipe_free(&s->streams[i].start);
+    free(s->streams);
+    free(s);
+}
+
+static struct language_stream *stream_of(struct language_state *s, unsigned segment)
+{
+    for (size_t i = s->count; i-- > 0;)
+        if (s->streams[i].segment == segment)
+            return &s->streams[i];
+    if (s->count == STREAMS_MAX)
+        return NULL;
+    struct language_stream *grown = realloc(s->streams, (s->count + 1) * sizeof *grown);
+    if (!grown)
+        return NULL;
+    s->streams = grown;
+    grown[s->count] = (struct language_stream){.segment = segment, .start = KT_BUF_INIT(DECIDED_BY)};
+    return &grown[s->count++];
+}
+
+static bool listed(const struct kt_strings *list, const char *code)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char one[3];
+        if (normal_code(list->items[i], one) && strcmp(one, code) == 0)
+            return true;
+    }
+    return false;
+}
+
+static size_t chars_of(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return n;
+}
+
+static enum kt_step decide(const struct language_options *o, const char *text, size_t len, struct kt_sink *s)
+{
+    char code[3], message[128];
+    double sure = 0;
+    if (chars_of(text, len) < (size_t)o->min_chars)
+        return KT_STEP_DONE;
+    if (!kt_is_ok(kt_lang_detect(text, len, code, &sure)))
+        return KT_STEP_ERROR;
+    if (!*code || sure < o->min_confidence)
+        return KT_STEP_DONE;
+    bool wanted = !listed(&o->blocked_languages, code) &&
+                  (o->allowed_languages.count == 0 || listed(&o->allowed_languages, code));
+    if (wanted)
+        return KT_STEP_DONE;
+    snprintf(message, sizeof message,
+             "Blocked by policy language-validator: the language '%s' is not allowed here.", code);
+    s->match(s, "language");
+    s->stop(s, o->action == LANGUAGE_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, "language.not_allowed",
+            sure, message);
+    return KT_STEP_DONE;
+}
+
+static enum kt_step window(const struct language_options *o, struct language_state *st,
+                           const struct kt_text *t, struct kt_sink *s)
+{
+    struct language_stream *p = stream_of(st, t->segment);
+    if (!p)
+        return KT_STEP_ERROR;
+    size_t skip = p->seen > t->base ? p->seen - t->base : 0; /* shown again for another policy's sake */
+    if (p->decided || skip > t->len)
+        return KT_STEP_DONE;
+    size_t take = t->len - skip, room = DECIDED_BY - p->start.len;
+    if (take > room)
+        take = room;
+    if (!kt_is_ok(kt_buf_append(&p->start, t->data + skip, take)))
+        return KT_STEP_ERROR;
+    p->seen = t->base + skip + take;
+    if (p->start.len < DECIDED_BY && !t->final)
+        return KT_STEP_DONE;
+    p->decided = true;
+    return decide(o, p->start.data ? p->start.data : "", p->start.len, s);
+}
+
+static enum kt_step language_text(const void *opts, void *instance, void *state, const struct kt_text *t,
+                                  struct kt_sink *s)
+{
+    (void)instance;
+    const struct language_options *o = opts;
+    struct language_state *st = state;
+    if (st->phase == KT_PHASE_RESPONSE)
+        return o->check_responses && t->from == KT_FROM_ASSISTANT ? window(o, st, t, s) : KT_STEP_DONE;
+    if (t->from != KT_FROM_USER)
+        return KT_STEP_DONE;
+    return t->final && t->base == 0 ? decide(o, t->data, t->len, s) : window(o, st, t, s);
+}
+
+static const struct kt_option language_option_table[] = {
+    {.name = "allowed_languages",
+     .type = KT_OPT_STRING_LIST,
+     .offset = offsetof(struct language_options, allowed_languages),
+     .help = "ISO 639-1 codes, [en, fr]: everything else that can be told is stopped; empty = any"},
+    {.name = "blocked_languages",
+     .type = KT_OPT_STRING_LIST,
+     .offset = offsetof(struct language_options, blocked_languages),
+     .help = "ISO 639-1 codes that are stopped whatever allowed_languages says"},
+    {.name = "min_chars",
+     .type = KT_OPT_INT,
+     .offset = offsetof(struct language_options, min_chars),
+     .def = "20",
+     .min = 1,
+     .max = 100000,
+     .help = "shorter texts pass"},
+    {.name = "min_confidence",
+     .type = KT_OPT_FLOAT,
+     .offset = offsetof(struct language_options, min_confidence),
+     .def = "0.6",
+     .min = 0,
+     .max = 1,
+     .help = "how sure the detector must be, 0..1; below it the text passes",
+     .alias = "confidence_threshold"},
+    {.name = "check_responses",
+     .type = KT_OPT_BOOL,
+     .offset = offsetof(struct language_options, check_responses),
+     .def = "false",
+     .help = "check answers too; the first kilobyte of one decides"},
+    {.name = "action",
+     .type = KT_OPT_ENUM,
+     .offset = offsetof(struct language_options, action),
+     .def = "block",
+     .values = "block|escalate",
+     .help = "block the text, or stop it for a human to decide"},
+    {.name = NULL},
+};
+
+const struct kt_policy kt_policy_language_validator = {
+    .kind = "language-validator",
+    .help = "stops texts in languages that are not allowed",
+    .reason_code = "language.not_allowed",
+    .phases = KT_PHASE_REQUEST | KT_PHASE_RESPONSE,
+    .options = language_option_table,
+    .options_size = sizeof(struct language_options),
+    .init = language_init,
+    .open = language_open,
+    .close = language_close,
+    .text = language_text,
+};

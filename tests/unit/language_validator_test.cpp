@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "configured_policy.hpp"
+
+#include <gtest/gtest.h>
+
+using policy_test::Configured;
+using policy_test::Result;
+
+static const char english[] =
+    "Please explain why the train was late and what we should tell the people who waited.";
+static const char german[] =
+    "Bitte erkläre mir, warum der Zug zu spät kommt und was wir den Leuten sagen sollen.";
+static const char chinese[] = "请解释火车为什么晚点,以及我们应该对等待的人说什么,谢谢你的帮助。";
+
+TEST(LanguageValidator, AllowedAndBlocked)
+{
+    Configured only("language-validator", "{allowed_languages: [en, FR-ca]}");
+    EXPECT_EQ(only->whole(english).verdict, KT_VERDICT_ALLOW);
+    Result r = only->whole(german);
+    EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK);
+    EXPECT_EQ(r.reason, "language.not_allowed");
+    EXPECT_NE(r.message.find("'de'"), std::string::npos);
+    EXPECT_EQ(only->whole(chinese).verdict, KT_VERDICT_BLOCK);
+    Configured not_german("language-validator", "{blocked_languages: [de], action: escalate}");
+    EXPECT_EQ(not_german->whole(english).verdict, KT_VERDICT_ALLOW);
+    EXPECT_EQ(not_german->whole(german).verdict, KT_VERDICT_ESCALATE);
+}
+
+TEST(LanguageValidator, WhatCannotBeToldPasses)
+{
+    Configured c("language-validator", "{allowed_languages: [en]}");
+    for (const char *text : {"", "ok", "Danke!", "Anna Schmidt, Berlin", "x = {'a': [1, 2, 3]}; foo(bar);",
+                             "4111 1111 1111 1111", "https://beispiel.de/der/die/das"})
+        EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_ALLOW) << text;
+    Configured longer("language-validator", "{allowed_languages: [en], min_chars: 500}");
+    EXPECT_EQ(longer->whole(german).verdict, KT_VERDICT_ALLOW);
+}
+
+TEST(LanguageValidator, UserTextOnlyUnlessAsked)
+{
+    Configured c("language-validator", "{allowed_languages: [en]}");
+    EXPECT_EQ(c->whole(german, KT_FROM_SYSTEM).verdict, KT_VERDICT_ALLOW);
+    EXPECT_EQ(c->whole(german, KT_FROM_TOOL).verdict, KT_VERDICT_ALLOW);
+    EXPECT_EQ(c->whole(german, KT_FROM_ASSISTANT, KT_PHASE_RESPONSE).verdict, KT_VERDICT_ALLOW);
+    Configured both("language-validator", "{allowed_languages: [en], check_responses: true}");
+    EXPECT_EQ(both->whole(german, KT_FROM_ASSISTANT, KT_PHASE_RESPONSE).verdict, KT_VERDICT_BLOCK);
+    EXPECT_EQ(both->whole(english, KT_FROM_ASSISTANT, KT_PHASE_RESPONSE).verdict, KT_VERDICT_ALLOW);
+}
+
+TEST(LanguageValidator, TheCutOfAnAnswerDoesNotMatter)
+{
+    Configured c("language-validator", "{allowed_languages: [en], check_responses: true}");
+    std::string long_german, tail;
+    for (int i = 0; i < 40; i++)
+        long_german += german;
+    for (const std::string &text :
+         {std::string(german), std::string(english), long_german, std::string(english) + long_german}) {
+        Result whole = c->whole(text, KT_FROM_ASSISTANT, KT_PHASE_RESPONSE);
+        for (size_t at = 0; at <= text.size(); at += 1 + text.size() / 97) {
+            Result cut = c->run({text.substr(0, at), text.substr(at)}, KT_FROM_ASSISTANT, KT_PHASE_RESPONSE);
+            ASSERT_EQ(cut.verdict, whole.verdict) << at;
+            if (cut.verdict == KT_VERDICT_ALLOW) {
+                ASSERT_EQ(cut.most_held, 0u);
+            }
+        }
+    }
+}
+
+TEST(LanguageValidator, OptionsAreChecked)
+{
+    EXPECT_NE(Configured("language-validator", "{allowed_languages: [en, klingon]}")
+                  .error()
+                  .find("allowed_languages[1]"),
+              std::string::npos);
+    EXPECT_NE(Configured("language-validator", "{blocked_languages: ['']}").error(), "");
+    EXPECT_NE(Configured("language-validator", "{min_confidence: 2}").error(), "");
+}
