@@ -110,7 +110,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 static const char *model_for(const struct kt_exchange *x, const struct kt_target *t)
 {
     const struct kt_config *c = x->rt->config;
-    const struct kt_target *first = x->route.steps[0].target;
+    const struct kt_target *first =
+        &c->providers.targets[0]; /* of the file, whatever the order of this call */
     bool same = t->provider && first->provider && strcmp(t->provider, first->provider) == 0;
     for (size_t i = 0; same && x->chat.model && i < c->model_map_count; i++)
         if (strcmp(c->model_map[i].from, x->chat.model) == 0)
