@@ -15,9 +15,26 @@ struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x)
     return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
 }
 
+/* Most calls need one or two; the list of all would be most of an exchange. */
+static bool room_for_attempt(struct kt_exchange *x)
+{
+    if (x->attempt_count < x->attempt_cap)
+        return true;
+    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 2;
+    cap = cap < KT_X_MAX_ATTEMPTS ? cap : KT_X_MAX_ATTEMPTS;
+    if (x->attempt_count == cap)
+        return false;
+    struct kt_x_attempt *more = realloc(x->attempts, cap * sizeof *more);
+    if (!more)
+        return false;
+    x->attempts = more;
+    x->attempt_cap = cap;
+    return true;
+}
+
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model)
 {
-    if (x->attempt_count == KT_X_MAX_ATTEMPTS)
+    if (!room_for_attempt(x))
         return NULL;
     struct kt_x_attempt *a = &x->attempts[x->attempt_count++];
     *a = (struct kt_x_attempt){.target = t, .start_ns = kt_now_mono_ns()};
