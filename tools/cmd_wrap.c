@@ -3,6 +3,7 @@
 #include "policyengine/audit/kt_audit.h"
 #include "policyengine/base/kt_log.h"
 #include "policyengine/chain/kt_chain.h"
+#include "policyengine/detect/kt_pattern_cache.h"
 #include "tools/kt.h"
 #include "tools/wrap_env.h"
 #include "tools/wrap_run.h"
@@ -139,6 +140,17 @@ static void warn_missing_keys(const struct kt_config *c)
     }
 }
 
+/* Where making the chain leaves compiled patterns for the child. A folder that cannot be had is
+ * prepare_state's to report. */
+static void open_pattern_cache(const struct wrap *w)
+{
+    struct kt_paths paths;
+    struct kt_error err = {KT_OK, ""};
+    if (kt_is_ok(kt_paths_resolve(w->state_dir, &paths, &err)) &&
+        kt_is_ok(kt_make_private_dir(paths.state_dir, &err)))
+        kt_pattern_cache_open(paths.state_dir, true);
+}
+
 /* Everything that a program could only learn from its first call is checked here, where a person reads it. */
 static int load_config(struct wrap *w)
 {
@@ -158,6 +170,7 @@ static int load_config(struct wrap *w)
         fputs("kt wrap: the policy config cannot be used; nothing was started\n", stderr);
         return KT_EXIT_USAGE;
     }
+    open_pattern_cache(w);
     struct kt_error err = {KT_OK, ""};
     struct kt_chain *chain = NULL;
     if (!kt_is_ok(kt_chain_new(w->config, &chain, &err))) {

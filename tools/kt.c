@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/detect/kt_pattern_cache.h"
 #include "tools/kt.h"
 
 #include <stdarg.h>
@@ -53,6 +54,7 @@ static void print_help(FILE *to)
 
 int main(int argc, char **argv)
 {
+    kt_pattern_cache_open(NULL, true); /* compiling patterns is no news here */
     if (argc < 2) {
         print_help(stderr);
         return KT_EXIT_USAGE;

@@ -5,6 +5,7 @@
 #include "interceptor/exchange/kt_prober.h"
 #include "interceptor/upstream/kt_upstream.h"
 #include "policyengine/base/kt_log.h"
+#include "policyengine/detect/kt_pattern_cache.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ static kt_result load(struct kt_engine *e, const struct kt_engine_options *o, st
     KT_GUARD(copy(o->plan, &e->plan));
     KT_GUARD(kt_paths_resolve(o->state_dir && *o->state_dir ? o->state_dir : NULL, &e->paths, err));
     kt_log_open(e->paths.state_dir);
+    kt_pattern_cache_open(e->paths.state_dir, false);
     if (o->trace)
         kt_trace_open(o->trace, e->paths.state_dir);
     open_audit(e, 0);

@@ -186,7 +186,7 @@ static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
     KT_GUARD(kt_buf_puts(out, "ktwrap: no target could answer: "));
     for (size_t i = 0; i < x->attempt_count; i++) {
         const struct kt_x_attempt *a = &x->attempts[i];
-        const char *id = a->target && a->target->id ? a->target->id : "?";
+        const char *id = !a->target ? "origin" : a->target->id ? a->target->id : "?";
         KT_GUARD(kt_buf_printf(out, "%s%s (%s)", i ? ", " : "", id, a->outcome ? a->outcome : "unknown"));
     }
     return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");

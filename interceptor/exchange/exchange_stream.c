@@ -233,13 +233,22 @@ static void interrupted(struct kt_exchange *x, const char *outcome, const char *
     kt_x_end(x);
 }
 
+/* Nobody else can answer in the origin's place. */
+static void origin_failed(struct kt_exchange *x, const char *outcome, const char *detail)
+{
+    kt_x_attempt_end(x, outcome, detail);
+    kt_x_all_failed(x);
+}
+
 static void fail(struct kt_exchange *x, const char *outcome, const char *detail)
 {
     kt_x_drop_call(x);
     if (x->stream.committed)
         interrupted(x, outcome, detail);
-    else
+    else if (kt_x_attempt_now(x)->target)
         kt_x_attempt_failed(x, outcome, detail);
+    else
+        origin_failed(x, outcome, detail);
 }
 
 static void feed(struct kt_exchange *x, const char *data, size_t len)

@@ -117,6 +117,19 @@ static bool separates(uint32_t cp)
     return in_ranges(signs, KT_COUNT(signs), cp);
 }
 
+/* Letters of other scripts that look Latin; the other blocks of the table are forms of Latin letters. */
+static bool lookalike(uint32_t cp)
+{
+    return (cp >= 0x370 && cp <= 0x52f) || (cp >= 0x1d00 && cp <= 0x1d7f);
+}
+
+/* What `f` was told not to fold. Accents always go: the pattern sets are written without them. */
+static bool keeps(const struct kt_fold *f, uint32_t cp)
+{
+    bool accent = cp < 0x370 || (cp >= 0x1e00 && cp <= 0x1eff);
+    return lookalike(cp) ? f->keep_lookalikes : f->keep_forms && !accent && punctuation(cp) == KEEP;
+}
+
 /* The byte that stands for a character beyond ASCII: KEEP, DROP or the byte. */
 static char fold_char(uint32_t cp)
 {
@@ -185,6 +198,10 @@ static void hide(struct kt_fold *f, uint32_t cp)
 
 static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
 {
+    if (keeps(f, cp)) {
+        put(f, in, n);
+        return;
+    }
     if (cp >= 0xe0000 && cp <= 0xe007f) {
         hide(f, cp);
         return;

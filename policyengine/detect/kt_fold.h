@@ -18,7 +18,9 @@ extern "C" {
 struct kt_fold {
     char *out; /* borrowed: room for `cap` bytes */
     size_t len, cap;
-    char gap; /* white space that was seen and not yet written: 0, ' ' or '\n' */
+    char gap;             /* white space that was seen and not yet written: 0, ' ' or '\n' */
+    bool keep_lookalikes; /* Cyrillic, Greek and other letters that look Latin stay what they are */
+    bool keep_forms;      /* full-width, mathematical and circled letters, zero-width and tag signs stay */
     char hidden[KT_FOLD_HIDDEN];
     size_t hidden_len;
 };

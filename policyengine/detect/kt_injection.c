@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_injection.h"
 
-#include "policyengine/detect/kt_decode.h"
-#include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_injection_work.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_scan.h"
+#include "policyengine/detect/weights/injection.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 4096u
+#define BLOCK KT_INJECTION_BLOCK
 #define OVERLAP 512u   /* of two blocks; longer than any rule reaches */
-#define HITS 512u      /* of one block */
 #define TOP 3u         /* signs of a family that count */
 #define RULES_MAX 256u /* signs below are rules, above are phrases */
 #define BLOBS 32u      /* encoded pieces of one text that are decoded */
-#define DEPTH 2u       /* base64 in base64 */
-#define CALIBRATION                                                                                          \
-    1.25 /* puts the default threshold of 0.8 where false positives begin on the development data (raw       \
-            0.725) */
+#define DEPTH KT_INJECTION_DEPTH
+#define RULES_TOP 4.0    /* more evidence than this says nothing new ... */
+#define ODDS_TOP 8.0     /* ... nor do longer odds ... */
+#define BEST_LOW -3.5    /* ... nor words that the model has never seen ... */
+#define WHOLE_LOW -1.5   /* ... nor the page around a sign; all as in train.py */
+#define RULES_PLAIN 0.64 /* evidence from which on text in a disguise counts as an order: ... */
+#define DISGUISE 1.5     /* ... nobody encodes a harmless one */
 #define QUOTE_REACH 160u /* bytes around a sign in which quotes are looked for */
-
-struct hit {
-    uint8_t family, weight;
-    uint16_t sign; /* which rule or phrase */
-    uint16_t end;
-};
 
 /* The strongest signs of one family, each once. */
 struct top {
@@ -34,46 +29,18 @@ struct top {
     uint16_t sign[TOP];
 };
 
-/* One level of decoding has its own fold and blob; a variant is made and used up within one block. */
-struct level {
-    struct kt_fold fold;
-    char block[BLOCK];
-    char blob[KT_DECODE_MAX];
-};
-
-struct kt_injection {
-    struct level levels[DEPTH + 1];
-    char variant[BLOCK];
-    struct hit hits[HITS];
-    unsigned hit_count;
-    bool tool;
-    bool failed;
-};
-
 const char *kt_injection_family_name(enum kt_injection_family f)
 {
-    static const char *const names[] = {"override", "boundary",  "extraction",   "persona", "licence",
-                                        "task",     "authority", "exfiltration", "tool"};
+    static const char *const names[] = {"override", "boundary", "delimiter", "extraction",   "persona",
+                                        "licence",  "task",     "authority", "exfiltration", "tool"};
     return (size_t)f < KT_COUNT(names) ? names[f] : "other";
-}
-
-struct kt_injection *kt_injection_new(void)
-{
-    return calloc(1, sizeof(struct kt_injection));
-}
-
-void kt_injection_free(struct kt_injection *w)
-{
-    if (w)
-        kt_wipe(w, sizeof *w);
-    free(w);
 }
 
 static void add_hit(struct kt_injection *w, unsigned family, unsigned weight, unsigned sign, size_t end)
 {
-    if (w->hit_count < HITS)
+    if (w->hit_count < KT_INJECTION_HITS)
         w->hits[w->hit_count++] =
-            (struct hit){(uint8_t)family, (uint8_t)weight, (uint16_t)sign, (uint16_t)end};
+            (struct kt_injection_hit){(uint8_t)family, (uint8_t)weight, (uint16_t)sign, (uint16_t)end};
 }
 
 static void add_rule(void *ctx, unsigned rule, size_t end)
@@ -132,7 +99,7 @@ static double combine(const struct top tops[], unsigned *families)
         if (tops[f].weight[0] >= 0.3)
             *families |= 1u << f;
     }
-    return 1 - pow(none, CALIBRATION);
+    return -log(none);
 }
 
 /* Keeps the list sorted; the same sign seen again counts where it is strongest. */
@@ -159,13 +126,21 @@ static bool has_family(const struct kt_injection *w, unsigned family)
     return false;
 }
 
+static bool counts(const struct kt_injection_scope *scope, unsigned family)
+{
+    return family == KT_INJ_TOOL        ? scope->tool
+           : family == KT_INJ_BOUNDARY  ? scope->fake_roles
+           : family == KT_INJ_DELIMITER ? scope->delimiters
+                                        : family < KT_INJ_SCORED;
+}
+
 static double rate_hits(const struct kt_injection *w, const char *text, size_t len, unsigned *families)
 {
     struct top tops[KT_INJ_SCORED] = {0};
     bool meta = has_family(w, KT_INJ_META);
     for (unsigned i = 0; i < w->hit_count; i++) {
-        const struct hit *h = &w->hits[i];
-        if (h->family >= KT_INJ_SCORED || (h->family == KT_INJ_TOOL && !w->tool))
+        const struct kt_injection_hit *h = &w->hits[i];
+        if (!counts(&w->scope, h->family))
             continue;
         bool told = meta && quoted(text, len, h->end);
         rank(&tops[h->family], h->weight / 100.0 * (told ? 0.45 : 1), h->sign);
@@ -173,8 +148,24 @@ static double rate_hits(const struct kt_injection *w, const char *text, size_t l
     return combine(tops, families);
 }
 
-/* `bonus`: the text was in a disguise that nobody uses for a harmless order. */
-static void scan_block(struct kt_injection *w, const char *text, size_t len, bool bonus,
+static double within(double v, double low, double high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+/* One number from rules and model: log odds, fitted on texts that neither had seen (train.py). */
+static double weigh(const struct kt_injection_result *r)
+{
+    double odds = KT_INJECTION_CONST + KT_INJECTION_RULES * within(r->rules, 0, RULES_TOP) +
+                  KT_INJECTION_BEST * within(r->best, BEST_LOW, ODDS_TOP) +
+                  KT_INJECTION_WHOLE * within(r->whole, WHOLE_LOW, ODDS_TOP);
+    if (r->decoded && r->rules >= RULES_PLAIN)
+        odds += DISGUISE;
+    return 1 / (1 + exp(-odds));
+}
+
+/* `disguised`: the text was decoded, turned round or rotated. */
+static void scan_block(struct kt_injection *w, const char *text, size_t len, bool disguised,
                        struct kt_injection_result *out)
 {
     const struct kt_scan *scan = NULL;
@@ -183,15 +174,15 @@ static void scan_block(struct kt_injection *w, const char *text, size_t len, boo
     if (kt_scan_get(KT_SCAN_INJECTION, &scan, NULL).code != KT_OK ||
         kt_scan_run(scan, text, len, add_phrase, w).code != KT_OK)
         w->failed = true;
-    unsigned families = 0;
-    double score = rate_hits(w, text, len, &families);
-    if (bonus && score >= 0.4)
-        score = 1 - (1 - score) * 0.6;
-    if (score <= out->score)
-        return;
-    out->score = score;
-    out->families = families;
-    out->decoded = bonus;
+    struct kt_injection_result now = {.decoded = disguised};
+    struct kt_linear_score model;
+    now.rules = rate_hits(w, text, len, &now.families);
+    kt_linear_run(&kt_linear_injection, &w->linear, text, len, &model);
+    now.best = model.best;
+    now.whole = model.whole;
+    now.score = weigh(&now);
+    if (now.score > out->score)
+        *out = now;
 }
 
 /* Folded text that hints at a disguise: take it off and look again. */
@@ -223,7 +214,8 @@ static void scan_folded(struct kt_injection *w, const char *text, size_t len, bo
                         struct kt_injection_result *out)
 {
     scan_block(w, text, len, decoded, out);
-    scan_variants(w, text, len, out);
+    if (w->scope.decode)
+        scan_variants(w, text, len, out);
 }
 
 /* Keeps the end of a full block, from a word on, as the start of the next one. */
@@ -241,7 +233,7 @@ static void slide(struct kt_fold *f)
 static void score_level(struct kt_injection *w, const char *text, size_t len, unsigned depth,
                         struct kt_injection_result *out);
 
-static void scan_hidden(struct kt_injection *w, struct level *l, struct kt_injection_result *out)
+static void scan_hidden(struct kt_injection *w, struct kt_injection_level *l, struct kt_injection_result *out)
 {
     if (l->fold.hidden_len < 8 || l == &w->levels[DEPTH])
         return;
@@ -251,8 +243,11 @@ static void scan_hidden(struct kt_injection *w, struct level *l, struct kt_injec
 static void score_level(struct kt_injection *w, const char *text, size_t len, unsigned depth,
                         struct kt_injection_result *out)
 {
-    struct level *l = &w->levels[depth];
-    l->fold = (struct kt_fold){.out = l->block, .cap = BLOCK};
+    struct kt_injection_level *l = &w->levels[depth];
+    l->fold = (struct kt_fold){.out = l->block,
+                               .cap = BLOCK,
+                               .keep_lookalikes = !w->scope.lookalikes,
+                               .keep_forms = !w->scope.whole_unicode};
     size_t done = 0;
     for (;;) {
         done += kt_fold_text(&l->fold, text + done, len - done, true);
@@ -262,19 +257,25 @@ static void score_level(struct kt_injection *w, const char *text, size_t len, un
         slide(&l->fold);
     }
     scan_hidden(w, l, out);
-    if (depth == DEPTH)
+    kt_wipe(l->block, sizeof l->block);
+    kt_wipe(&l->fold, sizeof l->fold);
+    if (depth == DEPTH || !w->scope.decode)
         return;
     size_t at = 0, n = 0;
-    for (unsigned blobs = 0; blobs < BLOBS && (n = kt_decode_next(text, len, &at, l->blob)) > 0; blobs++)
+    for (unsigned blobs = 0; blobs < BLOBS && (n = kt_decode_next(text, len, &at, l->blob)) > 0; blobs++) {
         score_level(w, l->blob, n, depth + 1, out);
+        kt_wipe(l->blob, n);
+    }
 }
 
-kt_result kt_injection_score(struct kt_injection *w, const char *text, size_t len, bool tool,
-                             struct kt_injection_result *out)
+kt_result kt_injection_score(struct kt_injection *w, const char *text, size_t len,
+                             struct kt_injection_scope scope, struct kt_injection_result *out)
 {
     *out = (struct kt_injection_result){0};
-    w->tool = tool;
+    w->scope = scope;
     w->failed = false;
     score_level(w, text, len, 0, out);
+    kt_wipe(w->variant, sizeof w->variant);
+    kt_wipe(w->linear.text, sizeof w->linear.text);
     return w->failed ? kt_err(KT_ERR_INTERNAL) : kt_ok();
 }

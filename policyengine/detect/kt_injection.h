@@ -15,20 +15,40 @@ extern "C" {
 
 struct kt_injection; /* working memory; one thread at a time */
 
+/* What is looked for; all on by default. */
+struct kt_injection_scope {
+    bool whole_unicode; /* full-width, mathematical and circled letters, zero-width signs, tag characters */
+    bool lookalikes;    /* Cyrillic and Greek letters that stand for Latin ones */
+    bool decode;        /* base64, hex, percent escapes, rot13, reversed, leet and spaced text */
+    bool fake_roles;    /* rules for fake roles and system messages */
+    bool delimiters;    /* rules for broken delimiters */
+    bool tool;          /* the text is a tool's, where words to an AI count as well */
+};
+#define KT_INJECTION_SCOPE_ALL                                                                               \
+    (struct kt_injection_scope)                                                                              \
+    {                                                                                                        \
+        true, true, true, true, true, false                                                                  \
+    }
+
 struct kt_injection_result {
-    double score;      /* 0..1, highest of all blocks */
-    unsigned families; /* bits 1 << enum kt_injection_family that took part in it */
-    bool decoded;      /* found in decoded text */
+    double score;       /* 0..1, highest of all blocks */
+    unsigned families;  /* bits 1 << enum kt_injection_family that took part in it */
+    bool decoded;       /* found in decoded text */
+    double rules;       /* what made the score: evidence of the rules, 0 = none, ... */
+    double best, whole; /* ... log odds of the model: its worst window, the whole block */
 };
 
-/* new; NULL on OOM. */
-struct kt_injection *kt_injection_new(void);
-/* Wipes. */
-void kt_injection_free(struct kt_injection *w);
+/* Working memory out of a pool of a few idle ones that all threads share without a lock (so a fork leaves
+ * nothing locked); new where none is idle. NULL on OOM. No text stays in it. */
+struct kt_injection *kt_injection_take(void);
+void kt_injection_give(struct kt_injection *w);
+/* Who may take: the pool is freed when the last of them leaves. */
+void kt_injection_join(void);
+void kt_injection_leave(void);
 
-/* `tool`: the text is a tool's, where words to an AI count as well. Linear in `len`. */
-kt_result kt_injection_score(struct kt_injection *w, const char *text, size_t len, bool tool,
-                             struct kt_injection_result *out) KT_MUST;
+/* Linear in `len`. */
+kt_result kt_injection_score(struct kt_injection *w, const char *text, size_t len,
+                             struct kt_injection_scope scope, struct kt_injection_result *out) KT_MUST;
 
 /* "override", "persona", ...; static. */
 const char *kt_injection_family_name(enum kt_injection_family f);

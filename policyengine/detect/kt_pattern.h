@@ -9,7 +9,8 @@
 /* How a pattern of patterns/injection.def counts. */
 enum kt_injection_family {
     KT_INJ_OVERRIDE,             /* drop what you were told */
-    KT_INJ_BOUNDARY,             /* fake roles, fake system messages, broken delimiters */
+    KT_INJ_BOUNDARY,             /* fake roles, fake system messages */
+    KT_INJ_DELIMITER,            /* the end of the input, or of the prompt, told by the input */
     KT_INJ_EXTRACTION,           /* show the hidden prompt */
     KT_INJ_PERSONA,              /* jailbreak characters and modes */
     KT_INJ_LICENCE,              /* "no rules", "never refuse", "no matter how illegal" */

@@ -19,3 +19,13 @@ foreach(set injection safety)
         VERBATIM)
     target_sources(kt_detect PRIVATE ${image})
 endforeach()
+
+# The weights of the linear model (tools/train_injection), taken in as they lie in the repository.
+set_source_files_properties(detect/kt_linear_injection.c PROPERTIES
+    COMPILE_DEFINITIONS KT_WEIGHTS_FILE="${CMAKE_CURRENT_SOURCE_DIR}/detect/weights/injection.bin"
+    OBJECT_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/detect/weights/injection.bin)
+
+# For training only: tools/train_injection/train.py builds and runs it.
+add_executable(kt_injection_features EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tools/train_injection/features.c)
+target_link_libraries(kt_injection_features PRIVATE kt_detect kt_base)
+target_include_directories(kt_injection_features PRIVATE ${CMAKE_SOURCE_DIR})

@@ -1,46 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prompt-injection: scores every text of a request in 0..1 and stops the chain at `threshold`.
- *   user, assistant   threshold as configured
- *   tool results      85 % of it: foreign text has no business giving orders (indirect injection)
- *   system            never scored: the program's own words legitimately read like orders about rules and
- * roles tool calls        never scored: arguments that the model wrote, policed by agent-firewall
+ * prompt-injection: scores every text of a request in 0..1 and acts from `threshold` on. Whose words a text
+ * holds decides how it is judged:
+ *   user, earlier answers   threshold as configured (an "earlier answer" may be made up by the user)
+ *   tool results            85 % of it, and words to an AI count: foreign text has no business giving orders
+ *   system, developer       never: the program's own words legitimately read like orders about rules and
+ * roles tool-call arguments,    never: the model wrote them; agent-firewall polices calls, and whoever
+ * injected reasoning               them did so through a text that is judged above
+ *
+ * Two shapes of options are taken: {threshold, action} and the longer public one with `encoding`,
+ * `boundaries`, `detection` and `response`. `embedding_threshold` is a second name of `threshold`: there are
+ * no embeddings here, one score stands for all signs.
  */
 #include "policyengine/detect/kt_injection.h"
 #include "policyengine/detect/kt_scan.h"
 #include "policyengine/policies/kt_policy.h"
 
-#include <stdlib.h>
-
 #define TOOL_STRICTER 0.85
 #define WINDOW_WHOLE (64u << 10) /* a segment in windows is looked at whole up to here ... */
 #define WINDOW_AGAIN (4u << 10)  /* ... and beyond it with this much shown again */
+#define MESSAGE "Blocked by policy prompt-injection: the text tries to override instructions."
 
-enum injection_action { INJECTION_BLOCK, INJECTION_ESCALATE };
+enum action { ACTION_BLOCK, ACTION_ESCALATE, ACTION_WARN };
+enum { RESPONSE_AS_ACTION }; /* response.action: this, then those of enum action */
 
 struct injection_options {
     double threshold;
-    int action;
+    int action, backend;
+    struct kt_strings attack_patterns;
+    struct {
+        struct kt_strings attack_patterns;
+    } detection;
+    struct {
+        bool decode_base64, normalize_unicode, detect_homoglyphs;
+    } encoding;
+    struct {
+        bool enforce_delimiters, reject_fake_boundaries;
+    } boundaries;
+    struct {
+        int action, log_level;
+        char *message;
+    } response;
 };
+
+/* ---- life ---- */
 
 static kt_result injection_init(const void *opts, void **instance, struct kt_error *err)
 {
+    static const char *const names[] = {"block", "escalate", "warn"};
+    const struct injection_options *o = opts;
     const struct kt_scan *scan = NULL;
-    (void)opts, (void)instance;
-    return kt_scan_get(KT_SCAN_INJECTION, &scan, err); /* here, not in the middle of the first request */
+    (void)instance;
+    if (o->response.action != RESPONSE_AS_ACTION && o->response.action - 1 != o->action)
+        return kt_fail(
+            err, KT_ERR_USAGE,
+            "response.action is '%s' and action is '%s' (default: block): say the same in both, or "
+            "leave response.action out",
+            names[o->response.action - 1], names[o->action]);
+    if (o->attack_patterns.count + o->detection.attack_patterns.count > 0)
+        return kt_fail(err, KT_ERR_USAGE,
+                       "attack_patterns need the cache of compiled patterns, which this build does not have: "
+                       "leave them out");
+    KT_GUARD(kt_scan_get(KT_SCAN_INJECTION, &scan, err)); /* here, not in the middle of the first request */
+    kt_injection_join();
+    return kt_ok();
 }
 
-static kt_result injection_open(const void *opts, void *instance, enum kt_phase phase, void **state)
+static void injection_fini(void *instance)
 {
-    (void)opts, (void)instance, (void)phase;
-    *state = kt_injection_new();
-    return *state ? kt_ok() : kt_err(KT_ERR_MEMORY);
+    (void)instance;
+    kt_injection_leave();
 }
 
-static void injection_close(void *state)
-{
-    kt_injection_free(state);
-}
+/* ---- text ---- */
 
 /* Windows are for answers; requests come whole. A segment that does come in windows waits until it is whole
  * or large. */
@@ -59,44 +91,140 @@ static void report(const struct injection_options *o, const struct kt_injection_
     for (unsigned f = 0; f < KT_INJ_SCORED; f++)
         if (found->families & 1u << f)
             s->match(s, kt_injection_family_name((enum kt_injection_family)f));
+    if (found->families == 0)
+        s->match(s, "wording"); /* the linear model alone */
     if (found->decoded)
         s->match(s, "decoded");
-    s->stop(s, o->action == INJECTION_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE,
-            "prompt_injection.detected", found->score,
-            "Blocked by policy prompt-injection: the text tries to override instructions.");
+    if (o->action == ACTION_WARN)
+        return;
+    s->stop(s, o->action == ACTION_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE,
+            "prompt_injection.detected", found->score, o->response.message ? o->response.message : MESSAGE);
+}
+
+static struct kt_injection_scope scope_of(const struct injection_options *o, bool tool)
+{
+    return (struct kt_injection_scope){.whole_unicode = o->encoding.normalize_unicode,
+                                       .lookalikes = o->encoding.detect_homoglyphs,
+                                       .decode = o->encoding.decode_base64,
+                                       .fake_roles = o->boundaries.reject_fake_boundaries,
+                                       .delimiters = o->boundaries.enforce_delimiters,
+                                       .tool = tool};
+}
+
+static bool judged(enum kt_origin_class from)
+{
+    return from == KT_FROM_USER || from == KT_FROM_ASSISTANT || from == KT_FROM_TOOL;
 }
 
 static enum kt_step injection_text(const void *opts, void *instance, void *state, const struct kt_text *t,
                                    struct kt_sink *s)
 {
-    (void)instance;
+    (void)instance, (void)state;
     const struct injection_options *o = opts;
     bool tool = t->from == KT_FROM_TOOL;
-    if (t->from == KT_FROM_SYSTEM || t->from == KT_FROM_TOOL_CALL || wait_for_more(t, s))
+    if (!judged(t->from) || wait_for_more(t, s))
         return KT_STEP_DONE;
+    struct kt_injection *work = kt_injection_take();
+    if (!work)
+        return KT_STEP_ERROR;
     struct kt_injection_result found;
-    if (kt_injection_score(state, t->data, t->len, tool, &found).code != KT_OK)
+    kt_result r = kt_injection_score(work, t->data, t->len, scope_of(o, tool), &found);
+    kt_injection_give(work);
+    if (r.code != KT_OK)
         return KT_STEP_ERROR;
     s->score(s, found.score);
-    if (found.score > 0 && found.score >= o->threshold * (tool ? TOOL_STRICTER : 1))
+    if (found.score >= o->threshold * (tool ? TOOL_STRICTER : 1))
         report(o, &found, s);
     return KT_STEP_DONE;
 }
 
+/* ---- options ---- */
+
+#define AT(member) .offset = offsetof(struct injection_options, member)
+#define SWITCH(member, key, text)                                                                            \
+    {                                                                                                        \
+        .name = key, .type = KT_OPT_BOOL, AT(member), .def = "true", .help = text                            \
+    }
+
+static const struct kt_option detection_options[] = {
+    {.name = "attack_patterns",
+     .type = KT_OPT_STRING_LIST,
+     AT(detection.attack_patterns),
+     .help = "as attack_patterns; both lists count"},
+    {.name = NULL},
+};
+
+static const struct kt_option encoding_options[] = {
+    SWITCH(encoding.decode_base64, "decode_base64",
+           "look into base64, hex, percent escapes, rot13, reversed, leet and spaced text"),
+    SWITCH(encoding.normalize_unicode, "normalize_unicode",
+           "read full-width, mathematical and circled letters; drop zero-width signs; read tag characters"),
+    SWITCH(encoding.detect_homoglyphs, "detect_homoglyphs",
+           "read Cyrillic and Greek letters that look Latin as Latin"),
+    {.name = NULL},
+};
+
+static const struct kt_option boundary_options[] = {
+    SWITCH(boundaries.enforce_delimiters, "enforce_delimiters",
+           "rules for text that claims the input or the prompt ends here"),
+    SWITCH(boundaries.reject_fake_boundaries, "reject_fake_boundaries",
+           "rules for fake system messages and chat-template tokens"),
+    {.name = NULL},
+};
+
+static const struct kt_option response_options[] = {
+    {.name = "action",
+     .type = KT_OPT_ENUM,
+     AT(response.action),
+     .def = "as_action",
+     .values = "as_action|block|escalate|warn=log",
+     .help = "the other spelling of action; must not contradict it"},
+    {.name = "message",
+     .type = KT_OPT_STRING,
+     AT(response.message),
+     .help = "what the client is told; never put the offending text here"},
+    {.name = "log_level",
+     .type = KT_OPT_ENUM,
+     AT(response.log_level),
+     .def = "warn",
+     .values = "debug|info|warn=warning|error",
+     .help = "accepted and checked; has no effect: every finding is in the event of its exchange"},
+    {.name = NULL},
+};
+
 static const struct kt_option injection_options[] = {
     {.name = "threshold",
      .type = KT_OPT_FLOAT,
-     .offset = offsetof(struct injection_options, threshold),
+     AT(threshold),
+     .alias = "embedding_threshold",
      .def = "0.8",
      .min = 0,
      .max = 1,
-     .help = "score from which on a text is stopped; tool results are stopped from 85 % of it on"},
+     .help = "score from which on a text is acted on; tool results from 85 % of it on"},
     {.name = "action",
      .type = KT_OPT_ENUM,
-     .offset = offsetof(struct injection_options, action),
+     AT(action),
      .def = "block",
-     .values = "block|escalate",
-     .help = "block the request, or stop it for a human to decide"},
+     .values = "block|escalate|warn=log",
+     .help =
+         "block the request, stop it for a human to decide, or let it pass with the finding in its event"},
+    {.name = "backend",
+     .type = KT_OPT_ENUM,
+     AT(backend),
+     .def = "local",
+     .values = "local",
+     .help = "where the score is made: in the process"},
+    {.name = "attack_patterns",
+     .type = KT_OPT_STRING_LIST,
+     AT(attack_patterns),
+     .help = "regular expressions of your own: a text that matches one scores 1"},
+    {.name = "detection", .type = KT_OPT_TABLE, .table = detection_options, .help = "what is looked for"},
+    {.name = "encoding",
+     .type = KT_OPT_TABLE,
+     .table = encoding_options,
+     .help = "disguises to look through"},
+    {.name = "boundaries", .type = KT_OPT_TABLE, .table = boundary_options, .help = "roles and delimiters"},
+    {.name = "response", .type = KT_OPT_TABLE, .table = response_options, .help = "what a finding does"},
     {.name = NULL},
 };
 
@@ -108,7 +236,6 @@ const struct kt_policy kt_policy_prompt_injection = {
     .options = injection_options,
     .options_size = sizeof(struct injection_options),
     .init = injection_init,
-    .open = injection_open,
-    .close = injection_close,
+    .fini = injection_fini,
     .text = injection_text,
 };

@@ -345,14 +345,17 @@ TEST_F(Filter, OfTheOriginToo)
     EXPECT_EQ(read_stream(k.body).texts["0"], "[WORD_1] for <Bob>");
     EXPECT_EQ(k.headers.count("x-kt-attempts"), 0u);
     EXPECT_EQ(str(event(), "target"), "origin");
+    Client cut;
+    through(cut, kRole);
+    EXPECT_EQ(cut.status, 502) << "nothing was said, and nobody else is there";
     configure(config(""), guard(), KT_MODE_OBSERVE);
     Client o;
     std::string s =
         kRole + piece("\"content\":\"SECR\"") + piece("\"content\":\"ET FORBIDDEN ASK\"") + kStop + kDone;
     through(o, s);
     EXPECT_EQ(o.body, s) << "not a byte is changed";
-    EXPECT_EQ(str(event(1), "would_verdict"), "block");
-    EXPECT_EQ(str(event(1), "verdict"), "allow");
+    EXPECT_EQ(str(event(2), "would_verdict"), "block");
+    EXPECT_EQ(str(event(2), "verdict"), "allow");
 }
 
 TEST_F(Filter, TextCompletionsKeepTheirShape)

@@ -3,6 +3,7 @@
 /* One built-in policy with its real option table defaults, run through a real chain. */
 #include "policyengine/chain/kt_chain_internal.h"
 #include "policyengine/config/kt_config.h"
+#include "policyengine/config/kt_read.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -80,9 +81,8 @@ class Policy {
     {
         policy_ = kt_policy_find(kind);
         opts_.assign(policy_->options_size, 0);
-        for (const kt_option *o = policy_->options; o->name; o++)
-            if (o->def)
-                set_option(policy_, opts_, o->name, o->def);
+        if (kt_read_defaults(policy_->options, opts_.data()).code != KT_OK)
+            abort();
         for (auto &o : options)
             set_option(policy_, opts_, o.first, o.second);
         const void *opts = opts_.data();
@@ -97,6 +97,8 @@ class Policy {
     {
         kt_chain_free(chain_);
         kt_config_free(config_);
+        if (policy_)
+            kt_options_free(policy_->options, opts_.data());
     }
     std::string error; /* of options that were refused: then nothing can be run */
     Policy(const Policy &) = delete;

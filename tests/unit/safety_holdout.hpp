@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Written before the rules were tuned and not used for tuning: safety_holdout_test counts on them what a user would
- * see. The harmless ones are made to look like the harmful ones. */
+/* Look-alikes and requests for harm in other words than the rules'. The first figures on them were seen while the rules were made,
+ * so what safety_holdout_test counts is better than what a user will see. The harmless ones are made to look like the
+ * harmful ones. */
 
 namespace safety_holdout {
 

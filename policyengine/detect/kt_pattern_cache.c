@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/detect/kt_pattern_cache.h"
+
+#include "policyengine/base/kt_log.h"
+#include "policyengine/detect/kt_pattern_image.h"
+
+#include <errno.h>
+#include <hs/hs_common.h>
+#include <hs/hs_runtime.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MATCHES_MAX 262144u
+
+struct kt_patterns {
+    hs_database_t *db;
+    hs_scratch_t *model; /* cloned for each scan */
+    size_t width, count;
+    bool cached;
+};
+
+static char cache_folder[PATH_MAX]; /* "" = none; set before threads are */
+static bool quiet_compiler;
+
+void kt_pattern_cache_open(const char *state_dir, bool quiet)
+{
+    quiet_compiler = quiet;
+    if (!state_dir ||
+        (size_t)snprintf(cache_folder, sizeof cache_folder, "%s/patterns", state_dir) >= sizeof cache_folder)
+        cache_folder[0] = '\0';
+}
+
+void kt_patterns_free(struct kt_patterns *p)
+{
+    if (!p)
+        return;
+    hs_free_scratch(p->model);
+    hs_free_database(p->db);
+    free(p);
+}
+
+static void patterns_cleanup(struct kt_patterns **p)
+{
+    kt_patterns_free(*p);
+}
+
+static kt_result check_lengths(char *const *expressions, size_t n, struct kt_error *err)
+{
+    if (n > KT_PATTERNS_MAX)
+        return kt_fail(err, KT_ERR_USAGE, "has more than %u patterns", KT_PATTERNS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (!expressions[i][0] || strlen(expressions[i]) > KT_PATTERN_BYTES)
+            return kt_fail(err, KT_ERR_USAGE, "[%zu] must have 1 to %u bytes", i, KT_PATTERN_BYTES);
+    return kt_ok();
+}
+
+static kt_result unpack(struct kt_patterns *p, const struct kt_pattern_image *image)
+{
+    hs_error_t r = hs_deserialize_database(image->bytes.data, image->bytes.len, &p->db);
+    if (r == HS_SUCCESS)
+        r = hs_alloc_scratch(p->db, &p->model);
+    p->width = image->width;
+    if (r != HS_SUCCESS) {
+        hs_free_database(p->db);
+        p->db = NULL;
+    }
+    return r == HS_SUCCESS ? kt_ok() : kt_err(r == HS_NOMEM ? KT_ERR_MEMORY : KT_ERR_INTERNAL);
+}
+
+static kt_result compile(char *const *expressions, size_t n, const char *key, struct kt_patterns *p,
+                         struct kt_error *err)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf bytes = {0};
+    struct kt_pattern_image image = {.width = 1};
+    kt_result r = kt_pattern_compile(expressions, n, &image, err);
+    bytes = image.bytes; /* freed with the block */
+    if (r.code != KT_OK)
+        return r;
+    if (!quiet_compiler)
+        kt_warn("detect_patterns are compiled inside of this program: `kt policy lint` or `kt wrap` would "
+                "have them ready");
+    if (cache_folder[0] && !kt_pattern_store(cache_folder, key, &image))
+        kt_warn("compiled patterns cannot be kept in %s: %s", cache_folder, strerror(errno));
+    return unpack(p, &image);
+}
+
+kt_result kt_patterns_new(char *const *expressions, size_t n, struct kt_patterns **out, struct kt_error *err)
+{
+    *out = NULL;
+    KT_GUARD(check_lengths(expressions, n, err));
+    KT_CLEANUP(patterns_cleanup) struct kt_patterns *p = calloc(1, sizeof *p);
+    char key[KT_SHA256_HEX];
+    if (!p || kt_pattern_key(expressions, n, key).code != KT_OK)
+        return kt_fail(err, KT_ERR_MEMORY, "out of memory");
+    p->count = n;
+    struct kt_pattern_image image = {.width = 1};
+    if (n > 0 && cache_folder[0] && kt_pattern_load(cache_folder, key, &image)) {
+        p->cached = unpack(p, &image).code == KT_OK;
+        kt_buf_free(&image.bytes);
+    }
+    if (n > 0 && !p->cached) {
+        kt_result r = compile(expressions, n, key, p, err);
+        if (r.code != KT_OK)
+            return err && err->text[0] ? r : kt_fail(err, r.code, "cannot be used: %s", kt_code_name(r.code));
+    }
+    *out = KT_TAKE(p);
+    return kt_ok();
+}
+
+bool kt_patterns_cached(const struct kt_patterns *p)
+{
+    return p->cached;
+}
+
+size_t kt_patterns_width(const struct kt_patterns *p)
+{
+    return p->width;
+}
+
+struct match {
+    uint64_t start, end;
+    unsigned expression;
+};
+
+struct found {
+    struct match *items; /* owned */
+    size_t count, cap;
+    size_t from, to, width;
+    enum kt_code trouble;
+};
+
+static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *ctx)
+{
+    struct found *f = ctx;
+    (void)flags;
+    if (from < f->from || from >= f->to || to - from > f->width)
+        return 0;
+    for (size_t i = f->count; i-- > 0 && f->count - i < 8;) /* the next end of one that is known: longer */
+        if (f->items[i].expression == id && f->items[i].start == from) {
+            f->items[i].end = to;
+            return 0;
+        }
+    if (f->count == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : 64;
+        struct match *grown = cap <= MATCHES_MAX ? realloc(f->items, cap * sizeof *grown) : NULL;
+        if (!grown) {
+            f->trouble = cap > MATCHES_MAX ? KT_ERR_LIMIT : KT_ERR_MEMORY;
+            return 1;
+        }
+        f->items = grown;
+        f->cap = cap;
+    }
+    f->items[f->count++] = (struct match){from, to, id};
+    return 0;
+}
+
+static int by_place(const void *left, const void *right)
+{
+    const struct match *a = left, *b = right;
+    if (a->start != b->start)
+        return a->start < b->start ? -1 : 1;
+    if (a->end != b->end)
+        return a->end > b->end ? -1 : 1;
+    return a->expression < b->expression ? -1 : a->expression > b->expression;
+}
+
+kt_result kt_patterns_scan(const struct kt_patterns *p, const char *text, size_t len, size_t from, size_t to,
+                           kt_patterns_hit_fn hit, void *ctx)
+{
+    if (p->count == 0 || from >= to)
+        return kt_ok();
+    KT_ENSURE(len <= UINT_MAX, KT_ERR_LIMIT);
+    hs_scratch_t *scratch = NULL;
+    KT_ENSURE(hs_clone_scratch(p->model, &scratch) == HS_SUCCESS, KT_ERR_MEMORY);
+    struct found f = {.from = from, .to = to, .width = p->width};
+    hs_error_t r = hs_scan(p->db, text, (unsigned)len, 0, scratch, on_match, &f);
+    hs_free_scratch(scratch);
+    KT_CLEANUP(kt_cleanup_free) struct match *items = f.items;
+    KT_ENSURE(f.trouble == KT_OK, f.trouble);
+    KT_ENSURE(r == HS_SUCCESS, KT_ERR_INTERNAL);
+    if (f.count)
+        qsort(items, f.count, sizeof *items, by_place);
+    uint64_t floor = 0;
+    for (size_t i = 0; i < f.count; i++) {
+        if (items[i].start < floor || items[i].start == items[i].end)
+            continue;
+        hit(ctx, items[i].expression, (size_t)items[i].start, (size_t)items[i].end);
+        floor = items[i].end;
+    }
+    return kt_ok();
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The compiler half of Vectorscan, by dlopen: it brings a C++ run time with it, which neither a wrapped
+ * program nor a `kt` without such expressions shall pay for.
+ */
+#include "policyengine/detect/kt_pattern_image.h"
+
+#include <dlfcn.h>
+#include <hs/hs_common.h>
+#include <hs/hs_compile.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIBRARY "libhs.so.5"
+#define FLAGS (HS_FLAG_SOM_LEFTMOST)
+
+struct compiler {
+    void *handle;
+    __typeof__(&hs_compile_multi) compile;
+    __typeof__(&hs_expression_info) info;
+    __typeof__(&hs_free_compile_error) free_error;
+    __typeof__(&hs_serialize_database) serialize;
+    __typeof__(&hs_free_database) free_database;
+};
+
+static void compiler_close(struct compiler *c)
+{
+    if (c->handle)
+        dlclose(c->handle);
+}
+
+static bool symbol(const struct compiler *c, const char *name, void *out)
+{
+    void *at = dlsym(c->handle, name);
+    memcpy(out, &at, sizeof at);
+    return at != NULL;
+}
+
+static kt_result compiler_open(struct compiler *c, struct kt_error *err)
+{
+    c->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    bool ok =
+        c->handle && symbol(c, "hs_compile_multi", &c->compile) &&
+        symbol(c, "hs_expression_info", &c->info) && symbol(c, "hs_free_compile_error", &c->free_error) &&
+        symbol(c, "hs_serialize_database", &c->serialize) && symbol(c, "hs_free_database", &c->free_database);
+    if (ok)
+        return kt_ok();
+    return kt_fail(err, KT_ERR_NOTFOUND,
+                   "detect_patterns need " LIBRARY
+                   " to be compiled (package libvectorscan5), and it cannot be loaded");
+}
+
+static kt_result refused(const struct compiler *c, size_t at, hs_compile_error_t *e, struct kt_error *err)
+{
+    kt_result r = kt_fail(err, KT_ERR_USAGE, "[%zu] is no pattern that can be used: %s", at,
+                          e && e->message ? e->message : "unknown error");
+    if (e)
+        c->free_error(e);
+    return r;
+}
+
+/* Each one by itself first: the number of the wrong one, and how long its matches are. */
+static kt_result check(const struct compiler *c, char *const *expressions, size_t n, uint32_t *width,
+                       struct kt_error *err)
+{
+    *width = 1;
+    for (size_t i = 0; i < n; i++) {
+        hs_expr_info_t *info = NULL;
+        hs_compile_error_t *e = NULL;
+        if (c->info(expressions[i], FLAGS, &info, &e) != HS_SUCCESS)
+            return refused(c, i, e, err);
+        unsigned least = info->min_width, most = info->max_width;
+        free(info);
+        if (least == 0)
+            return kt_fail(err, KT_ERR_USAGE, "[%zu] matches the empty text: it would be found everywhere",
+                           i);
+        most = most < KT_PATTERN_WIDTH ? most : KT_PATTERN_WIDTH;
+        *width = most > *width ? most : *width;
+    }
+    return kt_ok();
+}
+
+static kt_result compile(const struct compiler *c, char *const *expressions, size_t n,
+                         struct kt_pattern_image *out, struct kt_error *err)
+{
+    KT_CLEANUP(kt_cleanup_free) unsigned *flags = calloc(n, sizeof *flags);
+    KT_CLEANUP(kt_cleanup_free) unsigned *ids = calloc(n, sizeof *ids);
+    if (!flags || !ids)
+        return kt_fail(err, KT_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        flags[i] = FLAGS;
+        ids[i] = (unsigned)i;
+    }
+    const hs_platform_info_t baseline = {.tune = HS_TUNE_FAMILY_GENERIC, .cpu_features = 0};
+    hs_database_t *db = NULL;
+    hs_compile_error_t *e = NULL;
+    if (c->compile((const char *const *)expressions, flags, ids, (unsigned)n, HS_MODE_BLOCK, &baseline, &db,
+                   &e) != HS_SUCCESS)
+        return refused(c, e && e->expression >= 0 ? (size_t)e->expression : 0, e, err);
+    char *bytes = NULL;
+    size_t len = 0;
+    hs_error_t r = c->serialize(db, &bytes, &len);
+    c->free_database(db);
+    if (r != HS_SUCCESS)
+        return kt_fail(err, KT_ERR_MEMORY, "out of memory");
+    out->bytes = (struct kt_buf)KT_BUF_INIT(KT_PATTERN_IMAGE);
+    kt_result kept = kt_buf_append(&out->bytes, bytes, len);
+    free(bytes);
+    return kept.code == KT_OK ? kept
+                              : kt_fail(err, kept.code, "the compiled patterns are larger than 64 MiB");
+}
+
+kt_result kt_pattern_compile(char *const *expressions, size_t n, struct kt_pattern_image *out,
+                             struct kt_error *err)
+{
+    KT_CLEANUP(compiler_close) struct compiler c = {0};
+    KT_GUARD(compiler_open(&c, err));
+    KT_GUARD(check(&c, expressions, n, &out->width, err));
+    return compile(&c, expressions, n, out, err);
+}

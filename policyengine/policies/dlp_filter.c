@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dlp-filter: keeps secrets, a user's own terms and patterns, and classification marks in, by placeholders or
+ * by a block. Several detectors look at the same windows, each with its own hold: what they find is dealt
+ * with in the order of the text, once no detector can find anything in front of it.
+ */
+#include "policyengine/policies/dlp_filter.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum dlp_action { DLP_REDACT, DLP_BLOCK };
+
+#define STREAMS_MAX 4096u   /* segments in windows; choices and tool calls of one answer */
+#define PENDING_MAX 262144u /* finds in one window */
+
+struct find {
+    size_t start, end;
+    const char *label;
+    enum dlp_what what;
+    double score;
+};
+
+struct segment {
+    struct dlp_stream look;
+    struct find *finds; /* owned; not yet dealt with */
+    size_t count, cap;
+    size_t done; /* end of the last one that was */
+    /* Tool-call arguments are JSON source: where a bare number is replaced, the placeholder needs quotes. */
+    size_t json_at;
+    bool in_string, escaped;
+};
+
+struct dlp_state {
+    struct segment **segments; /* owned */
+    size_t count, cap;
+};
+
+struct window {
+    const struct dlp_options *o;
+    const struct kt_text *t;
+    struct kt_sink *s;
+    struct segment *g;
+    bool failed, stopped;
+};
+
+static kt_result dlp_init(const void *opts, void **instance, struct kt_error *err)
+{
+    struct dlp_lists *l = NULL;
+    KT_GUARD(dlp_lists_new(opts, &l, err));
+    *instance = l;
+    return kt_ok();
+}
+
+static void dlp_fini(void *instance)
+{
+    dlp_lists_free(instance);
+}
+
+static kt_result dlp_open(const void *opts, void *instance, enum kt_phase phase, void **state)
+{
+    (void)opts, (void)instance, (void)phase;
+    *state = calloc(1, sizeof(struct dlp_state));
+    return *state ? kt_ok() : kt_err(KT_ERR_MEMORY);
+}
+
+static void segment_free(struct segment *g)
+{
+    dlp_stream_free(&g->look);
+    free(g->finds);
+}
+
+static void dlp_close(void *state)
+{
+    struct dlp_state *s = state;
+    for (size_t i = 0; i < s->count; i++) {
+        segment_free(s->segments[i]);
+        free(s->segments[i]);
+    }
+    free(s->segments);
+    free(s);
+}
+
+/* The segment, made where there is none. NULL on OOM or past the limit. */
+static struct segment *segment_of(struct dlp_state *s, unsigned number)
+{
+    for (size_t i = s->count; i-- > 0;)
+        if (s->segments[i]->look.segment == number)
+            return s->segments[i];
+    if (s->count == s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 4;
+        struct segment **grown = cap <= STREAMS_MAX ? realloc(s->segments, cap * sizeof(*grown)) : NULL;
+        if (!grown)
+            return NULL;
+        s->segments = grown;
+        s->cap = cap;
+    }
+    struct segment *one = calloc(1, sizeof *one);
+    if (!one)
+        return NULL;
+    one->look.segment = number;
+    s->segments[s->count++] = one;
+    return one;
+}
+
+static void on_find(void *ctx, enum dlp_what what, const char *label, double score, size_t start, size_t end)
+{
+    struct window *w = ctx;
+    struct segment *g = w->g;
+    if (g->count == g->cap) {
+        size_t cap = g->cap ? g->cap * 2 : 16;
+        struct find *grown = cap <= PENDING_MAX ? realloc(g->finds, cap * sizeof *grown) : NULL;
+        if (!grown) {
+            w->failed = true;
+            return;
+        }
+        g->finds = grown;
+        g->cap = cap;
+    }
+    g->finds[g->count++] = (struct find){start, end, label, what, score};
+}
+
+static int by_place(const void *left, const void *right)
+{
+    const struct find *a = left, *b = right;
+    if (a->start != b->start)
+        return a->start < b->start ? -1 : 1;
+    if (a->end != b->end)
+        return a->end > b->end ? -1 : 1;
+    return (int)a->what - (int)b->what;
+}
+
+/* Follows the JSON strings of the text up to `to` (absolute). */
+static void follow_json(struct segment *g, const struct kt_text *t, size_t to)
+{
+    if (g->json_at < t->base)
+        g->json_at = t->base;
+    for (; g->json_at < to; g->json_at++) {
+        char c = t->data[g->json_at - t->base];
+        if (g->escaped)
+            g->escaped = false;
+        else if (c == '\\')
+            g->escaped = g->in_string;
+        else if (c == '"')
+            g->in_string = !g->in_string;
+    }
+}
+
+/* How a range of JSON source may be replaced. */
+enum json_place { JSON_INSIDE, JSON_BARE, JSON_ACROSS };
+
+static enum json_place place_of(struct window *w, size_t start, size_t end)
+{
+    const struct kt_text *t = w->t;
+    follow_json(w->g, t, start);
+    bool inside = w->g->in_string, escaped = w->g->escaped;
+    for (size_t i = start - t->base; i < end - t->base; i++) {
+        char c = t->data[i];
+        if (!escaped && (c == '"' || (!inside && strchr("{}[],:", c))))
+            return JSON_ACROSS;
+        escaped = !escaped && inside && c == '\\';
+    }
+    return inside ? JSON_INSIDE : JSON_BARE;
+}
+
+static void stop(struct window *w, const struct find *f, const char *why)
+{
+    static const char *const whats[] = {"a secret", "a blocked term", "a classification mark",
+                                        "a blocked pattern"};
+    char message[160];
+    snprintf(message, sizeof message, "Blocked by policy dlp-filter: the text holds %s%s.", whats[f->what],
+             why);
+    w->s->match(w->s, f->label);
+    w->s->stop(w->s, KT_VERDICT_BLOCK, "dlp.detected", f->score, message);
+    w->stopped = true;
+}
+
+static void redact(struct window *w, const struct find *f, size_t start)
+{
+    static const char *const kinds[] = {"SECRET", "TERM", "CLASSIFICATION", "PATTERN"};
+    const struct kt_text *t = w->t;
+    enum json_place place = t->from == KT_FROM_TOOL_CALL ? place_of(w, start, f->end) : JSON_INSIDE;
+    if (place == JSON_ACROSS) {
+        stop(w, f, " across the structure of a tool call's arguments, where it cannot be replaced");
+        return;
+    }
+    const char *name =
+        w->s->placeholder(w->s, kinds[f->what], t->data + (start - t->base), f->end - start, false);
+    if (!name) {
+        w->failed = true;
+        return;
+    }
+    char quoted[64];
+    size_t len = strlen(name);
+    if (place == JSON_BARE && len + 2 <= sizeof quoted) {
+        quoted[0] = quoted[len + 1] = '"';
+        memcpy(quoted + 1, name, len);
+        name = quoted;
+        len += 2;
+    }
+    w->s->redact(w->s, start, f->end, name, len, f->label);
+    w->s->score(w->s, f->score);
+}
+
+static void deal_with(struct window *w, const struct find *f)
+{
+    size_t start = f->start > w->g->done ? f->start : w->g->done;
+    if (start >= f->end)
+        return; /* inside of one in front of it */
+    w->g->done = f->end;
+    if (w->o->action == DLP_BLOCK)
+        stop(w, f, "");
+    else
+        redact(w, f, start);
+}
+
+/* Nothing can be found any more that starts in front of `sure`. */
+static void settle(struct window *w, size_t sure)
+{
+    struct segment *g = w->g;
+    size_t n = 0;
+    if (g->count > 1)
+        qsort(g->finds, g->count, sizeof *g->finds, by_place);
+    while (n < g->count && g->finds[n].start < sure && !w->stopped)
+        deal_with(w, &g->finds[n++]);
+    memmove(g->finds, g->finds + n, (g->count - n) * sizeof *g->finds);
+    g->count -= n;
+}
+
+static enum kt_step dlp_text(const void *opts, void *instance, void *state, const struct kt_text *t,
+                             struct kt_sink *s)
+{
+    struct segment whole = {.look = {.segment = t->segment}};
+    bool windowed = !t->final || t->base > 0;
+    struct segment *g = windowed ? segment_of(state, t->segment) : &whole;
+    if (!g)
+        return KT_STEP_ERROR;
+    struct window w = {.o = opts, .t = t, .s = s, .g = g};
+    size_t hold = t->base + t->len;
+    kt_result r = dlp_look(opts, instance, &g->look, t, on_find, &w, &hold);
+    if (r.code == KT_OK && !w.failed)
+        settle(&w, t->final ? SIZE_MAX : hold);
+    if (t->from == KT_FROM_TOOL_CALL && !t->final)
+        follow_json(g, t, hold);
+    if (!windowed)
+        segment_free(&whole);
+    s->hold_from(s, hold);
+    return r.code == KT_OK && !w.failed ? KT_STEP_DONE : KT_STEP_ERROR;
+}
+
+#define OFFSET(member) offsetof(struct dlp_options, member)
+
+static const struct kt_option dlp_option_table[] = {
+    {.name = "secrets",
+     .type = KT_OPT_BOOL,
+     .offset = OFFSET(secrets),
+     .def = "true",
+     .help = "look for keys, tokens, passwords and private keys"},
+    {.name = "detect_patterns",
+     .type = KT_OPT_STRING_LIST,
+     .offset = OFFSET(detect_patterns),
+     .help = "regular expressions of your own (PCRE syntax without look-around and back-references)"},
+    {.name = "blocked_terms",
+     .type = KT_OPT_STRING_LIST,
+     .offset = OFFSET(blocked_terms),
+     .help = "words and phrases of your own: whole words, without case, accents and look-alike letters"},
+    {.name = "fuzzy_matching",
+     .type = KT_OPT_BOOL,
+     .offset = OFFSET(fuzzy_matching),
+     .def = "false",
+     .help = "blocked_terms also stand for words that differ by a few letters"},
+    {.name = "max_distance",
+     .type = KT_OPT_INT,
+     .offset = OFFSET(max_distance),
+     .def = "1",
+     .min = 0,
+     .max = KT_TERM_DISTANCE,
+     .help = "by how many letters at most; never more than one for every four of a word"},
+    {.name = "sensitivity_level",
+     .type = KT_OPT_ENUM,
+     .offset = OFFSET(sensitivity_level),
+     .def = "standard",
+     .values = "standard|high|restricted",
+     .help = "high adds classification marks (en, fr, de, es, it) and the less certain secrets, restricted "
+             "also single "
+             "words such as CONFIDENTIAL"},
+    {.name = "action",
+     .type = KT_OPT_ENUM,
+     .offset = OFFSET(action),
+     .def = "redact",
+     .values = "redact|block",
+     .help = "replace what is found by a placeholder such as [SECRET_1], or block the text"},
+    {.name = NULL},
+};
+
+const struct kt_policy kt_policy_dlp_filter = {
+    .kind = "dlp-filter",
+    .help = "keeps secrets, your own terms and patterns, and classified text in",
+    .reason_code = "dlp.detected",
+    .phases = KT_PHASE_REQUEST | KT_PHASE_RESPONSE,
+    .options = dlp_option_table,
+    .options_size = sizeof(struct dlp_options),
+    .init = dlp_init,
+    .fini = dlp_fini,
+    .open = dlp_open,
+    .close = dlp_close,
+    .text = dlp_text,
+};

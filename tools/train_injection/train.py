@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trains the linear model of prompt-injection and what joins it with the rules.
+
+    tools/dev/build release kt_injection_features
+    tools/train_injection/train.py --features build/release/bin/kt_injection_features [--data ../shared/data]
+
+Writes policyengine/detect/weights/injection.{bin,h} and the tables of REPORT.md (figures.md). Without --data the
+shared development sets are left out and the weights differ. Deterministic for the same seed, data and Python.
+Then build again: the figures of what ships come from measure.py.
+"""
+import argparse
+import collections
+import hashlib
+import math
+import os
+import pickle
+import random
+from multiprocessing import Pool
+
+import corpus
+import model
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WEIGHTS = os.path.join(HERE, "..", "..", "policyengine", "detect", "weights")
+SEED = 20261121
+RULES_MAX, BEST_MIN, WHOLE_MIN, ODDS_MAX = 4.0, -3.5, -1.5, 8.0  # as in kt_injection.c
+RULES = 1.75  # weight of the rules' evidence
+DEFAULT_THRESHOLD = 0.8
+# the most that may pass the default threshold by mistake, per kind of harmless text, held out
+ALLOWED = {"ordinary": 0.006, "documents": 0.006, "hard": 0.025, "role": 0.01, "awesome_old": 0.08}
+state = {}
+
+
+def kind(row):
+    """What a harmless row tests."""
+    if row.source in corpus.ONLY_MEASURED:
+        return "documents"
+    if row.source in ("selfinstruct", "fastchat_bench"):
+        return "ordinary"
+    if row.source == "awesome_old":
+        return row.source
+    family = row.source.rsplit("/", 1)[1]
+    return "hard" if family.startswith(("hard", "quote")) and not family.startswith("hard_role") else \
+        "role" if family in ("role", "hard_role", "hard_role2") else "ordinary" if family in ("ordinary", "prose", "odd") else "long"
+
+
+def hold_out(fold):
+    rows = state["rows"]
+    m = model.Model().fit(((r.sentences, r.label, r.weight) for r in rows if r.fold != fold), SEED + fold)
+    return [(i, m.best(r.sentences)[0], m.whole(r.sentences)) for i, r in enumerate(rows) if r.fold == fold]
+
+
+def train_all(_):
+    m = model.Model().fit(((r.sentences, r.label, r.weight) for r in state["rows"]), SEED)
+    return m.quantize(), m.bias
+
+
+def signs(row):
+    def clamp(v, low):
+        return max(low, min(ODDS_MAX, v))
+    return [min(row.signs["rules"], RULES_MAX), clamp(row.oof[0], BEST_MIN), clamp(row.oof[1], WHOLE_MIN)]
+
+
+def join(rows):
+    """[constant, weight of the rules, of the best window, of the whole] over held-out odds of the model. The weight of
+    the rules is set, not fitted: they hardly ever speak on harmless text of the world (REPORT.md), while our own
+    harmless prompts were written to provoke them and would teach distrust. Pages of mixed texts stay out likewise."""
+    rows = [r for r in rows if not r.source.endswith("/long")]
+    sample = [(signs(r)[1:], r.label, r.weight * (0.3 if r.source.startswith("own") else 1), RULES * signs(r)[0])
+              for r in rows]
+    random.Random(SEED).shuffle(sample)
+    c = model.fit_logistic(sample[:12000])
+    return [c[0], RULES, c[1], c[2]]
+
+
+def odds(c, row):
+    return c[0] + sum(a * b for a, b in zip(c[1:], signs(row)))
+
+
+def line_of(scores, share):
+    return sorted(scores, reverse=True)[int(len(scores) * share)]
+
+
+def threshold(rows, c):
+    """The lowest odds at which every kind of harmless text keeps what ALLOWED says."""
+    by = collections.defaultdict(list)
+    for r in rows:
+        if r.label == 0:
+            by[kind(r)].append(odds(c, r))
+    lines = {k: line_of(by[k], share) for k, share in ALLOWED.items() if by[k]}
+    print("lines:", {k: round(v, 2) for k, v in lines.items()})
+    return max(lines.values())
+
+
+def figures(rows, c, line, out):
+    by, benign = collections.defaultdict(list), [odds(c, r) for r in rows if r.label == 0]
+    for r in rows:
+        by[r.source].append((odds(c, r), r.label))
+    out.write("| source, held out | label | rows | at the default threshold | AUC against all harmless rows "
+              "| recall at 1 % |\n|---|---|---|---|---|---|\n")
+    for name, seen in sorted(by.items()):
+        bad, scores = seen[0][1], [s for s, _ in seen]
+        share = sum(s >= line for s in scores) / len(scores)
+        tail = f"{model.auc(scores, benign):.3f} | {model.at_fpr(scores, benign):.3f}" if bad else "- | -"
+        out.write(f"| {name} | {'attack' if bad else 'harmless'} | {len(seen)} "
+                  f"| {'recall' if bad else 'FP'} {100 * share:.1f} % | {tail} |\n")
+
+
+def write_weights(ints, scale, bias, c, shift):
+    data = ints.tobytes()
+    with open(os.path.join(WEIGHTS, "injection.bin"), "wb") as f:
+        f.write(data)
+    with open(os.path.join(WEIGHTS, "injection.h"), "w", encoding="utf-8") as f:
+        f.write(f"""/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Written by tools/train_injection/train.py, seed {SEED}. SHA-256 of injection.bin:
+ * {hashlib.sha256(data).hexdigest()} */
+#define KT_INJECTION_SCALE {scale:.9g}
+#define KT_INJECTION_BIAS {bias:.9g}
+/* log odds of a block = CONST + RULES * rules + BEST * best window + WHOLE * whole block */
+#define KT_INJECTION_CONST {c[0] + shift:.6f}
+#define KT_INJECTION_RULES {c[1]:.6f}
+#define KT_INJECTION_BEST {c[2]:.6f}
+#define KT_INJECTION_WHOLE {c[3]:.6f}
+""")
+
+
+def train(jobs):
+    """Weights, bias, and the odds of every row by a model that had not seen it."""
+    held = [None] * len(state["rows"])
+    with Pool(jobs) as pool:
+        full = pool.apply_async(train_all, (0,))
+        for see in pool.imap_unordered(hold_out, range(corpus.FOLDS)):
+            for i, best, whole in see:
+                held[i] = (best, whole)
+        weights, bias = full.get()
+    return weights, bias, held
+
+
+def trained(a, mark):
+    if a.odds and os.path.exists(a.odds):
+        with open(a.odds, "rb") as f:
+            kept = pickle.load(f)
+        if kept[0] == mark:
+            return kept[1]
+    result = train(a.jobs)
+    if a.odds:
+        with open(a.odds, "wb") as f:
+            pickle.dump((mark, result), f)
+    return result
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--features", required=True, help="the program kt_injection_features")
+    p.add_argument("--data", help="folder of the shared development sets")
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--odds", help="file that keeps the trained model: with it a change of the rules alone takes seconds")
+    a = p.parse_args()
+    rows = corpus.own(SEED)
+    rows += corpus.long_texts(rows, SEED) + corpus.glued_texts(rows, SEED)
+    train, measured = corpus.shared(a.data)
+    rows += train
+    for r, seen in zip(rows + measured, model.look(a.features, [r.text for r in rows + measured])):
+        r.signs, r.sentences = seen
+    state.update(rows=rows, measured=measured)
+    print(f"{len(rows)} rows to train on, {len(measured)} to measure with", flush=True)
+    mark = hashlib.sha256("\0".join(r.text for r in rows).encode()).hexdigest()
+    (ints, scale), bias, held = trained(a, mark)
+    for r, pair in zip(rows, held):
+        r.oof = pair
+    shipped = model.Model([w * scale for w in ints], bias)
+    for r in measured:  # never trained on: what ships may judge them
+        r.oof = (shipped.best(r.sentences)[0], shipped.whole(r.sentences))
+    c = join(rows)
+    line = threshold(rows + measured, c)
+    shift = math.log(DEFAULT_THRESHOLD / (1 - DEFAULT_THRESHOLD)) - line
+    write_weights(ints, scale, bias, c, shift)
+    with open(os.path.join(HERE, "figures.md"), "w", encoding="utf-8") as f:
+        figures(rows + measured, c, line, f)
+    print(f"joined: {c}, line {line:.3f}")
+
+
+if __name__ == "__main__":
+    main()
