@@ -59,6 +59,7 @@ static void destroy(struct kt_exchange *x)
     kt_route_free(&x->route);
     for (size_t i = 0; i < x->attempt_count; i++)
         free(x->attempts[i].model);
+    free(x->attempts);
     kt_x_stream_free(&x->stream);
     kt_x_filter_free(&x->filter);
     kt_x_phase_free(&x->req);

@@ -15,9 +15,26 @@ struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x)
     return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
 }
 
+/* Most calls need one or two; the list of all would be most of an exchange. */
+static bool room_for_attempt(struct kt_exchange *x)
+{
+    if (x->attempt_count < x->attempt_cap)
+        return true;
+    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 2;
+    cap = cap < KT_X_MAX_ATTEMPTS ? cap : KT_X_MAX_ATTEMPTS;
+    if (x->attempt_count == cap)
+        return false;
+    struct kt_x_attempt *more = realloc(x->attempts, cap * sizeof *more);
+    if (!more)
+        return false;
+    x->attempts = more;
+    x->attempt_cap = cap;
+    return true;
+}
+
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model)
 {
-    if (x->attempt_count == KT_X_MAX_ATTEMPTS)
+    if (!room_for_attempt(x))
         return NULL;
     struct kt_x_attempt *a = &x->attempts[x->attempt_count++];
     *a = (struct kt_x_attempt){.target = t, .start_ns = kt_now_mono_ns()};
@@ -110,7 +127,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 static const char *model_for(const struct kt_exchange *x, const struct kt_target *t)
 {
     const struct kt_config *c = x->rt->config;
-    const struct kt_target *first = x->route.steps[0].target;
+    const struct kt_target *first =
+        &c->providers.targets[0]; /* of the file, whatever the order of this call */
     bool same = t->provider && first->provider && strcmp(t->provider, first->provider) == 0;
     for (size_t i = 0; same && x->chat.model && i < c->model_map_count; i++)
         if (strcmp(c->model_map[i].from, x->chat.model) == 0)
@@ -177,7 +195,7 @@ static bool launch_step(struct kt_exchange *x, const struct kt_route_step *step)
         return false;
     }
     if (!kt_x_permit(x, a, step)) {
-        kt_x_attempt_end(x, "unavailable", "breaker_open: another call closed it");
+        kt_x_attempt_end(x, "unavailable", "breaker_open: it opened meanwhile");
         return false;
     }
     x->tries++;

@@ -164,8 +164,8 @@ struct kt_exchange {
     int64_t least_asked_ms, breaker_wait_ms; /* the shortest of all; INT64_MAX = none */
     int64_t retry_after_ms;                  /* that our own error tells the client; -1 = nothing */
     struct kt_timer retry;
-    struct kt_x_attempt attempts[KT_X_MAX_ATTEMPTS];
-    size_t attempt_count;
+    struct kt_x_attempt *attempts; /* owned; grows: pointers into it last until the next attempt begins */
+    size_t attempt_count, attempt_cap;
     struct kt_call *call;
     struct kt_buf out_body; /* of the attempt under way; lives as long as the call */
 

@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIAL_GRACE_MS 5000 /* past a target's own time: then a trial's process is gone */
-#define PROBES_MISSED 3     /* a probe's result counts for so many of its intervals */
+/* Past a target's own time a trial is given up for lost; a long stream that ends well still counts. */
+#define TRIAL_GRACE_MS 5000
+#define PROBES_MISSED 3 /* a probe's result counts for so many of its intervals */
 
 #define KT_STRATEGY(symbol) extern const struct kt_strategy symbol;
 #include "interceptor/route/strategies.def"
@@ -73,14 +74,12 @@ struct kt_probe_rules kt_probe_rules_of(const struct kt_config *c, const struct 
 
 struct kt_breaker_rules kt_breaker_rules_of(const struct kt_config *c, const struct kt_target *t)
 {
-    int64_t longest =
-        t->stream_timeout_seconds > t->timeout_seconds ? t->stream_timeout_seconds : t->timeout_seconds;
     return (struct kt_breaker_rules){.enabled = c->providers.circuit_breaker.enabled,
                                      .threshold = c->providers.circuit_breaker.failure_threshold,
                                      .recovery_ms =
                                          c->providers.circuit_breaker.recovery_timeout_seconds * 1000,
                                      .trials = c->providers.circuit_breaker.half_open_max_requests,
-                                     .trial_ms = longest * 1000 + TRIAL_GRACE_MS};
+                                     .trial_ms = t->timeout_seconds * 1000 + TRIAL_GRACE_MS};
 }
 
 /* ---- what cannot be used ---- */

@@ -392,6 +392,23 @@ TEST_F(Resilience, AFullListOfAttemptsStillReachesEveryTarget)
         EXPECT_GE(s->requests().size(), 1u);
 }
 
+TEST_F(Resilience, ModelMapIsThatOfTheFilesFirstProviderInAnyOrder)
+{
+    Server mistral(answer), openai(answer);
+    std::string other = target("b", openai.port(), "KT_TEST_KEY_B", "own", "      pricing: {prompt: 1, completion: 1}\n");
+    other.replace(other.find("mistral"), 7, "openai");
+    configure(config(target("a", mistral.port(), "KT_TEST_KEY_A", "", "      pricing: {prompt: 9, completion: 9}\n") + other,
+                     "model_map: {gpt-4o: mapped}\n"));
+    runtime->config->providers.strategy = KT_STRATEGY_COST;
+    Client k;
+    ask(k, post(chat("x")));
+    EXPECT_EQ(str(parse(openai.requests().at(0).body), "model"), "own");
+    runtime->config->providers.targets[1].pricing.completion = 99;
+    Client second;
+    ask(second, post(chat("x")));
+    EXPECT_EQ(str(parse(mistral.requests().at(0).body), "model"), "mapped");
+}
+
 /* ---- limits ---- */
 
 TEST_F(Resilience, RateLimitsAnswer429AndWhen)
