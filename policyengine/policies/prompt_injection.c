@@ -13,8 +13,12 @@
  * no embeddings here, one score stands for all signs.
  */
 #include "policyengine/detect/kt_injection.h"
+#include "policyengine/detect/kt_pattern_cache.h"
 #include "policyengine/detect/kt_scan.h"
 #include "policyengine/policies/kt_policy.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define TOOL_STRICTER 0.85
 #define WINDOW_WHOLE (64u << 10) /* a segment in windows is looked at whole up to here ... */
@@ -45,30 +49,48 @@ struct injection_options {
 
 /* ---- life ---- */
 
+/* Both lists as one; the strings stay the options'. */
+static kt_result own_patterns(const struct injection_options *o, struct kt_patterns **out,
+                              struct kt_error *err)
+{
+    const struct kt_strings *a = &o->attack_patterns, *b = &o->detection.attack_patterns;
+    *out = NULL;
+    if (a->count + b->count == 0)
+        return kt_ok();
+    char **all = calloc(a->count + b->count, sizeof *all);
+    KT_ENSURE(all, KT_ERR_MEMORY);
+    if (a->count)
+        memcpy(all, a->items, a->count * sizeof *all);
+    if (b->count)
+        memcpy(all + a->count, b->items, b->count * sizeof *all);
+    struct kt_error cause = {KT_OK, ""};
+    kt_result r = kt_patterns_new(all, a->count + b->count, out, &cause);
+    free(all);
+    return kt_is_ok(r) ? r : kt_fail(err, r.code, "attack_patterns: %s", cause.text);
+}
+
 static kt_result injection_init(const void *opts, void **instance, struct kt_error *err)
 {
     static const char *const names[] = {"block", "escalate", "warn"};
     const struct injection_options *o = opts;
     const struct kt_scan *scan = NULL;
-    (void)instance;
     if (o->response.action != RESPONSE_AS_ACTION && o->response.action - 1 != o->action)
         return kt_fail(
             err, KT_ERR_USAGE,
             "response.action is '%s' and action is '%s' (default: block): say the same in both, or "
             "leave response.action out",
             names[o->response.action - 1], names[o->action]);
-    if (o->attack_patterns.count + o->detection.attack_patterns.count > 0)
-        return kt_fail(err, KT_ERR_USAGE,
-                       "attack_patterns need the cache of compiled patterns, which this build does not have: "
-                       "leave them out");
+    struct kt_patterns *own = NULL;
     KT_GUARD(kt_scan_get(KT_SCAN_INJECTION, &scan, err)); /* here, not in the middle of the first request */
+    KT_GUARD(own_patterns(o, &own, err));
+    *instance = own;
     kt_injection_join();
     return kt_ok();
 }
 
 static void injection_fini(void *instance)
 {
-    (void)instance;
+    kt_patterns_free(instance);
     kt_injection_leave();
 }
 
@@ -91,7 +113,7 @@ static void report(const struct injection_options *o, const struct kt_injection_
     for (unsigned f = 0; f < KT_INJ_SCORED; f++)
         if (found->families & 1u << f)
             s->match(s, kt_injection_family_name((enum kt_injection_family)f));
-    if (found->families == 0)
+    if (found->families == 0 && found->score < 1)
         s->match(s, "wording"); /* the linear model alone */
     if (found->decoded)
         s->match(s, "decoded");
@@ -116,12 +138,25 @@ static bool judged(enum kt_origin_class from)
     return from == KT_FROM_USER || from == KT_FROM_ASSISTANT || from == KT_FROM_TOOL;
 }
 
+static void found_own(void *ctx, size_t expression, size_t start, size_t end)
+{
+    (void)expression, (void)start, (void)end;
+    *(bool *)ctx = true;
+}
+
+/* The user's own expressions read the text as it is; one match is all the proof they want. */
+static kt_result match_own(const struct kt_patterns *own, const struct kt_text *t, bool *hit)
+{
+    *hit = false;
+    return own ? kt_patterns_scan(own, t->data, t->len, 0, t->len, found_own, hit) : kt_ok();
+}
+
 static enum kt_step injection_text(const void *opts, void *instance, void *state, const struct kt_text *t,
                                    struct kt_sink *s)
 {
-    (void)instance, (void)state;
+    (void)state;
     const struct injection_options *o = opts;
-    bool tool = t->from == KT_FROM_TOOL;
+    bool own = false, tool = t->from == KT_FROM_TOOL;
     if (!judged(t->from) || wait_for_more(t, s))
         return KT_STEP_DONE;
     struct kt_injection *work = kt_injection_take();
@@ -130,8 +165,12 @@ static enum kt_step injection_text(const void *opts, void *instance, void *state
     struct kt_injection_result found;
     kt_result r = kt_injection_score(work, t->data, t->len, scope_of(o, tool), &found);
     kt_injection_give(work);
-    if (r.code != KT_OK)
+    if (r.code != KT_OK || match_own(instance, t, &own).code != KT_OK)
         return KT_STEP_ERROR;
+    if (own) {
+        s->match(s, "attack_pattern");
+        found.score = 1;
+    }
     s->score(s, found.score);
     if (found.score >= o->threshold * (tool ? TOOL_STRICTER : 1))
         report(o, &found, s);

@@ -114,3 +114,20 @@ TEST(InjectionOptions, AccentsAreReadWhateverIsSwitchedOff)
                   .verdict,
               KT_VERDICT_BLOCK);
 }
+
+TEST(InjectionOptions, PatternsOfTheUsersOwn)
+{
+    Policy own(policy_test::Yaml{"{attack_patterns: [\"open sesame \\\\d+\"], detection: {attack_patterns: [\"(?i)xyzzy\"]}}"},
+               "prompt-injection");
+    ASSERT_EQ(own.error, "");
+    for (const char *text : {"please open sesame 42 now", "say XYZZY"}) {
+        Result r = own.whole(text);
+        EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK) << text;
+        EXPECT_EQ(r.score, 1) << text;
+        EXPECT_NE(r.labels.find("attack_pattern:1"), std::string::npos) << r.labels;
+    }
+    EXPECT_EQ(own.whole("please open sesame seeds").verdict, KT_VERDICT_ALLOW);
+    EXPECT_NE(trouble("{attack_patterns: [\"a(b\"]}").find("attack_patterns: [0]"), std::string::npos)
+        << trouble("{attack_patterns: [\"a(b\"]}");
+    EXPECT_NE(trouble("{attack_patterns: [\"x*\"]}"), "") << "what matches nothing matches everything";
+}
