@@ -42,11 +42,11 @@ namespace {
 struct Chain {
     kt_chain *chain = nullptr;
     std::vector<std::vector<char>> opts;
+    std::vector<const kt_policy *> p;
 
     explicit Chain(const std::vector<const char *> &kinds,
                    const std::vector<std::pair<std::string, std::string>> &audit = {})
     {
-        std::vector<const kt_policy *> p;
         std::vector<const void *> o;
         for (const char *kind : kinds) {
             const kt_policy *k = kt_policy_find(kind);
@@ -64,6 +64,8 @@ struct Chain {
     ~Chain()
     {
         kt_chain_free(chain);
+        for (size_t i = 0; i < p.size(); i++)
+            kt_options_free(p[i]->options, opts[i].data());
     }
     Chain(const Chain &) = delete;
     Chain &operator=(const Chain &) = delete;
