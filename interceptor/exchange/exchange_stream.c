@@ -159,7 +159,8 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         return false;
     }
     struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
-    if (!c.valid || (c.error && !s->committed)) {
+    bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
+    if (!c.valid || foreign || (c.error && !s->committed)) {
         s->broken = c.valid ? "an error instead of an answer" : "a chunk that is not JSON";
         return false;
     }

@@ -322,11 +322,12 @@ void kt_x_audit_refusal(struct kt_exchange *x);
 
 /* exchange_chunk.c */
 struct kt_x_chunk {
-    bool valid;      /* a JSON object */
-    bool error;      /* it carries an `error` */
-    bool content;    /* something a client would show or act on, a finish_reason included */
-    bool finished;   /* a choice has its finish_reason */
-    bool usage_only; /* OpenAI's extra chunk: no choices, usage */
+    bool valid;         /* a JSON object */
+    bool error;         /* it carries an `error` */
+    bool foreign_error; /* it is one, in another shape than OpenAI's */
+    bool content;       /* something a client would show or act on, a finish_reason included */
+    bool finished;      /* a choice has its finish_reason */
+    bool usage_only;    /* OpenAI's extra chunk: no choices, usage */
 };
 /* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
  * given. */

@@ -40,6 +40,12 @@ TEST_F(StreamFault, FallbackUntilTheFirstContent)
                     c.chunk_end();
          },
          "bad_body"},
+        {"error event of Mistral",
+         [](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk("data: {\"object\":\"error\",\"message\":\"overloaded\"}\n\n") &&
+                    c.chunk_end();
+         },
+         "bad_body"},
         {"not json",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk("data: {oops\n\n") && c.chunk_end(); },
          "bad_body"},
@@ -100,6 +106,18 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
         {"malformed",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "data: {oops}\n\n") && end.wait() && false;
+         },
+         "bad_body"},
+        {"an error that no client knows",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "data: {\"object\":\"error\",\"message\":\"m\"}\n\n") &&
+                    end.wait() && false;
+         },
+         "bad_body"},
+        {"an event that is called error",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "event: error\ndata: {\"detail\":\"m\"}\n\n") &&
+                    end.wait() && false;
          },
          "bad_body"},
         {"stall",
