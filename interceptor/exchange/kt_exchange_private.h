@@ -70,9 +70,16 @@ struct kt_x_stream {
     const char *broken; /* static: why the stream cannot go on; NULL = fine */
 };
 
+/* A text of a choice that OpenAI does not stream, `reasoning_details[].text` and the like. */
+struct kt_x_place {
+    char name[160]; /* tells it from the others; "" = content, reasoning_content, refusal, arguments */
+    char open[192], close[32]; /* the JSON around its string, below the choice */
+};
+
 /* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
 struct kt_x_channel {
     unsigned choice, tool; /* as the provider numbers them */
+    struct kt_x_place place;
     enum kt_origin_class from;
     bool refusal, json;
     bool ended;
