@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One chat.completion.chunk, as far as the stream's fate depends on it. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_filter.h"
 
 #include <string.h>
 
@@ -31,16 +31,26 @@ static bool delta_has_content(const struct kt_json *j, uint32_t delta)
     return false;
 }
 
+/* Choices beyond the bits share the last one. */
+static uint64_t bit_of(const struct kt_json *j, uint32_t choice, unsigned place)
+{
+    unsigned index = kt_x_choice_index(j, choice, place);
+    return 1ull << (index < 63 ? index : 63);
+}
+
 static void read_choices(const struct kt_json *j, uint32_t choices, struct kt_x_chunk *out)
 {
-    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next) {
+    unsigned place = 0;
+    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, place++) {
         if (j->tok[c].type != KT_JSON_OBJECT)
             continue;
+        uint64_t bit = bit_of(j, c, place);
+        out->begun |= bit;
         uint32_t finish = kt_json_member(j, c, "finish_reason", NULL);
         if (finish && j->tok[finish].type == KT_JSON_STRING)
-            out->finished = true;
+            out->finished |= bit;
         uint32_t text = kt_json_member(j, c, "text", NULL); /* of the old completions */
-        if (out->finished || (text && says_something(j, text)) ||
+        if ((out->finished & bit) || (text && says_something(j, text)) ||
             delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
             out->content = true;
     }

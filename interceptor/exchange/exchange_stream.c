@@ -166,6 +166,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     }
     s->chunks++;
     s->error_seen |= c.error;
+    s->begun |= c.begun;
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
     s->event_start = e->end;
@@ -301,7 +302,7 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
         if (x->over)
             return;
     }
-    if (s->broken || !s->finished) {
+    if (s->broken || !s->finished || (s->begun & ~s->finished)) {
         fail(x, s->error_seen ? "server_error" : "bad_body",
              s->broken ? s->broken : "it ended without a finish_reason");
         return;

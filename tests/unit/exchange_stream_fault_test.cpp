@@ -103,6 +103,15 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
         {"clean end",
          [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && c.chunk_end(); },
          "bad_body"},
+        {"one of two choices is left open",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() &&
+                    c.chunk(
+                        begun +
+                        "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n") &&
+                    c.chunk_end();
+         },
+         "bad_body"},
         {"malformed",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "data: {oops}\n\n") && end.wait() && false;
@@ -135,7 +144,9 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
         end.open();
         EXPECT_TRUE(k.ended) << f.name;
         ASSERT_EQ(k.body.substr(0, begun.size()), begun) << f.name;
-        const std::string rest = k.body.substr(begun.size());
+        const size_t last = k.body.rfind("data: ");
+        ASSERT_GE(last, begun.size()) << f.name;
+        const std::string rest = k.body.substr(last);
         ASSERT_EQ(rest.substr(0, 6), "data: ") << f.name << ": " << rest;
         Json j = parse(rest.substr(6));
         EXPECT_EQ(str(j, "error.code"), "stream_interrupted") << f.name;
