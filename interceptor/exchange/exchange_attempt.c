@@ -110,6 +110,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
     struct kt_exchange *x = arg;
     kt_x_enter(x);
     x->call = NULL;
+    if (outcome == KT_CALL_ABORTED && x->mode != KT_X_STREAM) /* our trouble, not the target's */
+        kt_x_attempt_end(x, "unavailable", detail);
     if (x->mode == KT_X_STREAM)
         kt_x_stream_done(x, outcome, detail);
     else if (outcome == KT_CALL_OK)

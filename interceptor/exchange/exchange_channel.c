@@ -3,7 +3,7 @@
  * One text of a stream on its way through chain and restorer. Each of the two says from where on it must see
  * the text again; what lies in front of both goes to the client.
  */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_filter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,7 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
     struct kt_x_filter *f = &x->filter;
     for (size_t i = f->count; i-- > 0;) {
         struct kt_x_channel *c = &f->channels[i];
-        if (!c->ended && c->choice == like->choice && c->tool == like->tool && c->from == like->from &&
-            c->refusal == like->refusal)
+        if (!c->ended && kt_x_same_text(c, like))
             return c;
     }
     if (f->count == f->cap) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One chat.completion.chunk, as far as the stream's fate depends on it. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_filter.h"
 
 #include <string.h>
 
@@ -31,17 +31,37 @@ static bool delta_has_content(const struct kt_json *j, uint32_t delta)
     return false;
 }
 
+/* Choices beyond the bits share the last one. */
+static uint64_t bit_of(const struct kt_json *j, uint32_t choice, unsigned place)
+{
+    unsigned index = kt_x_choice_index(j, choice, place);
+    return 1ull << (index < 63 ? index : 63);
+}
+
 static void read_choices(const struct kt_json *j, uint32_t choices, struct kt_x_chunk *out)
 {
-    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next) {
+    unsigned place = 0;
+    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, place++) {
         if (j->tok[c].type != KT_JSON_OBJECT)
             continue;
+        uint64_t bit = bit_of(j, c, place);
+        out->begun |= bit;
         uint32_t finish = kt_json_member(j, c, "finish_reason", NULL);
         if (finish && j->tok[finish].type == KT_JSON_STRING)
-            out->finished = true;
-        if (out->finished || delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
+            out->finished |= bit;
+        uint32_t text = kt_json_member(j, c, "text", NULL); /* of the old completions */
+        if ((out->finished & bit) || (text && says_something(j, text)) ||
+            delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
             out->content = true;
     }
+}
+
+/* An error in a shape that OpenAI's clients do not know, Mistral's {"object":"error"}: they would take it for
+ * an empty chunk. */
+static bool is_foreign_error(const struct kt_json *j)
+{
+    uint32_t object = kt_json_member(j, 0, "object", NULL);
+    return object && kt_json_str_eq(j, object, "error");
 }
 
 static kt_result put_raw(struct kt_buf *out, const struct kt_json *j, const char *name)
@@ -93,6 +113,7 @@ struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, s
         uint32_t choices = kt_json_member(&j, 0, "choices", NULL);
         bool listed = choices && j.tok[choices].type == KT_JSON_ARRAY;
         out.error = error && j.tok[error].type != KT_JSON_NULL;
+        out.foreign_error = !choices && !out.error && is_foreign_error(&j);
         out.content = !choices && !out.error; /* not the shape that we know: the client may */
         if (listed)
             read_choices(&j, choices, &out);

@@ -2,6 +2,8 @@
 /* Where a text of a chunk stands: in which choice, in which tool call, and whether more of it may come. */
 #include "interceptor/exchange/kt_exchange_filter.h"
 
+#include <string.h>
+
 /* The choice at this place of the chunk; 0 = none. */
 uint32_t kt_x_choice_at(const struct kt_chat *a, unsigned place)
 {
@@ -48,6 +50,92 @@ static unsigned tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok)
     return UINT32_MAX;
 }
 
+/* ---- places that are not OpenAI's ---- */
+
+static bool add(char *to, size_t size, struct kt_span text)
+{
+    size_t n = strlen(to);
+    if (text.len >= size - n)
+        return false;
+    memcpy(to + n, text.data, text.len);
+    to[n + text.len] = '\0';
+    return true;
+}
+
+static bool add_both(struct kt_x_place *p, struct kt_span text)
+{
+    return add(p->name, sizeof p->name, text) && add(p->open, sizeof p->open, text);
+}
+
+/* The child of `at` that holds `tok`; of an object the key in front of it too. */
+static uint32_t toward(const struct kt_json *j, uint32_t at, uint32_t tok, uint32_t *key)
+{
+    bool object = j->tok[at].type == KT_JSON_OBJECT;
+    for (uint32_t t = at + 1; t < j->tok[at].next; t = j->tok[t + object].next)
+        if (tok >= t + object && tok < j->tok[t + object].next) {
+            *key = object ? t : 0;
+            return t + object;
+        }
+    return 0;
+}
+
+/* What a client needs to put the pieces of one item together. */
+static bool add_member(struct kt_x_place *p, const struct kt_json *j, uint32_t object, const char *name,
+                       bool tells)
+{
+    uint32_t tok = kt_json_member(j, object, name, NULL);
+    bool scalar = tok && (j->tok[tok].type == KT_JSON_STRING || j->tok[tok].type == KT_JSON_NUMBER);
+    if (!scalar)
+        return true;
+    struct kt_span parts[] = {kt_json_raw(j, tok - 1), kt_span(":", 1), kt_json_raw(j, tok), kt_span(",", 1)};
+    for (size_t i = 0; i < KT_COUNT(parts); i++)
+        if (!(tells ? add_both(p, parts[i]) : add(p->open, sizeof p->open, parts[i])))
+            return false;
+    return true;
+}
+
+static bool enter(struct kt_x_place *p, const struct kt_json *j, uint32_t at)
+{
+    bool object = j->tok[at].type == KT_JSON_OBJECT;
+    size_t n = strlen(p->close);
+    if (n + 1 >= sizeof p->close || !add_both(p, object ? kt_span("{", 1) : kt_span("[", 1)))
+        return false;
+    memmove(p->close + 1, p->close, n + 1);
+    p->close[0] = object ? '}' : ']';
+    return !object || (add_member(p, j, at, "index", true) && add_member(p, j, at, "type", false));
+}
+
+static bool walk(struct kt_x_place *p, const struct kt_json *j, uint32_t choice, uint32_t tok)
+{
+    uint32_t key = 0, at = toward(j, choice, tok, &key);
+    for (; at; at = toward(j, at, tok, &key)) {
+        if (key && !(add_both(p, kt_json_raw(j, key)) && add_both(p, kt_span(":", 1))))
+            return false;
+        if (at == tok)
+            return true;
+        if (!enter(p, j, at))
+            return false;
+        key = 0;
+    }
+    return false;
+}
+
+static struct kt_x_place place_of(const struct kt_json *j, uint32_t choice, uint32_t tok)
+{
+    static const char *const known[] = {"content", "reasoning_content", "refusal"};
+    struct kt_x_place p = {.name = ""}, none = {.name = ""};
+    uint32_t delta = kt_json_member(j, choice, "delta", NULL);
+    bool inside = delta && j->tok[delta].type == KT_JSON_OBJECT && tok > delta && tok < j->tok[delta].next;
+    for (size_t i = 0; inside && i < KT_COUNT(known); i++) {
+        uint32_t m = kt_json_member(j, delta, known[i], NULL);
+        if (m && tok >= m && tok < j->tok[m].next)
+            return none;
+    }
+    return choice && walk(&p, j, choice, tok)
+               ? p
+               : none; /* deeper or longer than any that is known: as its class */
+}
+
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_segment *s)
 {
     uint32_t choice = kt_x_choice_at(a, s->choice);
@@ -56,12 +144,15 @@ struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_s
     c.refusal = kt_json_str_eq(&a->json, s->tok - 1, "refusal");
     if (s->from == KT_FROM_TOOL_CALL)
         c.tool = tool_of(&a->json, choice, s->tok);
+    else
+        c.place = place_of(&a->json, choice, s->tok);
     return c;
 }
 
-static bool same(const struct kt_x_channel *a, const struct kt_x_channel *b)
+bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b)
 {
-    return a->choice == b->choice && a->tool == b->tool && a->from == b->from && a->refusal == b->refusal;
+    return a->choice == b->choice && a->tool == b->tool && a->from == b->from && a->refusal == b->refusal &&
+           strcmp(a->place.name, b->place.name) == 0;
 }
 
 /* The text ends with this piece: its choice is finished, and no other piece of it follows in the chunk. */
@@ -71,7 +162,7 @@ bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *k
         return false;
     for (size_t i = f->next_text + 1; i < f->chunk.segment_count; i++) {
         struct kt_x_channel other = kt_x_text_channel(&f->chunk, &f->chunk.segments[i]);
-        if (same(&other, key))
+        if (kt_x_same_text(&other, key))
             return false;
     }
     return true;

@@ -37,8 +37,13 @@ static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_
                                    struct kt_span text, struct kt_buf *out)
 {
     char open[96];
-    if (x->endpoint == KT_EP_COMPLETIONS)
+    if (x->endpoint == KT_EP_COMPLETIONS) /* whatever the target wrote: it is translated */
         return put_text(out, "\"text\":\"", text, "\"");
+    if (c->place.name[0]) {
+        KT_GUARD(kt_buf_puts(out, c->place.open));
+        KT_GUARD(put_text(out, "\"", text, "\""));
+        return kt_buf_puts(out, c->place.close);
+    }
     if (c->from == KT_FROM_TOOL_CALL && c->tool != UINT32_MAX) {
         KT_GUARD(kt_buf_printf(out, "\"delta\":{\"tool_calls\":[{\"index\":%u,", c->tool));
         return put_text(out, "\"function\":{\"arguments\":\"", text, "\"}}]}");

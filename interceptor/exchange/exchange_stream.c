@@ -159,12 +159,14 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         return false;
     }
     struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
-    if (!c.valid || (c.error && !s->committed)) {
+    bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
+    if (!c.valid || foreign || (c.error && !s->committed)) {
         s->broken = c.valid ? "an error instead of an answer" : "a chunk that is not JSON";
         return false;
     }
     s->chunks++;
     s->error_seen |= c.error;
+    s->begun |= c.begun;
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
     s->event_start = e->end;
@@ -300,7 +302,7 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
         if (x->over)
             return;
     }
-    if (s->broken || !s->finished) {
+    if (s->broken || !s->finished || (s->begun & ~s->finished)) {
         fail(x, s->error_seen ? "server_error" : "bad_body",
              s->broken ? s->broken : "it ended without a finish_reason");
         return;

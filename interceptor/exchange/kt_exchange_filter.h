@@ -9,6 +9,7 @@ unsigned kt_x_choice_index(const struct kt_json *j, uint32_t choice, unsigned pl
 bool kt_x_choice_ends(const struct kt_chat *chunk, uint32_t choice); /* it has its finish_reason */
 /* The channel to which a text of the chunk belongs, as a key. */
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *chunk, const struct kt_segment *s);
+bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b); /* of one stream */
 /* True where the text under way ends with this piece: its choice is finished, and no other piece follows. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key);
 

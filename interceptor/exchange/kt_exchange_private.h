@@ -66,13 +66,21 @@ struct kt_x_stream {
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
     size_t chunks;             /* valid ones */
     bool feeding;              /* in the reader's callback */
-    bool committed, done, finished, error_seen, usage_chunk_seen;
-    const char *broken; /* static: why the stream cannot go on; NULL = fine */
+    bool committed, done, error_seen, usage_chunk_seen;
+    uint64_t begun, finished; /* a bit per choice */
+    const char *broken;       /* static: why the stream cannot go on; NULL = fine */
+};
+
+/* A text of a choice that OpenAI does not stream, `reasoning_details[].text` and the like. */
+struct kt_x_place {
+    char name[160]; /* tells it from the others; "" = content, reasoning_content, refusal, arguments */
+    char open[192], close[32]; /* the JSON around its string, below the choice */
 };
 
 /* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
 struct kt_x_channel {
     unsigned choice, tool; /* as the provider numbers them */
+    struct kt_x_place place;
     enum kt_origin_class from;
     bool refusal, json;
     bool ended;
@@ -322,11 +330,12 @@ void kt_x_audit_refusal(struct kt_exchange *x);
 
 /* exchange_chunk.c */
 struct kt_x_chunk {
-    bool valid;      /* a JSON object */
-    bool error;      /* it carries an `error` */
-    bool content;    /* something a client would show or act on, a finish_reason included */
-    bool finished;   /* a choice has its finish_reason */
-    bool usage_only; /* OpenAI's extra chunk: no choices, usage */
+    bool valid;               /* a JSON object */
+    bool error;               /* it carries an `error` */
+    bool foreign_error;       /* it is one, in another shape than OpenAI's */
+    bool content;             /* something a client would show or act on, a finish_reason included */
+    uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason */
+    bool usage_only;          /* OpenAI's extra chunk: no choices, usage */
 };
 /* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
  * given. */

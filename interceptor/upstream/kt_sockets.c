@@ -5,6 +5,7 @@
 #include "interceptor/upstream/kt_upstream_private.h"
 #include "policyengine/base/kt_log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -178,8 +179,10 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         return CURL_SOCKET_BAD;
     }
     int fd = kt_own_fd(socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol));
-    if (fd < 0)
+    if (fd < 0) {
+        u->no_fd |= errno == EMFILE || errno == ENFILE;
         return CURL_SOCKET_BAD;
+    }
     if (remember(u, fd))
         return fd;
     kt_disown_close(fd);

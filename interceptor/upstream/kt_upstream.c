@@ -68,6 +68,7 @@ kt_result kt_upstream_new(struct kt_loop *loop, struct kt_upstream **out)
 void kt_up_enter(struct kt_upstream *u)
 {
     u->busy = true;
+    u->no_fd = false;
 }
 
 static void sweep(struct kt_upstream *u)
@@ -106,6 +107,11 @@ static void report_done(struct kt_upstream *u)
         struct kt_call *c = NULL;
         CURLcode code = m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+        if (code == CURLE_COULDNT_CONNECT && u->no_fd) { /* says nothing about the target */
+            kt_call_finish(c, KT_CALL_ABORTED,
+                           "the process has no file descriptor left, raise RLIMIT_NOFILE");
+            continue;
+        }
         const char *detail = code == CURLE_OK ? "" : c->error[0] ? c->error : curl_easy_strerror(code);
         kt_call_finish(c, kt_call_classify(code), detail);
     }

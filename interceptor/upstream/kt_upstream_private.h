@@ -22,6 +22,7 @@ struct kt_upstream {
     CURL *idle[KT_UP_IDLE_EASY];
     size_t idle_count;
     struct kt_up_open *open; /* every socket that libcurl has of us */
+    bool no_fd;              /* in this turn the process had no file descriptor left for a socket */
     size_t sockets, unsure;  /* ... and how many of them are not known to be connected */
     char *no_proxy;          /* owned; KT_UPSTREAM_NO_PROXY or NULL */
     char *ca_file;           /* owned; from the environment, or NULL */

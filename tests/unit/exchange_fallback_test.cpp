@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exchange_words.hpp"
 
+#include <sys/resource.h>
+
 namespace {
 
 using namespace fake;
@@ -193,8 +195,28 @@ TEST_F(Fallback, MissingKeyMakesATargetUnavailable)
     Client none;
     ask(none, post(chat("x")));
     EXPECT_EQ(none.status, 502);
-    EXPECT_NE(str(parse(none.body), "error.message").find("a (unavailable)"), std::string::npos);
+    EXPECT_NE(str(parse(none.body), "error.message").find("a (unavailable: "), std::string::npos);
+    EXPECT_NE(str(parse(none.body), "error.message").find("KT_TEST_MISSING"), std::string::npos);
     EXPECT_EQ(first.connections(), 0u);
+}
+
+TEST_F(Fallback, NoFileDescriptorIsNotTheTargetsFault)
+{
+    Server up([](Conn &c, const Request &) { return c.reply(200, "application/json", kAnswer); });
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+    Client k;
+    struct rlimit was, none;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = was;
+    none.rlim_cur = 3;
+    on_loop([&] { ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0); });
+    ask(k, post(chat("x")));
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+    EXPECT_EQ(k.status, 502);
+    EXPECT_NE(str(parse(k.body), "error.message").find("RLIMIT_NOFILE"), std::string::npos) << k.body;
+    EXPECT_EQ(up.connections(), 0u);
+    Json e = event();
+    EXPECT_EQ(str(e, "attempts.0.outcome"), "unavailable");
 }
 
 TEST_F(Fallback, AnswerLargerThanTheLimit)

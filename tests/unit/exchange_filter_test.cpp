@@ -183,6 +183,34 @@ TEST_F(Filter, EveryTextHasAWindowOfItsOwn)
     EXPECT_TRUE(k.good);
 }
 
+TEST_F(Filter, TextsOfOtherProvidersStayInTheirPlaces)
+{
+    guarded();
+    Client k;
+    std::string stream;
+    for (const char *part : {"xSE", "CRETy ", "SECR", "ETz SEC"}) {
+        const std::string t = part;
+        stream += piece("\"content\":\"" + t + "\",\"reasoning\":\"" + t +
+                        "\",\"reasoning_details\":[{\"type\":\"reasoning.text\",\"index\":0,\"text\":\"" + t +
+                        "\"}],\"audio\":{\"transcript\":\"" + t + "\"}");
+    }
+    through(k, stream + kStop + kDone);
+    std::map<std::string, std::string> seen;
+    for (size_t at = 0; (at = k.body.find("data: {", at)) != std::string::npos; at += 6) {
+        Json j = parse(k.body.substr(at + 6, k.body.find("\n\n", at) - at - 6));
+        for (const char *path :
+             {"content", "reasoning", "reasoning_content", "reasoning_details.0.text", "audio.transcript"})
+            seen[path] += str(j, (std::string("choices.0.delta.") + path).c_str());
+    }
+    const std::string all = seen["content"];
+    EXPECT_EQ(all.find("SECRET"), std::string::npos);
+    EXPECT_EQ(all.substr(all.size() - 3), "SEC") << all;
+    EXPECT_EQ(seen["reasoning"], all);
+    EXPECT_EQ(seen["reasoning_details.0.text"], all);
+    EXPECT_EQ(seen["audio.transcript"], all);
+    EXPECT_EQ(seen["reasoning_content"], "");
+}
+
 TEST_F(Filter, WhatIsHeldComesAtTheEndOfAnyKind)
 {
     guarded();

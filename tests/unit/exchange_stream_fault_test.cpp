@@ -40,6 +40,12 @@ TEST_F(StreamFault, FallbackUntilTheFirstContent)
                     c.chunk_end();
          },
          "bad_body"},
+        {"error event of Mistral",
+         [](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk("data: {\"object\":\"error\",\"message\":\"overloaded\"}\n\n") &&
+                    c.chunk_end();
+         },
+         "bad_body"},
         {"not json",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk("data: {oops\n\n") && c.chunk_end(); },
          "bad_body"},
@@ -97,9 +103,30 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
         {"clean end",
          [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && c.chunk_end(); },
          "bad_body"},
+        {"one of two choices is left open",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() &&
+                    c.chunk(
+                        begun +
+                        "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n") &&
+                    c.chunk_end();
+         },
+         "bad_body"},
         {"malformed",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "data: {oops}\n\n") && end.wait() && false;
+         },
+         "bad_body"},
+        {"an error that no client knows",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "data: {\"object\":\"error\",\"message\":\"m\"}\n\n") &&
+                    end.wait() && false;
+         },
+         "bad_body"},
+        {"an event that is called error",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "event: error\ndata: {\"detail\":\"m\"}\n\n") &&
+                    end.wait() && false;
          },
          "bad_body"},
         {"stall",
@@ -117,7 +144,9 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
         end.open();
         EXPECT_TRUE(k.ended) << f.name;
         ASSERT_EQ(k.body.substr(0, begun.size()), begun) << f.name;
-        const std::string rest = k.body.substr(begun.size());
+        const size_t last = k.body.rfind("data: ");
+        ASSERT_GE(last, begun.size()) << f.name;
+        const std::string rest = k.body.substr(last);
         ASSERT_EQ(rest.substr(0, 6), "data: ") << f.name << ": " << rest;
         Json j = parse(rest.substr(6));
         EXPECT_EQ(str(j, "error.code"), "stream_interrupted") << f.name;

@@ -51,6 +51,26 @@ TEST_F(Stream, ChunksPassAsTheyArrive)
     EXPECT_EQ(up.requests().at(0).header("accept"), "text/event-stream");
 }
 
+TEST_F(Stream, TextOfCompletionsIsContent)
+{
+    Gate first;
+    const std::string one = "data: {\"id\":\"c\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,"
+                            "\"text\":\"one\",\"finish_reason\":null}]}\n\n";
+    const std::string rest =
+        "data: {\"choices\":[{\"index\":0,\"text\":\"\",\"finish_reason\":\"stop\"}]}\n\n" + kDone;
+    Server up([&](Conn &c, const Request &) {
+        return c.sse_head() && c.chunk(one) && first.wait() && c.chunk(rest) && c.chunk_end();
+    });
+    one_target(up);
+    Client k;
+    start(k, post("{\"model\":\"m\",\"prompt\":\"hello\",\"stream\":true}", "", "/v1/completions"));
+    EXPECT_TRUE(k.wait_body("one")) << "it must not wait for the finish_reason";
+    first.open();
+    ASSERT_TRUE(k.wait_over());
+    on_loop([] {});
+    EXPECT_TRUE(k.ended);
+}
+
 TEST_F(Stream, AnySplitGivesTheSameBytes)
 {
     const std::string whole = kRole +
