@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kt events: shows, counts and exports the audit log, and proves that nobody changed it. */
+/* kt events: shows, counts, exports and prunes the audit log, and proves that nobody changed it. */
 #include "interceptor/plan/kt_plan.h"
 #include "tools/events.h"
 
@@ -35,9 +35,10 @@ static const struct sub subs[] = {
     {"tail", OPT_JSON | OPT_LIMIT | OPT_SINCE | OPT_VERDICT | OPT_FOLLOW, events_tail},
     {"stats", OPT_JSON | OPT_SINCE | OPT_UNTIL | OPT_VERDICT, events_stats},
     {"export", OPT_SINCE | OPT_UNTIL | OPT_VERDICT | OPT_EXPORT, events_export},
+    {"prune", OPT_JSON | OPT_PRUNE, events_prune},
     {"verify", OPT_JSON, events_verify},
 };
-#define SUBS "tail, stats, export and verify"
+#define SUBS "tail, stats, export, prune and verify"
 
 /* The value of "--name V" or "--name=V"; NULL where argv[*i] is another option. *missing: no value follows.
  */
@@ -220,6 +221,7 @@ static const char usage[] =
     "       kt events stats [--since T] [--until T] [--verdict V] [--json] [--state-dir D]\n"
     "       kt events export [--format json|jsonl|csv] [--output F] [--since T] [--until T] [--verdict V]\n"
     "                        [--state-dir D]\n"
+    "       kt events prune [--days N] [--dry-run] [--json] [--state-dir D]\n"
     "       kt events verify [--json] [--state-dir D]\n"
     "\n"
     "tail    shows the last events of the audit log, oldest first, one line each:\n"
@@ -232,6 +234,10 @@ static const char usage[] =
     "        line per event, first line the names; a cell that begins with = + - @, a tab or a return\n"
     "        gets a ' in front, so that no spreadsheet runs it; captured requests are left out).\n"
     "        A file appears under its name only when it is whole.\n"
+    "prune   removes rotated files, oldest first, whose events are all older than N days. Without --days\n"
+    "        each file is kept for the highest retention_days (audit-logger) that its own events carry,\n"
+    "        and for ever where none does. A file that does not fit its checkpoint is never removed.\n"
+    "        The checkpoints stay, so verify still proves what is left; the log says what was removed.\n"
     "verify  reads the whole log and proves that no event was changed, removed, added or moved,\n"
     "        or names the first broken line. Keep the number and hash that it prints somewhere else:\n"
     "        they show a log that was rewritten as a whole.\n"
@@ -244,6 +250,8 @@ static const char usage[] =
     "  --follow, -f   go on with new events until interrupted\n"
     "  --format F     json, jsonl or csv\n"
     "  --output F     the file to write, - for stdout (default); an existing one is replaced\n"
+    "  --days N       the age, 0 to 36500\n"
+    "  --dry-run      say what would be removed, remove nothing\n"
     "  --json         tail: the events as they are stored (JSON Lines); others: one JSON object\n"
     "  --state-dir D  default: KT_STATE_DIR, or $XDG_STATE_HOME/kt, or ~/.local/state/kt\n"
     "\n"
@@ -254,7 +262,7 @@ static const char usage[] =
 
 const struct kt_command kt_cmd_events = {
     .name = "events",
-    .summary = "show, count and export the audit log, or prove that it is unchanged",
+    .summary = "show, count, export and prune the audit log, or prove that it is unchanged",
     .usage = usage,
     .run = run,
 };

@@ -19,6 +19,8 @@ static void report_json(const struct kt_audit_report *r)
     printf("{\"ok\":%s,\"events\":%" PRIu64 ",\"files\":%" PRIu64 ",\"last_seq\":%" PRIu64
            ",\"last_hash\":\"%s\"",
            r->ok ? "true" : "false", r->events, r->files, r->last_seq, r->last_hash);
+    if (r->pruned)
+        printf(",\"pruned\":%" PRIu64, r->pruned);
     if (!r->ok) {
         printf(",\"file\":");
         print_json_text(r->file);
@@ -33,6 +35,9 @@ static void report_text(const char *dir, const struct kt_audit_report *r)
     if (r->ok) {
         printf("ok: %" PRIu64 " event%s in %" PRIu64 " file%s, nothing missing, nothing changed\n", r->events,
                r->events == 1 ? "" : "s", r->files, r->files == 1 ? "" : "s");
+        if (r->pruned > 0)
+            printf("%" PRIu64 " older events were pruned; their checkpoints link to what is left\n",
+                   r->pruned);
         if (r->last_seq > 0)
             printf("last event %" PRIu64 ", hash %s\n", r->last_seq, r->last_hash);
     } else if (r->line > 0) {

@@ -321,6 +321,27 @@ TEST_F(CmdEventsReport, AFileAppearsWholeOrNotAtAll)
     EXPECT_EQ(seqs(out).size(), 5u);
 }
 
+TEST_F(CmdEventsReport, PruneSaysWhatGoesAndVerifyStaysRight)
+{
+    add(60, "allow", 4000);
+    add(3, "block", 0, kt_now_real_ns());
+    EXPECT_EQ(run({"prune"}), 0); // nothing says how long
+    EXPECT_EQ(out.find("nothing to remove\nkept from 000000000001-"), 0u) << out;
+    EXPECT_EQ(run({"prune", "--days", "30", "--dry-run"}), 0);
+    std::string dry = out;
+    EXPECT_EQ(dry.find("would remove 000000000001-"), 0u);
+    EXPECT_EQ(run({"prune", "--days=30"}), 0) << err;
+    EXPECT_EQ(out.find("removed 000000000001-"), 0u) << out;
+    EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), std::count(dry.begin(), dry.end(), '\n'));
+    EXPECT_EQ(run({"verify"}), 0) << out;
+    EXPECT_NE(out.find("older events were pruned"), std::string::npos);
+    EXPECT_EQ(run({"tail"}), 0);
+    EXPECT_NE(out.find("audit_pruned"), std::string::npos);
+    EXPECT_EQ(run({"prune", "--days", "30", "--json"}), 0);
+    Json j(cJSON_Parse(out.c_str()), cJSON_Delete);
+    EXPECT_EQ(number(j, "files"), 0);
+}
+
 TEST_F(CmdEventsReport, NoLogIsNoEvents)
 {
     EXPECT_EQ(run({"stats"}), 0);
@@ -330,21 +351,24 @@ TEST_F(CmdEventsReport, NoLogIsNoEvents)
     EXPECT_EQ(run({"export", "--format", "json"}), 0);
     EXPECT_EQ(out, "[\n]\n");
     EXPECT_NE(err.find("no events in"), std::string::npos);
+    EXPECT_EQ(run({"prune", "--days", "1"}), 2);
+    EXPECT_NE(err.find("no audit log in"), std::string::npos);
 }
 
 TEST_F(CmdEventsReport, WrongOptionsAreNamed)
 {
     const std::vector<std::vector<std::string>> bad = {
-        {"stats", "--follow"},      {"stats", "--format", "csv"},  {"stats", "--until", "then"},
-        {"stats", "--limit", "3"},  {"export", "--format", "xml"}, {"export", "--output", ""},
-        {"export", "--json"},       {"export", "--until"},         {"tail", "--output", "x"},
-        {"verify", "--since", "1d"}};
+        {"stats", "--follow"},          {"stats", "--format", "csv"},  {"stats", "--until", "then"},
+        {"stats", "--limit", "3"},      {"export", "--format", "xml"}, {"export", "--output", ""},
+        {"export", "--json"},           {"export", "--until"},         {"tail", "--output", "x"},
+        {"verify", "--since", "1d"},    {"prune", "--days", "-1"},     {"prune", "--days", "x"},
+        {"prune", "--verdict", "allow"}};
     for (const auto &args : bad) {
         EXPECT_EQ(run(args), 2) << args[0] << args[1];
         EXPECT_EQ(out, "");
         EXPECT_NE(err.find("kt events --help"), std::string::npos);
     }
-    for (const char *sub : {"stats", "export"}) {
+    for (const char *sub : {"stats", "export", "prune"}) {
         EXPECT_EQ(run({sub, "--help"}), 0);
         EXPECT_NE(out.find(std::string("kt events ") + sub), std::string::npos);
     }
