@@ -99,24 +99,6 @@ static int parse(struct wrap *w, int argc, char **argv)
     return KT_EXIT_OK;
 }
 
-/* --policy-config, else KT_POLICY_CONFIG, else ./policy-config.yaml, else none. */
-static kt_result find_files(struct wrap *w)
-{
-    const char *env = getenv("KT_POLICY_CONFIG");
-    if (w->files.count == 0 && env && *env)
-        KT_GUARD(kt_config_split_paths(env, &w->files));
-    if (w->files.count == 0 && access("policy-config.yaml", R_OK) == 0)
-        KT_GUARD(kt_strings_add(&w->files, "policy-config.yaml"));
-    for (size_t i = 0; i < w->files.count; i++) {
-        /* Absolute, because the program may change its folder. Links stay: relative paths inside a config
-         * count from the link. */
-        KT_CLEANUP(kt_cleanup_free) char *cwd = w->files.items[i][0] == '/' ? NULL : getcwd(NULL, 0);
-        KT_GUARD(kt_buf_printf(&w->config_paths, "%s%s%s%s", i ? ":" : "", cwd ? cwd : "", cwd ? "/" : "",
-                               w->files.items[i]));
-    }
-    return kt_ok();
-}
-
 static void print_diags(const struct kt_diags *diags)
 {
     for (size_t i = 0; i < diags->count; i++) {
@@ -155,7 +137,7 @@ static void open_pattern_cache(const struct wrap *w)
 static int load_config(struct wrap *w)
 {
     KT_CLEANUP(kt_diags_free) struct kt_diags diags = {NULL, 0, 0};
-    if (!kt_is_ok(find_files(w)))
+    if (!kt_is_ok(kt_find_configs(&w->files, &w->config_paths)))
         return WRAP_FAILED;
     if (w->files.count == 0) {
         fputs("kt wrap: no policy config (--policy-config, KT_POLICY_CONFIG or ./policy-config.yaml): calls "
@@ -228,29 +210,6 @@ static int prepare_state(struct wrap *w)
     return KT_EXIT_OK;
 }
 
-/* libkt.so lies in ../lib beside the folder of kt, or where KT_LIB says. */
-static int find_libkt(struct wrap *w)
-{
-    const char *env = getenv("KT_LIB");
-    if (env && *env) {
-        snprintf(w->libkt, sizeof w->libkt, "%s", env);
-    } else {
-        char exe[PATH_MAX], path[PATH_MAX + 32];
-        ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-        exe[n > 0 ? n : 0] = '\0';
-        char *slash = strrchr(exe, '/');
-        if (slash)
-            *slash = '\0';
-        snprintf(path, sizeof path, "%s/../lib/libkt.so", exe);
-        if (!realpath(path, w->libkt))
-            snprintf(w->libkt, sizeof w->libkt, "%.*s", PATH_MAX - 1, path);
-    }
-    if (access(w->libkt, R_OK) == 0)
-        return KT_EXIT_OK;
-    fprintf(stderr, "kt wrap: cannot read %s: %s (KT_LIB names another place)\n", w->libkt, strerror(errno));
-    return WRAP_FAILED;
-}
-
 /* The file that execvp will run, for a look at its TLS stack; the name itself where it is not found. */
 static void find_program(struct wrap *w)
 {
@@ -293,8 +252,8 @@ static int run(int argc, char **argv)
     memset(&w, 0, sizeof w);
     w.config_paths.max = PATHS_MAX;
     int rc = parse(&w, argc, argv);
-    if (rc == KT_EXIT_OK)
-        rc = find_libkt(&w);
+    if (rc == KT_EXIT_OK && !kt_find_libkt("wrap", w.libkt))
+        rc = WRAP_FAILED;
     if (rc == KT_EXIT_OK)
         rc = load_config(&w);
     if (rc == KT_EXIT_OK)

@@ -21,7 +21,7 @@ static size_t unsafe(const unsigned char *s)
 }
 
 /* Text of foreign origin: model names and paths come from whoever made the request. */
-static kt_result put(struct kt_buf *out, const char *text)
+kt_result events_safe_text(struct kt_buf *out, const char *text)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf clean = KT_BUF_INIT(1u << 20);
     KT_GUARD(kt_event_text(&clean, text, strnlen(text, 1024)));
@@ -33,26 +33,14 @@ static kt_result put(struct kt_buf *out, const char *text)
     return kt_ok();
 }
 
-static const char *text_of(const cJSON *object, const char *member)
-{
-    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsString(j) ? j->valuestring : NULL;
-}
-
-static double number_of(const cJSON *object, const char *member)
-{
-    const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, member);
-    return cJSON_IsNumber(j) ? j->valuedouble : -1;
-}
-
 /* " name=text", nothing where it is not there. */
 static kt_result put_named(struct kt_buf *out, const char *name, const cJSON *event, const char *member)
 {
-    const char *text = text_of(event, member);
+    const char *text = events_text(event, member);
     if (!text)
         return kt_ok();
     KT_GUARD(kt_buf_printf(out, "  %s=", name));
-    return put(out, text);
+    return events_safe_text(out, text);
 }
 
 static const char *colour_of(const char *verdict)
@@ -74,51 +62,51 @@ static const char *colour_of(const char *verdict)
  * type. */
 static kt_result put_head(struct kt_buf *out, const cJSON *event, bool colour)
 {
-    const char *when = text_of(event, "timestamp"), *verdict = text_of(event, "verdict");
-    const char *would = text_of(event, "would_verdict"), *type = text_of(event, "event_type");
+    const char *when = events_text(event, "timestamp"), *verdict = events_text(event, "verdict");
+    const char *would = events_text(event, "would_verdict"), *type = events_text(event, "event_type");
     if (!verdict)
         verdict = type ? type : "?";
     if (when && strlen(when) == 30) {
         KT_GUARD(kt_buf_append(out, when, 23));
         KT_GUARD(kt_buf_puts(out, "Z  "));
     } else {
-        KT_GUARD(put(out, when ? when : "-"));
+        KT_GUARD(events_safe_text(out, when ? when : "-"));
         KT_GUARD(kt_buf_puts(out, "  "));
     }
     if (colour)
         KT_GUARD(kt_buf_puts(out, colour_of(verdict)));
     size_t start = out->len;
-    KT_GUARD(put(out, verdict));
+    KT_GUARD(events_safe_text(out, verdict));
     if (would && strcmp(would, verdict) != 0) {
         KT_GUARD(kt_buf_puts(out, "(would "));
-        KT_GUARD(put(out, would));
+        KT_GUARD(events_safe_text(out, would));
         KT_GUARD(kt_buf_puts(out, ")"));
     }
     while (out->len - start < 8)
         KT_GUARD(kt_buf_append(out, " ", 1));
     if (colour)
         KT_GUARD(kt_buf_puts(out, "\033[0m"));
-    double status = number_of(event, "status");
+    double status = events_number(event, "status");
     return status > 0 ? kt_buf_printf(out, "  %3.0f", status) : kt_buf_puts(out, "    -");
 }
 
 /* "gpt-4o -> eu/mistral-large-latest". */
 static kt_result put_route(struct kt_buf *out, const cJSON *event)
 {
-    const char *model = text_of(event, "model"), *target = text_of(event, "target"),
-               *up = text_of(event, "upstream_model");
+    const char *model = events_text(event, "model"), *target = events_text(event, "target"),
+               *up = events_text(event, "upstream_model");
     if (model || target || up) {
         KT_GUARD(kt_buf_puts(out, "  "));
-        KT_GUARD(put(out, model ? model : "-"));
+        KT_GUARD(events_safe_text(out, model ? model : "-"));
     }
     if (!target && !up)
         return kt_ok();
     KT_GUARD(kt_buf_puts(out, " -> "));
-    KT_GUARD(put(out, target ? target : "-"));
+    KT_GUARD(events_safe_text(out, target ? target : "-"));
     if (!up)
         return kt_ok();
     KT_GUARD(kt_buf_puts(out, "/"));
-    return put(out, up);
+    return events_safe_text(out, up);
 }
 
 static kt_result put_labels(struct kt_buf *out, const cJSON *policy)
@@ -128,7 +116,7 @@ static kt_result put_labels(struct kt_buf *out, const cJSON *policy)
     cJSON_ArrayForEach(label, labels)
     {
         KT_GUARD(kt_buf_puts(out, first ? "(" : ", "));
-        KT_GUARD(put(out, label->string ? label->string : "?"));
+        KT_GUARD(events_safe_text(out, label->string ? label->string : "?"));
         KT_GUARD(kt_buf_printf(out, " %.0f", label->valuedouble));
         first = false;
     }
@@ -141,13 +129,13 @@ static kt_result put_policies(struct kt_buf *out, const cJSON *event)
     const cJSON *policies = cJSON_GetObjectItemCaseSensitive(event, "policies"), *policy;
     cJSON_ArrayForEach(policy, policies)
     {
-        const char *kind = text_of(policy, "kind"), *verdict = text_of(policy, "verdict");
-        if (number_of(policy, "matches") <= 0 && verdict && strcmp(verdict, "allow") == 0)
+        const char *kind = events_text(policy, "kind"), *verdict = events_text(policy, "verdict");
+        if (events_number(policy, "matches") <= 0 && verdict && strcmp(verdict, "allow") == 0)
             continue;
         KT_GUARD(kt_buf_puts(out, "  "));
-        KT_GUARD(put(out, kind ? kind : "?"));
+        KT_GUARD(events_safe_text(out, kind ? kind : "?"));
         KT_GUARD(kt_buf_puts(out, ":"));
-        KT_GUARD(put(out, verdict ? verdict : "?"));
+        KT_GUARD(events_safe_text(out, verdict ? verdict : "?"));
         KT_GUARD(put_labels(out, policy));
     }
     return kt_ok();
@@ -156,19 +144,19 @@ static kt_result put_policies(struct kt_buf *out, const cJSON *event)
 static kt_result put_app(struct kt_buf *out, const cJSON *event)
 {
     const cJSON *app = cJSON_GetObjectItemCaseSensitive(event, "app");
-    const char *exe = text_of(app, "exe");
+    const char *exe = events_text(app, "exe");
     if (!app)
         return kt_ok();
     const char *slash = exe ? strrchr(exe, '/') : NULL;
     KT_GUARD(kt_buf_puts(out, "  "));
-    KT_GUARD(put(out, slash ? slash + 1 : exe ? exe : "?"));
-    return kt_buf_printf(out, "[%.0f]", number_of(app, "pid"));
+    KT_GUARD(events_safe_text(out, slash ? slash + 1 : exe ? exe : "?"));
+    return kt_buf_printf(out, "[%.0f]", events_number(app, "pid"));
 }
 
 /* What explains a line that is not just a good answer. */
 static kt_result put_causes(struct kt_buf *out, const cJSON *event)
 {
-    const char *verdict = text_of(event, "verdict"), *would = text_of(event, "would_verdict");
+    const char *verdict = events_text(event, "verdict"), *would = events_text(event, "would_verdict");
     int attempts = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(event, "attempts"));
     if (attempts > 1)
         KT_GUARD(kt_buf_printf(out, "  attempts=%d", attempts));
@@ -180,14 +168,14 @@ static kt_result put_causes(struct kt_buf *out, const cJSON *event)
 
 kt_result events_format(const cJSON *event, bool colour, struct kt_buf *out)
 {
-    const char *origin = text_of(event, "origin"), *path = text_of(event, "path");
-    double latency = number_of(event, "latency_ms");
+    const char *origin = events_text(event, "origin"), *path = events_text(event, "path");
+    double latency = events_number(event, "latency_ms");
     KT_GUARD(put_head(out, event, colour));
     KT_GUARD(put_route(out, event));
     if (origin || path) {
         KT_GUARD(kt_buf_puts(out, "  "));
-        KT_GUARD(put(out, origin ? origin : "-"));
-        KT_GUARD(put(out, path ? path : ""));
+        KT_GUARD(events_safe_text(out, origin ? origin : "-"));
+        KT_GUARD(events_safe_text(out, path ? path : ""));
     }
     KT_GUARD(put_policies(out, event));
     if (latency >= 0)

@@ -82,5 +82,7 @@ bool events_wanted(const struct events_options *o, const cJSON *event)
     /* One form, one zone: the order of the texts is the order of the times. */
     if (o->since[0] && (!cJSON_IsString(when) || strcmp(when->valuestring, o->since) < 0))
         return false;
+    if (o->until[0] && (!cJSON_IsString(when) || strcmp(when->valuestring, o->until) >= 0))
+        return false;
     return !o->verdict || (cJSON_IsString(verdict) && strcmp(verdict->valuestring, o->verdict) == 0);
 }

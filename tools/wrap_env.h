@@ -4,6 +4,8 @@
  */
 #include "interceptor/plan/kt_plan.h"
 
+#include <limits.h>
+
 struct kt_wrap_env {
     const char *libkt;        /* absolute path of libkt.so */
     const char *config_paths; /* KT_POLICY_CONFIG; "" = none */
@@ -24,3 +26,10 @@ enum kt_program_trust {
     KT_TRUST_JAVA
 };
 enum kt_program_trust kt_program_trust(const char *path);
+
+/* libkt.so lies in ../lib beside the folder of kt, or where KT_LIB says. False where it cannot be read; said
+ * on stderr as `kt <command>`. */
+bool kt_find_libkt(const char *command, char out[PATH_MAX]);
+/* `files` as they were given, else those of KT_POLICY_CONFIG, else ./policy-config.yaml, else none; `paths`
+ * receives their absolute paths joined by colons. */
+kt_result kt_find_configs(struct kt_strings *files, struct kt_buf *paths) KT_MUST;

@@ -35,16 +35,18 @@ static bool due(struct kt_engine *e, const char *type, const char *host)
     return yes;
 }
 
-/* audit-logger decides whether events are chained to each other; only a run of the chain can tell. */
-static bool is_immutable(const struct kt_runtime *rt)
+/* audit-logger decides whether events are chained to each other and how long they stay; only a run of the
+ * chain can tell. */
+static void keep(const struct kt_runtime *rt, struct kt_event *ev)
 {
     struct kt_chain_run *run = NULL;
     if (!rt->chain || kt_chain_run_new(rt->chain, KT_PHASE_REQUEST, true, NULL, &run).code != KT_OK)
-        return false;
+        return;
     bool done = kt_chain_run_end(run) != KT_STEP_ERROR;
-    bool immutable = done && kt_chain_run_outcome(run).immutable;
+    struct kt_outcome o = kt_chain_run_outcome(run);
+    ev->immutable = done && o.immutable;
+    ev->retention_days = done ? o.retention_days : 0;
     kt_chain_run_free(run);
-    return immutable;
 }
 
 static void write_event(struct kt_engine *e, struct kt_event *ev)
@@ -53,7 +55,7 @@ static void write_event(struct kt_engine *e, struct kt_event *ev)
     struct kt_runtime *rt = e->runtimes ? kt_runtimes_peek(e->runtimes) : NULL;
     if (rt) {
         ev->mode = rt->mode == KT_MODE_OBSERVE ? "observe" : "enforce";
-        ev->immutable = is_immutable(rt);
+        keep(rt, ev);
     }
     if (rt && rt->config) {
         ev->config.name = rt->config->pack.name;

@@ -73,14 +73,15 @@ static void fill_labels(struct kt_event_policy *out, const struct kt_policy_resu
 
 /* Events of calls that no policy saw belong into the hash chain as well, or they could be taken out
  * unnoticed. */
-static bool chained_without_run(const struct kt_exchange *x)
+static void keep_without_run(const struct kt_exchange *x, struct kt_event *e)
 {
     struct kt_chain_run *run = NULL;
     if (!x->rt->chain || !kt_is_ok(kt_chain_run_new(x->rt->chain, KT_PHASE_REQUEST, true, NULL, &run)))
-        return false;
-    bool immutable = kt_chain_run_outcome(run).immutable;
+        return;
+    struct kt_outcome o = kt_chain_run_outcome(run);
+    e->immutable = o.immutable;
+    e->retention_days = o.retention_days;
     kt_chain_run_free(run);
-    return immutable;
 }
 
 /* What a policy of data routing decided is known after its run only. */
@@ -112,13 +113,14 @@ static void fill_run(const struct kt_exchange *x, const struct kt_outcome *o, co
 static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct strings *m)
 {
     if (!x->req.run) {
-        e->immutable = chained_without_run(x);
+        keep_without_run(x, e);
         return;
     }
     struct kt_outcome req = kt_chain_run_outcome(x->req.run), res = {.would = KT_VERDICT_ALLOW};
     if (x->res.run)
         res = kt_chain_run_outcome(x->res.run);
     e->immutable = req.immutable;
+    e->retention_days = req.retention_days;
     if (kt_x_observe(x))
         e->would_verdict = kt_verdict_name(res.would > req.would ? res.would : req.would);
     size_t n = req.policy_count + res.policy_count;

@@ -82,6 +82,7 @@ bool audit_checkpoint_parse(struct kt_span line, struct audit_checkpoint *c)
         c->first_seq = (uint64_t)first->valuedouble;
         c->last_seq = (uint64_t)last->valuedouble;
         c->bytes = (uint64_t)bytes->valuedouble;
+        c->pruned = cJSON_GetObjectItemCaseSensitive(json, "pruned") != NULL;
     }
     cJSON_Delete(json);
     return ok;

@@ -61,8 +61,16 @@ kt_result audit_rotate(struct audit_turn *t) KT_MUST;
 /* Adds the line for a file that was closed, unless it is there. */
 kt_result audit_checkpoint(struct audit_turn *t, const char *file, const struct audit_head *end) KT_MUST;
 
+struct audit_checkpoint;
+/* Adds the mark for a file that is about to be removed. */
+kt_result audit_prune_mark(struct audit_turn *t, const struct audit_checkpoint *c) KT_MUST;
+/* new: all checkpoints of a log, marks among them; bad lines are passed over. *items is NULL where there are
+ * none. */
+kt_result audit_checkpoints_read(const char *dir, struct audit_checkpoint **items, size_t *count) KT_MUST;
+
 /* One checkpoint as read back. */
 struct audit_checkpoint {
+    bool pruned; /* a second line for the same file: it was removed on purpose */
     char file[64];
     uint64_t first_seq, last_seq, bytes;
     char last_hash[KT_SHA256_HEX];

@@ -44,11 +44,27 @@ struct kt_audit_report {
     char what[256];                /* in words */
     uint64_t last_seq;             /* of the last good event */
     char last_hash[KT_SHA256_HEX]; /* its hash */
+    uint64_t pruned;               /* events in front of them that were removed on purpose */
 };
 /* Walks every file: sequence numbers, chain, checkpoints, head. KT_OK also for a broken log (report->ok
  * tells). Changes nothing; writers may go on meanwhile. KT_ERR_NOTFOUND where there is no audit folder. */
 kt_result kt_audit_verify(const char *state_dir, struct kt_audit_report *report,
                           struct kt_error *err) KT_MUST;
+
+struct kt_audit_pruning {
+    int64_t days; /* age of what goes; -1 = the highest retention_days that a file's own events carry */
+    bool dry_run; /* look only */
+    void (*removed)(void *arg, const char *file, uint64_t events, uint64_t bytes); /* of each; may be NULL */
+    void *arg;
+    /* Filled. */
+    uint64_t files, events, bytes; /* what went, or would go */
+    char stopped_at[64];           /* the first file that stays; "" = only current.jsonl is left */
+    char why[160];                 /* in words */
+};
+/* Removes whole rotated files from the beginning, up to the first that is too young, or that does not end as
+ * its checkpoint says. Each gets a mark in checkpoints.jsonl first, by which kt_audit_verify knows it; an
+ * event "audit_pruned" then says what went. KT_ERR_NOTFOUND where there is no audit folder; KT_ERR_IO. */
+kt_result kt_audit_prune(const char *state_dir, struct kt_audit_pruning *p, struct kt_error *err) KT_MUST;
 
 #ifdef __cplusplus
 }

@@ -57,10 +57,10 @@ static bool KT_PRINTF(4, 5) broken(struct walk *w, const char *file, uint64_t li
     return false;
 }
 
-static const struct audit_checkpoint *checkpoint_from(const struct walk *w, uint64_t first_seq)
+static const struct audit_checkpoint *checkpoint_from(const struct walk *w, uint64_t first_seq, bool pruned)
 {
     for (size_t i = 0; i < w->checkpoint_count; i++)
-        if (w->checkpoints[i].first_seq == first_seq)
+        if (w->checkpoints[i].first_seq == first_seq && w->checkpoints[i].pruned == pruned)
             return &w->checkpoints[i];
     return NULL;
 }
@@ -136,7 +136,7 @@ static bool check_lines(struct walk *w, const char *file, int fd, uint64_t size)
 /* The end of a rotated file against its name and its checkpoint. */
 static bool check_end(struct walk *w, const struct kt_audit_file *f)
 {
-    const struct audit_checkpoint *c = checkpoint_from(w, f->first);
+    const struct audit_checkpoint *c = checkpoint_from(w, f->first, false);
     if (w->seq != f->last)
         return broken(w, f->name, w->line + 1, "the tail is cut: events %" PRIu64 "-%" PRIu64 " are missing",
                       w->seq + 1, f->last);
@@ -153,10 +153,31 @@ static bool check_end(struct walk *w, const struct kt_audit_file *f)
     return true;
 }
 
-/* True also where nothing is known of such a file: then the line that follows shows the gap. */
-static bool check_gap(struct walk *w)
+/* Steps over files at the beginning that were removed on purpose: checkpoint and mark agree, and the next
+ * event must name the hash that both end with. A mark may also stand for a file that a crash left there:
+ * `next_there` is the first number of the next file, 0 for current.jsonl or none. */
+static void skip_pruned(struct walk *w, uint64_t next_there)
 {
-    const struct audit_checkpoint *c = checkpoint_from(w, w->seq + 1);
+    while (w->seq + 1 != next_there) {
+        const struct audit_checkpoint *c = checkpoint_from(w, w->seq + 1, false),
+                                      *mark = checkpoint_from(w, w->seq + 1, true);
+        if (w->report->events > 0 || !c || !mark || mark->last_seq != c->last_seq ||
+            strcmp(mark->last_hash, c->last_hash) != 0 || strcmp(mark->file, c->file) != 0)
+            return;
+        w->report->pruned += c->last_seq - c->first_seq + 1;
+        w->seq = c->last_seq;
+        memcpy(w->hash, c->last_hash, sizeof w->hash);
+        if (w->has_head && w->head.seq == w->seq)
+            memcpy(w->head_hash, w->hash, sizeof w->head_hash);
+    }
+}
+
+/* True also where nothing is known of such a file: then the line that follows shows the gap. */
+static bool check_gap(struct walk *w, uint64_t next_there)
+{
+    skip_pruned(w, next_there);
+    const struct audit_checkpoint *c =
+        w->seq + 1 == next_there ? NULL : checkpoint_from(w, w->seq + 1, false);
     return c ? broken(w, c->file, 0, "this file is missing: events %" PRIu64 "-%" PRIu64, c->first_seq,
                       c->last_seq)
              : true;
@@ -165,7 +186,7 @@ static bool check_gap(struct walk *w)
 static bool check_file(struct walk *w, const struct kt_audit_file *f)
 {
     w->report->files++;
-    if (f->first != w->seq + 1 && !check_gap(w))
+    if (f->first != w->seq + 1 && !check_gap(w, f->first))
         return false;
     if (f->first == 0)
         return check_lines(w, f->name, w->current_fd, w->current_size);
@@ -192,34 +213,6 @@ static bool check_head(struct walk *w)
     return true;
 }
 
-static kt_result read_checkpoints(struct walk *w)
-{
-    char path[4096 + 80];
-    struct audit_checkpoint c;
-    snprintf(path, sizeof path, "%s/" AUDIT_CHECKPOINTS, w->dir);
-    KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return errno == ENOENT ? kt_ok() : kt_err(KT_ERR_IO);
-    KT_CLEANUP(cleanup_lines) struct kt_lines lines;
-    struct kt_span text;
-    size_t room = 0;
-    kt_lines_init(&lines, fd, 0);
-    lines.end = AUDIT_CHECKPOINTS_MAX;
-    kt_result r;
-    while ((r = kt_lines_next(&lines, &text)).code == KT_OK) {
-        if (!audit_checkpoint_parse(text, &c))
-            continue; /* the file that it stood for has none then, and is named for that */
-        if (w->checkpoint_count == room) {
-            room = room ? room * 2 : 16;
-            struct audit_checkpoint *more = realloc(w->checkpoints, room * sizeof *more);
-            KT_ENSURE(more, KT_ERR_MEMORY);
-            w->checkpoints = more;
-        }
-        w->checkpoints[w->checkpoint_count++] = c;
-    }
-    return r.code == KT_ERR_NOTFOUND ? kt_ok() : r;
-}
-
 static int open_in(const struct walk *w, const char *file)
 {
     char path[4096 + 80];
@@ -234,7 +227,7 @@ static kt_result snapshot(struct walk *w)
     KT_CLEANUP(kt_cleanup_fd) int lock = kt_audit_read_lock(w->dir);
     (void)lock; /* held to the end of this function */
     KT_GUARD(kt_audit_files_list(w->dir, &w->files));
-    KT_GUARD(read_checkpoints(w));
+    KT_GUARD(audit_checkpoints_read(w->dir, &w->checkpoints, &w->checkpoint_count));
     KT_CLEANUP(kt_cleanup_fd) int head = open_in(w, AUDIT_HEAD);
     w->has_head = head >= 0 && audit_head_read(head, &w->head);
     w->current_fd = open_in(w, KT_AUDIT_CURRENT);
@@ -259,7 +252,7 @@ kt_result kt_audit_verify(const char *state_dir, struct kt_audit_report *report,
     bool ok = true;
     for (size_t i = 0; i < w.files.count && ok; i++)
         ok = check_file(&w, &w.files.items[i]);
-    report->ok = ok && check_gap(&w) && check_head(&w);
+    report->ok = ok && check_gap(&w, 0) && check_head(&w);
     report->last_seq = w.seq;
     memcpy(report->last_hash, w.hash, sizeof report->last_hash);
     return kt_ok();

@@ -263,6 +263,8 @@ kt_result kt_event_canonical(const struct kt_event *e, struct kt_buf *out)
     KT_GUARD(put_origin(out, e));
     KT_GUARD(put_result(out, e));
     KT_GUARD(put_config(out, e));
+    if (e->retention_days > 0)
+        KT_GUARD(put_i64(out, "retention_days", e->retention_days));
     KT_GUARD(put_text(out, "trace_id", e->trace_id));
     KT_GUARD(put_text(out, "capture_request", e->capture_request));
     return e->immutable ? put_text(out, "prev_hash", e->prev_hash) : kt_ok();

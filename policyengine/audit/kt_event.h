@@ -78,6 +78,7 @@ struct kt_event {
     struct {
         const char *name, *version, *sha256;
     } config;
+    int retention_days; /* audit-logger; 0 = nobody asked: left out */
     const char *trace_id;
     const char *capture_request; /* audit.capture; plain text (escaped here), NULL = off */
     bool immutable;              /* chain it; not a member of its own: prev_hash and hash show it */

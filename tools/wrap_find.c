@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a wrapped program needs from the file system: the library and the configs. */
+#include "tools/wrap_env.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool kt_find_libkt(const char *command, char out[PATH_MAX])
+{
+    const char *env = getenv("KT_LIB");
+    if (env && *env) {
+        snprintf(out, PATH_MAX, "%s", env);
+    } else {
+        char exe[PATH_MAX], path[PATH_MAX + 32];
+        ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+        exe[n > 0 ? n : 0] = '\0';
+        char *slash = strrchr(exe, '/');
+        if (slash)
+            *slash = '\0';
+        snprintf(path, sizeof path, "%s/../lib/libkt.so", exe);
+        if (!realpath(path, out))
+            snprintf(out, PATH_MAX, "%.*s", PATH_MAX - 1, path);
+    }
+    if (access(out, R_OK) == 0)
+        return true;
+    fprintf(stderr, "kt %s: cannot read %s: %s (KT_LIB names another place)\n", command, out,
+            strerror(errno));
+    return false;
+}
+
+kt_result kt_find_configs(struct kt_strings *files, struct kt_buf *paths)
+{
+    const char *env = getenv("KT_POLICY_CONFIG");
+    if (files->count == 0 && env && *env)
+        KT_GUARD(kt_config_split_paths(env, files));
+    if (files->count == 0 && access("policy-config.yaml", R_OK) == 0)
+        KT_GUARD(kt_strings_add(files, "policy-config.yaml"));
+    for (size_t i = 0; i < files->count; i++) {
+        /* Absolute, because the program may change its folder. Links stay: relative paths inside a config
+         * count from the link. */
+        KT_CLEANUP(kt_cleanup_free) char *cwd = files->items[i][0] == '/' ? NULL : getcwd(NULL, 0);
+        KT_GUARD(
+            kt_buf_printf(paths, "%s%s%s%s", i ? ":" : "", cwd ? cwd : "", cwd ? "/" : "", files->items[i]));
+    }
+    return kt_ok();
+}
