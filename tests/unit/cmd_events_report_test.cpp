@@ -213,12 +213,13 @@ TEST_F(CmdEventsReport, ManyEventsInLittleMemory)
     for (int i = 0; i < 100000; i++)
         lines += line;
     forge(lines);
-    rlimit before, small = {200u << 20, 200u << 20};
-    getrlimit(RLIMIT_AS, &before);
-    small.rlim_max = before.rlim_max;
+    rlimit before, limit;
+    ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    limit = before;
 #ifndef __SANITIZE_ADDRESS__ // its shadow alone is more
-    ASSERT_EQ(setrlimit(RLIMIT_AS, &small), 0);
+    limit.rlim_cur = 200u << 20;
 #endif
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
     EXPECT_EQ(run({"stats", "--json"}), 0) << err;
     EXPECT_EQ(run({"export", "--format", "csv", "--output", state + "/x.csv"}), 0) << err;
     setrlimit(RLIMIT_AS, &before);
