@@ -77,10 +77,13 @@ kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits)
 {
     struct kt_translation t = {.j = &a->json, .edits = edits};
     uint32_t choices = kt_json_member(t.j, 0, "choices", NULL);
-    if (a->endpoint != KT_EP_COMPLETIONS || !choices || !kt_rule_is(&t, choices, KT_JSON_ARRAY))
+    bool chat = a->endpoint == KT_EP_CHAT;
+    if ((!chat && a->endpoint != KT_EP_COMPLETIONS) || !choices || !kt_rule_is(&t, choices, KT_JSON_ARRAY))
         return kt_ok();
     for (uint32_t c = choices + 1; c < t.j->tok[choices].next; c = t.j->tok[c].next)
-        KT_GUARD(to_text(&t, c));
+        KT_GUARD(chat ? kt_mistral_chat_choice(&t, c) : to_text(&t, c));
+    if (chat)
+        return kt_ok();
     uint32_t object = kt_json_member(t.j, 0, "object", NULL);
     return object ? kt_rule_set(&t, object, "\"text_completion\"") : kt_ok();
 }

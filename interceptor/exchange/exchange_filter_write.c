@@ -39,7 +39,9 @@ static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_
     char open[96];
     if (x->endpoint == KT_EP_COMPLETIONS) /* whatever the target wrote: it is translated */
         return put_text(out, "\"text\":\"", text, "\"");
-    if (c->place.name[0]) {
+    /* A list of content does not stay one where the provider's answers are translated. */
+    bool flat = kt_x_answer_translated(x) && strncmp(c->place.name, "content", 7) == 0;
+    if (c->place.name[0] && !flat) {
         KT_GUARD(kt_buf_puts(out, c->place.open));
         KT_GUARD(put_text(out, "\"", text, "\""));
         return kt_buf_puts(out, c->place.close);

@@ -13,6 +13,18 @@ bool kt_x_response_wanted(const struct kt_exchange *x)
            (x->restorer || kt_chain_has_phase(x->rt->chain, KT_PHASE_RESPONSE));
 }
 
+static const struct kt_provider *provider_of_answer(const struct kt_exchange *x)
+{
+    const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
+    return t ? kt_provider_find(t->provider) : NULL;
+}
+
+bool kt_x_answer_translated(const struct kt_exchange *x)
+{
+    const struct kt_provider *p = provider_of_answer(x);
+    return p && p->translate_answer;
+}
+
 /* ---- edits ---- */
 
 struct collect {
@@ -71,8 +83,7 @@ static KT_MUST kt_result collect_edits(struct kt_exchange *x)
     for (c.segment = 0; c.segment < x->reply.segment_count; c.segment++)
         KT_GUARD(edit_segment(&c, &x->reply.segments[c.segment]));
     KT_GUARD(kt_answer_drop_logprobs(&x->reply, c.changed, KT_ANSWER_MAX_CHOICES, &x->res.edits));
-    const struct kt_x_attempt *a = kt_x_attempt_now(x);
-    const struct kt_provider *p = a && a->target ? kt_provider_find(a->target->provider) : NULL;
+    const struct kt_provider *p = provider_of_answer(x);
     return p && p->translate_answer ? p->translate_answer(&x->reply, &x->res.edits) : kt_ok();
 }
 
@@ -151,7 +162,7 @@ void kt_x_respond(struct kt_exchange *x)
     struct kt_error err = {KT_OK, ""};
     struct kt_span body = kt_buf_span(&x->answer);
     bool wanted = kt_x_response_wanted(x);
-    if (wanted || x->chat.endpoint == KT_EP_COMPLETIONS)
+    if (wanted || (x->parsed && kt_x_answer_translated(x)))
         x->replied = kt_is_ok(kt_answer_parse(&x->reply, x->chat.endpoint, body.data, body.len, &err));
     if (wanted && !x->replied) {
         kt_x_response_unreadable(x, *err.text ? err.text : "out of memory");

@@ -181,9 +181,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
 
 static bool needs_rewriting(struct kt_exchange *x)
 {
-    const struct kt_x_attempt *a = kt_x_attempt_now(x);
-    const struct kt_provider *p = a->target ? kt_provider_find(a->target->provider) : NULL;
-    return kt_x_response_wanted(x) || (x->endpoint == KT_EP_COMPLETIONS && p && p->translate_answer);
+    return kt_x_response_wanted(x) || (x->parsed && kt_x_answer_translated(x));
 }
 
 void kt_x_stream_begin(struct kt_exchange *x)

@@ -24,10 +24,13 @@ TEST_F(Response, RedactsEveryTextOfEveryChoiceAndNothingElse)
     through(k, body);
     EXPECT_EQ(k.status, 200) << k.body;
     std::string want = body;
+    // Mistral's list of content is a text to OpenAI's clients; a thought behind it has no place there.
+    const std::string list = "\"content\":[{\"type\":\"text\",\"text\":\"p SECRET\"},{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"SECRET t\"}]}]";
+    want.replace(want.find(list), list.size(), "\"content\":\"p SECRET\"");
     size_t changed = 0;
     for (size_t i = want.find("SECRET"); i != std::string::npos; i = want.find("SECRET"), changed++)
         want.replace(i, 6, "[WORD_1]");
-    EXPECT_EQ(changed, 6u);
+    EXPECT_EQ(changed, 5u);
     // Log probabilities of choices that changed are gone; those of the last one stay.
     const std::string log = "{\"content\":[{\"token\":\"SEC\"}]}";
     for (int i = 0; i < 4; i++)

@@ -31,6 +31,13 @@ class StreamTest : public ExchangeTest {
     {
         configure(config(target("a", up.port(), "KT_TEST_KEY_A", "m")));
     }
+    // A provider whose answers need no translation.
+    void openai_target(Server &up)
+    {
+        std::string text = config(target("a", up.port(), "KT_TEST_KEY_A", "m"));
+        text.replace(text.find("provider: mistral"), 17, "provider: openai");
+        configure(text);
+    }
     void two_targets(uint16_t a, uint16_t b, const std::string &more = "")
     {
         configure(config(target("a", a, "KT_TEST_KEY_A", "", more) + target("b", b, "KT_TEST_KEY_B")));

@@ -21,7 +21,7 @@ TEST_F(Stream, ChunksPassAsTheyArrive)
         c.chunk(delta("", "\"stop\"", kUsage) + kDone);
         return c.chunk_end() && ok;
     });
-    one_target(up);
+    openai_target(up);
     Client k;
     size_t events_at_done = 99;
     k.at_body = [&] {
@@ -82,13 +82,32 @@ TEST_F(Stream, AnySplitGivesTheSameBytes)
     Server up([&](Conn &c, const Request &) {
         return c.sse_head() && c.chunk(whole.substr(0, cut)) && c.chunk(whole.substr(cut)) && c.chunk_end();
     });
-    one_target(up);
+    openai_target(up);
     for (cut = 1; cut < whole.size(); cut++) {
         Client k;
         ask(k, ask_stream());
         ASSERT_EQ(k.body, whole) << cut;
         ASSERT_TRUE(k.ended);
     }
+}
+
+TEST_F(Stream, MistralsShapesBecomeOpenAis)
+{
+    const std::string chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{";
+    const std::string body = kRole +
+                             chunk + "\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]},\"finish_reason\":null}]}\n\n" +
+                             chunk + "\"content\":[{\"type\":\"text\",\"text\":\"4\"}]},\"finish_reason\":null}]}\n\n" +
+                             chunk + "\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"model_length\"}]}\n\n" +
+                             kDone;
+    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(body) && c.chunk_end(); });
+    one_target(up);
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_TRUE(k.ended);
+    EXPECT_EQ(k.body, kRole + chunk + "\"reasoning_content\":\"hm\"},\"finish_reason\":null}]}\n\n" + chunk +
+                          "\"content\":\"4\"},\"finish_reason\":null}]}\n\n" + chunk +
+                          "\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"type\":\"function\"}]},"
+                          "\"finish_reason\":\"length\"}]}\n\n" + kDone);
 }
 
 TEST_F(Stream, ConnectionServesAgain)
