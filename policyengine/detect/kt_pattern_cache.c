@@ -8,6 +8,7 @@
 #include <hs/hs_common.h>
 #include <hs/hs_runtime.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,44 @@ struct kt_patterns {
     bool cached;
 };
 
-static char cache_folder[PATH_MAX]; /* "" = none; set before threads are */
-static bool quiet_compiler;
+/* Where the cache lies. Published whole and never changed: a reader, or a fork child, needs no lock. Earlier
+ * settings stay reachable, for whoever still reads them; there is one per folder that was ever set. */
+struct place {
+    const struct place *earlier;
+    bool quiet;
+    char folder[]; /* "" = none */
+};
+static _Atomic(const struct place *) place;
 
 void kt_pattern_cache_open(const char *state_dir, bool quiet)
 {
-    quiet_compiler = quiet;
-    if (!state_dir ||
-        (size_t)snprintf(cache_folder, sizeof cache_folder, "%s/patterns", state_dir) >= sizeof cache_folder)
-        cache_folder[0] = '\0';
+    char folder[PATH_MAX] = "";
+    if (!state_dir || (size_t)snprintf(folder, sizeof folder, "%s/patterns", state_dir) >= sizeof folder)
+        folder[0] = '\0';
+    const struct place *now = atomic_load(&place);
+    if (now && now->quiet == quiet && strcmp(now->folder, folder) == 0)
+        return;
+    size_t room = strlen(folder) + 1;
+    struct place *fresh = malloc(sizeof *fresh + room);
+    if (!fresh)
+        return; /* as before: at worst a pattern is compiled once more */
+    fresh->quiet = quiet;
+    memcpy(fresh->folder, folder, room);
+    fresh->earlier = now;
+    while (!atomic_compare_exchange_weak(&place, &now, fresh))
+        fresh->earlier = now;
+}
+
+static const char *cache_folder(void)
+{
+    const struct place *now = atomic_load(&place);
+    return now ? now->folder : "";
+}
+
+static bool quiet_compiler(void)
+{
+    const struct place *now = atomic_load(&place);
+    return now && now->quiet;
 }
 
 void kt_patterns_free(struct kt_patterns *p)
@@ -78,11 +108,11 @@ static kt_result compile(char *const *expressions, size_t n, const char *key, st
     bytes = image.bytes; /* freed with the block */
     if (r.code != KT_OK)
         return r;
-    if (!quiet_compiler)
-        kt_warn("detect_patterns are compiled inside of this program: `kt policy lint` or `kt wrap` would "
-                "have them ready");
-    if (cache_folder[0] && !kt_pattern_store(cache_folder, key, &image))
-        kt_warn("compiled patterns cannot be kept in %s: %s", cache_folder, strerror(errno));
+    if (!quiet_compiler())
+        kt_warn("the patterns of the config are compiled inside of this program; `kt wrap` would have had "
+                "them ready");
+    if (cache_folder()[0] && !kt_pattern_store(cache_folder(), key, &image))
+        kt_warn("compiled patterns cannot be kept in %s: %s", cache_folder(), strerror(errno));
     return unpack(p, &image);
 }
 
@@ -96,7 +126,7 @@ kt_result kt_patterns_new(char *const *expressions, size_t n, struct kt_patterns
         return kt_fail(err, KT_ERR_MEMORY, "out of memory");
     p->count = n;
     struct kt_pattern_image image = {.width = 1};
-    if (n > 0 && cache_folder[0] && kt_pattern_load(cache_folder, key, &image)) {
+    if (n > 0 && cache_folder()[0] && kt_pattern_load(cache_folder(), key, &image)) {
         p->cached = unpack(p, &image).code == KT_OK;
         kt_buf_free(&image.bytes);
     }
