@@ -97,7 +97,7 @@ inline const std::vector<std::pair<const char *, const char *>> &found()
         {"snyk-key", "snyk_token=<\\h{8}-\\h{4}-\\h{4}-\\h{4}-\\h{12}>"},
         {"wandb-key", "WANDB_API_KEY=<\\h{40}>"},
         {"algolia-key", "algoliaApiKey = '<\\l{32}>';"},
-        {"npm-token", "//registry.npmjs.org/:_authToken=<\\h{8}-\\h{4}-\\h{4}-\\h{4}-\\h{12}>"},
+        {"npm-token", "//registry.example.com/:_authToken=<\\h{8}-\\h{4}-\\h{4}-\\h{4}-\\h{12}>"},
         {"wireguard-key", "PrivateKey = <\\b{43}=>\n"},
         {"discord-token", "DISCORD_TOKEN=\"<M\\a{23}.\\a{6}.\\a{27}>\""},
         {"telegram-token", "123456789:<AA\\a{33}>"},
