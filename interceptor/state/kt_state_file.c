@@ -255,6 +255,7 @@ struct kt_seg *kt_seg_open(const char *dir, struct kt_file_id *id, char *why, si
     /* Who waited for the lock finds what the holder made. Without the lock two may make one each: the one
      * that is renamed last stands, and both then open that. */
     KT_CLEANUP(kt_cleanup_fd) int lock = lock_folder(folder);
+    (void)lock; /* held until this ends */
     for (int i = 0; i < 3 && !seg; i++) {
         seg = open_good(folder, name, id);
         if (!seg && !make_file(folder, name)) {
