@@ -40,19 +40,6 @@ static const struct sub subs[] = {
 };
 #define SUBS "tail, stats, export, prune and verify"
 
-/* The value of "--name V" or "--name=V"; NULL where argv[*i] is another option. *missing: no value follows.
- */
-static const char *value_of(const char *name, int argc, char **argv, int *i, bool *missing)
-{
-    size_t n = strlen(name);
-    if (strncmp(argv[*i], name, n) == 0 && argv[*i][n] == '=')
-        return argv[*i] + n + 1;
-    if (strcmp(argv[*i], name) != 0)
-        return NULL;
-    *missing = *i + 1 >= argc;
-    return *missing ? NULL : argv[++*i];
-}
-
 static int set_number(const char *option, const char *text, long max, long *out)
 {
     char *end;
@@ -146,7 +133,7 @@ static int parse_valued(struct events_options *o, const struct sub *s, int argc,
     bool missing = false;
     for (size_t k = 0; k < KT_COUNT(valued) && !missing; k++) {
         const char *v =
-            s->options & valued[k].option ? value_of(valued[k].name, argc, argv, i, &missing) : NULL;
+            s->options & valued[k].option ? kt_option_value(valued[k].name, argc, argv, i, &missing) : NULL;
         if (v)
             return valued[k].set(o, v);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kt init: a config to start from. */
-#include "policyengine/base/kt_buf.h"
+#include "policyengine/base/kt_io.h"
 #include "tools/init_templates.h"
 #include "tools/kt.h"
 
@@ -102,19 +102,6 @@ static int compose(const struct init *o, const struct kt_template *t, struct kt_
     return status;
 }
 
-static bool write_all(int fd, const struct kt_buf *b)
-{
-    for (size_t done = 0; done < b->len;) {
-        ssize_t n = write(fd, b->data + done, b->len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
-
 /* Whole before it has its name; link never overwrites, rename does. */
 static int store(const struct init *o, const struct kt_buf *text)
 {
@@ -124,7 +111,7 @@ static int store(const struct init *o, const struct kt_buf *text)
         return KT_EXIT_USAGE;
     }
     int fd = mkostemp(temp, O_CLOEXEC);
-    bool ok = fd >= 0 && write_all(fd, text) && fchmod(fd, 0644) == 0;
+    bool ok = fd >= 0 && kt_is_ok(kt_write_all(fd, text->data, text->len)) && fchmod(fd, 0644) == 0;
     ok = (fd < 0 || close(fd) == 0) && ok;
     ok = ok && (o->force ? rename(temp, o->output) : link(temp, o->output)) == 0;
     int cause = errno;

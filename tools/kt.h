@@ -16,3 +16,6 @@ struct kt_command {
 int kt_usage_error(const struct kt_command *c, const char *fmt, ...) KT_PRINTF(2, 3);
 /* True for -h / --help. */
 bool kt_is_help(const char *arg);
+/* The value of "--name V" or "--name=V", borrowed; NULL where argv[*i] is another option. *missing: no value
+ * follows. *i moves on to the last argument that was used. */
+const char *kt_option_value(const char *name, int argc, char **argv, int *i, bool *missing);

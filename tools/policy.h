@@ -22,9 +22,15 @@ bool kt_policy_wants_help(int argc, char **argv);
  * with.
  */
 int kt_policy_file_option(int argc, char **argv, int *i, const char **file);
+/* All arguments of a subcommand that takes files, as options or by themselves, and --json; `ignored` (may be
+ * NULL) is an option that is known already. 0, or the exit status to leave with. */
+int kt_policy_file_args(int argc, char **argv, const char *sub, const char *ignored, struct kt_strings *files,
+                        bool *json);
 /* 0, or the exit status to leave with. */
 int kt_policy_add_file(struct kt_strings *files, const char *path);
 /* Where no file is given: those of $KT_POLICY_CONFIG, else ./policy-config.yaml. `sub` is for the message. 0,
  * or the exit status to leave with. */
 int kt_policy_default_files(struct kt_strings *files, const char *sub);
 int kt_policy_out_of_memory(void);
+/* For KT_CLEANUP. */
+void kt_policy_config_cleanup(struct kt_config **c);

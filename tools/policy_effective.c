@@ -44,26 +44,6 @@ static void effective_free(struct effective *e)
     kt_node_free(e->tree);
 }
 
-static int parse_args(struct effective *e, int argc, char **argv)
-{
-    bool only_files = false;
-    for (int i = 1; i < argc; i++) {
-        const char *file = only_files || argv[i][0] != '-' ? argv[i] : NULL;
-        int status = 0;
-        if (!file && (status = kt_policy_file_option(argc, argv, &i, &file)) != 0)
-            return status;
-        if (!file && strcmp(argv[i], "--json") == 0)
-            e->json = true;
-        else if (!file && strcmp(argv[i], "--") == 0)
-            only_files = true;
-        else if (!file && strcmp(argv[i], "--effective") != 0)
-            return kt_usage_error(&kt_cmd_policy, "explain --effective: unknown option '%s'", argv[i]);
-        if (file && (status = kt_policy_add_file(&e->files, file)) != 0)
-            return status;
-    }
-    return 0;
-}
-
 static void print_diags(const struct kt_diags *d)
 {
     for (size_t i = 0; i < d->count; i++) {
@@ -136,7 +116,7 @@ int kt_policy_effective(int argc, char **argv)
         fputs(usage, stdout);
         return KT_EXIT_OK;
     }
-    int status = parse_args(&e, argc, argv);
+    int status = kt_policy_file_args(argc, argv, "explain --effective", "--effective", &e.files, &e.json);
     if (status == 0)
         status = kt_policy_default_files(&e.files, "explain --effective");
     return status ? status : run(&e);

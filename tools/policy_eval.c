@@ -103,11 +103,11 @@ static int parse_valued(struct eval_command *c, int argc, char **argv, int *i)
 {
     const char *v;
     bool missing = false;
-    if ((v = kt_policy_value("--kind", argc, argv, i, &missing)) != NULL)
+    if ((v = kt_option_value("--kind", argc, argv, i, &missing)) != NULL)
         return set_kind(c, v);
-    if ((v = kt_policy_value("--data", argc, argv, i, &missing)) != NULL)
+    if ((v = kt_option_value("--data", argc, argv, i, &missing)) != NULL)
         return set_data(c, v);
-    if ((v = kt_policy_value("--threshold", argc, argv, i, &missing)) != NULL)
+    if ((v = kt_option_value("--threshold", argc, argv, i, &missing)) != NULL)
         return set_threshold(c, v);
     if (missing)
         return kt_usage_error(&kt_cmd_policy, "eval: %s needs a value", argv[*i]);

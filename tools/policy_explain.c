@@ -42,11 +42,6 @@ static void args_free(struct explain_args *a)
     kt_strings_free(&a->files);
 }
 
-static void config_cleanup(struct kt_config **c)
-{
-    kt_config_free(*c);
-}
-
 static int parse_args(struct explain_args *a, int argc, char **argv)
 {
     bool only_files = false;
@@ -202,7 +197,7 @@ static int explain(const struct explain_args *a, struct explained *e, const stru
 int kt_policy_explain(int argc, char **argv)
 {
     KT_CLEANUP(args_free) struct explain_args a = {.json = false};
-    KT_CLEANUP(config_cleanup) struct kt_config *config = NULL;
+    KT_CLEANUP(kt_policy_config_cleanup) struct kt_config *config = NULL;
     if (kt_policy_wants_help(argc, argv)) {
         fputs(usage, stdout);
         return KT_EXIT_OK;

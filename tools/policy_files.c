@@ -51,6 +51,32 @@ int kt_policy_add_file(struct kt_strings *files, const char *path)
     return kt_is_ok(kt_strings_add(files, path)) ? 0 : kt_policy_out_of_memory();
 }
 
+int kt_policy_file_args(int argc, char **argv, const char *sub, const char *ignored, struct kt_strings *files,
+                        bool *json)
+{
+    bool only_files = false;
+    for (int i = 1; i < argc; i++) {
+        const char *file = only_files || argv[i][0] != '-' ? argv[i] : NULL;
+        int status = 0;
+        if (!file && (status = kt_policy_file_option(argc, argv, &i, &file)) != 0)
+            return status;
+        if (!file && strcmp(argv[i], "--json") == 0)
+            *json = true;
+        else if (!file && strcmp(argv[i], "--") == 0)
+            only_files = true;
+        else if (!file && (!ignored || strcmp(argv[i], ignored) != 0))
+            return kt_usage_error(&kt_cmd_policy, "%s: unknown option '%s'", sub, argv[i]);
+        if (file && (status = kt_policy_add_file(files, file)) != 0)
+            return status;
+    }
+    return 0;
+}
+
+void kt_policy_config_cleanup(struct kt_config **c)
+{
+    kt_config_free(*c);
+}
+
 int kt_policy_default_files(struct kt_strings *files, const char *sub)
 {
     const char *env = getenv("KT_POLICY_CONFIG");

@@ -43,26 +43,6 @@ static void lint_free(struct lint *l)
     kt_diags_free(&l->diags);
 }
 
-static int parse_args(struct lint *l, int argc, char **argv)
-{
-    bool only_files = false;
-    for (int i = 1; i < argc; i++) {
-        const char *file = only_files || argv[i][0] != '-' ? argv[i] : NULL;
-        int status = 0;
-        if (!file && (status = kt_policy_file_option(argc, argv, &i, &file)) != 0)
-            return status;
-        if (!file && strcmp(argv[i], "--json") == 0)
-            l->json = true;
-        else if (!file && strcmp(argv[i], "--") == 0)
-            only_files = true;
-        else if (!file)
-            return kt_usage_error(&kt_cmd_policy, "lint: unknown option '%s'", argv[i]);
-        if (file && (status = kt_policy_add_file(&l->files, file)) != 0)
-            return status;
-    }
-    return 0;
-}
-
 /* ---- checks beyond the loader ---- */
 
 static bool complain(struct lint *l, const char *code, struct kt_at at, const char *path, const char *text)
@@ -265,7 +245,7 @@ int kt_policy_lint(int argc, char **argv)
         return KT_EXIT_OK;
     }
     KT_CLEANUP(lint_free) struct lint l = {0};
-    int status = parse_args(&l, argc, argv);
+    int status = kt_policy_file_args(argc, argv, "lint", NULL, &l.files, &l.json);
     if (status == 0)
         status = kt_policy_default_files(&l.files, "lint");
     return status ? status : lint_run(&l);

@@ -2,6 +2,7 @@
 #include "tools/policy_run.h"
 
 #include "policyengine/audit/kt_event.h"
+#include "policyengine/base/kt_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,27 +108,7 @@ kt_result kt_policy_read_file(const char *path, struct kt_buf *out)
     KT_CLEANUP(kt_cleanup_fd) int own = in ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     int fd = in ? STDIN_FILENO : own;
     KT_ENSURE(fd >= 0, KT_ERR_IO);
-    char piece[65536];
-    for (;;) {
-        ssize_t n = read(fd, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            continue;
-        KT_ENSURE(n >= 0, KT_ERR_IO);
-        if (n == 0)
-            return kt_ok();
-        KT_GUARD(kt_buf_append(out, piece, (size_t)n));
-    }
-}
-
-const char *kt_policy_value(const char *name, int argc, char **argv, int *i, bool *missing)
-{
-    size_t n = strlen(name);
-    if (strncmp(argv[*i], name, n) == 0 && argv[*i][n] == '=')
-        return argv[*i] + n + 1;
-    if (strcmp(argv[*i], name) != 0)
-        return NULL;
-    *missing = *i + 1 >= argc;
-    return *missing ? NULL : argv[++*i];
+    return kt_read_to_end(fd, out);
 }
 
 int kt_policy_flush(int status)

@@ -24,7 +24,5 @@ void kt_policy_put_text(FILE *to, const char *text, size_t len, size_t max);
 /* The whole of a file, "-" = standard input; KT_ERR_LIMIT past `out->max`, KT_ERR_IO with errno. */
 kt_result kt_policy_read_file(const char *path, struct kt_buf *out) KT_MUST;
 
-/* Value of "--name V" or "--name=V"; NULL where argv[*i] is something else. *missing: no value follows. */
-const char *kt_policy_value(const char *name, int argc, char **argv, int *i, bool *missing);
 /* Flushes standard output: 0, or the exit status of a failed write. */
 int kt_policy_flush(int status);

@@ -53,7 +53,7 @@ static int parse_args(struct test_args *a, int argc, char **argv)
             a->json = true;
             continue;
         }
-        v = kt_policy_value("--pack-dir", argc, argv, &i, &missing);
+        v = kt_option_value("--pack-dir", argc, argv, &i, &missing);
         if (missing || (v && !*v))
             return kt_usage_error(&kt_cmd_policy, "test: --pack-dir needs a folder");
         if (v) {
@@ -316,15 +316,10 @@ static void args_free(struct test_args *a)
     kt_strings_free(&a->files);
 }
 
-static void config_cleanup(struct kt_config **c)
-{
-    kt_config_free(*c);
-}
-
 int kt_policy_test(int argc, char **argv)
 {
     KT_CLEANUP(args_free) struct test_args a = {.json = false};
-    KT_CLEANUP(config_cleanup) struct kt_config *config = NULL;
+    KT_CLEANUP(kt_policy_config_cleanup) struct kt_config *config = NULL;
     if (kt_policy_wants_help(argc, argv)) {
         fputs(usage, stdout);
         return KT_EXIT_OK;

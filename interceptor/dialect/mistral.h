@@ -28,8 +28,10 @@ kt_result kt_mistral_content(const struct kt_translation *t, uint32_t object, ui
 extern const struct kt_rule kt_mistral_fim_fields[], kt_mistral_embeddings_fields[],
     kt_mistral_moderations_fields[];
 const char *kt_mistral_path(enum kt_endpoint e);
-/* One choice of a chat answer or chunk (mistral_answer.c). */
-kt_result kt_mistral_chat_choice(const struct kt_translation *t, uint32_t choice) KT_MUST;
+/* One choice of a fill in the middle's answer, as one of a text completion. */
+kt_result kt_mistral_text_choice(const struct kt_translation *t, uint32_t choice) KT_MUST;
+
+/* Answers (mistral_answer.c). */
 kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits) KT_MUST;
 
 /* Fields that more than one endpoint has (mistral.c). */

@@ -83,7 +83,7 @@ static KT_MUST kt_result name_types(const struct kt_translation *t, uint32_t cal
     return kt_ok();
 }
 
-kt_result kt_mistral_chat_choice(const struct kt_translation *t, uint32_t choice)
+static KT_MUST kt_result chat_choice(const struct kt_translation *t, uint32_t choice)
 {
     uint32_t message = kt_json_member(t->j, choice, "message", NULL), whole = message;
     uint32_t finish = kt_json_member(t->j, choice, "finish_reason", NULL);
@@ -98,4 +98,19 @@ kt_result kt_mistral_chat_choice(const struct kt_translation *t, uint32_t choice
         KT_GUARD(name_types(t, calls));
     uint32_t content = kt_json_member(t->j, message, "content", NULL);
     return content && kt_rule_is(t, content, KT_JSON_ARRAY) ? flatten(t, content, whole != 0) : kt_ok();
+}
+
+kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits)
+{
+    struct kt_translation t = {.j = &a->json, .edits = edits};
+    uint32_t choices = kt_json_member(t.j, 0, "choices", NULL);
+    bool chat = a->endpoint == KT_EP_CHAT;
+    if ((!chat && a->endpoint != KT_EP_COMPLETIONS) || !choices || !kt_rule_is(&t, choices, KT_JSON_ARRAY))
+        return kt_ok();
+    for (uint32_t c = choices + 1; c < t.j->tok[choices].next; c = t.j->tok[c].next)
+        KT_GUARD(chat ? chat_choice(&t, c) : kt_mistral_text_choice(&t, c));
+    if (chat)
+        return kt_ok();
+    uint32_t object = kt_json_member(t.j, 0, "object", NULL);
+    return object ? kt_rule_set(&t, object, "\"text_completion\"") : kt_ok();
 }

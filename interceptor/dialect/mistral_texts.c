@@ -59,7 +59,7 @@ const char *kt_mistral_path(enum kt_endpoint e)
 
 /* {"message":{"content":"..."}}, or a stream's "delta", as {"text":"..."}; what is between goes, edits of the
  * text itself stay. */
-static KT_MUST kt_result to_text(const struct kt_translation *t, uint32_t choice)
+kt_result kt_mistral_text_choice(const struct kt_translation *t, uint32_t choice)
 {
     uint32_t message = kt_json_member(t->j, choice, "message", NULL);
     if (!message)
@@ -71,19 +71,4 @@ static KT_MUST kt_result to_text(const struct kt_translation *t, uint32_t choice
     if (content && kt_rule_is(t, content, KT_JSON_STRING))
         return kt_rule_unwrap(t, message, content);
     return kt_rule_set(t, message, "\"\"");
-}
-
-kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits)
-{
-    struct kt_translation t = {.j = &a->json, .edits = edits};
-    uint32_t choices = kt_json_member(t.j, 0, "choices", NULL);
-    bool chat = a->endpoint == KT_EP_CHAT;
-    if ((!chat && a->endpoint != KT_EP_COMPLETIONS) || !choices || !kt_rule_is(&t, choices, KT_JSON_ARRAY))
-        return kt_ok();
-    for (uint32_t c = choices + 1; c < t.j->tok[choices].next; c = t.j->tok[c].next)
-        KT_GUARD(chat ? kt_mistral_chat_choice(&t, c) : to_text(&t, c));
-    if (chat)
-        return kt_ok();
-    uint32_t object = kt_json_member(t.j, 0, "object", NULL);
-    return object ? kt_rule_set(&t, object, "\"text_completion\"") : kt_ok();
 }

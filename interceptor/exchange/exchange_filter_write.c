@@ -39,9 +39,7 @@ static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_
     char open[96];
     if (x->endpoint == KT_EP_COMPLETIONS) /* whatever the target wrote: it is translated */
         return put_text(out, "\"text\":\"", text, "\"");
-    /* A list of content does not stay one where the provider's answers are translated. */
-    bool flat = kt_x_answer_translated(x) && strncmp(c->place.name, "content", 7) == 0;
-    if (c->place.name[0] && !flat) {
+    if (c->place.name[0]) {
         KT_GUARD(kt_buf_puts(out, c->place.open));
         KT_GUARD(put_text(out, "\"", text, "\""));
         return kt_buf_puts(out, c->place.close);
@@ -93,10 +91,7 @@ kt_result kt_x_write_chunk(struct kt_exchange *x)
     if (!f->chunk.json.count) /* nobody could read it, and fail_mode lets it pass */
         return kt_x_put_event(&f->out, kt_buf_span(&f->payload));
     KT_GUARD(kt_answer_drop_logprobs(&f->chunk, f->changed, KT_ANSWER_MAX_CHOICES, &f->edits));
-    const struct kt_x_attempt *a = kt_x_attempt_now(x);
-    const struct kt_provider *p = a && a->target ? kt_provider_find(a->target->provider) : NULL;
-    if (p && p->translate_answer)
-        KT_GUARD(p->translate_answer(&f->chunk, &f->edits));
+    KT_GUARD(kt_x_translate_answer(x, &f->chunk, &f->edits));
     KT_GUARD(kt_edits_apply(&f->edits, f->payload.data, f->payload.len, &json));
     return kt_x_put_event(&f->out, kt_buf_span(&json));
 }

@@ -25,6 +25,11 @@ bool kt_x_answer_translated(const struct kt_exchange *x)
     return p && p->translate_answer;
 }
 
+kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a, struct kt_edits *edits)
+{
+    return kt_x_answer_translated(x) ? provider_of_answer(x)->translate_answer(a, edits) : kt_ok();
+}
+
 /* ---- edits ---- */
 
 struct collect {
@@ -83,8 +88,7 @@ static KT_MUST kt_result collect_edits(struct kt_exchange *x)
     for (c.segment = 0; c.segment < x->reply.segment_count; c.segment++)
         KT_GUARD(edit_segment(&c, &x->reply.segments[c.segment]));
     KT_GUARD(kt_answer_drop_logprobs(&x->reply, c.changed, KT_ANSWER_MAX_CHOICES, &x->res.edits));
-    const struct kt_provider *p = provider_of_answer(x);
-    return p && p->translate_answer ? p->translate_answer(&x->reply, &x->res.edits) : kt_ok();
+    return kt_x_translate_answer(x, &x->reply, &x->res.edits);
 }
 
 /* ---- the end of it ---- */

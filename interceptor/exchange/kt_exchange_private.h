@@ -235,6 +235,9 @@ void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
 /* True where something is to be done with the texts of an answer. */
 /* The provider that answers has a shape of its own, which is translated. */
 bool kt_x_answer_translated(const struct kt_exchange *x);
+/* Adds its edits, where it has any. */
+kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a,
+                                struct kt_edits *edits) KT_MUST;
 bool kt_x_response_wanted(const struct kt_exchange *x);
 /* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
 void kt_x_respond(struct kt_exchange *x);

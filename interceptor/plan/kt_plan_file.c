@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/plan/kt_plan_file.h"
 
+#include "policyengine/base/kt_io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -39,29 +41,7 @@ kt_result kt_plan_file_read(const char *path, bool ours, struct kt_buf *out)
     KT_ENSURE(!ours || trustworthy(&st), KT_ERR_IO);
     KT_ENSURE(st.st_size >= 0 && (uint64_t)st.st_size <= out->max - out->len, KT_ERR_LIMIT);
     KT_GUARD(kt_buf_reserve(out, (size_t)st.st_size));
-    for (;;) {
-        char chunk[16384];
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
-        KT_ENSURE(n >= 0, KT_ERR_IO);
-        if (n == 0)
-            return kt_ok();
-        KT_GUARD(kt_buf_append(out, chunk, (size_t)n));
-    }
-}
-
-static bool write_all(int fd, struct kt_span data)
-{
-    while (data.len > 0) {
-        ssize_t n = write(fd, data.data, data.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data = kt_span(data.data + n, data.len - (size_t)n);
-    }
-    return true;
+    return kt_read_to_end(fd, out);
 }
 
 /* errno tells why not. */
@@ -70,7 +50,8 @@ static bool write_temp(const char *temp, struct kt_span data, mode_t mode, bool 
     int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return false;
-    bool fine = fchmod(fd, mode) == 0 && write_all(fd, data) && (!durable || fdatasync(fd) == 0);
+    bool fine = fchmod(fd, mode) == 0 && kt_is_ok(kt_write_all(fd, data.data, data.len)) &&
+                (!durable || fdatasync(fd) == 0);
     int why = errno;
     fine = close(fd) == 0 && fine;
     errno = why;

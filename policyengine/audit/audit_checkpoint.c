@@ -54,7 +54,7 @@ static kt_result append(struct audit_turn *t, const struct audit_checkpoint *c)
                      c->file, c->first_seq, c->last_seq, c->bytes, c->last_hash,
                      c->pruned ? "pruned" : "closed", when);
     KT_ENSURE(n > 0 && (size_t)n < sizeof line && ftruncate(fd, (off_t)at) == 0, KT_ERR_IO);
-    kt_result r = audit_write_all(fd, line, (size_t)n);
+    kt_result r = kt_write_all(fd, line, (size_t)n);
     if (r.code != KT_OK && ftruncate(fd, (off_t)at) != 0)
         kt_warn("audit: %s/" AUDIT_CHECKPOINTS " ends in half a line",
                 t->dir); /* the next checkpoint cuts it off */

@@ -4,6 +4,7 @@
  * includes it. */
 #include "policyengine/audit/kt_audit.h"
 #include "policyengine/audit/kt_audit_files.h"
+#include "policyengine/base/kt_io.h"
 
 #include <sys/stat.h>
 
@@ -90,6 +91,4 @@ struct audit_line {
 /* KT_ERR_SYNTAX where it is no event. */
 kt_result audit_line_parse(struct kt_span line, struct audit_line *out) KT_MUST;
 
-/* Everything or KT_ERR_IO (errno tells). */
-kt_result audit_write_all(int fd, const char *data, size_t len) KT_MUST;
 void audit_rotated_name(uint64_t first, uint64_t last, char out[64]);

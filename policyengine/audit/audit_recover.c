@@ -26,7 +26,7 @@ static kt_result copy_range(int from, uint64_t at, uint64_t end, int to)
         if (n < 0 && errno == EINTR)
             continue;
         KT_ENSURE(n > 0, KT_ERR_IO);
-        KT_GUARD(audit_write_all(to, block, (size_t)n));
+        KT_GUARD(kt_write_all(to, block, (size_t)n));
         at += (uint64_t)n;
     }
     return kt_ok();

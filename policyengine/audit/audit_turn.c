@@ -22,19 +22,6 @@
 /* Nobody queues for a lock that is asked for: ask often, or a busy log starves us. */
 #define LOCK_PAUSE_MAX_NS 250000
 
-kt_result audit_write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        KT_ENSURE(n > 0, KT_ERR_IO);
-        data += n;
-        len -= (size_t)n;
-    }
-    return kt_ok();
-}
-
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev;

@@ -103,7 +103,7 @@ static kt_result build_line(struct kt_event *e, struct kt_buf *line, struct audi
 static kt_result store(struct audit_turn *t, const struct kt_buf *line, const struct audit_head *next,
                        struct kt_error *err)
 {
-    kt_result r = audit_write_all(t->log_fd, line->data, line->len);
+    kt_result r = kt_write_all(t->log_fd, line->data, line->len);
     if (r.code == KT_OK)
         r = audit_head_write(t->head_fd, next);
     if (r.code == KT_OK) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_files.h"
 
+#include "policyengine/base/kt_io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,22 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static kt_result read_all(int fd, struct kt_buf *out)
-{
-    char piece[16384];
-    for (;;) {
-        ssize_t n = read(fd, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            continue;
-        KT_ENSURE(n >= 0, KT_ERR_IO);
-        if (n == 0)
-            return kt_ok();
-        kt_result r = kt_buf_append(out, piece, (size_t)n);
-        kt_wipe(piece, (size_t)n); /* it may have been a key */
-        KT_GUARD(r);
-    }
-}
 
 kt_result kt_file_read(const char *path, struct kt_buf *out)
 {
@@ -35,7 +21,7 @@ kt_result kt_file_read(const char *path, struct kt_buf *out)
         errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
         return kt_err(KT_ERR_IO);
     }
-    return read_all(fd, out);
+    return kt_read_to_end(fd, out);
 }
 
 char *kt_file_beside(const char *beside, const char *path)

@@ -73,3 +73,14 @@ size_t kt_chars_count(const char *text, size_t len)
         i += kt_char_next(text + i, len - i, &cp);
     return count;
 }
+
+int kt_base64_value(unsigned char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}

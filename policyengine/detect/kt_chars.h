@@ -16,6 +16,9 @@ kt_result kt_chars_lower(const char *text, size_t len, struct kt_buf *out) KT_MU
 /* Characters of the text; a byte that is none counts as one. */
 size_t kt_chars_count(const char *text, size_t len);
 
+/* Value of a base64 digit, either alphabet; -1 for any other byte. */
+int kt_base64_value(unsigned char c);
+
 #ifdef __cplusplus
 }
 #endif

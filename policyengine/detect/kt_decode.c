@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_decode.h"
 
+#include "policyengine/detect/kt_chars.h"
+
 #include <string.h>
 
 static int hex_value(unsigned char c)
@@ -9,17 +11,6 @@ static int hex_value(unsigned char c)
         return c - '0';
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static int base64_value(unsigned char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
 static const bool is_base64[256] = {
@@ -43,7 +34,7 @@ static size_t from_base64(const char *in, size_t len, char *out)
     size_t n = 0;
     unsigned bits = 0, have = 0;
     for (size_t i = 0; i < len && n < KT_DECODE_MAX; i++) {
-        int v = base64_value((unsigned char)in[i]);
+        int v = kt_base64_value((unsigned char)in[i]);
         if (v < 0)
             continue; /* a line end inside of the blob */
         bits = bits << 6 | (unsigned)v;
@@ -98,13 +89,13 @@ static size_t run_end(const char *text, size_t len, size_t from)
 {
     size_t i = from;
     for (;;) {
-        while (i < len && base64_value((unsigned char)text[i]) >= 0)
+        while (i < len && kt_base64_value((unsigned char)text[i]) >= 0)
             i++;
         size_t next = i;
         if (next < len && text[next] == '\r')
             next++;
         bool goes_on = i - from >= 60 && next + 1 < len && text[next] == '\n' &&
-                       base64_value((unsigned char)text[next + 1]) >= 0;
+                       kt_base64_value((unsigned char)text[next + 1]) >= 0;
         if (!goes_on)
             return i;
         i = next + 1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/base/kt_io.h"
 #include "policyengine/detect/kt_pattern_image.h"
 
 #include <errno.h>
@@ -31,36 +32,6 @@ kt_result kt_pattern_key(char *const *expressions, size_t n, char out[KT_SHA256_
     return kt_sha256_hex(all.data, all.len, out);
 }
 
-static bool read_all(int fd, void *to, size_t len)
-{
-    char *at = to;
-    while (len > 0) {
-        ssize_t n = read(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool write_all(int fd, const void *from, size_t len)
-{
-    const char *at = from;
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 /* Ours, and nobody else may write it. */
 static bool trusted(int fd, size_t *size)
 {
@@ -86,10 +57,12 @@ bool kt_pattern_load(const char *folder, const char *key, struct kt_pattern_imag
     if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, key) >= sizeof path)
         return false;
     KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || !trusted(fd, &size) || !read_all(fd, &h, sizeof h) || !head_fits(&h, key, size))
+    if (fd < 0 || !trusted(fd, &size) || !kt_is_ok(kt_read_exact(fd, &h, sizeof h)) ||
+        !head_fits(&h, key, size))
         return false;
     out->bytes = (struct kt_buf)KT_BUF_INIT(KT_PATTERN_IMAGE);
-    if (kt_buf_reserve(&out->bytes, h.len).code == KT_OK && read_all(fd, out->bytes.data, h.len) &&
+    if (kt_buf_reserve(&out->bytes, h.len).code == KT_OK &&
+        kt_is_ok(kt_read_exact(fd, out->bytes.data, h.len)) &&
         kt_sha256_hex(out->bytes.data, h.len, digest).code == KT_OK &&
         memcmp(digest, h.body, KT_SHA256_HEX) == 0) {
         out->bytes.len = h.len;
@@ -117,7 +90,8 @@ bool kt_pattern_store(const char *folder, const char *key, const struct kt_patte
     KT_CLEANUP(kt_cleanup_fd) int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return false;
-    if (write_all(fd, &h, sizeof h) && write_all(fd, image->bytes.data, image->bytes.len) && fsync(fd) == 0 &&
+    if (kt_is_ok(kt_write_all(fd, &h, sizeof h)) &&
+        kt_is_ok(kt_write_all(fd, image->bytes.data, image->bytes.len)) && fsync(fd) == 0 &&
         rename(temp, path) == 0)
         return true;
     int why = errno;
