@@ -17,10 +17,11 @@ extern "C" {
 
 #define KT_TAP_QUEUE_BYTES                                                                                   \
     (32u << 20) /* of all flows of a process, waiting for the loop; past it a flow is lost */
-#define KT_TAP_HELD_BYTES (1u << 20)     /* of an answer that comes before its request is whole */
-#define KT_TAP_FLOWS_MAX 4096            /* at a time, per process */
-#define KT_TAP_DECODED_BYTES (64u << 20) /* of one answer, codings removed; what is beyond is not looked at  \
-                                          */
+#define KT_TAP_HELD_BYTES (1u << 20) /* of an answer that comes before its request is whole */
+#define KT_TAP_FLOWS_MAX 4096        /* at a time, per process */
+#define KT_TAP_DECODED_BYTES                                                                                 \
+    (64u << 20) /* of one answer, codings removed; what is beyond is not looked at                           \
+                 */
 
 enum kt_tap_dir { KT_TAP_OUT, KT_TAP_IN, KT_TAP_DIRS }; /* from the program; to it */
 
