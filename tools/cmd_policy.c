@@ -22,10 +22,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } subs[] = {
-    {"lint", kt_policy_lint},
-    {"test", kt_policy_test},
-    {"explain", explain},
-    {"eval", kt_policy_eval},
+    {"lint", kt_policy_lint}, {"test", kt_policy_test},           {"explain", explain},
+    {"eval", kt_policy_eval}, {"reference", kt_policy_reference},
 };
 
 static void list_subs(char *out, size_t room)
@@ -55,7 +53,8 @@ const struct kt_command kt_cmd_policy = {
              "  test                 runs the test suites of a config\n"
              "  explain              shows what the chain makes of one request or answer\n"
              "  explain --effective  prints the config as it is understood, every default filled in\n"
-             "  eval                 measures one policy on labelled data\n\n"
+             "  eval                 measures one policy on labelled data\n"
+             "  reference            prints every key with its default and meaning\n\n"
              "'kt policy <subcommand> --help' explains a subcommand.\n",
     .run = policy,
 };

@@ -5,7 +5,9 @@
 #include "policyengine/chain/kt_chain.h"
 #include "policyengine/detect/kt_pattern_cache.h"
 #include "tools/kt.h"
+#include "tools/report.h"
 #include "tools/wrap_env.h"
+#include "tools/wrap_report.h"
 #include "tools/wrap_run.h"
 
 #include <errno.h>
@@ -27,6 +29,7 @@ struct wrap {
     struct kt_config *config;
     struct kt_paths paths;
     struct kt_plan_made plan;
+    struct wrap_report report;
     struct kt_buf config_paths;
     char libkt[PATH_MAX];
     char program[PATH_MAX];
@@ -46,22 +49,25 @@ static int one_of(const char *option, const char *value, const char *a, const ch
     return kt_usage_error(&kt_cmd_wrap, "%s takes %s or %s, not '%s'", option, a, b, value ? value : "");
 }
 
-/* "--name value" or "--name=value"; NULL where argv[*i] is another option. *missing where the value is not
- * there. */
-static const char *option_value(char **argv, int *i, const char *name, bool *missing)
+/* 1 where argv[*i] is an option with a value, which is stored; -1 where there is no memory. */
+static int valued(struct wrap *w, int argc, char **argv, int *i, bool *missing)
 {
-    size_t n = strlen(name);
-    if (strncmp(argv[*i], name, n) != 0)
-        return NULL;
-    if (argv[*i][n] == '=')
-        return argv[*i] + n + 1;
-    if (argv[*i][n] != '\0')
-        return NULL;
-    if (!argv[*i + 1]) {
-        *missing = true;
-        return "";
-    }
-    return argv[++*i];
+    struct {
+        const char *name, **to;
+    } all[] = {{"--mode", &w->mode},
+               {"--fail-mode", &w->fail_mode},
+               {"--state-dir", &w->state_dir},
+               {"--fail-on", &w->report.fail_on},
+               {"--report-dir", &w->report.dir}};
+    const char *v = kt_option_value("--policy-config", argc, argv, i, missing);
+    if (v)
+        return kt_strings_add(&w->files, v).code == KT_OK ? 1 : -1;
+    for (size_t k = 0; k < KT_COUNT(all) && !*missing; k++)
+        if ((v = kt_option_value(all[k].name, argc, argv, i, missing))) {
+            *all[k].to = v;
+            return 1;
+        }
+    return 0;
 }
 
 static int parse(struct wrap *w, int argc, char **argv)
@@ -69,25 +75,18 @@ static int parse(struct wrap *w, int argc, char **argv)
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
         bool missing = false;
-        const char *v, *name = argv[i];
+        const char *name = argv[i];
         if (strcmp(argv[i], "--") == 0) {
             i++;
             break;
         }
-        if ((v = option_value(argv, &i, "--policy-config", &missing))) {
-            if (!missing && kt_strings_add(&w->files, v).code != KT_OK)
-                return WRAP_FAILED;
-        } else if ((v = option_value(argv, &i, "--mode", &missing))) {
-            w->mode = v;
-        } else if ((v = option_value(argv, &i, "--fail-mode", &missing))) {
-            w->fail_mode = v;
-        } else if ((v = option_value(argv, &i, "--state-dir", &missing))) {
-            w->state_dir = v;
-        } else {
-            return kt_usage_error(&kt_cmd_wrap, "unknown option '%s'", argv[i]);
-        }
+        int took = valued(w, argc, argv, &i, &missing);
+        if (took < 0)
+            return WRAP_FAILED;
         if (missing)
             return kt_usage_error(&kt_cmd_wrap, "%s needs a value", name);
+        if (!took)
+            return kt_usage_error(&kt_cmd_wrap, "unknown option '%s'", name);
     }
     if (w->mode && one_of("--mode", w->mode, "enforce", "observe") != KT_EXIT_OK)
         return KT_EXIT_USAGE;
@@ -239,7 +238,8 @@ static bool setup_child(void *arg)
                               w->paths.state_dir,
                               &w->plan,
                               w->config,
-                              w->program};
+                              w->program,
+                              w->report.run};
     if (kt_is_ok(kt_wrap_setenv(&env)))
         return true;
     fputs("kt wrap: out of memory\n", stderr);
@@ -255,6 +255,8 @@ static int run(int argc, char **argv)
     if (rc == KT_EXIT_OK && !kt_find_libkt("wrap", w.libkt))
         rc = WRAP_FAILED;
     if (rc == KT_EXIT_OK)
+        rc = wrap_report_prepare(&w.report);
+    if (rc == KT_EXIT_OK)
         rc = load_config(&w);
     if (rc == KT_EXIT_OK)
         rc = settle_modes(&w);
@@ -266,6 +268,7 @@ static int run(int argc, char **argv)
     int sig;
     rc = kt_run_child(w.command, setup_child, &w, &sig);
     kt_plan_remove(&w.plan);
+    rc = wrap_report_finish(&w.report, w.paths.state_dir, rc);
     if (sig)
         kt_die_by_signal(sig);
     return rc;
@@ -276,16 +279,23 @@ const struct kt_command kt_cmd_wrap = {
     .summary = "run a program with policies and routing on its LLM calls",
     .usage =
         "usage: kt wrap [--policy-config F]... [--mode observe|enforce] [--fail-mode block|allow]\n"
-        "               [--state-dir D] [--] PROGRAM [ARGUMENTS]\n\n"
+        "               [--fail-on RULE] [--report-dir D] [--state-dir D] [--] PROGRAM [ARGUMENTS]\n\n"
         "Runs PROGRAM unchanged; its calls to LLM hosts pass the policy chain and the router inside\n"
         "the process. Children of the program are covered too.\n\n"
         "  --policy-config F  the config; may be repeated, later files are layered on top. Default:\n"
         "                     KT_POLICY_CONFIG, then ./policy-config.yaml, then none (audit only)\n"
         "  --mode M           enforce (default) or observe: the chain runs dry, calls go to their origin\n"
         "  --fail-mode M      what happens to LLM calls when ktwrap itself fails: block (default) or allow\n"
+        "  --fail-on RULE     exit status 1 where a call of the program, or of its children, broke it: a "
+        "list of\n"
+        "                     " REPORT_RULES_HELP "; unseen: ktwrap could not look into it\n"
+        "  --report-dir D     at the end, reports of the program's calls: report.html, report.md, "
+        "junit.xml,\n"
+        "                     report.sarif, report.json\n"
         "  --state-dir D      audit log and plans; default KT_STATE_DIR, $XDG_STATE_HOME/kt,\n"
         "                     ~/.local/state/kt\n\n"
         "exit status: the program's own; by its signal if a signal killed it; 125 when kt wrap itself\n"
-        "failed, 126 when PROGRAM cannot be run, 127 when it is not found, 2 for a wrong option or config.\n",
+        "failed, 126 when PROGRAM cannot be run, 127 when it is not found, 2 for a wrong option or config,\n"
+        "1 when --fail-on was broken, whatever the program's own was.\n",
     .run = run,
 };

@@ -14,7 +14,11 @@ struct events_options {
     size_t limit;          /* of events that are already there */
     char since[31];        /* as in an event's timestamp; "" = any */
     char until[31];        /* first that is too late; "" = any */
-    const char *verdict;   /* NULL = any */
+    const char *verdict;   /* NULL = any; so are the next */
+    const char *policy;    /* one that found or decided something */
+    const char *model, *target;
+    const char *exe;       /* whole path or last part */
+    const char *run;       /* that run of `kt wrap`, with those inside of it */
     enum events_form form; /* export */
     const char *output;    /* export; NULL = stdout */
     long days;             /* prune; -1 = what the events of a file ask for */
@@ -26,6 +30,9 @@ struct cJSON;
 #define EVENTS_SINCE_HELP "a time (2026-01-31, 2026-01-31T08:00:00Z) or an age (90s, 15m, 2h, 7d)"
 /* False where `text` is neither. */
 bool events_parse_since(const char *text, uint64_t now_ns, char out[31]);
+
+/* Nanoseconds since 1970 of an event's timestamp. */
+bool events_time(const char *timestamp, uint64_t *ns);
 
 /* True where the event is one that the options ask for. */
 bool events_wanted(const struct events_options *o, const struct cJSON *event);
@@ -47,6 +54,8 @@ int events_walk_failed(const struct events_options *o, kt_result r);
 /* Text and number of a member, also where `object` is NULL: NULL and -1 where there is none. */
 const char *events_text(const struct cJSON *object, const char *member);
 double events_number(const struct cJSON *object, const char *member);
+/* True where this member of an event's `policies` found or decided something. */
+bool events_acted(const struct cJSON *policy);
 
 /* One line of CSV per event, with its end; a line of names first. RFC 4180; no cell is a formula. */
 kt_result events_csv_head(struct kt_buf *out) KT_MUST;

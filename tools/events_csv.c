@@ -53,6 +53,9 @@ static const struct column {
     {"trace_id", NULL, "trace_id", PLAIN},
     {"prev_hash", NULL, "prev_hash", PLAIN},
     {"hash", NULL, "hash", PLAIN},
+    {"ci_commit", "app", "ci_commit", PLAIN},
+    {"ci_branch", "app", "ci_branch", PLAIN},
+    {"run", "app", "run", PLAIN},
 };
 
 static kt_result put_cell(struct kt_buf *out, const char *text)

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kt events export: the log in a form for other programs. */
 #include "tools/events.h"
+#include "tools/kt_outfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CSV_LINE_MAX (256u << 20)
 
@@ -57,21 +55,19 @@ static kt_result put_all(struct export *x, uint64_t *skipped)
     return r;
 }
 
-static int cannot_write(const char *file)
-{
-    fprintf(stderr, "kt events: cannot write %s: %s\n", file, strerror(errno));
-    return KT_EXIT_USAGE;
-}
-
 /* No log at all is an export of no events. */
-static int export_to(const struct events_options *o, FILE *to, const char *name)
+static int export_to(void *arg, FILE *to)
 {
+    const struct events_options *o = arg;
     struct export x = {.o = o, .to = to, .line = KT_BUF_INIT(CSV_LINE_MAX)};
     uint64_t skipped = 0;
     kt_result r = put_all(&x, &skipped);
     kt_buf_free(&x.line);
-    if (x.failed || fflush(to) != 0)
-        return cannot_write(name);
+    if (x.failed) {
+        fprintf(stderr, "kt events: cannot write %s: %s\n", o->output ? o->output : "stdout",
+                strerror(errno));
+        return KT_EXIT_USAGE;
+    }
     if (r.code != KT_OK) {
         int status = events_walk_failed(o, r);
         if (status != KT_EXIT_OK)
@@ -85,33 +81,8 @@ static int export_to(const struct events_options *o, FILE *to, const char *name)
     return KT_EXIT_OK;
 }
 
-/* Whole and on disk before it gets its name; for this user only, as the log is. */
-static int export_file(const struct events_options *o)
-{
-    KT_CLEANUP(kt_cleanup_free) char *temp = NULL;
-    if (asprintf(&temp, "%s.part-XXXXXX", o->output) < 0) {
-        temp = NULL;
-        return cannot_write(o->output);
-    }
-    int fd = mkostemp(temp, O_CLOEXEC);
-    if (fd < 0)
-        return cannot_write(o->output);
-    FILE *to = fdopen(fd, "w");
-    if (!to)
-        close(fd);
-    int status = to ? export_to(o, to, o->output) : cannot_write(o->output);
-    if (status == KT_EXIT_OK && fsync(fd) != 0)
-        status = cannot_write(o->output);
-    if (to && fclose(to) != 0 && status == KT_EXIT_OK)
-        status = cannot_write(o->output);
-    if (status == KT_EXIT_OK && rename(temp, o->output) != 0)
-        status = cannot_write(o->output);
-    if (status != KT_EXIT_OK)
-        unlink(temp);
-    return status;
-}
-
 int events_export(const struct events_options *o)
 {
-    return o->output ? export_file(o) : export_to(o, stdout, "stdout");
+    struct events_options copy = *o;
+    return kt_outfile_write(o->output, export_to, &copy, "events");
 }

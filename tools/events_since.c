@@ -66,6 +66,11 @@ static bool parse_time(const char *text, uint64_t *out)
     return true;
 }
 
+bool events_time(const char *timestamp, uint64_t *ns)
+{
+    return parse_time(timestamp, ns);
+}
+
 bool events_parse_since(const char *text, uint64_t now_ns, char out[31])
 {
     uint64_t ns;
@@ -75,14 +80,51 @@ bool events_parse_since(const char *text, uint64_t now_ns, char out[31])
     return true;
 }
 
+static bool text_is(const char *text, const char *wanted)
+{
+    return !wanted || (text && strcmp(text, wanted) == 0);
+}
+
+static bool policy_acted(const cJSON *event, const char *kind)
+{
+    const cJSON *p;
+    cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(event, "policies"))
+    {
+        if (text_is(events_text(p, "kind"), kind) && events_acted(p))
+            return true;
+    }
+    return false;
+}
+
+static bool exe_is(const char *exe, const char *wanted)
+{
+    const char *slash = exe ? strrchr(exe, '/') : NULL;
+    return text_is(exe, wanted) || (slash && strcmp(slash + 1, wanted) == 0);
+}
+
+static bool run_is(const char *run, const char *wanted)
+{
+    size_t n = wanted ? strlen(wanted) : 0;
+    return n == 0 || (run && strncmp(run, wanted, n) == 0 && (run[n] == '\0' || run[n] == '/'));
+}
+
+bool events_acted(const cJSON *policy)
+{
+    const char *verdict = events_text(policy, "verdict");
+    return events_number(policy, "matches") > 0 || (verdict && strcmp(verdict, "allow") != 0);
+}
+
 bool events_wanted(const struct events_options *o, const cJSON *event)
 {
-    const cJSON *when = cJSON_GetObjectItemCaseSensitive(event, "timestamp");
-    const cJSON *verdict = cJSON_GetObjectItemCaseSensitive(event, "verdict");
+    const cJSON *app = cJSON_GetObjectItemCaseSensitive(event, "app");
+    const char *when = events_text(event, "timestamp");
     /* One form, one zone: the order of the texts is the order of the times. */
-    if (o->since[0] && (!cJSON_IsString(when) || strcmp(when->valuestring, o->since) < 0))
+    if (o->since[0] && (!when || strcmp(when, o->since) < 0))
         return false;
-    if (o->until[0] && (!cJSON_IsString(when) || strcmp(when->valuestring, o->until) >= 0))
+    if (o->until[0] && (!when || strcmp(when, o->until) >= 0))
         return false;
-    return !o->verdict || (cJSON_IsString(verdict) && strcmp(verdict->valuestring, o->verdict) == 0);
+    return text_is(events_text(event, "verdict"), o->verdict) &&
+           text_is(events_text(event, "model"), o->model) &&
+           text_is(events_text(event, "target"), o->target) && exe_is(events_text(app, "exe"), o->exe) &&
+           run_is(events_text(app, "run"), o->run) && (!o->policy || policy_acted(event, o->policy));
 }

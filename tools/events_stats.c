@@ -6,8 +6,6 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
-#define OUT_MAX (16u << 20) /* 7 x 1000 names of at most 256 bytes, escaped */
-
 const struct events_by events_by[BY_COUNT] = {
     [BY_TYPE] = {"event_type", "type", false},      [BY_VERDICT] = {"verdict", "verdict", false},
     [BY_REASON] = {"reason_code", "reason", false}, [BY_POLICY] = {"policy", "policy (ran, acted)", true},
@@ -35,13 +33,13 @@ static void count_policies(struct events_sums *s, const cJSON *event)
             continue;
         cJSON_ArrayForEach(q, all)
         {
-            const char *other = events_text(q, "kind"), *verdict = events_text(q, "verdict");
+            const char *other = events_text(q, "kind");
             if (!other || strcmp(other, kind) != 0)
                 continue;
             if (first && q != p)
                 break; /* counted with the earlier one */
             first = false;
-            acted = acted || events_number(q, "matches") > 0 || (verdict && strcmp(verdict, "allow") != 0);
+            acted = acted || events_acted(q);
         }
         if (!first)
             count(s, BY_POLICY, kind, acted);
@@ -79,13 +77,11 @@ static void add_time(struct events_sums *s, const char *when)
         memcpy(s->last, when, sizeof s->last);
 }
 
-static bool add_event(void *arg, struct kt_span line, const cJSON *event)
+void events_sums_add(struct events_sums *s, const cJSON *event)
 {
-    struct events_sums *s = arg;
     const cJSON *app = cJSON_GetObjectItemCaseSensitive(event, "app");
     double latency = events_number(event, "latency_ms");
     int attempts = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(event, "attempts"));
-    (void)line;
     s->events++;
     count(s, BY_TYPE, events_text(event, "event_type"), false);
     count(s, BY_VERDICT, events_text(event, "verdict"), false);
@@ -100,13 +96,35 @@ static bool add_event(void *arg, struct kt_span line, const cJSON *event)
         spread_add(&s->latency, whole(latency));
     s->attempts += (uint64_t)attempts;
     s->retried += attempts > 1;
+}
+
+bool events_sums_init(struct events_sums *s)
+{
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < BY_COUNT; i++)
+        if (!(s->by[i] = tally_new()))
+            s->out_of_memory = true;
     return !s->out_of_memory;
 }
 
-static void sums_free(struct events_sums *s)
+void events_sums_done(struct events_sums *s)
+{
+    for (int i = 0; i < BY_COUNT; i++)
+        tally_sort(s->by[i]);
+}
+
+void events_sums_free(struct events_sums *s)
 {
     for (int i = 0; i < BY_COUNT; i++)
         tally_free(s->by[i]);
+}
+
+static bool add_event(void *arg, struct kt_span line, const cJSON *event)
+{
+    struct events_sums *s = arg;
+    (void)line;
+    events_sums_add(s, event);
+    return !s->out_of_memory;
 }
 
 static int out_of_memory(void)
@@ -117,17 +135,14 @@ static int out_of_memory(void)
 
 int events_stats(const struct events_options *o)
 {
-    KT_CLEANUP(sums_free) struct events_sums s;
-    KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(OUT_MAX);
-    memset(&s, 0, sizeof s);
-    for (int i = 0; i < BY_COUNT; i++)
-        if (!(s.by[i] = tally_new()))
-            return out_of_memory();
+    KT_CLEANUP(events_sums_free) struct events_sums s;
+    KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(EVENTS_STATS_MAX);
+    if (!events_sums_init(&s))
+        return out_of_memory();
     kt_result r = events_walk(o, add_event, &s, &s.skipped);
     if (r.code != KT_OK && r.code != KT_ERR_NOTFOUND)
         return events_walk_failed(o, r);
-    for (int i = 0; i < BY_COUNT; i++)
-        tally_sort(s.by[i]);
+    events_sums_done(&s);
     r = o->json ? events_stats_json(&s, &out) : events_stats_text(&s, &out);
     if (s.out_of_memory || r.code != KT_OK)
         return out_of_memory();

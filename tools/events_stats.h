@@ -4,6 +4,8 @@
 #include "policyengine/base/kt_buf.h"
 #include "tools/tally.h"
 
+struct cJSON;
+
 enum { BY_TYPE, BY_VERDICT, BY_REASON, BY_POLICY, BY_MODEL, BY_TARGET, BY_EXE, BY_COUNT };
 struct events_by {
     const char *json, *title;
@@ -22,6 +24,13 @@ struct events_sums {
     uint64_t skipped;
     bool out_of_memory;
 };
+
+/* False on OOM; events_sums_free in any case. */
+bool events_sums_init(struct events_sums *s);
+void events_sums_add(struct events_sums *s, const struct cJSON *event);
+void events_sums_done(struct events_sums *s); /* sorts; adding ends with it */
+void events_sums_free(struct events_sums *s);
+#define EVENTS_STATS_MAX (16u << 20) /* bytes of either form: 7 x 1000 names of at most 256, escaped */
 
 /* Both KT_ERR_LIMIT or KT_ERR_MEMORY; the tallies are sorted. */
 kt_result events_stats_json(const struct events_sums *s, struct kt_buf *out) KT_MUST;

@@ -7,6 +7,7 @@
 /* argv[0] is the subcommand's name; each prints its own help. All return the exit status. */
 int kt_policy_lint(int argc, char **argv);
 int kt_policy_effective(int argc, char **argv); /* explain --effective */
+int kt_policy_reference(int argc, char **argv);
 int kt_policy_eval(int argc, char **argv);
 int kt_policy_test(int argc, char **argv);
 int kt_policy_explain(int argc, char **argv);

@@ -112,6 +112,8 @@ kt_result kt_wrap_setenv(const struct kt_wrap_env *w)
     KT_GUARD(set("KT_MODE", w->mode));
     KT_GUARD(set("KT_FAIL_MODE", w->fail_mode));
     KT_GUARD(set("KT_PLAN", w->plan->path));
+    if (w->run)
+        KT_GUARD(set("KT_RUN", w->run));
     KT_GUARD(set_proxy_exceptions(w->config));
     return set_trust(w);
 }

@@ -14,6 +14,7 @@ struct kt_wrap_env {
     const struct kt_plan_made *plan;
     const struct kt_config *config;
     const char *program; /* as it will be executed: absolute or relative path */
+    const char *run;     /* KT_RUN; NULL = leave it */
 };
 
 /* Changes the environment of this process; called in the child between fork and exec. */

@@ -8,22 +8,31 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Beside us in a build tree, or in the folder of an installed package, wherever that was moved to. */
+static void look_around(char out[PATH_MAX])
+{
+    static const char *const places[] = {"../lib/libkt.so", "../lib/ktwrap/libkt.so"};
+    char exe[PATH_MAX], path[PATH_MAX + 32];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(exe, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; i < KT_COUNT(places); i++) {
+        snprintf(path, sizeof path, "%s/%s", exe, places[i]);
+        if (realpath(path, out))
+            return;
+    }
+    snprintf(out, PATH_MAX, "%.*s", PATH_MAX - 1, path);
+}
+
 bool kt_find_libkt(const char *command, char out[PATH_MAX])
 {
     const char *env = getenv("KT_LIB");
-    if (env && *env) {
+    if (env && *env)
         snprintf(out, PATH_MAX, "%s", env);
-    } else {
-        char exe[PATH_MAX], path[PATH_MAX + 32];
-        ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-        exe[n > 0 ? n : 0] = '\0';
-        char *slash = strrchr(exe, '/');
-        if (slash)
-            *slash = '\0';
-        snprintf(path, sizeof path, "%s/../lib/libkt.so", exe);
-        if (!realpath(path, out))
-            snprintf(out, PATH_MAX, "%.*s", PATH_MAX - 1, path);
-    }
+    else
+        look_around(out);
     if (access(out, R_OK) == 0)
         return true;
     fprintf(stderr, "kt %s: cannot read %s: %s (KT_LIB names another place)\n", command, out,

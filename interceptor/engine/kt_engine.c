@@ -26,6 +26,7 @@ struct kt_engine_options kt_engine_options_from(const struct kt_shim_host *host)
                                       .state_dir = ask(host, "KT_STATE_DIR"),
                                       .plan = ask(host, "KT_PLAN"),
                                       .trace = ask(host, "KT_TRACE"),
+                                      .run = ask(host, "KT_RUN"),
                                       .guard_thread = host ? host->guard_thread : NULL};
 }
 
@@ -64,6 +65,7 @@ static kt_result load(struct kt_engine *e, const struct kt_engine_options *o, st
     KT_GUARD(kt_paths_resolve(o->state_dir && *o->state_dir ? o->state_dir : NULL, &e->paths, err));
     kt_log_open(e->paths.state_dir);
     kt_pattern_cache_open(e->paths.state_dir, false);
+    kt_event_set_run(o->run);
     if (o->trace)
         kt_trace_open(o->trace, e->paths.state_dir);
     open_audit(e, 0);
@@ -117,6 +119,7 @@ void kt_engine_free(struct kt_engine *e)
     kt_prober_free(e->prober);
     kt_upstream_free(e->ctx.upstream);
     kt_flows_free(e->flows);
+    kt_taps_free(e->taps);
     kt_loop_free(e->loop);
     kt_runtimes_free(e->runtimes);
     kt_audit_free(e->ctx.audit);

@@ -191,6 +191,9 @@ static kt_result put_origin(struct kt_buf *b, const struct kt_event *e)
         KT_GUARD(put_u64(b, "uid", e->app.uid));
         KT_GUARD(put_text(b, "cwd", e->app.cwd));
         KT_GUARD(put_text(b, "ci_job", e->app.ci_job));
+        KT_GUARD(put_text(b, "ci_commit", e->app.ci_commit));
+        KT_GUARD(put_text(b, "ci_branch", e->app.ci_branch));
+        KT_GUARD(put_text(b, "run", e->app.run));
         KT_GUARD(kt_buf_puts(b, "}"));
     }
     KT_GUARD(put_text(b, "lane", e->lane));

@@ -54,10 +54,12 @@ struct kt_event {
         const char *exe;
         int pid;
         unsigned uid;
-        const char *cwd, *ci_job;
-    } app;              /* filled by kt_event_fill_app */
-    const char *lane;   /* divert, handoff, tap, supervise, gateway */
-    const char *origin; /* host:port the program meant */
+        const char *cwd;
+        const char *ci_job, *ci_commit, *ci_branch; /* where a CI system's environment tells */
+        const char *run;                            /* the `kt wrap` that it ran under: "outer/inner" */
+    } app;                                          /* filled by kt_event_fill_app */
+    const char *lane;                               /* divert, handoff, tap, supervise, gateway */
+    const char *origin;                             /* host:port the program meant */
     const char *method, *path;
     const char *model; /* as requested */
     const char *target, *provider, *upstream_model;
@@ -86,9 +88,12 @@ struct kt_event {
 };
 
 kt_result kt_event_new_id(char out[33]) KT_MUST;
-/* exe, pid, uid, cwd and the CI job (GITHUB_*, CI_JOB_ID, ...) of this process; the strings live for the
- * process. */
+/* exe, pid, uid, cwd, run and what CI systems tell (GITHUB_*, CI_*, BUILD_TAG, GIT_*) of this process; the
+ * strings live for the process. */
 void kt_event_fill_app(struct kt_event *e);
+/* The value of KT_RUN, for programs that have cleared their environment since; copied, once, before the first
+ * kt_event_fill_app. NULL: none. */
+void kt_event_set_run(const char *run);
 /* Appends `len` bytes as the inside of a JSON string that is valid whatever they are: escaped, invalid UTF-8
  * as U+FFFD. */
 kt_result kt_event_text(struct kt_buf *out, const char *data, size_t len) KT_MUST;

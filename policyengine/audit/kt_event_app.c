@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static char exe[4096], cwd[4096], ci_job[512];
+static char exe[4096], cwd[4096], ci_job[512], ci_commit[128], ci_branch[256], run[256];
 
 static const char *env(const char *variable)
 {
@@ -17,16 +17,30 @@ static const char *env(const char *variable)
     return v ? v : "";
 }
 
+static void keep_text(char *to, size_t size, const char *value)
+{
+    snprintf(to, size, "%s", value);
+}
+
 /* Set by the runner of each system and by nobody else, so the first that is there decides. */
 static void find_ci_job(void)
 {
-    if (*env("GITHUB_RUN_ID"))
+    if (*env("GITHUB_RUN_ID")) {
         snprintf(ci_job, sizeof ci_job, "github:%.150s/%.100s/%.150s", env("GITHUB_WORKFLOW"),
                  env("GITHUB_RUN_ID"), env("GITHUB_JOB"));
-    else if (*env("CI_JOB_ID"))
+        keep_text(ci_commit, sizeof ci_commit, env("GITHUB_SHA"));
+        /* In a pull request the ref is a merge that nobody made; the head is the branch. */
+        const char *head = env("GITHUB_HEAD_REF");
+        keep_text(ci_branch, sizeof ci_branch, *head ? head : env("GITHUB_REF_NAME"));
+    } else if (*env("CI_JOB_ID")) {
         snprintf(ci_job, sizeof ci_job, "gitlab:%.200s/%.200s", env("CI_PIPELINE_ID"), env("CI_JOB_ID"));
-    else if (*env("BUILD_TAG"))
+        keep_text(ci_commit, sizeof ci_commit, env("CI_COMMIT_SHA"));
+        keep_text(ci_branch, sizeof ci_branch, env("CI_COMMIT_REF_NAME"));
+    } else if (*env("BUILD_TAG")) {
         snprintf(ci_job, sizeof ci_job, "jenkins:%.400s", env("BUILD_TAG"));
+        keep_text(ci_commit, sizeof ci_commit, env("GIT_COMMIT"));
+        keep_text(ci_branch, sizeof ci_branch, env("GIT_BRANCH"));
+    }
 }
 
 static void look_up(void)
@@ -36,14 +50,30 @@ static void look_up(void)
     if (!getcwd(cwd, sizeof cwd))
         cwd[0] = '\0';
     find_ci_job();
+    if (!run[0])
+        keep_text(run, sizeof run, env("KT_RUN"));
+}
+
+void kt_event_set_run(const char *value)
+{
+    if (!run[0] && value)
+        keep_text(run, sizeof run, value);
+}
+
+static const char *known(const char *text)
+{
+    return text[0] ? text : NULL;
 }
 
 void kt_event_fill_app(struct kt_event *e)
 {
     pthread_once(&once, look_up);
-    e->app.exe = exe[0] ? exe : NULL;
-    e->app.cwd = cwd[0] ? cwd : NULL;
-    e->app.ci_job = ci_job[0] ? ci_job : NULL;
+    e->app.exe = known(exe);
+    e->app.cwd = known(cwd);
+    e->app.ci_job = known(ci_job);
+    e->app.ci_commit = known(ci_commit);
+    e->app.ci_branch = known(ci_branch);
+    e->app.run = known(run);
     e->app.pid = (int)getpid(); /* not cached: a fork keeps the rest */
     e->app.uid = (unsigned)getuid();
 }

@@ -120,7 +120,7 @@ TEST_F(CmdEventsReport, StatsCountOverAllFiles)
     e.usage = {true, 10, 5, 15, 2};
     e.cost_usd = 0.25;
     e.latency_ms = 2000;
-    e.app = {"/usr/bin/curl", 42, 0, "/", nullptr};
+    e.app = {"/usr/bin/curl", 42, 0, "/", nullptr, nullptr, nullptr, nullptr};
     add(e);
     Json j = stats();
     EXPECT_EQ(number(j, "events"), 64);
@@ -267,8 +267,8 @@ TEST_F(CmdEventsReport, CsvIsExactAndNoCellIsAFormula)
     EXPECT_EQ(run({"export", "--format", "csv"}), 0);
     auto rows = csv(out);
     ASSERT_EQ(rows.size(), 2u);
-    ASSERT_EQ(rows[0].size(), 41u);
-    ASSERT_EQ(rows[1].size(), 41u);
+    ASSERT_EQ(rows[0].size(), 44u);
+    ASSERT_EQ(rows[1].size(), 44u);
     auto cell = [&](const char *name) { return rows[1].at(column(rows, name)); };
     EXPECT_EQ(cell("seq"), "1");
     EXPECT_EQ(cell("id"), e.id);

@@ -21,7 +21,7 @@ TEST_F(CmdEvents, OneLinePerEvent)
     e.target = "us";
     e.upstream_model = "mistral-large-latest";
     e.reason_code = "pii_detected";
-    e.app = {"/usr/bin/curl", 42, 0, "/", nullptr};
+    e.app = {"/usr/bin/curl", 42, 0, "/", nullptr, nullptr, nullptr, nullptr};
     add(e);
     EXPECT_EQ(run({"tail"}), 0);
     EXPECT_EQ(out, "2026-01-02T03:04:05.123Z  redact    200  gpt-4o -> us/mistral-large-latest  "

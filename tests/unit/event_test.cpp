@@ -73,7 +73,7 @@ TEST(Event, FullFormByteForByte)
     e.reason_code = "pii_detected";
     e.policies = policies;
     e.policy_count = 2;
-    e.app = {"/usr/bin/curl", 42, 1000, "/srv", "github:ci/1/test"};
+    e.app = {"/usr/bin/curl", 42, 1000, "/srv", "github:ci/1/test", "0a1b", "main", "5e/9f"};
     e.lane = "divert";
     e.origin = "api.openai.com:443";
     e.method = "POST";
@@ -113,7 +113,7 @@ TEST(Event, FullFormByteForByte)
         "\"time_us\":21,\"bytes\":40}],\"app\":{\"exe\":\"/usr/bin/curl\",\"pid\":42,\"uid\":1000,\"cwd\":\"/"
         "srv\","
         "\"ci_job\":\"github:ci/1/"
-        "test\"},\"lane\":\"divert\",\"origin\":\"api.openai.com:443\",\"method\":\"POST\","
+        "test\",\"ci_commit\":\"0a1b\",\"ci_branch\":\"main\",\"run\":\"5e/9f\"},\"lane\":\"divert\",\"origin\":\"api.openai.com:443\",\"method\":\"POST\","
         "\"path\":\"/v1/chat/completions\",\"model\":\"gpt-4o\",\"target\":\"us\",\"provider\":\"mistral\","
         "\"upstream_model\":\"mistral-large-latest\",\"attempts\":[{\"target\":\"eu\",\"provider\":"
         "\"mistral\","
@@ -173,7 +173,7 @@ TEST(Event, RandomBytesInEveryStringStayOneLineOfValidJson)
         kt_event_attempt a = {s.c_str(), s.c_str(), s.c_str(), 1, s.c_str(), s.c_str(), 0};
         kt_event e = minimal();
         e.event_type = e.mode = e.verdict = e.message = e.origin = e.path = e.model = e.error = s.c_str();
-        e.app = {s.c_str(), 1, 1, s.c_str(), s.c_str()};
+        e.app = {s.c_str(), 1, 1, s.c_str(), s.c_str(), s.c_str(), s.c_str(), s.c_str()};
         e.policies = &p;
         e.policy_count = 1;
         e.attempts = &a;
@@ -271,7 +271,9 @@ std::string ci_job_with(std::initializer_list<std::pair<const char *, const char
     pid_t pid = fork();
     if (pid == 0) {
         for (const char *v :
-             {"GITHUB_RUN_ID", "GITHUB_WORKFLOW", "GITHUB_JOB", "CI_JOB_ID", "CI_PIPELINE_ID", "BUILD_TAG"})
+             {"GITHUB_RUN_ID", "GITHUB_WORKFLOW", "GITHUB_JOB", "GITHUB_SHA", "GITHUB_HEAD_REF", "GITHUB_REF_NAME",
+              "CI_JOB_ID", "CI_PIPELINE_ID", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "BUILD_TAG", "GIT_COMMIT",
+              "GIT_BRANCH", "KT_RUN"})
             unsetenv(v);
         for (const auto &v : vars)
             setenv(v.first, v.second, 1);
@@ -295,7 +297,11 @@ TEST(EventChild, DISABLED_PrintsItsJob)
 {
     kt_event e = minimal();
     kt_event_fill_app(&e);
-    dprintf(1, "<%s>", e.app.ci_job ? e.app.ci_job : "");
+    std::string text = e.app.ci_job ? e.app.ci_job : "";
+    for (const char *more : {e.app.ci_commit, e.app.ci_branch, e.app.run})
+        if (more)
+            text += std::string(" ") + more;
+    dprintf(1, "<%s>", text.c_str());
 }
 
 TEST(Event, CiJobOfEachSystem)
@@ -303,6 +309,15 @@ TEST(Event, CiJobOfEachSystem)
     EXPECT_EQ(ci_job_with({}), "");
     EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"}, {"GITHUB_WORKFLOW", "ci"}, {"GITHUB_JOB", "test"}}),
               "github:ci/77/test");
+    EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"}, {"GITHUB_SHA", "c0ffee"}, {"GITHUB_REF_NAME", "12/merge"},
+                           {"GITHUB_HEAD_REF", "topic"}}),
+              "github:/77/ c0ffee topic");
+    EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"}, {"GITHUB_SHA", "c0ffee"}, {"GITHUB_REF_NAME", "main"}}),
+              "github:/77/ c0ffee main");
+    EXPECT_EQ(ci_job_with({{"CI_JOB_ID", "5"}, {"CI_COMMIT_SHA", "aa"}, {"CI_COMMIT_REF_NAME", "dev"}}),
+              "gitlab:/5 aa dev");
+    EXPECT_EQ(ci_job_with({{"BUILD_TAG", "b"}, {"GIT_COMMIT", "aa"}, {"GIT_BRANCH", "dev"}}), "jenkins:b aa dev");
+    EXPECT_EQ(ci_job_with({{"KT_RUN", "1f/2e"}}), " 1f/2e");
     EXPECT_EQ(ci_job_with({{"CI_JOB_ID", "5"}, {"CI_PIPELINE_ID", "9"}}), "gitlab:9/5");
     EXPECT_EQ(ci_job_with({{"BUILD_TAG", "jenkins-a-1"}}), "jenkins:jenkins-a-1");
     EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", std::string(9000, 'x').c_str()}}).size(),

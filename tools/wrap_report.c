@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/wrap_report.h"
+
+#include "tools/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A run inside of a run is also the outer one's. */
+static bool name_run(char out[WRAP_RUN_MAX])
+{
+    unsigned char raw[8];
+    const char *outer = getenv("KT_RUN");
+    size_t n = 0;
+    if (!kt_is_ok(kt_random(raw, sizeof raw)))
+        return false;
+    if (outer && *outer && strlen(outer) + 2 + 2 * sizeof raw <= WRAP_RUN_MAX)
+        n = (size_t)snprintf(out, WRAP_RUN_MAX, "%s/", outer);
+    for (size_t i = 0; i < sizeof raw; i++)
+        snprintf(out + n + 2 * i, WRAP_RUN_MAX - n - 2 * i, "%02x", raw[i]);
+    return true;
+}
+
+int wrap_report_prepare(struct wrap_report *w)
+{
+    extern const struct kt_command kt_cmd_wrap;
+    if (!name_run(w->run)) {
+        fputs("kt wrap: no random numbers can be had\n", stderr);
+        return KT_EXIT_USAGE;
+    }
+    if (w->fail_on && !(w->rules = report_rule_parse(w->fail_on)))
+        return kt_usage_error(&kt_cmd_wrap, "--fail-on wants a list of " REPORT_RULES_HELP ", not '%s'",
+                              w->fail_on);
+    if (w->dir && mkdir(w->dir, 0777) != 0 && errno != EEXIST) {
+        fprintf(stderr, "kt wrap: cannot make --report-dir %s: %s\n", w->dir, strerror(errno));
+        return KT_EXIT_USAGE;
+    }
+    if (w->dir && access(w->dir, W_OK | X_OK) != 0) {
+        fprintf(stderr, "kt wrap: cannot write into --report-dir %s: %s\n", w->dir, strerror(errno));
+        return KT_EXIT_USAGE;
+    }
+    return KT_EXIT_OK;
+}
+
+static int write_all(const struct report *r, const char *dir)
+{
+    int status = KT_EXIT_OK;
+    for (size_t i = 0; i < report_format_count && status == KT_EXIT_OK; i++) {
+        KT_CLEANUP(kt_cleanup_free) char *path = NULL;
+        if (asprintf(&path, "%s/%s", dir, report_formats[i]->file) < 0) {
+            path = NULL;
+            return KT_EXIT_USAGE;
+        }
+        status = report_write(r, report_formats[i], path, "wrap");
+    }
+    return status;
+}
+
+int wrap_report_finish(const struct wrap_report *w, const char *state_dir, int status)
+{
+    struct events_options o = {.state_dir = state_dir, .run = w->run};
+    if (!w->rules && !w->dir)
+        return status;
+    if (snprintf(o.dir, sizeof o.dir, "%s/audit", state_dir) >= (int)sizeof o.dir)
+        o.dir[0] = '\0';
+    KT_CLEANUP(report_free) struct report r;
+    kt_result read = report_collect(&o, w->rules, &r);
+    if (read.code != KT_OK) {
+        /* Not even an empty log: nobody can say what was called. */
+        fprintf(stderr,
+                "kt wrap: the audit log in %s cannot be read (%s): nothing is known about the LLM calls\n",
+                o.dir, kt_code_name(read.code));
+        return w->rules ? KT_EXIT_POLICY : status ? status : KT_EXIT_USAGE;
+    }
+    int wrote = w->dir ? write_all(&r, w->dir) : KT_EXIT_OK;
+    if (r.broken) {
+        report_say_broken(&r, "wrap");
+        return KT_EXIT_POLICY;
+    }
+    return status ? status : wrote;
+}

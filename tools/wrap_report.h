@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What `kt wrap` does with the calls of its program once that has ended: --fail-on and --report-dir. */
+#include "policyengine/base/kt_base.h"
+
+#define WRAP_RUN_MAX 200
+
+struct wrap_report {
+    const char *fail_on;    /* as given; NULL = no rule */
+    const char *dir;        /* NULL = no reports */
+    unsigned rules;         /* of fail_on */
+    char run[WRAP_RUN_MAX]; /* KT_RUN of the program: which calls are its own */
+};
+
+/* Checks what was given, before the program starts: the rule and the folder (made where it is missing). The
+ * run gets a fresh name, inside of the one that this process itself runs in. Returns the exit status and has
+ * said why. */
+int wrap_report_prepare(struct wrap_report *w);
+/* After the program: writes the reports, says what broke the rule. Returns `status`, or KT_EXIT_POLICY where
+ * the rule was broken or nobody can tell, or KT_EXIT_USAGE where a report could not be written and the
+ * program had no failure of its own. */
+int wrap_report_finish(const struct wrap_report *w, const char *state_dir, int status);
