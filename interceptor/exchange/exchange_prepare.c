@@ -48,7 +48,7 @@ static void pass_unseen(struct kt_exchange *x, const char *reason_code, const ch
 static void broken_config(struct kt_exchange *x)
 {
     const char *why = x->rt->broken ? x->rt->broken : "it could not be loaded";
-    if (kt_x_fail_open(x)) {
+    if (kt_x_fail_open(x) || x->tapped) {
         kt_warn(
             "an LLM call passes unchecked (fail_mode: allow), the policy configuration cannot be used: %s",
             why);
@@ -212,7 +212,9 @@ void kt_exchange_prepare(struct kt_exchange *x)
     kt_x_enter(x);
     x->rt = x->ctx->runtime(x->ctx->owner);
     x->endpoint = kt_endpoint_of(x->request.method, x->request.target);
-    if (wants_websocket(x)) {
+    if (wants_websocket(x) && x->tapped) {
+        pass_unseen(x, "websocket", "what a WebSocket carries is not looked at");
+    } else if (wants_websocket(x)) {
         x->verdict = "block";
         x->reason_code = "websocket";
         kt_x_refuse(x, 501, "invalid_request_error", "websocket_unsupported",
