@@ -8,6 +8,7 @@
 #include "shim/plan.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
+#include "shim/tap_sockets.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,6 +63,7 @@ static void in_child(void)
         e->fork_child();
     kt_engine_forked();
     kt_ssl_table_forked();
+    kt_tap_sockets_forked();
     unlock_all();
     kt_guard_leave(saved);
 }

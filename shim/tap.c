@@ -7,6 +7,7 @@
 #include "shim/fdtab.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
+#include "shim/tap_sockets.h"
 #include "shim/trace.h"
 
 #include <dlfcn.h>
@@ -30,12 +31,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_tap_lock(void)
 {
+    kt_tap_sockets_lock();
     pthread_mutex_lock(&lock);
 }
 
 void kt_tap_unlock(void)
 {
     pthread_mutex_unlock(&lock);
+    kt_tap_sockets_unlock();
 }
 
 bool kt_tap_used(void)
@@ -159,6 +162,7 @@ void kt_tap_connected(int fd, const struct sockaddr *sa, socklen_t len, int rc)
         struct kt_diverted w = {.origin = host, .port = d.port, .watched = true};
         if (host && kt_fdtab_add(fd, &w)) {
             atomic_store(&used, true);
+            kt_tap_socket_add(fd, host, d.port);
             KT_TRACE_SHIM("fd %d to %s:%u is watched", fd, host, d.port);
         }
     }
@@ -169,7 +173,7 @@ void kt_tap_connected(int fd, const struct sockaddr *sa, socklen_t len, int rc)
 
 uint64_t kt_tap_open(const char *host, uint16_t port, bool tls)
 {
-    const struct kt_engine_abi *engine = kt_engine_get();
+    const struct kt_engine_abi *engine = kt_engine_loaded(); /* kt_tap_on has seen to it */
     const struct kt_abi_origin origin = {host, port, -1};
     int saved = kt_guard_enter();
     uint64_t tap = engine ? engine->tap_open(&origin, tls) : 0;
