@@ -297,7 +297,7 @@ static enum kt_h2_state take_preface(struct kt_h2 *h, const char *data, size_t l
 {
     struct side *s = &h->side[KT_H2_CLIENT];
     size_t n = len < s->preface ? len : s->preface;
-    if (memcmp(PREFACE + sizeof PREFACE - 1 - s->preface, data, n) != 0)
+    if (memcmp(&PREFACE[sizeof PREFACE - 1 - s->preface], data, n) != 0)
         return bad(h, "this is not HTTP/2");
     s->preface -= n;
     *used = n;
