@@ -82,6 +82,21 @@ static void unknown_endpoint(struct kt_exchange *x)
                 len < 200 ? len : 200, path.data, x->host);
 }
 
+/* What a program may ask for is in the config; without targets its origin knows. */
+static void list_models(struct kt_exchange *x)
+{
+    if (!x->rt->config->has_providers || kt_x_observe(x)) {
+        x->plan = KT_X_ORIGIN;
+        return;
+    }
+    x->plan = KT_X_REFUSE;
+    x->refuse_status = 200;
+    kt_buf_clear(&x->refuse_body);
+    if (!kt_is_ok(kt_models_answer(x->rt->config, x->request.target, &x->refuse_body)))
+        kt_x_refuse(x, 503, "policy_error", "policy_failed",
+                    "ktwrap: the list of models could not be written");
+}
+
 static bool wants_websocket(const struct kt_exchange *x)
 {
     return x->request.upgrade && kt_span_ieq(kt_request_header(&x->request, "upgrade"), "websocket");
@@ -210,6 +225,8 @@ void kt_exchange_prepare(struct kt_exchange *x)
         pass_unseen(x, "pack_disabled", "pack.enabled is false: no policy runs");
     } else if (x->endpoint == KT_EP_UNKNOWN) {
         unknown_endpoint(x);
+    } else if (x->endpoint == KT_EP_MODELS) {
+        list_models(x);
     } else {
         call(x);
     }

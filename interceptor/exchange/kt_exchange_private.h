@@ -25,7 +25,7 @@
 #define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
-    KT_X_REFUSE, /* we answer */
+    KT_X_REFUSE, /* we answer: a refusal, or what the config itself knows */
     KT_X_ORIGIN, /* to the host that the program meant, with its own credentials */
     KT_X_TARGETS /* to providers.targets */
 };

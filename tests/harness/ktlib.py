@@ -44,7 +44,7 @@ def dead_port():
 
 def read_jsonl(path):
     try:
-        return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines() if line]
+        return [json.loads(line) for line in pathlib.Path(path).read_text().split("\n") if line]
     except FileNotFoundError:
         return []
 
