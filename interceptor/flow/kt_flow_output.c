@@ -55,6 +55,8 @@ void kt_flow_flush(struct kt_flow *f)
         size_t sent = 0;
         enum kt_flow_io io = write_some(f, f->out.data + f->out_at, end - f->out_at, &sent);
         f->out_at += sent;
+        if (sent && f->fs->o.door)
+            f->moved_ns = kt_now_mono_ns();
         if (io == KT_IO_GONE)
             f->failed = true;
         if (io != KT_IO_DONE)

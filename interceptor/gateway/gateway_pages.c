@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the gateway says of itself: whether a call could go well, and which models there are. */
+#include "interceptor/gateway/kt_gateway_private.h"
+
+#include "interceptor/route/kt_route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool usable(const struct kt_gateway_worker *w, const struct kt_config *c, const struct kt_target *t)
+{
+    char *key = NULL;
+    uint64_t now = kt_state_now_ms();
+    const struct kt_breaker_rules rules = kt_breaker_rules_of(c, t);
+    struct kt_tstate *state = kt_state_target(w->ctx.state, kt_target_key(t), now);
+    int64_t wait = 0;
+    if (kt_secret_resolve(t, &key, NULL).code != KT_OK)
+        return false;
+    kt_free_secret(key);
+    enum kt_breaker_state b = kt_breaker_look(state, &rules, now, NULL, &wait);
+    return b != KT_BREAKER_OPEN || wait == 0;
+}
+
+/* The same rules as an exchange's, without asking for anything. */
+static const char *without_target(const struct kt_gateway_worker *w, const struct kt_runtime *rt)
+{
+    const struct kt_config *c = rt->config;
+    if (!c->pack.enabled)
+        return "not ready: pack.enabled is false";
+    if (rt->mode == KT_MODE_OBSERVE)
+        return "not ready: mode is observe, and a gateway knows no origin that calls could go on to";
+    if (!c->has_providers)
+        return "not ready: the policy configuration has no providers.targets";
+    if (kt_secrets_pending(c))
+        return "not ready: a target's key command has not ended yet";
+    for (size_t i = 0; i < c->providers.target_count; i++)
+        if (usable(w, c, &c->providers.targets[i]))
+            return NULL;
+    return "not ready: every target lacks its key or has failed too often; see the log of the gateway";
+}
+
+const char *kt_gateway_unready(const struct kt_gateway_worker *w, char *text, size_t size)
+{
+    if (atomic_load(&w->g->draining))
+        return "not ready: stopping";
+    struct kt_runtime *rt = w->ctx.runtime(w->ctx.owner);
+    const char *why = NULL;
+    if (!rt->config) {
+        snprintf(text, size, "not ready: the policy configuration cannot be used: %s",
+                 rt->broken ? rt->broken : "");
+        why = text;
+    } else if (!w->ctx.audit && rt->fail_mode == KT_FAIL_BLOCK) {
+        snprintf(text, size, "not ready: the audit log cannot be written: %.300s", w->ctx.audit_error);
+        why = text;
+    } else {
+        why = without_target(w, rt);
+    }
+    kt_runtime_unref(rt);
+    return why;
+}
+
+/* ---- models ---- */
+
+static bool named_before(const struct kt_config *c, size_t index, const char *name)
+{
+    for (size_t i = 0; i < index; i++) {
+        const char *other = i < c->model_map_count ? c->model_map[i].from
+                                                   : c->providers.targets[i - c->model_map_count].model;
+        if (other && strcmp(other, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static kt_result put_model(struct kt_buf *out, const char *name, const char *owner)
+{
+    size_t n = strlen(name);
+    KT_GUARD(kt_buf_puts(out, out->data[out->len - 1] == '[' ? "{\"id\":\"" : ",{\"id\":\""));
+    KT_GUARD(kt_buf_json(out, name, n));
+    KT_GUARD(kt_buf_puts(out, "\",\"object\":\"model\",\"created\":0,\"owned_by\":\""));
+    KT_GUARD(kt_buf_json(out, owner, strlen(owner)));
+    return kt_buf_puts(out, "\"}");
+}
+
+static kt_result put_models(const struct kt_config *c, struct kt_buf *out)
+{
+    KT_GUARD(kt_buf_puts(out, "{\"object\":\"list\",\"data\":["));
+    for (size_t i = 0; c && i < c->model_map_count; i++)
+        if (!named_before(c, i, c->model_map[i].from))
+            KT_GUARD(put_model(out, c->model_map[i].from, "model_map"));
+    for (size_t i = 0; c && c->has_providers && i < c->providers.target_count; i++) {
+        const struct kt_target *t = &c->providers.targets[i];
+        if (t->model && !named_before(c, c->model_map_count + i, t->model))
+            KT_GUARD(put_model(out, t->model, t->provider ? t->provider : "ktwrap"));
+    }
+    return kt_buf_puts(out, "]}");
+}
+
+kt_result kt_gateway_models(const struct kt_gateway_worker *w, struct kt_buf *out)
+{
+    struct kt_runtime *rt = w->ctx.runtime(w->ctx.owner);
+    kt_result r = put_models(rt->config, out);
+    kt_runtime_unref(rt);
+    return r;
+}
