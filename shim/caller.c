@@ -24,6 +24,7 @@ struct slot {
 
 static struct slot cache[SLOTS];
 static atomic_uint generation;
+__thread const void *kt_inside __attribute__((tls_model("initial-exec")));
 
 static uint64_t key_of(unsigned id, const void *return_address)
 {
@@ -74,7 +75,7 @@ void kt_caller_forget(void)
             atomic_store(&cache[i].key, 0);
 }
 
-static bool is_hook(const void *fn)
+bool kt_is_hook(const void *fn)
 {
     Dl_info theirs, us;
     return dladdr(fn, &theirs) && dladdr((const void *)cache, &us) && theirs.dli_fbase == us.dli_fbase;
@@ -88,7 +89,7 @@ static void *symbol_of(const char *path, const char *name)
         return NULL;
     void *fn = dlsym(handle, name);
     KT_REAL(dlclose)(handle);
-    return fn && !is_hook(fn) ? fn : NULL;
+    return fn && !kt_is_hook(fn) ? fn : NULL;
 }
 
 void *kt_symbol_near(const void *address, const char *name)

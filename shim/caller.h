@@ -6,6 +6,7 @@
  * of the object that holds the return address. What was found is cached by (return address, id); reading the
  * cache takes no lock.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kt_found {
@@ -18,8 +19,19 @@ struct kt_found {
 struct kt_found kt_caller_resolve(unsigned id, const char *name, const void *return_address,
                                   const void *(*describe)(void *fn));
 
+/*
+ * The library function that a hook of this thread is calling now; NULL = none. Some functions jump to another
+ * hooked one as their last act: then the return address is ours, and what is asked for lies near this one.
+ * The inner call is not looked at: the outer one is.
+ */
+extern __thread const void *kt_inside __attribute__((tls_model("initial-exec")));
+#define KT_CALLER() (kt_inside ? kt_inside : __builtin_return_address(0))
+
 /* Something was or will be unloaded: drops the cache. */
 void kt_caller_forget(void);
+
+/* Is that function one of ours? */
+bool kt_is_hook(const void *fn);
 
 /* `name` as seen from the object that holds `address`; never one of our hooks. NULL where it has none. */
 void *kt_symbol_near(const void *address, const char *name);

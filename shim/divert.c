@@ -2,6 +2,7 @@
 #include "shim/divert.h"
 
 #include "interceptor/abi/kt_plan_format.h"
+#include "shim/dest.h"
 #include "shim/engine.h"
 #include "shim/env.h"
 #include "shim/fdtab.h"
@@ -10,6 +11,7 @@
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
+#include "shim/tap.h"
 #include "shim/trace.h"
 
 #include <errno.h>
@@ -22,60 +24,19 @@
 
 #define ACCEPT_MS 2000
 
-/* A destination in one form for both families. */
-struct dest {
-    uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
-    uint32_t v4;    /* host byte order; 0 for a real IPv6 address */
-    uint16_t port;
-};
-
-static bool parse(const struct sockaddr *sa, socklen_t len, struct dest *d)
-{
-    if (!sa || len < sizeof(struct sockaddr_in))
-        return false;
-    memset(d, 0, sizeof *d);
-    if (sa->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, sa, sizeof in);
-        d->ip[10] = d->ip[11] = 0xff;
-        memcpy(d->ip + 12, &in.sin_addr, 4);
-        d->port = ntohs(in.sin_port);
-    } else if (sa->sa_family == AF_INET6 && len >= 24) { /* RFC 2133 had no scope id */
-        struct sockaddr_in6 in6;
-        memcpy(&in6, sa, 24);
-        memcpy(d->ip, &in6.sin6_addr, 16);
-        d->port = ntohs(in6.sin6_port);
-        if (!IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
-            return true;
-    } else {
-        return false;
-    }
-    d->v4 = (uint32_t)d->ip[12] << 24 | (uint32_t)d->ip[13] << 16 | (uint32_t)d->ip[14] << 8 | d->ip[15];
-    return true;
-}
-
-static bool is_synthetic(const struct dest *d)
+static bool is_synthetic(const struct kt_dest *d)
 {
     return (d->v4 & KT_SYNTH_MASK) == KT_SYNTH_NET;
 }
 
-static bool is_stream(int fd)
-{
-    int type = 0, saved = errno;
-    socklen_t len = sizeof type;
-    bool ok = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
-    errno = saved;
-    return ok;
-}
-
 /* An intercepted IP literal needs no resolver, so connect itself may be where the plan is first wanted. */
-static bool is_literal(int fd, const struct dest *d, struct kt_host *host)
+static bool is_literal(int fd, const struct kt_dest *d, struct kt_host *host)
 {
     if (!kt_plan_ready(KT_PLAN_LOADED)) {
         static const uint8_t loopback6[16] = {[15] = 1};
         bool local = d->v4 >> 24 == 127 || memcmp(d->ip, loopback6, 16) == 0;
         bool configured = kt_env_get("KT_POLICY_CONFIG") != NULL;
-        if (!is_stream(fd) || !kt_plan_ready(local || !configured ? KT_PLAN_READ : KT_PLAN_MAKE))
+        if (!kt_dest_is_stream(fd) || !kt_plan_ready(local || !configured ? KT_PLAN_READ : KT_PLAN_MAKE))
             return false;
     }
     return kt_plan_has_literals() && kt_plan_literal(d->ip, host);
@@ -83,11 +44,11 @@ static bool is_literal(int fd, const struct dest *d, struct kt_host *host)
 
 bool kt_divert_wants(int fd, const struct sockaddr *sa, socklen_t len)
 {
-    struct dest d;
+    struct kt_dest d;
     struct kt_host host;
-    if (!parse(sa, len, &d))
+    if (!kt_dest_parse(sa, len, &d))
         return false;
-    return (is_synthetic(&d) || is_literal(fd, &d, &host)) && is_stream(fd);
+    return (is_synthetic(&d) || is_literal(fd, &d, &host)) && kt_dest_is_stream(fd);
 }
 
 /* A second connect on a socket that is under way: the kernel knows the answer, for the same peer. */
@@ -183,7 +144,7 @@ static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_
     return rc;
 }
 
-static int refuse(const char *why, const struct dest *d)
+static int refuse(const char *why, const struct kt_dest *d)
 {
     KT_TRACE_SHIM("connect to %u.%u.%u.%u:%u refused: %s", d->ip[12], d->ip[13], d->ip[14], d->ip[15],
                   d->port, why);
@@ -193,15 +154,20 @@ static int refuse(const char *why, const struct dest *d)
 
 static int divert(int fd, const struct sockaddr *sa, socklen_t len)
 {
-    struct dest d;
+    struct kt_dest d;
     struct kt_host host;
     struct kt_diverted div;
-    parse(sa, len, &d);
+    kt_dest_parse(sa, len, &d);
     if (is_under_way(fd, &div))
         return KT_REAL(connect)(fd, &div.loop.sa, div.loop_len);
     bool known = is_synthetic(&d) ? kt_plan_synthetic(d.v4, &host) : kt_plan_literal(d.ip, &host);
     if (!known)
         return refuse("nobody has this address", &d);
+    if (host.literal && kt_tap_can_reach(d.port) && kt_tap_on()) {
+        int rc = KT_REAL(connect)(fd, sa, len);
+        kt_tap_connected(fd, sa, len, rc);
+        return rc;
+    }
     const struct kt_engine_abi *engine = kt_engine_get();
     if (!engine && kt_plan_fail_allows())
         return connect_origin(fd, &host, sa, len, d.port);

@@ -15,10 +15,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(const struct kt_engine_abi *) engine;
 static atomic_bool failed;
+static _Atomic(pid_t) owner; /* the process that the engine works for */
 
 static const struct kt_shim_host host = {
     .version = KT_ABI_VERSION,
@@ -36,6 +38,16 @@ void kt_engine_lock(void)
 void kt_engine_unlock(void)
 {
     pthread_mutex_unlock(&lock);
+}
+
+void kt_engine_forked(void)
+{
+    atomic_store(&owner, getpid());
+}
+
+bool kt_engine_is_of_this_process(void)
+{
+    return atomic_load(&owner) == getpid();
 }
 
 const struct kt_engine_abi *kt_engine_loaded(void)
@@ -101,6 +113,7 @@ const struct kt_engine_abi *kt_engine_get(void)
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
         abi = load();
+        atomic_store(&owner, getpid());
         if (abi)
             atomic_store_explicit(&engine, abi, memory_order_release);
         else

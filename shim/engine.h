@@ -3,12 +3,17 @@
 /* The engine: loaded when first needed, never before, never unloaded. */
 #include "interceptor/abi/kt_engine_abi.h"
 
+#include <stdbool.h>
+
 /* Loads and starts it where that has not happened. NULL where it cannot work in this process (asked once,
  * then remembered). Calls to its slots need the guard (shim/guard.h). Keeps errno. */
 const struct kt_engine_abi *kt_engine_get(void);
 /* The engine where it is there already, else NULL. */
 const struct kt_engine_abi *kt_engine_loaded(void);
 
+/* False in a vfork child, whose memory is its parent's. */
+bool kt_engine_is_of_this_process(void);
 /* Around fork. */
 void kt_engine_lock(void);
+void kt_engine_forked(void); /* in the child */
 void kt_engine_unlock(void);

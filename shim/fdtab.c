@@ -103,19 +103,30 @@ bool kt_fdtab_add(int fd, const struct kt_diverted *d)
     return i >= 0;
 }
 
-bool kt_fdtab_find(int fd, struct kt_diverted *out)
+static bool find(int fd, bool watched, struct kt_diverted *out)
 {
     ino_t ino = kt_fdtab_used() ? socket_inode(fd) : 0;
     if (!ino)
         return false;
     pthread_mutex_lock(&lock);
     int i = find_locked(ino);
-    if (i >= 0) {
+    bool found = i >= 0 && entries[i].d.watched == watched;
+    if (found) {
         entries[i].fd = fd; /* a duplicate keeps the entry alive when the first fd is closed */
         *out = entries[i].d;
     }
     pthread_mutex_unlock(&lock);
-    return i >= 0;
+    return found;
+}
+
+bool kt_fdtab_find(int fd, struct kt_diverted *out)
+{
+    return find(fd, false, out);
+}
+
+bool kt_fdtab_find_watched(int fd, struct kt_diverted *out)
+{
+    return find(fd, true, out);
 }
 
 void kt_fdtab_forget(int fd)
@@ -137,7 +148,8 @@ bool kt_fdtab_has_origin(const char *origin)
         return false;
     pthread_mutex_lock(&lock);
     for (unsigned i = 0; i < used && !found; i++)
-        found = inodes[i] && (entries[i].d.literal || (origin && strcmp(entries[i].d.origin, origin) == 0)) &&
+        found = inodes[i] && !entries[i].d.watched &&
+                (entries[i].d.literal || (origin && strcmp(entries[i].d.origin, origin) == 0)) &&
                 socket_inode(entries[i].fd) == inodes[i];
     pthread_mutex_unlock(&lock);
     return found;

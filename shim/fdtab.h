@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The program's diverted sockets. An entry belongs to a socket (its inode), not to an fd number: duplicates
- * find it, and an entry whose socket is gone can never match again, so no call that creates fds needs a hook.
+ * The program's diverted sockets, and those that are only watched. An entry belongs to a socket (its inode),
+ * not to an fd number: duplicates find it, and an entry whose socket is gone can never match again, so no
+ * call that creates fds needs a hook.
  */
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@ struct kt_diverted {
     const char *origin; /* borrowed for ever */
     uint16_t port;      /* of the origin, host byte order */
     bool literal;       /* origin is an IP literal */
+    bool watched;       /* not diverted: connected to its origin, and tapped */
     union kt_addr peer; /* what the program connected to */
     socklen_t peer_len;
     union kt_addr loop; /* where the kernel connected it */
@@ -26,7 +28,10 @@ struct kt_diverted {
 
 /* Remembers the socket behind fd. False where the table is full of live ones. */
 bool kt_fdtab_add(int fd, const struct kt_diverted *d);
+/* A diverted one. */
 bool kt_fdtab_find(int fd, struct kt_diverted *out);
+/* A watched one. */
+bool kt_fdtab_find_watched(int fd, struct kt_diverted *out);
 void kt_fdtab_forget(int fd);
 /* Is any diverted socket known that meant `origin`, or an IP literal (then a name tells nothing)? */
 bool kt_fdtab_has_origin(const char *origin);

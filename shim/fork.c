@@ -7,6 +7,8 @@
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/ssl_table.h"
+#include "shim/tap.h"
+#include "shim/tap_sockets.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,6 +22,7 @@ static void prepare(void)
     int saved = kt_guard_enter();
     kt_plan_lock();
     kt_engine_lock();
+    kt_tap_lock();
     kt_fdtab_lock();
     kt_ssl_table_lock();
     const struct kt_engine_abi *e = kt_engine_loaded();
@@ -32,6 +35,7 @@ static void unlock_all(void)
 {
     kt_ssl_table_unlock();
     kt_fdtab_unlock();
+    kt_tap_unlock();
     kt_engine_unlock();
     kt_plan_unlock();
 }
@@ -57,7 +61,9 @@ static void in_child(void)
     kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
     if (e)
         e->fork_child();
+    kt_engine_forked();
     kt_ssl_table_forked();
+    kt_tap_sockets_forked();
     unlock_all();
     kt_guard_leave(saved);
 }

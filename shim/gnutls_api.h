@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct gnutls_session_int *gnutls_session_t;
 typedef struct gnutls_certificate_credentials_st *gnutls_certificate_credentials_t;
@@ -16,6 +17,11 @@ struct kt_gnutls_datum { /* gnutls_datum_t */
 int gnutls_handshake(gnutls_session_t session);
 int gnutls_server_name_set(gnutls_session_t session, int type, const void *name, size_t len);
 void gnutls_deinit(gnutls_session_t session);
+ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t len);
+ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t len, size_t pad,
+                            unsigned flags);
+ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len);
+ssize_t gnutls_record_recv_seq(gnutls_session_t session, void *data, size_t len, unsigned char *seq);
 
 struct kt_gnutls_api {
     void *(*gnutls_transport_get_ptr)(gnutls_session_t);
@@ -24,7 +30,15 @@ struct kt_gnutls_api {
                                                  const struct kt_gnutls_datum *, int format);
     bool complete;
 };
-enum kt_gnutls_id { KT_GNUTLS_HANDSHAKE, KT_GNUTLS_SERVER_NAME_SET, KT_GNUTLS_DEINIT };
+enum kt_gnutls_id {
+    KT_GNUTLS_HANDSHAKE,
+    KT_GNUTLS_SERVER_NAME_SET,
+    KT_GNUTLS_DEINIT,
+    KT_GNUTLS_SEND,
+    KT_GNUTLS_SEND2,
+    KT_GNUTLS_RECV,
+    KT_GNUTLS_RECV_SEQ
+};
 
 struct kt_gnutls_target {
     void *fn; /* the real function; NULL where the process has none */

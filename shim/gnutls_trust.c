@@ -20,7 +20,9 @@
 #define FD_MAX                                                                                               \
     (1u << 20) /* a transport pointer below is an fd, above the address of the program's own structure */
 
-static const char *const names[] = {"gnutls_handshake", "gnutls_server_name_set", "gnutls_deinit"};
+static const char *const names[] = {"gnutls_handshake",      "gnutls_server_name_set", "gnutls_deinit",
+                                    "gnutls_record_send",    "gnutls_record_send2",    "gnutls_record_recv",
+                                    "gnutls_record_recv_seq"};
 
 /* One record is enough: two GnuTLS in one process have not been seen, and the second then goes without trust.
  */
@@ -92,7 +94,7 @@ static bool give_trust(const struct kt_gnutls_api *g, gnutls_session_t session, 
 static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
 {
     struct kt_ssl_entry *e = kt_ssl_table_get(session);
-    if (e && e->state == KT_SSL_TLS)
+    if (e && (e->state == KT_SSL_TLS || e->state == KT_SSL_TAPPED))
         return true; /* a handshake that goes on, or begins again */
     uintptr_t transport = (uintptr_t)g->gnutls_transport_get_ptr(session);
     struct kt_diverted d;
@@ -106,6 +108,11 @@ static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
     if (!e && !(e = kt_ssl_table_put(session)))
         return kt_plan_fail_allows();
     memcpy(e->host, host, sizeof host);
+    if (!kt_tls_ours(path, host) && kt_tls_tapped(path, &d, &e->port)) {
+        e->state = KT_SSL_TAPPED;
+        KT_TRACE_SHIM("gnutls %p: to %s:%u is tapped", (void *)session, host, e->port);
+        return true;
+    }
     if (!kt_tls_ours(path, host)) {
         if (!e->reported)
             kt_tls_report_unseen(host, kt_tls_unseen_detail(path));

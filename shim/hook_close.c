@@ -3,6 +3,7 @@
 #include "shim/guard.h"
 #include "shim/own_fd.h"
 #include "shim/real.h"
+#include "shim/tap_sockets.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,8 +17,11 @@ static bool is_protected(int fd)
 
 KT_HOOK int close(int fd)
 {
-    if (!is_protected(fd))
+    if (!is_protected(fd)) {
+        if (kt_tap_is_socket(fd) && !kt_bypass())
+            kt_tap_socket_closed(fd);
         return KT_REAL(close)(fd);
+    }
     errno = EBADF; /* for the program nothing is open there */
     return -1;
 }

@@ -6,6 +6,7 @@
 #include "shim/child_env.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/tap.h"
 
 #include <errno.h>
 #include <spawn.h>
@@ -18,6 +19,8 @@ static int run(enum how how, const char *path, int fd, char *const argv[], char 
 {
     struct kt_scratch s;
     s.map = NULL;
+    if (!kt_bypass())
+        kt_tap_settle(false);
     char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
     int rc = how == BY_PATH     ? KT_REAL(execve)(path, argv, env)
              : how == BY_SEARCH ? KT_REAL(execvpe)(path, argv, env)
@@ -55,6 +58,8 @@ KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *cons
 {
     struct kt_scratch s;
     s.map = NULL;
+    if (!kt_bypass())
+        kt_tap_settle(false);
     char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
     __typeof__(&execveat) real = KT_REAL(execveat);
     int rc = -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GnuTLS: trust only; what it says and hears is captured on the connection. */
+/* GnuTLS: trust where the connection is captured; in the tap lane also copies of what it says and hears. */
+#include "shim/caller.h"
 #include "shim/gnutls_trust.h"
 #include "shim/guard.h"
 #include "shim/ssl_table.h"
@@ -32,4 +33,44 @@ KT_HOOK void gnutls_deinit(gnutls_session_t session)
         kt_ssl_table_drop(session);
     if (t.fn)
         CALL(t, gnutls_deinit)(session);
+}
+
+/* What an outermost call has moved. */
+static void copied(gnutls_session_t session, enum kt_abi_dir dir, const void *data, ssize_t n)
+{
+    if (n > 0 && data && !kt_inside && !kt_bypass())
+        kt_ssl_table_copy(session, dir, data, (size_t)n);
+}
+
+/* Runs `call`, a call of t's function, and copies. */
+#define RECORD(id, dir, call)                                                                                \
+    struct kt_gnutls_target t = kt_gnutls_resolve(id, KT_CALLER());                                          \
+    const void *outer = kt_inside;                                                                           \
+    if (!t.fn)                                                                                               \
+        return E_INVALID_REQUEST;                                                                            \
+    kt_inside = t.fn;                                                                                        \
+    ssize_t n = call;                                                                                        \
+    kt_inside = outer;                                                                                       \
+    copied(session, dir, data, n);                                                                           \
+    return n
+
+KT_HOOK ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t len)
+{
+    RECORD(KT_GNUTLS_SEND, KT_ABI_OUT, CALL(t, gnutls_record_send)(session, data, len));
+}
+
+KT_HOOK ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t len, size_t pad,
+                                    unsigned flags)
+{
+    RECORD(KT_GNUTLS_SEND2, KT_ABI_OUT, CALL(t, gnutls_record_send2)(session, data, len, pad, flags));
+}
+
+KT_HOOK ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len)
+{
+    RECORD(KT_GNUTLS_RECV, KT_ABI_IN, CALL(t, gnutls_record_recv)(session, data, len));
+}
+
+KT_HOOK ssize_t gnutls_record_recv_seq(gnutls_session_t session, void *data, size_t len, unsigned char *seq)
+{
+    RECORD(KT_GNUTLS_RECV_SEQ, KT_ABI_IN, CALL(t, gnutls_record_recv_seq)(session, data, len, seq));
 }

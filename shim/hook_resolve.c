@@ -4,6 +4,7 @@
 #include "shim/guard.h"
 #include "shim/real.h"
 #include "shim/resolve.h"
+#include "shim/tap.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -15,15 +16,32 @@ KT_HOOK int getaddrinfo(const char *restrict node, const char *restrict service,
     struct kt_resolved r;
     enum kt_resolve what = KT_RESOLVE_REAL;
     if (node && !kt_bypass() && !(hints && hints->ai_flags & AI_NUMERICHOST))
-        what = kt_resolve_name(node, hints ? hints->ai_family : AF_UNSPEC, &r);
-    if (what == KT_RESOLVE_REAL)
-        return KT_REAL(getaddrinfo)(node, service, hints, res);
+        what = kt_resolve_name(node, service, hints ? hints->ai_family : AF_UNSPEC, &r);
+    if (what == KT_RESOLVE_REAL || what == KT_RESOLVE_WATCH) {
+        int rc = KT_REAL(getaddrinfo)(node, service, hints, res);
+        if (rc == 0 && !kt_bypass())
+            kt_tap_learn_list(what == KT_RESOLVE_WATCH ? r.name : NULL, *res);
+        return rc;
+    }
     return what == KT_RESOLVE_REFUSE ? EAI_FAIL : kt_resolve_addrinfo(&r, node, service, hints, res);
 }
 
 static enum kt_resolve ask(const char *name, int family, struct kt_resolved *r)
 {
-    return name && !kt_bypass() ? kt_resolve_name(name, family, r) : KT_RESOLVE_REAL;
+    return name && !kt_bypass() ? kt_resolve_name(name, NULL, family, r) : KT_RESOLVE_REAL;
+}
+
+/* The real answer, remembered where it is one of ours. */
+static struct hostent *watched(struct hostent *h, enum kt_resolve what, const struct kt_resolved *r)
+{
+    if (h && !kt_bypass())
+        kt_tap_learn_host(what == KT_RESOLVE_WATCH ? r->name : NULL, h);
+    return h;
+}
+
+static bool is_real(enum kt_resolve what)
+{
+    return what == KT_RESOLVE_REAL || what == KT_RESOLVE_WATCH;
 }
 
 /* The real one answers with the literal as name; the text of the plan lives for ever. */
@@ -44,8 +62,8 @@ KT_HOOK struct hostent *gethostbyname(const char *name)
 {
     struct kt_resolved r;
     enum kt_resolve what = ask(name, AF_INET, &r);
-    if (what == KT_RESOLVE_REAL)
-        return KT_REAL(gethostbyname)(name);
+    if (is_real(what))
+        return watched(KT_REAL(gethostbyname)(name), what, &r);
     return what == KT_RESOLVE_REFUSE ? no_host() : rename_host(KT_REAL(gethostbyname)(r.literal), &r);
 }
 
@@ -53,8 +71,8 @@ KT_HOOK struct hostent *gethostbyname2(const char *name, int family)
 {
     struct kt_resolved r;
     enum kt_resolve what = ask(name, family, &r);
-    if (what == KT_RESOLVE_REAL)
-        return KT_REAL(gethostbyname2)(name, family);
+    if (is_real(what))
+        return watched(KT_REAL(gethostbyname2)(name, family), what, &r);
     return what == KT_RESOLVE_REFUSE ? no_host()
                                      : rename_host(KT_REAL(gethostbyname2)(r.literal, family), &r);
 }
@@ -71,8 +89,11 @@ KT_HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict 
 {
     struct kt_resolved r;
     enum kt_resolve what = ask(name, AF_INET, &r);
-    if (what == KT_RESOLVE_REAL)
-        return KT_REAL(gethostbyname_r)(name, ret, buf, buflen, result, h_errnop);
+    if (is_real(what)) {
+        int rc = KT_REAL(gethostbyname_r)(name, ret, buf, buflen, result, h_errnop);
+        watched(rc == 0 ? *result : NULL, what, &r);
+        return rc;
+    }
     if (what == KT_RESOLVE_REFUSE)
         return refuse_r(result, h_errnop);
     int rc = KT_REAL(gethostbyname_r)(r.literal, ret, buf, buflen, result, h_errnop);
@@ -87,8 +108,11 @@ KT_HOOK int gethostbyname2_r(const char *restrict name, int family, struct hoste
 {
     struct kt_resolved r;
     enum kt_resolve what = ask(name, family, &r);
-    if (what == KT_RESOLVE_REAL)
-        return KT_REAL(gethostbyname2_r)(name, family, ret, buf, buflen, result, h_errnop);
+    if (is_real(what)) {
+        int rc = KT_REAL(gethostbyname2_r)(name, family, ret, buf, buflen, result, h_errnop);
+        watched(rc == 0 ? *result : NULL, what, &r);
+        return rc;
+    }
     if (what == KT_RESOLVE_REFUSE)
         return refuse_r(result, h_errnop);
     int rc = KT_REAL(gethostbyname2_r)(r.literal, family, ret, buf, buflen, result, h_errnop);

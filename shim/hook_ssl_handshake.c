@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a handshake may start: the two calls that say so, and reading. (Writing: hook_ssl_io.c.) */
+/* Where a handshake may start: the two calls that say so, and reading, whose results the tap lane copies.
+ * (Writing: hook_ssl_io.c.) */
 #include "shim/hook_ssl.h"
 #include "shim/ssl_table.h"
 #include "shim/ssl_trust.h"
@@ -31,13 +32,21 @@ KT_HOOK int SSL_do_handshake(SSL *ssl)
 KT_HOOK int SSL_read(SSL *ssl, void *buf, int num)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_read);
-    return may_not(&t, ssl, false) ? -1 : KT_SSL_CALL(t, SSL_read)(ssl, buf, num);
+    if (may_not(&t, ssl, false))
+        return -1;
+    int rc = KT_SSL_CALL(t, SSL_read)(ssl, buf, num);
+    kt_ssl_copied(ssl, KT_ABI_IN, buf, rc > 0 ? (size_t)rc : 0);
+    return rc;
 }
 
 KT_HOOK int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *got)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_read_ex);
-    return may_not(&t, ssl, false) ? 0 : KT_SSL_CALL(t, SSL_read_ex)(ssl, buf, num, got);
+    if (may_not(&t, ssl, false))
+        return 0;
+    int rc = KT_SSL_CALL(t, SSL_read_ex)(ssl, buf, num, got);
+    kt_ssl_copied(ssl, KT_ABI_IN, buf, rc == 1 ? *got : 0);
+    return rc;
 }
 
 KT_HOOK int SSL_peek(SSL *ssl, void *buf, int num)
@@ -55,7 +64,21 @@ KT_HOOK int SSL_peek_ex(SSL *ssl, void *buf, size_t num, size_t *got)
 KT_HOOK int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *done)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_write_early_data);
-    return may_not(&t, ssl, false) ? 0 : KT_SSL_CALL(t, SSL_write_early_data)(ssl, buf, num, done);
+    if (may_not(&t, ssl, false))
+        return 0;
+    int rc = KT_SSL_CALL(t, SSL_write_early_data)(ssl, buf, num, done);
+    kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);
+    return rc;
+}
+
+/* 1: both sides have said farewell. */
+KT_HOOK int SSL_shutdown(SSL *ssl)
+{
+    struct kt_ssl_target t = KT_SSL_REAL(SSL_shutdown);
+    int rc = t.fn ? KT_SSL_CALL(t, SSL_shutdown)(ssl) : -1;
+    if (rc == 1 && !kt_bypass())
+        kt_ssl_table_end_tap(ssl);
+    return rc;
 }
 
 KT_HOOK void SSL_free(SSL *ssl)

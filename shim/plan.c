@@ -159,6 +159,11 @@ bool kt_plan_fail_allows(void)
     return kt_plan_ready(KT_PLAN_LOADED) && own.plan.fail_allow;
 }
 
+bool kt_plan_observes(void)
+{
+    return kt_plan_ready(KT_PLAN_LOADED) && own.plan.observe;
+}
+
 const char *kt_plan_ca_path(void)
 {
     return kt_plan_ready(KT_PLAN_LOADED) && own.plan.ca ? own.plan.text + own.plan.ca : NULL;

@@ -36,6 +36,8 @@ bool kt_plan_literal(const uint8_t ip[16], struct kt_host *out);
 bool kt_plan_has_literals(void);
 /* What happens when we cannot do our work: true = the program may go on without us. */
 bool kt_plan_fail_allows(void);
+/* The plan was made for mode: observe. Plan in memory only. */
+bool kt_plan_observes(void);
 /* Path of the CA certificate; NULL where there is none. Borrowed for ever. */
 const char *kt_plan_ca_path(void);
 

@@ -3,6 +3,7 @@
 
 #include "shim/plan.h"
 #include "shim/real.h"
+#include "shim/tap.h"
 #include "shim/trace.h"
 
 #include <stdio.h>
@@ -10,11 +11,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum kt_resolve kt_resolve_name(const char *name, int family, struct kt_resolved *out)
+enum kt_resolve kt_resolve_name(const char *name, const char *service, int family, struct kt_resolved *out)
 {
     struct kt_host host;
     if (kt_plan_host(name, KT_PLAN_MAKE, true, &host) != KT_HOST_OURS)
         return KT_RESOLVE_REAL;
+    if (host.name && kt_tap_can(service) && kt_tap_on()) {
+        out->name = host.name;
+        return KT_RESOLVE_WATCH;
+    }
     if (host.addr == 0) {
         KT_TRACE_SHIM("%s: no synthetic address is left", name);
         return kt_plan_fail_allows() ? KT_RESOLVE_REAL : KT_RESOLVE_REFUSE;

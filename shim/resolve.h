@@ -9,6 +9,7 @@
 enum kt_resolve {
     KT_RESOLVE_REAL, /* not ours */
     KT_RESOLVE_SYNTHETIC,
+    KT_RESOLVE_WATCH, /* ours, and only to be watched: the real answer, then kt_tap_learn */
     KT_RESOLVE_REFUSE /* ours, but no address is left, and fail_mode is block */
 };
 
@@ -17,8 +18,8 @@ struct kt_resolved {
     const char *name;             /* as in the plan; borrowed for ever */
 };
 
-/* `family` AF_INET6 asks for the v4-mapped form. */
-enum kt_resolve kt_resolve_name(const char *name, int family, struct kt_resolved *out);
+/* `family` AF_INET6 asks for the v4-mapped form. `service` as of getaddrinfo; NULL = not known. */
+enum kt_resolve kt_resolve_name(const char *name, const char *service, int family, struct kt_resolved *out);
 
 /* getaddrinfo for a name that kt_resolve_name answered. */
 int kt_resolve_addrinfo(const struct kt_resolved *r, const char *node, const char *service,

@@ -20,6 +20,7 @@ typedef struct ssl_st SSL;
     KT_SSL_FN(SSL_write_ex)                                                                                  \
     KT_SSL_FN(SSL_write_ex2)                                                                                 \
     KT_SSL_FN(SSL_write_early_data)                                                                          \
+    KT_SSL_FN(SSL_shutdown)                                                                                  \
     KT_SSL_FN(SSL_free)                                                                                      \
     KT_SSL_FN(SSL_clear)
 

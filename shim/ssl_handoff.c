@@ -82,7 +82,7 @@ enum kt_ssl_write kt_ssl_write(const struct kt_ssl_api *api, SSL *ssl, const voi
         return KT_SSL_WRITE_FAIL;
     }
     struct kt_ssl_entry *e = api && api->complete ? kt_ssl_table_get(ssl) : NULL;
-    if (!e || e->state == KT_SSL_TLS || len == 0)
+    if (!e || e->state == KT_SSL_TLS || e->state == KT_SSL_TAPPED || len == 0)
         return KT_SSL_WRITE_REAL;
     if (e->state == KT_SSL_REFUSED)
         return fail(failed, EACCES);

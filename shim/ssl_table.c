@@ -3,6 +3,7 @@
 
 #include "shim/engine.h"
 #include "shim/guard.h"
+#include "shim/tap.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -65,9 +66,11 @@ static void clear(struct kt_ssl_entry *e)
     struct kt_abi_flow *flow = e->flow;
     struct kt_ssl_entry *next = e->next;
     const void *ssl = e->ssl;
+    uint64_t tap = e->tap;
     memset(e, 0, sizeof *e);
     e->ssl = ssl;
     e->next = next;
+    kt_tap_close(tap);
     release(flow);
 }
 
@@ -91,6 +94,38 @@ struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
     return e;
 }
 
+void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len)
+{
+    struct kt_ssl_entry *e = len > 0 ? kt_ssl_table_get(ssl) : NULL;
+    if (!e || e->state != KT_SSL_TAPPED)
+        return;
+    if (!e->opened) {
+        e->opened = true;
+        e->tap = kt_tap_open(e->host, e->port, true);
+    }
+    kt_tap_copy(e->tap, dir, data, len);
+}
+
+void kt_ssl_table_end_tap(const void *ssl)
+{
+    struct kt_ssl_entry *e = kt_ssl_table_get(ssl);
+    if (!e || e->state != KT_SSL_TAPPED)
+        return;
+    kt_tap_close(e->tap);
+    e->tap = 0;
+}
+
+bool kt_ssl_table_taps(const char *host)
+{
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < BUCKETS && !found; i++)
+        for (struct kt_ssl_entry *e = buckets[i]; e && !found; e = e->next)
+            found = e->state == KT_SSL_TAPPED && strcmp(e->host, host) == 0;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 void kt_ssl_table_drop(const void *ssl)
 {
     if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
@@ -104,6 +139,7 @@ void kt_ssl_table_drop(const void *ssl)
     pthread_mutex_unlock(&lock);
     if (!e)
         return;
+    kt_tap_close(e->tap);
     release(e->flow);
     free(e);
 }
@@ -115,6 +151,8 @@ void kt_ssl_table_forked(void)
             if (e->state == KT_SSL_HANDOFF)
                 e->state = KT_SSL_TLS;
             e->flow = NULL; /* the parent's engine owns it */
+            e->tap = 0;     /* and this, too: the child's own begins with what it says */
+            e->opened = false;
         }
     }
 }

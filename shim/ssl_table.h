@@ -14,6 +14,7 @@ enum kt_ssl_state {
     KT_SSL_TRUSTED, /* has our CA; nothing was written yet */
     KT_SSL_TLS,     /* for good: what it writes goes through TLS */
     KT_SSL_HANDOFF, /* for good: what it writes goes to `flow` */
+    KT_SSL_TAPPED,  /* on a connection of its own: copied to `tap` */
     KT_SSL_REFUSED  /* to an intercepted host on a connection that is not ours */
 };
 
@@ -25,13 +26,22 @@ struct kt_ssl_entry {
     bool reported;            /* once is enough */
     char host[256];           /* the origin */
     struct kt_abi_flow *flow; /* KT_SSL_HANDOFF: owned reference */
-    uint8_t random[32];       /* of the handshake that `flow` belongs to */
+    uint16_t port;            /* KT_SSL_TAPPED */
+    bool opened;              /* KT_SSL_TAPPED: `tap` was asked for */
+    uint64_t tap;
+    uint8_t random[32]; /* of the handshake that `flow` belongs to */
 };
 
 /* The entry of this SSL, new or emptied. NULL where memory is short. */
 struct kt_ssl_entry *kt_ssl_table_put(const void *ssl);
 /* NULL = none. */
 struct kt_ssl_entry *kt_ssl_table_get(const void *ssl);
+/* A copy of what went through a tapped SSL. Keeps errno. */
+void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len);
+/* The peer and we have said farewell. */
+void kt_ssl_table_end_tap(const void *ssl);
+/* Is some session with that host tapped? */
+bool kt_ssl_table_taps(const char *host);
 /* Ends the entry and its flow. */
 void kt_ssl_table_drop(const void *ssl);
 

@@ -18,7 +18,7 @@
 
 struct peer {
     enum kt_tls_path path;
-    struct kt_diverted d; /* KT_PATH_DIVERTED */
+    struct kt_diverted d; /* KT_PATH_DIVERTED, KT_PATH_WATCHED */
     char host[256];       /* the intercepted host; "" = none of ours */
 };
 
@@ -116,6 +116,11 @@ static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl)
     struct kt_ssl_entry *e = entry_for(ssl, p.host);
     if (!e)
         return kt_plan_fail_allows() ? KT_SSL_PASS : KT_SSL_REFUSE;
+    if (!kt_tls_ours(p.path, p.host) && kt_tls_tapped(p.path, &p.d, &e->port)) {
+        e->state = KT_SSL_TAPPED;
+        KT_TRACE_SHIM("ssl %p: to %s:%u is tapped", (void *)ssl, p.host, e->port);
+        return KT_SSL_PASS;
+    }
     if (!kt_tls_ours(p.path, p.host))
         return kt_ssl_unseen(e, kt_tls_unseen_detail(p.path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
     e->state = KT_SSL_TRUSTED;

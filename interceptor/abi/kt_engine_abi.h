@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 1u
+#define KT_ABI_VERSION 2u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -44,8 +44,11 @@ struct kt_abi_origin {
 
 enum kt_abi_event {
     KT_ABI_UNSEEN = 1,      /* TLS to an intercepted host on a connection that was not diverted */
+    KT_ABI_UNREAD = 3,      /* a connection in the tap lane that cannot be looked at, or no further */
     KT_ABI_TRUST_FAILED = 2 /* our CA could not be given to an SSL */
 };
+
+enum kt_abi_dir { KT_ABI_OUT, KT_ABI_IN }; /* from the program; to it */
 
 struct kt_abi_flow; /* one captured byte conversation */
 
@@ -83,6 +86,21 @@ struct kt_engine_abi {
     void (*flow_release)(struct kt_abi_flow *flow);
     /* 0 where handoff is switched off (KT_TRACE=no-handoff). */
     int (*handoff_enabled)(void);
+
+    /* tap: 1 where calls are only watched (mode: observe) and the engine can watch them now; else connections
+     * to intercepted hosts are diverted. KT_TRACE=no-tap makes it 0. Asked per connection: the mode may
+     * change. */
+    int (*tap_enabled)(void);
+    /* A connection that the program makes by itself. `tls`: what comes is what TLS carries. An id; 0 = it
+     * will not be looked at (the engine has said so). */
+    uint64_t (*tap_open)(const struct kt_abi_origin *origin, int tls);
+    /* A copy of bytes that have gone one way. Never waits for the chain. An id that is unknown or 0 does
+     * nothing. */
+    void (*tap_data)(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len);
+    void (*tap_close)(uint64_t tap);
+    /* The process ends without atexit handlers (`last`), or may become another program: events of what was
+     * tapped are written, which takes a bounded time. Nothing to do: returns at once. */
+    void (*tap_settle)(int last);
 
     /* Reports what the shim saw; writes the event at once. `host` borrowed. */
     void (*report)(enum kt_abi_event what, const char *host, const char *detail);

@@ -118,13 +118,49 @@ static bool is_root(const char *path, size_t len)
     return kt_span_ieq(holder, "deployments") || kt_span_ieq(holder, "engines");
 }
 
+/* Where ".../models" ends in the path, right below the API's root; 0 = nowhere. */
+static size_t models_end(const char *path, size_t len)
+{
+    static const char name[] = "/models";
+    for (size_t i = 0; i + sizeof name - 1 <= len; i++) {
+        size_t end = i + sizeof name - 1;
+        if (strncasecmp(path + i, name, sizeof name - 1) == 0 && (end == len || path[end] == '/') &&
+            is_root(path, i))
+            return end;
+    }
+    return 0;
+}
+
+/* The path in its one form, at most PATH_MAX_LEN bytes. */
+static bool canonical(struct kt_span target, char *path, size_t *len)
+{
+    if (!decode(path_of(target), path, len))
+        return false;
+    *len = squeeze(path, *len);
+    return true;
+}
+
+bool kt_endpoint_model(struct kt_span target, char id[KT_MODEL_ID_MAX + 1])
+{
+    char path[PATH_MAX_LEN];
+    size_t len;
+    size_t end = canonical(target, path, &len) ? models_end(path, len) : 0;
+    if (!end || end + 1 >= len || len - end - 1 > KT_MODEL_ID_MAX)
+        return false;
+    memcpy(id, path + end + 1, len - end - 1);
+    id[len - end - 1] = '\0';
+    return strlen(id) == len - end - 1;
+}
+
 enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target)
 {
     char path[PATH_MAX_LEN];
     size_t len;
-    if (!kt_span_eq(method, "POST") || !decode(path_of(target), path, &len))
+    bool get = kt_span_eq(method, "GET");
+    if ((!get && !kt_span_eq(method, "POST")) || !canonical(target, path, &len))
         return KT_EP_UNKNOWN;
-    len = squeeze(path, len);
+    if (get)
+        return models_end(path, len) ? KT_EP_MODELS : KT_EP_UNKNOWN;
     for (size_t i = 0; i < KT_COUNT(endpoints); i++) {
         size_t tail = strlen(endpoints[i].path);
         if (len >= tail && strncasecmp(path + len - tail, endpoints[i].path, tail) == 0 &&

@@ -18,10 +18,17 @@ enum kt_endpoint {
     KT_EP_FIM,         /* POST .../fim/completions: Mistral's fill in the middle */
     KT_EP_EMBEDDINGS,  /* POST .../embeddings */
     KT_EP_MODERATIONS, /* POST .../moderations */
-    KT_EP_UNKNOWN      /* anything else: intercept.unknown_endpoints decides */
+    KT_EP_UNKNOWN,     /* anything else: intercept.unknown_endpoints decides */
+    KT_EP_MODELS       /* GET .../models and .../models/{id}: no body, answered from the config */
 };
 /* `target` as on the request line; the query string and an absolute form are ignored. */
 enum kt_endpoint kt_endpoint_of(struct kt_span method, struct kt_span target);
+
+#define KT_MODEL_ID_MAX 255 /* bytes */
+/* The id in .../models/{id}, decoded and NUL-terminated; false where there is none. */
+bool kt_endpoint_model(struct kt_span target, char id[KT_MODEL_ID_MAX + 1]);
+/* Appends the answer to KT_EP_MODELS. KT_ERR_NOTFOUND where no targets are configured. */
+kt_result kt_models_answer(const struct kt_config *c, struct kt_span target, struct kt_buf *out) KT_MUST;
 
 /* One text of a body that policies look at. */
 struct kt_segment {

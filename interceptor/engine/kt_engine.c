@@ -119,6 +119,7 @@ void kt_engine_free(struct kt_engine *e)
     kt_prober_free(e->prober);
     kt_upstream_free(e->ctx.upstream);
     kt_flows_free(e->flows);
+    kt_taps_free(e->taps);
     kt_loop_free(e->loop);
     kt_runtimes_free(e->runtimes);
     kt_audit_free(e->ctx.audit);

@@ -9,6 +9,7 @@
  */
 #include "interceptor/abi/kt_engine_abi.h"
 #include "interceptor/flow/kt_flow.h"
+#include "interceptor/tap/kt_tap.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,6 +48,17 @@ kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_
 struct kt_flow *kt_engine_flow_by_random(struct kt_engine *e, const uint8_t random[32]);
 /* kt_flow_write, with its errno, that a fork waits for. */
 ssize_t kt_engine_flow_write(struct kt_engine *e, struct kt_flow *f, const void *data, size_t len);
+
+/* True where calls are only watched now, and can be: mode observe, a config and an audit log (or fail_mode
+ * allow).
+ */
+bool kt_engine_taps(struct kt_engine *e);
+/* As of kt_tap.h. The first one starts the event thread. */
+uint64_t kt_engine_tap_open(struct kt_engine *e, const char *host, uint16_t port, bool tls);
+void kt_engine_tap_data(struct kt_engine *e, uint64_t tap, enum kt_tap_dir dir, const void *data, size_t len);
+void kt_engine_tap_close(struct kt_engine *e, uint64_t tap);
+/* Writes the events of what was tapped; `last`: ends the engine, too. At most 100 ms. */
+void kt_engine_tap_settle(struct kt_engine *e, bool last);
 
 /* The shared plan of this environment; made where none is current. */
 kt_result kt_engine_make_plan(struct kt_engine *e, char *path, size_t size, struct kt_error *err) KT_MUST;

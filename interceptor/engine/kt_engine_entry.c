@@ -82,6 +82,31 @@ int kt_entry_handoff_enabled(void)
     return !kt_trace_switch("no-handoff");
 }
 
+int kt_entry_tap_enabled(void)
+{
+    return !kt_trace_switch("no-tap") && kt_engine_taps(engine);
+}
+
+uint64_t kt_entry_tap_open(const struct kt_abi_origin *origin, int tls)
+{
+    return kt_engine_tap_open(engine, origin->host, origin->port, tls);
+}
+
+void kt_entry_tap_data(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len)
+{
+    kt_engine_tap_data(engine, tap, dir == KT_ABI_OUT ? KT_TAP_OUT : KT_TAP_IN, data, len);
+}
+
+void kt_entry_tap_close(uint64_t tap)
+{
+    kt_engine_tap_close(engine, tap);
+}
+
+void kt_entry_tap_settle(int last)
+{
+    kt_engine_tap_settle(engine, last);
+}
+
 void kt_entry_report(enum kt_abi_event what, const char *host, const char *detail)
 {
     kt_engine_report(engine, what, host, detail);

@@ -111,9 +111,9 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
     struct kt_runtime *rt = kt_runtimes_peek(e->runtimes);
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
-    bool unseen = what == KT_ABI_UNSEEN;
+    bool unread = what == KT_ABI_UNREAD, unseen = what == KT_ABI_UNSEEN || unread;
     ev.event_type = unseen ? "unseen" : "trust_failed";
-    ev.verdict = !unseen ? "error" : rt->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
+    ev.verdict = !unseen ? "error" : unread || rt->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
     ev.reason_code = unseen ? "not_captured" : "trust_failed";
     ev.origin = host;
     ev.message = detail;

@@ -56,6 +56,8 @@ void kt_engine_fork_child(struct kt_engine *e)
     kt_fds_fork_child();
     if (e->flows)
         kt_flows_forget(e->flows);
+    if (e->taps)
+        kt_taps_forget(e->taps);
     if (e->ctx.upstream)
         kt_upstream_abandon(e->ctx.upstream);
     if (e->loop)
@@ -63,10 +65,12 @@ void kt_engine_fork_child(struct kt_engine *e)
     if (e->loop)
         kt_engine_leak(e, e->loop, e->flows, e->ctx.upstream);
     if (e->prober)
-        kt_engine_leak(e, e->prober, NULL, NULL); /* its calls belong to the parent's loop; its leases too */
+        kt_engine_leak(e, e->prober, e->taps,
+                       NULL); /* its calls belong to the parent's loop; its leases too */
     e->prober = NULL;
     e->loop = NULL;
     e->flows = NULL;
+    e->taps = NULL;
     e->ctx.loop = NULL;
     e->ctx.upstream = NULL;
     /* Made anew, not unlocked: the lock knows its writer by thread id, and ours is another one now. The

@@ -44,7 +44,7 @@ static size_t max_body(void *engine)
 }
 
 /* Lock held. Parts that were made before a failure stay for the next try. */
-static kt_result start(struct kt_engine *e)
+kt_result kt_engine_start(struct kt_engine *e)
 {
     KT_ENSURE(!e->stopped, KT_ERR_STATE);
     if (e->flows)
@@ -64,6 +64,10 @@ static kt_result start(struct kt_engine *e)
                                        .ca = ca,
                                        .max_body = max_body,
                                        .event = kt_engine_event};
+    const struct kt_tap_options to = {
+        .ctx = &e->ctx, .owner = e, .max_body = max_body, .event = kt_engine_event};
+    if (!e->taps)
+        KT_GUARD(kt_taps_new(&to, &e->taps));
     struct kt_flows *flows = NULL;
     KT_GUARD(kt_flows_new(&o, &flows));
     guard = e->guard_thread;
@@ -79,7 +83,7 @@ kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_
 {
     kt_engine_enter(e);
     pthread_mutex_lock(&e->lock);
-    kt_result r = start(e);
+    kt_result r = kt_engine_start(e);
     struct kt_flows *flows = e->flows;
     pthread_mutex_unlock(&e->lock);
     if (r.code == KT_OK)
@@ -120,9 +124,11 @@ size_t kt_engine_flow_count(struct kt_engine *e)
     return n;
 }
 
-static void close_flows(void *flows)
+static void close_all(void *engine)
 {
-    kt_flows_close(flows);
+    struct kt_engine *e = engine;
+    kt_flows_close(e->flows);
+    kt_taps_end(e->taps);
 }
 
 bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms)
@@ -136,7 +142,7 @@ bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms)
     bool ended = true;
     if (flows) {
         /* Refused where it was posted by an earlier stop. */
-        if (kt_loop_post(loop, close_flows, flows).code == KT_ERR_MEMORY)
+        if (kt_loop_post(loop, close_all, e).code == KT_ERR_MEMORY)
             kt_warn("the flows cannot be closed: no memory");
         ended = kt_loop_stop(loop, timeout_ms);
     }

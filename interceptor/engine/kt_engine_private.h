@@ -28,6 +28,7 @@ struct kt_engine {
     pthread_mutex_t lock; /* everything below; never held while the event thread is waited for */
     struct kt_loop *loop;
     struct kt_flows *flows;
+    struct kt_taps *taps;
     struct kt_prober *prober;
     bool stopped;
     struct kt_ca *ca;
@@ -51,5 +52,7 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
 void kt_engine_config_trouble(void *engine, const char *text);
 
 /* kt_engine_loop.c */
+/* Lock held: the event thread runs after it. */
+kt_result kt_engine_start(struct kt_engine *e) KT_MUST;
 /* Keeps what must not be freed reachable. */
 void kt_engine_leak(struct kt_engine *e, void *a, void *b, void *c);

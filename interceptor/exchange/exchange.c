@@ -82,7 +82,10 @@ static void destroy(struct kt_exchange *x)
     kt_request_free(&x->request);
     kt_runtime_unref(x->rt);
     free(x->host);
+    const struct kt_exchange_watcher w = x->watcher;
     free(x);
+    if (w.gone)
+        w.gone(w.owner);
 }
 
 void kt_exchange_free(struct kt_exchange *x)
@@ -127,7 +130,9 @@ void kt_x_go(struct kt_exchange *x)
 {
     if (x->plan == KT_X_ORIGIN && x->origin_unknown)
         refuse_unknown_origin(x);
-    if (x->plan != KT_X_REFUSE && audit_missing(x))
+    if (x->tapped)
+        kt_x_tap_ready(x);
+    else if (x->plan != KT_X_REFUSE && audit_missing(x))
         kt_x_audit_refusal(x);
     else if (x->plan == KT_X_REFUSE)
         kt_x_reply_refusal(x);

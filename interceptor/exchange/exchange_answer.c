@@ -90,7 +90,7 @@ void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body)
 
 void kt_x_reply_refusal(struct kt_exchange *x)
 {
-    set_own_fields(x, true);
+    set_own_fields(x, x->refuse_status >= 400);
     kt_x_reply(x, x->refuse_status, kt_buf_span(&x->refuse_body));
 }
 
@@ -120,6 +120,8 @@ void kt_x_add_route_fields(struct kt_exchange *x)
 {
     char number[24];
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
+    if (x->rt->config && !x->rt->config->response_headers)
+        return;
     snprintf(number, sizeof number, "%zu", x->tries);
     kt_x_fields_add(&x->fields, "x-kt-request-id", x->id);
     if (a && a->target && a->target->id)

@@ -65,7 +65,7 @@ static void release(struct kt_exchange *x, uint64_t upto)
 }
 
 /* Observe mode: the policies see what went through. */
-static void watch_end(struct kt_exchange *x)
+void kt_x_origin_watch_end(struct kt_exchange *x)
 {
     if (x->filter.on && !x->filter.chain_ended)
         kt_x_filter_end(x);
@@ -78,7 +78,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     struct kt_exchange *x = arg;
     if (kt_span_eq(e->data, "[DONE]")) {
         release(x, x->stream.event_start);
-        watch_end(x);
+        kt_x_origin_watch_end(x);
         kt_x_attempt_end(x, "ok", NULL);
         return record_or_stop(x);
     }
@@ -170,9 +170,8 @@ static int64_t body_length(const struct kt_exchange *x, const struct kt_call_hea
     return *length >= '0' && *length <= '9' && *end == '\0' && n >= 0 ? n : -1;
 }
 
-static void on_head(void *arg, const struct kt_call_head *head)
+void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head)
 {
-    struct kt_exchange *x = arg;
     kt_x_enter(x);
     kt_x_attempt_now(x)->status = x->status = head->status;
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_origin);
@@ -194,9 +193,13 @@ static void on_head(void *arg, const struct kt_call_head *head)
     kt_x_leave(x);
 }
 
-static void on_data(void *arg, const char *data, size_t len)
+static void on_head(void *arg, const struct kt_call_head *head)
 {
-    struct kt_exchange *x = arg;
+    kt_x_origin_head(arg, head);
+}
+
+void kt_x_origin_data(struct kt_exchange *x, const char *data, size_t len)
+{
     kt_x_enter(x);
     if (x->mode == KT_X_STREAM)
         kt_x_stream_data(x, data, len);
@@ -207,6 +210,11 @@ static void on_data(void *arg, const char *data, size_t len)
     else
         pass_bytes(x, data, len);
     kt_x_leave(x);
+}
+
+static void on_data(void *arg, const char *data, size_t len)
+{
+    kt_x_origin_data(arg, data, len);
 }
 
 static void origin_failed(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail)
@@ -234,10 +242,13 @@ void kt_x_origin_finish(struct kt_exchange *x)
 }
 
 /* The answer is whole, and went through already unless it was collected. */
-static void answered(struct kt_exchange *x)
+void kt_x_origin_answered(struct kt_exchange *x)
 {
-    watch_end(x);
+    kt_x_attempt_end(x, word_for(x->status), NULL);
+    kt_x_origin_watch_end(x);
     bool copied = x->parsed && !x->pass_stream && !x->too_large && x->answer.len;
+    if (x->too_large && kt_x_observe(x) && kt_x_response_wanted(x))
+        kt_x_response_unreadable(x, "it is larger than what is kept of an answer that went through");
     if (copied)
         kt_usage_read(x->answer.data, x->answer.len, &x->usage);
     bool checks = copied && kt_x_observe(x) && x->status >= 200 && x->status < 300 && kt_x_response_wanted(x);
@@ -257,8 +268,7 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
     } else if (outcome != KT_CALL_OK) {
         origin_failed(x, outcome, detail);
     } else {
-        kt_x_attempt_end(x, word_for(x->status), NULL);
-        answered(x);
+        kt_x_origin_answered(x);
     }
     kt_x_leave(x);
 }

@@ -48,7 +48,7 @@ static void pass_unseen(struct kt_exchange *x, const char *reason_code, const ch
 static void broken_config(struct kt_exchange *x)
 {
     const char *why = x->rt->broken ? x->rt->broken : "it could not be loaded";
-    if (kt_x_fail_open(x)) {
+    if (kt_x_fail_open(x) || x->tapped) {
         kt_warn(
             "an LLM call passes unchecked (fail_mode: allow), the policy configuration cannot be used: %s",
             why);
@@ -88,6 +88,21 @@ static void unknown_endpoint(struct kt_exchange *x)
                 "configuration to let such calls through to %s unchecked",
                 (int)(x->request.method.len < 16 ? x->request.method.len : 16), x->request.method.data,
                 len < 200 ? len : 200, path.data, x->host);
+}
+
+/* What a program may ask for is in the config; without targets its origin knows. */
+static void list_models(struct kt_exchange *x)
+{
+    if (!x->rt->config->has_providers || kt_x_observe(x)) {
+        x->plan = KT_X_ORIGIN;
+        return;
+    }
+    x->plan = KT_X_REFUSE;
+    x->refuse_status = 200;
+    kt_buf_clear(&x->refuse_body);
+    if (!kt_is_ok(kt_models_answer(x->rt->config, x->request.target, &x->refuse_body)))
+        kt_x_refuse(x, 503, "policy_error", "policy_failed",
+                    "ktwrap: the list of models could not be written");
 }
 
 static bool wants_websocket(const struct kt_exchange *x)
@@ -205,7 +220,9 @@ void kt_exchange_prepare(struct kt_exchange *x)
     kt_x_enter(x);
     x->rt = x->ctx->runtime(x->ctx->owner);
     x->endpoint = kt_endpoint_of(x->request.method, x->request.target);
-    if (wants_websocket(x)) {
+    if (wants_websocket(x) && x->tapped) {
+        pass_unseen(x, "websocket", "what a WebSocket carries is not looked at");
+    } else if (wants_websocket(x)) {
         x->verdict = "block";
         x->reason_code = "websocket";
         kt_x_refuse(x, 501, "invalid_request_error", "websocket_unsupported",
@@ -216,6 +233,8 @@ void kt_exchange_prepare(struct kt_exchange *x)
         pass_unseen(x, "pack_disabled", "pack.enabled is false: no policy runs");
     } else if (x->endpoint == KT_EP_UNKNOWN) {
         unknown_endpoint(x);
+    } else if (x->endpoint == KT_EP_MODELS) {
+        list_models(x);
     } else {
         call(x);
     }

@@ -83,6 +83,29 @@ void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink);
 void kt_exchange_client_gone(struct kt_exchange *x);
 /* Engine thread: the client took bytes; resume upstream if it was paused. */
 void kt_exchange_writable(struct kt_exchange *x);
+/*
+ * The tap lane: an exchange that is only watched. The program talks to its origin itself; the exchange is
+ * told what was answered, runs the chain dry and writes the event. Instead of kt_exchange_start, engine
+ * thread only:
+ *
+ *   kt_exchange_tapped (before prepare) -> kt_exchange_prepare -> kt_exchange_watch -> ready
+ *     -> kt_exchange_answer_head, _data ... -> kt_exchange_answer_done -> gone
+ */
+struct kt_exchange_watcher {
+    void (*ready)(
+        void *owner); /* the request phase is over: tell the answer. Maybe within kt_exchange_watch */
+    void (*gone)(void *owner); /* the event is written, and the exchange is no more */
+    void *owner;
+};
+/* Nothing is refused or altered, whatever mode the config says. */
+void kt_exchange_tapped(struct kt_exchange *x);
+void kt_exchange_watch(struct kt_exchange *x, const struct kt_exchange_watcher *w);
+struct kt_call_head; /* interceptor/upstream/kt_upstream.h */
+void kt_exchange_answer_head(struct kt_exchange *x, const struct kt_call_head *head);
+/* A piece of the body, its codings removed. */
+void kt_exchange_answer_data(struct kt_exchange *x, const char *data, size_t len);
+/* The answer is over. `error` (static; NULL = it was read whole) is the event's word for what is missing. */
+void kt_exchange_answer_done(struct kt_exchange *x, const char *error, const char *detail);
 /* Of an exchange that was prepared but can never be started (the loop is gone). */
 void kt_exchange_free(struct kt_exchange *x);
 

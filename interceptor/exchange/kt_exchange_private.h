@@ -25,7 +25,7 @@
 #define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
-    KT_X_REFUSE, /* we answer */
+    KT_X_REFUSE, /* we answer: a refusal, or what the config itself knows */
     KT_X_ORIGIN, /* to the host that the program meant, with its own credentials */
     KT_X_TARGETS /* to providers.targets */
 };
@@ -136,6 +136,8 @@ struct kt_exchange {
     bool tls, origin_unknown;
     const char *lane;
     struct kt_reply_sink sink;
+    struct kt_exchange_watcher watcher;
+    bool tapped; /* watched only: the answer comes from elsewhere, and goes nowhere */
     bool started, head_sent, over;
     unsigned depth;
     uint64_t real_ns, mono_ns, entered_ns, overhead_ns, first_byte_ns,
@@ -195,7 +197,7 @@ struct kt_exchange {
 
 static inline bool kt_x_observe(const struct kt_exchange *x)
 {
-    return x->rt->mode == KT_MODE_OBSERVE;
+    return x->tapped || x->rt->mode == KT_MODE_OBSERVE;
 }
 
 static inline bool kt_x_fail_open(const struct kt_exchange *x)
@@ -303,8 +305,19 @@ int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = 
 
 /* exchange_origin.c */
 void kt_x_to_origin(struct kt_exchange *x);
+/* The origin's answer, from whoever reads it. */
+void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head);
+void kt_x_origin_data(struct kt_exchange *x, const char *data, size_t len);
+/* It is whole. */
+void kt_x_origin_answered(struct kt_exchange *x);
+/* Observe mode: nothing more of a stream comes; the policies judge what there was. */
+void kt_x_origin_watch_end(struct kt_exchange *x);
 /* What was held back of an answer that went through: event, last byte, end. */
 void kt_x_origin_finish(struct kt_exchange *x);
+
+/* exchange_tap.c */
+/* Instead of going anywhere. */
+void kt_x_tap_ready(struct kt_exchange *x);
 
 /* exchange_fields.c */
 void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,

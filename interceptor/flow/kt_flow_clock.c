@@ -66,3 +66,9 @@ void kt_flow_clock_read(struct kt_flow *f)
         f->request_ns = f->moved_ns;
     kt_loop_timer_set(f->fs->loop, &f->timer, due(f, f->moved_ns));
 }
+
+void kt_flow_clock_stall(struct kt_flow *f)
+{
+    if (f->fs->o.door)
+        kt_loop_timer_set(f->fs->loop, &f->timer, kt_now_mono_ns() + f->fs->o.door->stall_ns);
+}

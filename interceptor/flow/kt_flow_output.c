@@ -77,8 +77,11 @@ void kt_flow_watch(struct kt_flow *f)
     uint32_t events = EPOLLRDHUP;
     if (!f->half_closed || f->phase == KT_PHASE_LINGER)
         events |= EPOLLIN;
-    if (f->phase == KT_PHASE_OPEN && f->out_at < f->out.len - f->out_held)
+    if (f->phase == KT_PHASE_OPEN && f->out_at < f->out.len - f->out_held) {
         events |= EPOLLOUT;
+        if (!(f->watch.events & EPOLLOUT))
+            kt_flow_clock_stall(f);
+    }
     if (f->phase == KT_PHASE_HANDSHAKE && SSL_want_write(f->ssl))
         events |= EPOLLOUT;
     if (kt_loop_watch_set(f->fs->loop, &f->watch, events).code != KT_OK)

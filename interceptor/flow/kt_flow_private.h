@@ -131,6 +131,7 @@ void kt_flow_close(struct kt_flow *f);
 /* kt_flow_clock.c: how long a door waits for its clients; loop thread */
 void kt_flow_clock_start(struct kt_flow *f); /* the flow is open */
 void kt_flow_clock_read(struct kt_flow *f);  /* bytes came and were fed */
+void kt_flow_clock_stall(struct kt_flow *f); /* the client does not take what is there for it */
 
 /* kt_flow_tls.c; loop thread */
 kt_result kt_flow_tls_setup(struct kt_flows *fs) KT_MUST;

@@ -111,17 +111,6 @@ static bool health_page(struct call *c, const struct kt_gateway_worker *w, struc
     return true;
 }
 
-static bool own_page(struct call *c, const struct kt_gateway_worker *w, struct kt_span path)
-{
-    if (kt_span_eq(path, "/metrics"))
-        put_page(c, "text/plain; version=0.0.4; charset=utf-8", kt_gateway_metrics(w, &c->page));
-    else if (kt_span_eq(path, "/v1/models"))
-        put_page(c, "application/json", kt_gateway_models(w, &c->page));
-    else
-        return false;
-    return true;
-}
-
 /* A web page in somebody's browser must not spend their keys: it can reach loopback, but it cannot hide where
  * it comes from. Where there are tokens, they decide. */
 static bool from_web_page(const struct kt_gateway *g, const struct kt_request *r)
@@ -151,8 +140,10 @@ static bool let_in(struct call *c, const struct kt_gateway_worker *w, const stru
                "see --api-token-file");
         return false;
     }
-    if (get && own_page(c, w, path))
+    if (get && kt_span_eq(path, "/metrics")) {
+        put_page(c, "text/plain; version=0.0.4; charset=utf-8", kt_gateway_metrics(w, &c->page));
         return false;
+    }
     if (atomic_load(&g->draining)) {
         refuse(c, 503, "server_error", "gateway_stopping",
                "ktwrap: this gateway is about to stop; try again");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the gateway says of itself: whether a call could go well, and which models there are. */
+/* What the gateway says of itself: whether a call could go well. */
 #include "interceptor/gateway/kt_gateway_private.h"
 
 #include "interceptor/route/kt_route.h"
@@ -57,49 +57,4 @@ const char *kt_gateway_unready(const struct kt_gateway_worker *w, char *text, si
     }
     kt_runtime_unref(rt);
     return why;
-}
-
-/* ---- models ---- */
-
-static bool named_before(const struct kt_config *c, size_t index, const char *name)
-{
-    for (size_t i = 0; i < index; i++) {
-        const char *other = i < c->model_map_count ? c->model_map[i].from
-                                                   : c->providers.targets[i - c->model_map_count].model;
-        if (other && strcmp(other, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static kt_result put_model(struct kt_buf *out, const char *name, const char *owner)
-{
-    size_t n = strlen(name);
-    KT_GUARD(kt_buf_puts(out, out->data[out->len - 1] == '[' ? "{\"id\":\"" : ",{\"id\":\""));
-    KT_GUARD(kt_buf_json(out, name, n));
-    KT_GUARD(kt_buf_puts(out, "\",\"object\":\"model\",\"created\":0,\"owned_by\":\""));
-    KT_GUARD(kt_buf_json(out, owner, strlen(owner)));
-    return kt_buf_puts(out, "\"}");
-}
-
-static kt_result put_models(const struct kt_config *c, struct kt_buf *out)
-{
-    KT_GUARD(kt_buf_puts(out, "{\"object\":\"list\",\"data\":["));
-    for (size_t i = 0; c && i < c->model_map_count; i++)
-        if (!named_before(c, i, c->model_map[i].from))
-            KT_GUARD(put_model(out, c->model_map[i].from, "model_map"));
-    for (size_t i = 0; c && c->has_providers && i < c->providers.target_count; i++) {
-        const struct kt_target *t = &c->providers.targets[i];
-        if (t->model && !named_before(c, c->model_map_count + i, t->model))
-            KT_GUARD(put_model(out, t->model, t->provider ? t->provider : "ktwrap"));
-    }
-    return kt_buf_puts(out, "]}");
-}
-
-kt_result kt_gateway_models(const struct kt_gateway_worker *w, struct kt_buf *out)
-{
-    struct kt_runtime *rt = w->ctx.runtime(w->ctx.owner);
-    kt_result r = put_models(rt->config, out);
-    kt_runtime_unref(rt);
-    return r;
 }

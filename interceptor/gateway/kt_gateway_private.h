@@ -71,7 +71,6 @@ bool kt_gateway_identify(void *gateway, SSL *ssl);
 /* gateway_pages.c: what the gateway answers itself */
 /* NULL, or why no call could go well now; static or in `text`. */
 const char *kt_gateway_unready(const struct kt_gateway_worker *w, char *text, size_t size);
-kt_result kt_gateway_models(const struct kt_gateway_worker *w, struct kt_buf *out) KT_MUST;
 
 /* gateway_metrics.c */
 void kt_gateway_count_refused(struct kt_gateway *g, int status);

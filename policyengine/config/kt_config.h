@@ -176,6 +176,7 @@ struct kt_config {
         int64_t max_file_bytes; /* 64 MiB: rotate past this */
     } audit;
     int64_t block_status;         /* 409; top-level `block_status`, ours */
+    bool response_headers;        /* x-kt-* on answers; ours */
     struct kt_chain_entry *chain; /* in order */
     size_t chain_count;
     bool has_providers;

@@ -92,6 +92,8 @@ const struct kt_option kt_schema_root[] = {
     {SECTION(struct kt_config, limits, limits_rows), .help = "limits: {max_body_bytes: 67108864}"},
     {SECTION(struct kt_config, audit, audit_rows), .help = "audit: {max_file_bytes: 67108864}"},
     {ROW(struct kt_config, block_status, INT), .def = "409", .min = 400, .max = 599, .help = "HTTP status of a blocked call"},
+    {ROW(struct kt_config, response_headers, BOOL), .def = "true",
+     .help = "answers carry x-kt-request-id, x-kt-target and x-kt-attempts"},
     {SECTION(struct kt_config, global_rate_limit, global_limit_rows), .help = "global_rate_limit: {max_requests: 100, window_seconds: 60}"},
     {SECTION(struct kt_config, user_rate_limit, user_limit_rows), .help = "user_rate_limit: {max_requests: 10, window_seconds: 60}"},
     {SECTION(struct kt_config, ip_rate_limit, ip_limit_rows), .help = "ip_rate_limit: {max_requests: 10, window_seconds: 60}"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* US routing numbers, and what stands beside a card number: its security code and its expiry. None of them
- * says what it is: a word in front has to. */
+ * says what it is: a word in front has to, or the form in which cheques print the first. */
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
@@ -20,7 +20,8 @@ static enum kt_pii_answer aba_match(const struct kt_pii_view *v, size_t at, size
     *start = at;
     if (a == KT_PII_NO || !aba_checks(n->digits))
         return KT_PII_NO;
-    return kt_pii_context(v, at, 48, KT_PII_W_BANK) ? a : KT_PII_NO;
+    bool printed = n->size[0] == 4 && kt_pii_stands_alone(v, at); /* as on cheques: "1234-5678-9" */
+    return printed || kt_pii_context(v, at, 48, KT_PII_W_BANK) ? a : KT_PII_NO;
 }
 
 /* A card is what was found last, or what the words in front speak of. */

@@ -16,7 +16,7 @@ static const struct issuer issuers[] = {
     {300, 305, 3, 14, 19},   {3095, 3095, 4, 14, 19}, {36, 36, 2, 14, 19},     {38, 39, 2, 14, 19},
     {3528, 3589, 4, 16, 19}, {62, 62, 2, 16, 19},     {2200, 2204, 4, 16, 19}, {50, 50, 2, 13, 19},
     {56, 58, 2, 13, 19},     {6304, 6304, 4, 13, 19}, {6759, 6771, 4, 13, 19}, {60, 60, 2, 16, 16},
-    {81, 82, 2, 16, 16},     {9792, 9792, 4, 16, 16},
+    {81, 82, 2, 16, 16},     {9792, 9792, 4, 16, 16}, {1, 1, 1, 15, 15}, /* the last: air travel cards */
 };
 
 static bool issued(const char *digits, unsigned n)
@@ -46,6 +46,25 @@ static bool printed_like_card(const struct kt_pii_number *n, unsigned groups)
     return true;
 }
 
+/* Other numbers that pass: a French number of a person (fifteen digits from 1 on), a product code of
+ * thirteen, an identifier of seventeen or eighteen, and four groups out of a longer row of groups of four. */
+static bool reads_otherwise(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
+                            unsigned digits)
+{
+    if (digits == 15 && n->digits[0] == '1')
+        return 97 - kt_pii_mod(n->digits, 13, 97) == kt_pii_value(n->digits + 13, 2);
+    if (digits == 13)
+        return kt_pii_context(v, n->start, 32, KT_PII_W_OTHER);
+    if (groups == 1)
+        return digits == 17 || digits == 18;
+    size_t at = n->start;
+    bool after_four =
+        at >= 5 && v->data[at - 1] == ' ' && !kt_pii_word((unsigned char)(at > 5 ? v->data[at - 6] : ' '));
+    for (size_t i = 2; after_four && i <= 5; i++)
+        after_four = kt_pii_digit((unsigned char)v->data[at - i]);
+    return after_four && at > v->floor + 5;
+}
+
 static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                     unsigned digits)
 {
@@ -53,7 +72,8 @@ static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, 
         return false;
     if (strspn(n->digits, "0") >= digits)
         return false;
-    return issued(n->digits, digits) || (digits >= 14 && kt_pii_context(v, n->start, 48, KT_PII_W_CARD));
+    bool told = kt_pii_context(v, n->start, 48, KT_PII_W_CARD);
+    return issued(n->digits, digits) ? told || !reads_otherwise(v, n, groups, digits) : digits >= 14 && told;
 }
 
 static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)

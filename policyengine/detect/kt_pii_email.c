@@ -117,6 +117,8 @@ static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, si
     }
     if (!local_part(v, at, start))
         return KT_PII_NO;
+    if (at - *start == 3 && memcmp(v->data + *start, "git", 3) == 0) /* git@host:path names a repository */
+        return KT_PII_NO;
     return domain(v, at + sign, end);
 }
 

@@ -22,17 +22,47 @@ static bool nir_checks(char *t)
            97 - kt_pii_mod(t, 13, 97) == kt_pii_value(t + 13, 2);
 }
 
+/* "1 85 05 78 006 084 36", "1850578006084 36": the groups are those of its parts. */
+static bool nir_printed(const struct kt_pii_view *v, size_t at, unsigned groups)
+{
+    size_t first = 0;
+    while (at + first < v->len && kt_pii_digit((unsigned char)v->data[at + first]))
+        first++;
+    return groups == 1 || (groups <= 7 && !kt_pii_in_row(v, at) && (first == 1 || first == 13));
+}
+
+/* The key behind a stroke: " / 36", "/36". `c` holds the thirteen digits in front. */
+static enum kt_pii_answer nir_key(const struct kt_pii_view *v, struct kt_pii_chars *c)
+{
+    size_t i = c->end;
+    i += i < v->len && v->data[i] == ' ';
+    if (i < v->len && v->data[i] != '/')
+        return KT_PII_NO;
+    i += 1 + (i + 1 < v->len && v->data[i + 1] == ' ');
+    for (; c->count < 15; i++) {
+        if (i >= v->len)
+            return v->final ? KT_PII_NO : KT_PII_MORE;
+        if (!kt_pii_digit((unsigned char)v->data[i]))
+            return KT_PII_NO;
+        c->text[c->count++] = v->data[i];
+        c->end = i + 1;
+    }
+    return KT_PII_YES;
+}
+
 static enum kt_pii_answer nir_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     struct kt_pii_chars c;
     if (!kt_pii_starts_number(v, at) || v->data[at] == '0')
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_chars(v, at, 15, " -.", &c);
+    if (a == KT_PII_NO && c.count == 13)
+        a = nir_key(v, &c);
     kt_pii_capitals(&c);
     for (unsigned i = 0; i < c.count; i++)
         if (i != 6 && !kt_pii_digit((unsigned char)c.text[i]))
             return KT_PII_NO;
-    if (a != KT_PII_YES || !nir_checks(c.text))
+    if (a != KT_PII_YES || !nir_checks(c.text) || !nir_printed(v, at, c.groups))
         return a == KT_PII_MORE ? a : KT_PII_NO;
     *start = at;
     *end = c.end;
@@ -62,7 +92,7 @@ static bool repeats_once(const char *d)
 static enum kt_pii_answer steuer_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "b|2333", " ", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, "b|2333", " /", &n, end);
     if (a == KT_PII_NO || n->digits[0] == '0' || !kt_pii_mod11_10(n->digits, 11) ||
         kt_pii_uniform(n->digits, 10))
         return KT_PII_NO;
@@ -88,7 +118,7 @@ static enum kt_pii_answer dni(const struct kt_pii_view *v, size_t at, size_t *en
 {
     const struct kt_pii_number *n;
     bool plain_run = false;
-    if (!kt_pii_stands_alone(v, at))
+    if (!kt_pii_stands_alone(v, at) && !kt_pii_assigned(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
     if (a != KT_PII_YES)
@@ -105,7 +135,9 @@ static enum kt_pii_answer dni(const struct kt_pii_view *v, size_t at, size_t *en
     if (!kt_pii_alpha((unsigned char)v->data[i]) ||
         !letter_checks(kt_pii_value(n->digits, n->count), v->data[i]))
         return KT_PII_NO;
-    bool strict = !dash && n->count == 8 && v->data[i] < 'a';
+    /* a small letter behind a date or of a hexadecimal number says nothing */
+    bool small = v->data[i] > 'f' && memcmp(n->digits, "19", 2) != 0 && memcmp(n->digits, "20", 2) != 0;
+    bool strict = !dash && n->count == 8 && (v->data[i] < 'a' || small);
     bool named = kt_pii_context(v, at, 48, KT_PII_W_NATIONAL | KT_PII_W_IDENTITY | KT_PII_W_TAX);
     bool dashed = dash && v->data[i - 1] == '-' && v->data[i] < 'a' && n->count == 8;
     if (!named && !dashed && (!strict || kt_pii_context(v, at, 24, KT_PII_W_OTHER)))
@@ -114,17 +146,39 @@ static enum kt_pii_answer dni(const struct kt_pii_view *v, size_t at, size_t *en
     return kt_pii_ends_word(v, i + 1, false);
 }
 
+/* "X1234567L", "X-1234567-L", "X 1234567 L", "X-1.234.567-L" */
+static enum kt_pii_answer nie_chars(const struct kt_pii_view *v, size_t at, struct kt_pii_chars *c)
+{
+    enum kt_pii_answer a = kt_pii_chars(v, at, 9, "- ", c);
+    if (a != KT_PII_NO || c->count != 2)
+        return a;
+    static const char form[] = "A-9.999.999-A";
+    for (unsigned i = 0; i < sizeof form - 1; i++) {
+        if (at + i >= v->len)
+            return v->final ? KT_PII_NO : KT_PII_MORE;
+        char x = v->data[at + i];
+        if (form[i] == '9' ? !kt_pii_digit((unsigned char)x) : form[i] != 'A' && x != form[i])
+            return KT_PII_NO;
+        if (i >= 4 && form[i] != '.' && form[i] != '-')
+            c->text[c->count++] = x;
+    }
+    c->groups = 3;
+    c->end = at + sizeof form - 1;
+    return KT_PII_YES;
+}
+
 static enum kt_pii_answer nie(const struct kt_pii_view *v, size_t at, size_t *end)
 {
     struct kt_pii_chars c;
     if (!strchr("XYZxyz", v->data[at]) || !kt_pii_starts(v, at))
         return KT_PII_NO;
-    enum kt_pii_answer a = kt_pii_chars(v, at, 9, "-", &c);
+    enum kt_pii_answer a = nie_chars(v, at, &c);
     for (unsigned i = 1; i < c.count && i < 8; i++)
         if (!kt_pii_digit((unsigned char)c.text[i]))
             return KT_PII_NO;
-    if (a != KT_PII_YES)
-        return a;
+    bool spaced = c.groups > 1 && v->data[at + 1] == ' ';
+    if (a != KT_PII_YES || c.groups > 3 || (spaced && v->data[at] > 'Z'))
+        return a == KT_PII_MORE ? a : KT_PII_NO;
     unsigned number = (unsigned)(kt_pii_upper(c.text[0]) - 'X') * 10000000 + kt_pii_value(c.text + 1, 7);
     if (!kt_pii_alpha((unsigned char)c.text[8]) || !letter_checks(number, c.text[8]))
         return KT_PII_NO;
@@ -172,11 +226,10 @@ static enum kt_pii_answer cf_match(const struct kt_pii_view *v, size_t at, size_
     if (!kt_pii_starts(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_chars(v, at, 16, " ", &c);
-    bool mixed = c.upper && c.lower;
     kt_pii_capitals(&c);
-    if (a == KT_PII_NO || mixed || (c.lower && c.groups > 1) || !cf_form(&c))
+    if (a == KT_PII_NO || (c.lower && c.groups > 1) || !cf_form(&c))
         return KT_PII_NO;
-    if (a == KT_PII_MORE || !cf_checks(c.text) || (c.groups != 1 && c.groups != 4))
+    if (a == KT_PII_MORE || !cf_checks(c.text) || c.groups == 2 || c.groups > 5)
         return a == KT_PII_MORE ? a : KT_PII_NO;
     *start = at;
     *end = c.end;
@@ -210,11 +263,11 @@ const struct kt_pii_kind kt_pii_dni_nie = {.label = "dni_nie",
                                            .digits = 7,
                                            .match = dni_match};
 
-const struct kt_pii_kind kt_pii_codice_fiscale = {.label = "codice_fiscale",
-                                                  .name = "CODICE_FISCALE",
-                                                  .also = " it_fiscal_code national_ids ",
-                                                  .help =
-                                                      "Italian tax codes: check letter, omocodia included",
-                                                  .starts = KT_PII_AT_LETTER,
-                                                  .words = KT_PII_LEN(3, 3) | KT_PII_LEN(16, 16),
-                                                  .match = cf_match};
+const struct kt_pii_kind kt_pii_codice_fiscale = {
+    .label = "codice_fiscale",
+    .name = "CODICE_FISCALE",
+    .also = " it_fiscal_code national_ids ",
+    .help = "Italian tax codes: check letter, omocodia included",
+    .starts = KT_PII_AT_LETTER,
+    .words = KT_PII_LEN(3, 3) | KT_PII_LEN(6, 6) | KT_PII_LEN(16, 16),
+    .match = cf_match};

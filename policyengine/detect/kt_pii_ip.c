@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * IPv4 and IPv6 addresses with their prefix length or zone. Private and loopback addresses count: they
- * describe a network. What does not count: the bare "::" and slices such as "a[::2]", object identifiers
- * (1.3.6.1.4.1), versions behind the word.
+ * describe a network. What does not count: a "::" that nothing calls an address and slices such as "a[::2]",
+ * object identifiers (1.3.6.1.4.1), versions behind the word.
  */
 #include "policyengine/detect/kt_pii_text.h"
 
@@ -142,6 +142,14 @@ static bool valid_v6(const char *s, size_t len)
     return gap ? groups < 8 : groups == 8;
 }
 
+/* The unspecified address: "::/0" says that it is one, "::" needs a word in front ("listen on ::"). */
+static bool meant_as_any(const struct kt_pii_view *v, size_t at)
+{
+    bool prefix = at + 3 < v->len && v->data[at + 2] == '/' && kt_pii_digit((unsigned char)v->data[at + 3]);
+    bool apart = at == 0 || (v->data[at - 1] && strchr(" =\"'[(,", v->data[at - 1]));
+    return apart && (prefix || kt_pii_context(v, at, 32, KT_PII_W_NETWORK));
+}
+
 /* "Class::add", "x[::2]" and "::" have the form of an address, but nobody means one. */
 static bool meant_as_v6(const struct kt_pii_view *v, size_t at, size_t len)
 {
@@ -151,6 +159,8 @@ static bool meant_as_v6(const struct kt_pii_view *v, size_t at, size_t len)
         digit |= kt_pii_digit((unsigned char)s[i]);
         letter |= kt_pii_alpha((unsigned char)s[i]);
     }
+    if (len == 2)
+        return meant_as_any(v, at);
     if (!digit)
         return false;
     bool indexed = at >= 2 && v->data[at - 1] == '[' &&
@@ -174,7 +184,7 @@ static enum kt_pii_answer match_v6(const struct kt_pii_view *v, size_t at, size_
         if (!colon && i - at > 4)
             return KT_PII_NO;
     }
-    if (i == v->len && !v->final && i - at <= V6_MAX)
+    if (!v->final && (i == v->len || (i == at + 2 && i + 2 > v->len)) && i - at <= V6_MAX)
         return KT_PII_MORE;
     while (i > at &&
            (v->data[i - 1] == '.' || (v->data[i - 1] == ':' && (i < at + 2 || v->data[i - 2] != ':'))))

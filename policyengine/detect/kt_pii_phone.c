@@ -41,7 +41,8 @@ static bool national(const struct kt_pii_view *v, const struct kt_pii_number *n,
     if (phone <= 32 && phone < other && spoken_of(n, groups, digits))
         return true;
     enum kt_pii_phone_form form = kt_pii_phone_national(n, groups, digits);
-    if (form == KT_PII_PHONE_NONE || !kt_pii_stands_alone(v, n->start))
+    bool assigned = groups > 1 && kt_pii_assigned(v, n->start); /* "PHONE=030 1234567", not "id=0301234567" */
+    if (form == KT_PII_PHONE_NONE || (!assigned && !kt_pii_stands_alone(v, n->start)))
         return false;
     size_t hint = kt_pii_near(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
     if (form == KT_PII_PHONE_SURE)
@@ -91,15 +92,22 @@ static enum kt_pii_answer ends(const struct kt_pii_view *v, const struct kt_pii_
         return a;
     char sep = groups > 1 ? n->sep[groups - 1] : 0;
     a = kt_pii_ends_number(v, *end, sep);
-    bool other_follows = groups < n->groups && n->sep[groups] == ' ';
-    return a == KT_PII_NO && strong && other_follows ? KT_PII_YES : a;
+    if (a != KT_PII_NO || !strong || groups == n->groups || n->sep[groups] != ' ')
+        return a;
+    /* Another number follows. "04 49 21 37 18 38" is a row of numbers: what follows goes on in its step. */
+    unsigned digits = 0;
+    for (unsigned i = 0; i < groups; i++)
+        digits += n->size[i];
+    bool row = groups > 1 && n->size[groups] == n->size[groups - 1] && n->digits[digits] != '0';
+    bool hinted = n->sep[0] || kt_pii_context(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
+    return row && !hinted ? KT_PII_NO : KT_PII_YES;
 }
 
 static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct kt_pii_number *n,
                                        size_t *end)
 {
     bool plus = n->sep[0] == '+';
-    bool zeros = n->digits[0] == '0' && n->digits[1] == '0' && n->digits[2] != '0' && n->count > 10;
+    bool zeros = memcmp(n->digits, "00", 2) == 0 && n->digits[2] != '0' && n->size[0] > 1 && n->count > 10;
     if (plus || zeros) {
         unsigned groups = kt_pii_phone_international(n, plus ? 0 : 2);
         bool told = kt_pii_context(v, n->start, 28, OTHERS);
@@ -128,7 +136,16 @@ static enum kt_pii_answer phone_match(const struct kt_pii_view *v, size_t at, si
     if (a != KT_PII_YES)
         return a;
     *start = at;
-    return n->count < 7 ? KT_PII_NO : match_number(v, n, end);
+    if (n->count < 7)
+        return KT_PII_NO;
+    a = match_number(v, n, end);
+    /* "(+49 30 1234567)", "(0612345678)": a bracket around the whole is not the number's */
+    bool closed = v->data[n->end[0] - 1] == ')';
+    if (a == KT_PII_YES && v->data[at] == '(' && (!closed || *end == n->end[0])) {
+        *start = at + 1;
+        *end -= closed;
+    }
+    return a;
 }
 
 const struct kt_pii_kind kt_pii_phone = {.label = "phone",

@@ -52,6 +52,9 @@ unsigned kt_pii_phone_international(const struct kt_pii_number *n, unsigned skip
     unsigned code = n->count > skip ? country_code(n->digits + skip, n->count - skip, &min, &max) : 0;
     if (code == 0)
         return 0;
+    /* behind "00" nothing else says that it is one: area and exchange do not start with 0 or 1 there */
+    if (skip > 0 && n->digits[skip] == '1' && (n->count < 7 || n->digits[3] < '2' || n->digits[6] < '2'))
+        return 0;
     unsigned best = 0, digits = 0, trunk = 0;
     for (unsigned i = 0; i < n->groups; i++) {
         /* "+49 (0)89", "+44 (020)", "+44 020": a zero that is written, not dialled */

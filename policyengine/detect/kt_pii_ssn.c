@@ -28,16 +28,19 @@ static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_numb
     uint64_t words = KT_PII_W_SSN | KT_PII_W_SECURITY | KT_PII_W_TAX;
     if (n->sep[0] != 0)
         return 0;
+    bool told = kt_pii_context(v, n->start, 40, words);
     if (kt_pii_sizes(n, "324")) {
         char sep = kt_pii_separator(n, 3);
         bool spaced = sep == ' ' && kt_pii_stands_alone(v, n->start) && (n->groups == 3 || n->sep[3] != ' ');
-        bool usual =
-            sep == '-' || spaced || (sep == '.' && n->groups == 3 && kt_pii_stands_alone(v, n->start));
-        return usual || ((sep == '.' || sep == ' ') && kt_pii_context(v, n->start, 40, words)) ? 3 : 0;
+        /* "700 - 23 - 9200" is a sum unless something says otherwise */
+        bool tight = n->end[0] + 1 + n->size[1] == n->end[1];
+        bool usual = (sep == '-' && tight) || spaced ||
+                     (sep == '.' && n->groups == 3 && kt_pii_stands_alone(v, n->start));
+        return usual || (sep && told) ? 3 : 0;
     }
     bool run = n->size[0] == 9;
     bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
-    if ((run || odd) && kt_pii_context(v, n->start, 40, words))
+    if ((run || odd) && told)
         return run ? 1 : 2;
     return 0;
 }

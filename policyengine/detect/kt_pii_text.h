@@ -57,6 +57,11 @@ bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at);
 /* As kt_pii_starts, for numbers whose form says little: also not in a path, a part number or an anchor
  * ("/1234567890", "AB-1234567890", "#1234567890", "$12", "x=1"), and not behind a decimal point. */
 bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at);
+/* A number right behind "=": the value of a variable, of a member of a query. */
+static inline bool kt_pii_assigned(const struct kt_pii_view *v, size_t at)
+{
+    return at > v->floor && v->data[at - 1] == '=';
+}
 
 /* What stands behind a value that ends at `end`: YES = it may end there, NO = a word or number goes on. */
 enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, char sep);

@@ -19,7 +19,7 @@ static bool meant_as_nhs(const struct kt_pii_view *v, size_t at, const struct kt
     if (nhs != KT_PII_FAR)
         return other == KT_PII_FAR || nhs <= other || kt_pii_context(v, at, 48, KT_PII_W_NHS);
     bool phone_like = n->digits[0] >= '2' && n->digits[3] >= '2';
-    return n->groups > 1 && !phone_like && other == KT_PII_FAR && kt_pii_stands_alone(v, at);
+    return n->size[0] == 3 && !phone_like && other == KT_PII_FAR && kt_pii_stands_alone(v, at);
 }
 
 static enum kt_pii_answer nhs_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)

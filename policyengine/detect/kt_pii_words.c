@@ -212,6 +212,15 @@ static void find_words(const struct kt_pii_view *v, size_t at, size_t to, struct
         size_t start = word_start(v, v->last && v->floor > low && v->floor < end ? v->floor : low, end);
         bool cut = start == low && low > 0 && letter((unsigned char)v->data[low - 1]);
         uint64_t classes = cut ? 0 : kt_pii_word_classes(v->data + start, end - start);
+        size_t whole = start;
+        while (whole > low && whole != v->floor && kt_pii_alpha((unsigned char)v->data[whole - 1]))
+            whole--;
+        if (whole < start &&
+            (whole > low || low == 0)) { /* "IdNr" is a word of the list, its parts say something else */
+            uint64_t joined = kt_pii_word_classes(v->data + whole, end - whole);
+            start = joined ? whole : start;
+            classes = joined ? joined : classes;
+        }
         if (classes) {
             c->word[c->words].classes = classes;
             c->word[c->words].start = start;

@@ -64,7 +64,7 @@ class Calls(GatewayTest):
             self.assertEqual(seen["headers"]["authorization"], "Bearer target-key-0001")
             self.assertNotIn("alice.jones", json.dumps(seen["body"]))
         events = [e for e in self.lab.events() if e["event_type"] == "decision"]
-        self.assertEqual(len(events), 12)
+        self.assertEqual(len(events), 13)  # the list of models is one
         self.assertEqual({e["lane"] for e in events}, {"gateway"})
         self.assert_audit_ok()
 

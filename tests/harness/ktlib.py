@@ -42,7 +42,7 @@ def dead_port():
 
 def read_jsonl(path):
     try:
-        return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines() if line]
+        return [json.loads(line) for line in pathlib.Path(path).read_text().split("\n") if line]
     except FileNotFoundError:
         return []
 
@@ -50,7 +50,7 @@ def read_jsonl(path):
 class Mock:
     """One `kt mock`, on a free port, gone with the test."""
 
-    def __init__(self, lab, name, args=(), tls=True):
+    def __init__(self, lab, name, args=(), tls=True, origin=None):
         self.name, self.tls = name, tls
         self.record = lab.tmp / f"{name}.record.jsonl"
         self.ca = lab.tmp / f"{name}.ca.pem"
@@ -58,6 +58,8 @@ class Mock:
         cmd = [str(lab.kt), "mock", "--port-file", str(port_file), "--record", str(self.record), *args]
         if tls:
             cmd += ["--tls", "--ca-out", str(self.ca)]
+        if origin:
+            cmd += ["--listen", f"127.0.0.1:{443 if tls else 80}", "--name", origin]
         self.log = open(lab.tmp / f"{name}.log", "w+")
         self.proc = subprocess.Popen(cmd, env=clean_env(), stdout=self.log, stderr=subprocess.STDOUT)
         wait_for(lambda: self._ready(port_file), what=f"mock {name}")
@@ -109,8 +111,8 @@ class Lab:
         else:
             print(f"kept: {self.tmp}", flush=True)
 
-    def mock(self, name, args=(), tls=True):
-        self.mocks[name] = Mock(self, name, args, tls)
+    def mock(self, name, args=(), tls=True, origin=None):
+        self.mocks[name] = Mock(self, name, args, tls, origin)
         return self.mocks[name]
 
     def config(self, text, name="policy-config.yaml"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network namespace that holds nothing but loopback: no DNS, no way out."""
+"""A network namespace that holds nothing but loopback: no DNS, no way out; and a mount namespace with our own /etc/hosts."""
 import fcntl
 import os
 import shutil
@@ -27,9 +27,23 @@ def isolate():
         return
     if os.environ.get("KT_TEST_ISOLATED") == "0" or not shutil.which("unshare"):
         return
-    probe = subprocess.run(["unshare", "-rn", "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    probe = subprocess.run(["unshare", "-rnm", "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if probe.returncode != 0:
         print("note: no network namespace can be made here; running in the host's", flush=True)
         return
     os.environ["KT_TEST_ISOLATED"] = "1"
-    os.execvp("unshare", ["unshare", "-rn", sys.executable] + sys.argv)
+    os.execvp("unshare", ["unshare", "-rnm", sys.executable] + sys.argv)
+
+
+def map_hosts(names, folder):
+    """Inside of isolate(): these names are 127.0.0.1, for every program that this one starts."""
+    if os.environ.get("KT_TEST_ISOLATED") != "1":
+        raise AssertionError("a test with an origin of its own needs namespaces (unshare -rnm), which this machine forbids")
+    path = os.path.join(folder, "hosts")
+    with open(path, "w") as f:
+        f.write("127.0.0.1 localhost " + " ".join(names) + "\n")
+    subprocess.run(["mount", "--bind", path, "/etc/hosts"], check=True)
+
+
+def unmap_hosts():
+    subprocess.run(["umount", "/etc/hosts"], check=True)

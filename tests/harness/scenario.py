@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs declarative scenarios: tests/scenario/*.toml (client, faults, expectation). tests/scenario/README.md has the words."""
 import argparse
+import contextlib
 import json
 import pathlib
 import re
@@ -108,12 +109,38 @@ def load(path):
     return merged(load(path.parent / base), spec) if base else spec
 
 
+def unmarked(text):
+    """Without the mock's ids and times, which no two answers share."""
+    return re.sub(r'"created": ?\d+', '"created":0', re.sub(r"chatcmpl-[0-9a-f]+", "chatcmpl-0", text))
+
+
+def same_alone(lab, spec, names, env, result):
+    """What the program says without us."""
+    alone = lab.run("none", None, fill(spec["client"]["run"], names), env=env, timeout=spec["client"].get("timeout", 60))
+    for what in ("returncode", "stdout", "stderr"):
+        a, b = (unmarked(str(getattr(r, what))) for r in (alone, result))
+        check(a == b, f"{what} is {b!r}, without us {a!r}")
+
+
+@contextlib.contextmanager
+def origins(spec, lab):
+    """Names of mocks that stand for the hosts that programs mean to call."""
+    hosts = [m["origin"] for m in spec.get("mock", []) if "origin" in m]
+    if hosts:
+        net.map_hosts(hosts, lab.tmp)
+    try:
+        yield
+    finally:
+        if hosts:
+            net.unmap_hosts()
+
+
 def run_variant(spec, build, via, lane):
-    with Lab(build) as lab:
+    with Lab(build) as lab, origins(spec, lab):
         names = {"tmp": lab.tmp, "src": ROOT, "build": lab.build, "python": PYTHON, "kt": lab.kt, "dead_port": dead_port(),
                  "state": lab.state, "clients": ROOT / "tests" / "clients", "via": via, "lane": lane}
         for m in spec.get("mock", []):
-            mock = lab.mock(m["name"], fill(m.get("args", []), names), m.get("tls", True))
+            mock = lab.mock(m["name"], fill(m.get("args", []), names), m.get("tls", True), m.get("origin"))
             names.update({f"{m['name']}.port": mock.port, f"{m['name']}.url": mock.url, f"{m['name']}.ca": mock.ca})
         config = lab.config(fill(spec["config"], names)) if "config" in spec else None
         client = spec["client"]
@@ -123,6 +150,8 @@ def run_variant(spec, build, via, lane):
                          trace=trace, timeout=client.get("timeout", 60))
         expect = fill(spec["expect"], names)
         check_client(result, expect)
+        if expect.get("same"):
+            same_alone(lab, spec, names, env, result)
         check_upstream(lab, expect.get("upstream", []))
         check_events(lab, expect.get("event", []), expect.get("events"))
         check_match_lane(lab, expect, via, lane)

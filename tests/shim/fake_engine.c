@@ -88,6 +88,33 @@ static int handoff_enabled(void)
     return !v || !strstr(v, "no-handoff");
 }
 
+static int tap_enabled(void)
+{
+    return fake_host->env("KT_FAKE_TAP") != NULL;
+}
+
+static uint64_t tap_open(const struct kt_abi_origin *origin, int tls)
+{
+    static uint64_t last;
+    fake_log("tap_open %s %u %d", origin->host, origin->port, tls);
+    return ++last;
+}
+
+static void tap_data(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len)
+{
+    fake_log("tap_data %u %d %zu %.200s", (unsigned)tap, (int)dir, len, len > 0 ? (const char *)data : "");
+}
+
+static void tap_close(uint64_t tap)
+{
+    fake_log("tap_close %u", (unsigned)tap);
+}
+
+static void tap_settle(int last)
+{
+    fake_log("tap_settle %d", last);
+}
+
 static void report(enum kt_abi_event what, const char *host, const char *detail)
 {
     fake_log("report %d %s %s", (int)what, host, detail);
@@ -127,6 +154,11 @@ __attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi
         .flow_write = fake_flow_write,
         .flow_release = fake_flow_release,
         .handoff_enabled = handoff_enabled,
+        .tap_enabled = tap_enabled,
+        .tap_open = tap_open,
+        .tap_data = tap_data,
+        .tap_close = tap_close,
+        .tap_settle = tap_settle,
         .report = report,
         .fork_prepare = fork_prepare,
         .fork_parent = fork_parent,

@@ -72,9 +72,35 @@ TEST(Endpoint, KnowsTheOnesThatTakePlainText)
     EXPECT_STREQ(kt_endpoint_path_at(KT_EP_COMPLETIONS, &t), "/completions");
 }
 
+TEST(Endpoint, Models)
+{
+    char id[KT_MODEL_ID_MAX + 1];
+    for (const char *t : {"/v1/models", "/models", "/v1/models/", "//v1/./Models?limit=3",
+                          "https://api.openai.com/v1/models"}) {
+        EXPECT_EQ(endpoint("GET", t), KT_EP_MODELS) << t;
+        EXPECT_FALSE(kt_endpoint_model(kt_span(t, strlen(t)), id)) << t;
+    }
+    const struct {
+        const char *target, *id;
+    } rows[] = {{"/v1/models/gpt-4o", "gpt-4o"},
+                {"/v1/models/org%2Fname", "org/name"},
+                {"/v1/models/org/models/x?y", "org/models/x"},
+                {"/models/%22%0a", "\"\n"}};
+    for (const auto &row : rows) {
+        EXPECT_EQ(endpoint("GET", row.target), KT_EP_MODELS) << row.target;
+        ASSERT_TRUE(kt_endpoint_model(kt_span(row.target, strlen(row.target)), id)) << row.target;
+        EXPECT_STREQ(id, row.id);
+    }
+    for (const std::string &t : {std::string("/v1/models/a%00b"), "/v1/models/" + std::string(256, 'a')})
+        EXPECT_FALSE(kt_endpoint_model(kt_span(t.data(), t.size()), id));
+}
+
 TEST(Endpoint, EverythingElseIsUnknown)
 {
     EXPECT_EQ(endpoint("GET", "/v1/chat/completions"), KT_EP_UNKNOWN);
+    for (const char *t : {"/v1/chat/models", "/models.json", "/v1/modelsx", "/v1/tuned/models/a", "/v1", "/"})
+        EXPECT_EQ(endpoint("GET", t), KT_EP_UNKNOWN) << t;
+    EXPECT_EQ(endpoint("DELETE", "/v1/models/a"), KT_EP_UNKNOWN);
     EXPECT_EQ(endpoint("post", "/v1/chat/completions"), KT_EP_UNKNOWN);
     for (const char *t : {"",
                           "/",

@@ -109,6 +109,51 @@ TEST_F(Endpoints, PlainTextEndpoints)
     EXPECT_EQ(str(event(3), "path"), "/v1/moderations");
 }
 
+std::string get(const std::string &path)
+{
+    return "GET " + path + " HTTP/1.1\r\nHost: api.openai.com\r\nAuthorization: Bearer sk-program\r\n\r\n";
+}
+
+TEST_F(Endpoints, ModelsAreTheTargets)
+{
+    configure(config(target("a", up_.port(), "KT_TEST_KEY_A") + target("b", up_.port(), "KT_TEST_KEY_B"),
+                     "model_map: {gpt-4o: mistral-large-latest}\n"),
+              guard());
+    Client k, one, other;
+    ask(k, get("/v1/models"));
+    EXPECT_EQ(k.status, 200) << k.body;
+    EXPECT_EQ(k.headers.count("x-should-retry"), 0u);
+    Json list = parse(k.body);
+    EXPECT_EQ(str(list, "object"), "list");
+    EXPECT_EQ(str(list, "data.0.id"), "gpt-4o");
+    EXPECT_EQ(str(list, "data.0.object"), "model");
+    EXPECT_EQ(str(list, "data.0.owned_by"), "mistral");
+    EXPECT_EQ(str(list, "data.1.id"), "a-model");
+    EXPECT_EQ(str(list, "data.2.id"), "b-model");
+    EXPECT_EQ(at(list.get(), "data.3"), nullptr);
+    EXPECT_EQ(str(event(0), "verdict"), "allow");
+    EXPECT_EQ(num(event(0), "status"), 200);
+    ask(one, get("/v1/models/b-model"));
+    EXPECT_EQ(str(parse(one.body), "id"), "b-model");
+    ask(other, get("/v1/models/any%22thing"));
+    EXPECT_EQ(str(parse(other.body), "id"), "any\"thing");
+    EXPECT_EQ(up_.connections(), 0u);
+}
+
+TEST_F(Endpoints, HeadersOfOursCanBeSwitchedOff)
+{
+    text_ = kAnswer;
+    for (bool on : {true, false}) {
+        configure(config(target("a", up_.port(), "KT_TEST_KEY_A"), on ? "" : "response_headers: false\n"),
+                  guard());
+        Client k, refused;
+        ask(k, post(chat("x")));
+        EXPECT_EQ(k.status, 200);
+        for (const char *name : {"x-kt-request-id", "x-kt-target", "x-kt-attempts"})
+            EXPECT_EQ(k.headers.count(name), on ? 1u : 0u) << name;
+    }
+}
+
 TEST_F(Endpoints, TokenIdsAreNoText)
 {
     const char *const inputs[] = {"[1,2,3]", "[[1,2],[3]]", "[\"text\",7]"};

@@ -2,6 +2,7 @@
 /* Every kind of personal data: what is found, what is left alone, and that a cut changes neither. */
 #include "pii_kinds_found.hpp"
 #include "pii_kinds_innocent.hpp"
+#include "pii_writings.hpp"
 #include "policy_fixture.hpp"
 
 #include "policyengine/detect/kt_pii.h"
@@ -18,6 +19,8 @@ TEST(PiiKinds, FindsAndNames)
     Policy pii(Yaml{"{}"}, "pii-detector");
     for (auto &c : pii_texts::kinds_found)
         EXPECT_EQ(pii.whole(c.text).text, c.redacted) << c.text;
+    for (auto &c : pii_texts::writings_found)
+        EXPECT_EQ(pii.whole(c.text).text, c.redacted) << c.text;
     EXPECT_GE(std::size(pii_texts::kinds_found), 150u);
 }
 
@@ -25,6 +28,8 @@ TEST(PiiKinds, LeavesAlone)
 {
     Policy pii(Yaml{"{}"}, "pii-detector");
     for (const char *text : pii_texts::kinds_innocent)
+        EXPECT_EQ(pii.whole(text).text, text);
+    for (const char *text : pii_texts::writings_innocent)
         EXPECT_EQ(pii.whole(text).text, text);
     EXPECT_GE(std::size(pii_texts::kinds_innocent), 150u);
 }
@@ -63,6 +68,10 @@ TEST(PiiKinds, ACutAnywhereChangesNothing)
     for (auto &c : pii_texts::kinds_found)
         texts.push_back(std::string(c.text) + " \xe2\x80\x94 et cetera");
     for (const char *text : pii_texts::kinds_innocent)
+        texts.emplace_back(text);
+    for (auto &c : pii_texts::writings_found)
+        texts.push_back(std::string(c.text) + " \xe2\x80\x94 et cetera");
+    for (const char *text : pii_texts::writings_innocent)
         texts.emplace_back(text);
     texts.emplace_back("passport X12345678, licence MORGA-657054-SM9, MRN 00123456, member W123456789");
     for (const std::string &text : texts) {

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tap lane's way into the engine. */
+#include "interceptor/engine/kt_engine_private.h"
+
+#include "policyengine/base/kt_log.h"
+
+#define SETTLE_MS 100
+
+bool kt_engine_taps(struct kt_engine *e)
+{
+    kt_engine_enter(e);
+    struct kt_runtime *rt = kt_runtimes_get(e->runtimes);
+    bool usable = (rt->config && rt->chain && e->ctx.audit) || rt->fail_mode == KT_FAIL_ALLOW;
+    bool yes = rt->mode == KT_MODE_OBSERVE && usable;
+    kt_runtime_unref(rt);
+    kt_engine_leave(e);
+    return yes;
+}
+
+/* NULL = none. Valid while the caller is inside. */
+static struct kt_taps *taps_of(struct kt_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    struct kt_taps *taps = e->stopped ? NULL : e->taps;
+    pthread_mutex_unlock(&e->lock);
+    return taps;
+}
+
+uint64_t kt_engine_tap_open(struct kt_engine *e, const char *host, uint16_t port, bool tls)
+{
+    kt_engine_enter(e);
+    pthread_mutex_lock(&e->lock);
+    kt_result r = kt_engine_start(e);
+    pthread_mutex_unlock(&e->lock);
+    struct kt_taps *taps = r.code == KT_OK ? taps_of(e) : NULL;
+    uint64_t id = taps ? kt_tap_open(taps, host, port, tls) : 0;
+    if (r.code != KT_OK)
+        kt_warn("a connection to %s is not looked at: %s", host, kt_code_name(r.code));
+    kt_engine_leave(e);
+    return id;
+}
+
+void kt_engine_tap_data(struct kt_engine *e, uint64_t tap, enum kt_tap_dir dir, const void *data, size_t len)
+{
+    kt_engine_enter(e);
+    struct kt_taps *taps = taps_of(e);
+    if (taps)
+        kt_tap_data(taps, tap, dir, data, len);
+    kt_engine_leave(e);
+}
+
+void kt_engine_tap_close(struct kt_engine *e, uint64_t tap)
+{
+    kt_engine_enter(e);
+    struct kt_taps *taps = taps_of(e);
+    if (taps)
+        kt_tap_close(taps, tap);
+    kt_engine_leave(e);
+}
+
+void kt_engine_tap_settle(struct kt_engine *e, bool last)
+{
+    kt_engine_enter(e);
+    struct kt_taps *taps = taps_of(e);
+    bool any = taps && kt_taps_used(taps);
+    if (any && !last)
+        kt_taps_flush(taps, SETTLE_MS);
+    kt_engine_leave(e);
+    if (any && last && !kt_engine_stop(e, SETTLE_MS))
+        kt_warn("the process ended before what was tapped was worked off; an event may be missing");
+}

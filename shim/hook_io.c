@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and writing, for the tap lane's plain sockets. For every other fd a hook costs one load. The
+ * functions with _chk are what _FORTIFY_SOURCE makes of these.
+ */
+#include "shim/guard.h"
+#include "shim/real.h"
+#include "shim/tap_sockets.h"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *sa,
+                       socklen_t *len);
+
+/* What these flags hand out is read again, or no part of the stream. */
+#define NO_STREAM (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
+
+static inline bool is_watched(int fd)
+{
+    return __builtin_expect(kt_tap_is_socket(fd), 0) && !kt_bypass();
+}
+
+static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
+{
+    if (n >= 0 && room > 0 && is_watched(fd) && !(flags & NO_STREAM))
+        kt_tap_socket_copy(fd, KT_ABI_IN, buf, (size_t)n < room ? (size_t)n : room);
+    return n;
+}
+
+static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
+{
+    if (n > 0 && is_watched(fd) && !(flags & MSG_OOB))
+        kt_tap_socket_copy(fd, KT_ABI_OUT, buf, (size_t)n);
+    return n;
+}
+
+static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, int flags, ssize_t n)
+{
+    if (n >= 0 && count > 0 && is_watched(fd) && !(flags & NO_STREAM))
+        kt_tap_socket_copy_iov(fd, dir, iov, count, (size_t)n);
+    return n;
+}
+
+KT_HOOK ssize_t read(int fd, void *buf, size_t n)
+{
+    return got(fd, buf, n, 0, KT_REAL(read)(fd, buf, n));
+}
+
+KT_HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+    return got(fd, buf, n, 0, KT_REAL(__read_chk)(fd, buf, n, room));
+}
+
+KT_HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+    return got(fd, buf, n, flags, KT_REAL(recv)(fd, buf, n, flags));
+}
+
+KT_HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+    return got(fd, buf, n, flags, KT_REAL(__recv_chk)(fd, buf, n, room, flags));
+}
+
+KT_HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, struct sockaddr *restrict sa,
+                         socklen_t *restrict len)
+{
+    return got(fd, buf, n, flags, KT_REAL(recvfrom)(fd, buf, n, flags, sa, len));
+}
+
+KT_HOOK ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *sa,
+                               socklen_t *len)
+{
+    return got(fd, buf, n, flags, KT_REAL(__recvfrom_chk)(fd, buf, n, room, flags, sa, len));
+}
+
+KT_HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
+{
+    return moved(fd, KT_ABI_IN, iov, count > 0 ? (size_t)count : 0, 0, KT_REAL(readv)(fd, iov, count));
+}
+
+KT_HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+    ssize_t n = KT_REAL(recvmsg)(fd, m, flags);
+    return moved(fd, KT_ABI_IN, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0, flags, n);
+}
+
+KT_HOOK ssize_t write(int fd, const void *buf, size_t n)
+{
+    return put(fd, buf, 0, KT_REAL(write)(fd, buf, n));
+}
+
+KT_HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+    return put(fd, buf, flags, KT_REAL(send)(fd, buf, n, flags));
+}
+
+KT_HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
+{
+    return put(fd, buf, flags, KT_REAL(sendto)(fd, buf, n, flags, sa, len));
+}
+
+KT_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    return moved(fd, KT_ABI_OUT, iov, count > 0 ? (size_t)count : 0, 0, KT_REAL(writev)(fd, iov, count));
+}
+
+KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    ssize_t n = KT_REAL(sendmsg)(fd, m, flags);
+    return moved(fd, KT_ABI_OUT, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0, flags, n);
+}
+
+static ssize_t sent_file(int fd, ssize_t n)
+{
+    if (n > 0 && is_watched(fd))
+        kt_tap_socket_unread(fd, "a request that was sent by sendfile");
+    return n;
+}
+
+KT_HOOK ssize_t sendfile(int to, int from, off_t *offset, size_t n)
+{
+    return sent_file(to, KT_REAL(sendfile)(to, from, offset, n));
+}
+
+KT_HOOK ssize_t sendfile64(int to, int from, off64_t *offset, size_t n)
+{
+    return sent_file(to, KT_REAL(sendfile64)(to, from, offset, n));
+}

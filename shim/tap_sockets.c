@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/tap_sockets.h"
+
+#include "shim/engine.h"
+#include "shim/guard.h"
+#include "shim/ssl_table.h"
+#include "shim/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TLS_HANDSHAKE 0x16
+
+struct watched {
+    ino_t ino; /* another one behind the fd: this entry is stale */
+    const char *host;
+    uint64_t tap;
+    uint16_t port;
+    bool opened;
+};
+
+atomic_uchar kt_tap_flags[KT_TAP_FDS];
+static struct watched sockets[KT_TAP_FDS]; /* pages that are never touched cost nothing */
+static unsigned used;                      /* fds at or above were never watched */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void kt_tap_sockets_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void kt_tap_sockets_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* The parent's flows are not ours; what the child says on an inherited connection begins one of its own. */
+void kt_tap_sockets_forked(void)
+{
+    for (unsigned fd = 0; fd < used; fd++) {
+        sockets[fd].tap = 0;
+        sockets[fd].opened = false;
+    }
+}
+
+static ino_t inode_of(int fd)
+{
+    struct stat st;
+    return fstatat(fd, "", &st, AT_EMPTY_PATH) == 0 && S_ISSOCK(st.st_mode) ? st.st_ino : 0;
+}
+
+static void report(const char *host, const char *why)
+{
+    const struct kt_engine_abi *engine = kt_engine_loaded();
+    if (!engine)
+        return;
+    int saved = kt_guard_enter();
+    engine->report(KT_ABI_UNREAD, host, why);
+    kt_guard_leave(saved);
+}
+
+static void forget_locked(int fd)
+{
+    atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
+    kt_tap_close(sockets[fd].tap);
+    memset(&sockets[fd], 0, sizeof sockets[fd]);
+}
+
+void kt_tap_socket_add(int fd, const char *host, uint16_t port)
+{
+    if ((unsigned)fd >= KT_TAP_FDS) {
+        report(host, "a socket whose fd is too high to be watched");
+        return;
+    }
+    ino_t ino = inode_of(fd);
+    pthread_mutex_lock(&lock);
+    if (sockets[fd].ino != ino) { /* else a second connect on the same socket */
+        forget_locked(fd);
+        sockets[fd] = (struct watched){.ino = ino, .host = host, .port = port};
+        used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
+        atomic_store_explicit(&kt_tap_flags[fd], 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* Lock held. NULL where the fd is something else by now. */
+static struct watched *at(int fd)
+{
+    struct watched *s = &sockets[fd];
+    if (s->ino && s->ino == inode_of(fd))
+        return s;
+    if (s->ino)
+        forget_locked(fd);
+    return NULL;
+}
+
+/* The first bytes tell. True: TLS, and *host is set where no library that we see begins it. */
+static bool is_tls(int fd, struct watched *s, enum kt_abi_dir dir, const unsigned char *data,
+                   const char **host)
+{
+    if (s->opened || dir != KT_ABI_OUT || data[0] != TLS_HANDSHAKE)
+        return false;
+    if (!kt_ssl_table_taps(s->host))
+        *host = s->host;
+    forget_locked(fd);
+    return true;
+}
+
+static void copy(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n)
+{
+    const char *unread = NULL;
+    size_t i = 0;
+    while (i < count && iov[i].iov_len == 0)
+        i++;
+    pthread_mutex_lock(&lock);
+    struct watched *s = at(fd);
+    if (s && i < count && n > 0 && !is_tls(fd, s, dir, iov[i].iov_base, &unread)) {
+        if (!s->opened)
+            s->tap = kt_tap_open(s->host, s->port, false);
+        s->opened = true;
+        for (; i < count && n > 0; i++) {
+            size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+            kt_tap_copy(s->tap, dir, iov[i].iov_base, part);
+            n -= part;
+        }
+    } else if (s && n == 0 && dir == KT_ABI_IN) {
+        forget_locked(fd);
+    }
+    pthread_mutex_unlock(&lock);
+    if (unread)
+        report(unread, "TLS of a library that cannot be read along");
+}
+
+void kt_tap_socket_copy_iov(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n)
+{
+    int saved = errno;
+    copy(fd, dir, iov, count, n);
+    errno = saved;
+}
+
+void kt_tap_socket_copy(int fd, enum kt_abi_dir dir, const void *data, size_t n)
+{
+    const struct iovec one = {(void *)(uintptr_t)data, n};
+    kt_tap_socket_copy_iov(fd, dir, &one, 1, n);
+}
+
+void kt_tap_socket_unread(int fd, const char *why)
+{
+    int saved = errno;
+    pthread_mutex_lock(&lock);
+    struct watched *s = at(fd);
+    const char *host = s ? s->host : NULL;
+    if (s)
+        forget_locked(fd);
+    pthread_mutex_unlock(&lock);
+    if (host)
+        report(host, why);
+    errno = saved;
+}
+
+void kt_tap_socket_closed(int fd)
+{
+    int saved = errno;
+    pthread_mutex_lock(&lock);
+    forget_locked(fd);
+    pthread_mutex_unlock(&lock);
+    errno = saved;
+}

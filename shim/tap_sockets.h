@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Watched sockets by fd, for the hooks behind read, write and their kin: what plain HTTP says is copied; what
+ * begins as TLS is left to the hooks of its library.
+ */
+#include "interceptor/abi/kt_engine_abi.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#define KT_TAP_FDS 65536
+
+extern atomic_uchar kt_tap_flags[KT_TAP_FDS];
+
+/* Is fd one of them? One load. */
+static inline bool kt_tap_is_socket(int fd)
+{
+    return (unsigned)fd < KT_TAP_FDS && atomic_load_explicit(&kt_tap_flags[fd], memory_order_relaxed) != 0;
+}
+
+/* `host` is borrowed for ever. */
+void kt_tap_socket_add(int fd, const char *host, uint16_t port);
+/* For the fds above: `n` bytes went one way; n = 0 and IN: the peer has ended. Keep errno. */
+void kt_tap_socket_copy(int fd, enum kt_abi_dir dir, const void *data, size_t n);
+void kt_tap_socket_copy_iov(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n);
+/* Bytes went out that are not in memory. */
+void kt_tap_socket_unread(int fd, const char *why);
+void kt_tap_socket_closed(int fd);
+
+/* Around fork. */
+void kt_tap_sockets_lock(void);
+void kt_tap_sockets_unlock(void);
+void kt_tap_sockets_forked(void);
