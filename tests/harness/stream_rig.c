@@ -108,7 +108,7 @@ static struct kt_request request(bool stream)
 static struct kt_exchange *begin(struct stream_rig *rig, bool stream, struct stream_rig_reply *out)
 {
     struct kt_request r = request(stream);
-    struct kt_exchange_origin origin = {"127.0.0.1", 9, false, "divert"};
+    struct kt_exchange_origin origin = {.host = "127.0.0.1", .port = 9, .lane = "divert"};
     struct kt_exchange *x = NULL;
     *out = (struct stream_rig_reply){.body = KT_BUF_INIT(64u << 20), .after = out->after, .arg = out->arg};
     if (!kt_is_ok(kt_exchange_new(&rig->ctx, &r, &origin, &x)))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Texts with invented values of every kind of personal data. Forms are filled at random; of what comes out, those
- * stay whose check digits are right, as the whole text's redaction shows: that the rules are right is for the
- * goldens of pii_kinds_test, here it matters that there are many values. */
+/* Texts with invented values of every kind of personal data. Forms are filled at random; of what comes out,
+ * those stay whose check digits are right, as the whole text's redaction shows: that the rules are right is
+ * for the goldens of pii_kinds_test, here it matters that there are many values. */
 #include "policy_fixture.hpp"
 #include "property_fixture.hpp"
 
@@ -21,7 +21,8 @@ struct Text {
 
 struct Form {
     const char *label;
-    std::vector<std::string> forms; /* # digit, ? capital, ~ small letter, % hex digit, @@ = '@'; '|' in front of the value */
+    std::vector<std::string>
+        forms; /* # digit, ? capital, ~ small letter, % hex digit, @@ = '@'; '|' in front of the value */
 };
 
 inline const std::vector<Form> &forms()
@@ -32,11 +33,17 @@ inline const std::vector<Form> &forms()
         {"ip", {"host |203.0.1##.##", "|198.51.100.2#", "|2001:db8:%%%%::%%%%", "ip=|9.#.1#.##"}},
         {"iban", {"|DE##37040044053201####", "IBAN |GB## WEST 1234 5698 76## ##", "|NL##ABNA04171643##"}},
         {"btc", {"BTC"}},
-        {"eth", {"eth |0x%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%", "my wallet: |0x%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%"}},
-        {"card", {"|4###############", "card |5##5 1051 0510 ####", "|37844936####00#", "|4000-05##-5566-####"}},
+        {"eth",
+         {"eth |0x%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%",
+          "my wallet: |0x%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%"}},
+        {"card",
+         {"|4###############", "card |5##5 1051 0510 ####", "|37844936####00#", "|4000-05##-5566-####"}},
         {"card_expiry", {"card expires |1#/2#", "Visa, exp |0#/20##", "credit card valid thru |0#/3#"}},
         {"cvv", {"CVV |###", "cvc: |####", "card CVV2 |###"}},
-        {"nir", {"NIR |1 85 ## 78 ### ### ##", "|2##0#75######  ", "|285057800####" "##"}},
+        {"nir",
+         {"NIR |1 85 ## 78 ### ### ##", "|2##0#75######  ",
+          "|285057800####"
+          "##"}},
         {"codice_fiscale", {"|RSSMRA8#M##H50#?", "CF |BNC?RA7#E##F20#?", "codice fiscale |VRD???6#T##L21#?"}},
         {"dni_nie", {"DNI |########?", "|########-?", "NIE |X#######?"}},
         {"vat", {"VAT |DE#########", "|ATU########", "TVA |FR8#40####0##", "|PL526000####"}},
@@ -48,12 +55,15 @@ inline const std::vector<Form> &forms()
         {"aba", {"routing number |0########", "ABA: |1########"}},
         {"ssn", {"SSN |5##-2#-####", "|4##-1#-####", "social security no. |3########"}},
         {"steuer_id", {"Steuer-ID: |8##########", "IdNr |4# ### ### ###"}},
-        {"national_id", {"PESEL |8#0#1######", "cpf |###.###.###-##", "BSN |#########", "Aadhaar |2### #### ####"}},
+        {"national_id",
+         {"PESEL |8#0#1######", "cpf |###.###.###-##", "BSN |#########", "Aadhaar |2### #### ####"}},
         {"insurance_id", {"member id |W########", "|1EG#-TE#-MK##", "insurance number |?##-######"}},
         {"mrn", {"MRN |########", "medical record |M######", "MRN: |##-##-###"}},
         {"passport", {"passport |X########", "passport no. |#########"}},
         {"driver_license", {"driver license |D#######", "driving licence |MORGA######SM#"}},
-        {"phone", {"+|1 415 555 ####", "call |(212) 555-0###", "|+44 20 7946 0###", "tel. |030 9018####", "|+33 6 39 98 ## ##"}},
+        {"phone",
+         {"+|1 415 555 ####", "call |(212) 555-0###", "|+44 20 7946 0###", "tel. |030 9018####",
+          "|+33 6 39 98 ## ##"}},
     };
     return all;
 }

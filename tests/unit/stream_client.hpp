@@ -16,8 +16,10 @@ using Pieces = std::vector<std::string>;
 
 inline std::string config(const std::string &chain, const std::string &policies)
 {
-    return "pack: {name: t, version: 1.0.0, enabled: true}\npolicies: {chain: [" + chain + "]}\npolicy:\n" + policies +
-           "providers:\n  targets:\n    - {id: a, provider: openai, model: m, base_url: http://127.0.0.1:9/v1, secret_key_ref: {env: KT_TEST_KEY}}\n";
+    return "pack: {name: t, version: 1.0.0, enabled: true}\npolicies: {chain: [" + chain + "]}\npolicy:\n" +
+           policies +
+           "providers:\n  targets:\n    - {id: a, provider: openai, model: m, base_url: "
+           "http://127.0.0.1:9/v1, secret_key_ref: {env: KT_TEST_KEY}}\n";
 }
 
 /* The inside of a JSON string. */
@@ -36,13 +38,15 @@ enum class Kind { Content, Arguments };
 /* `text` is the inside of a JSON string already. */
 inline std::string delta(Kind kind, const std::string &text)
 {
-    return kind == Kind::Content ? "{\"content\":\"" + text + "\"}"
-                                 : "{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"" + text + "\"}}]}";
+    return kind == Kind::Content
+               ? "{\"content\":\"" + text + "\"}"
+               : "{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"" + text + "\"}}]}";
 }
 
 inline std::string event(const std::string &delta, const std::string &finish = "null")
 {
-    return "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":" + delta + ",\"finish_reason\":" + finish + "}]}\n\n";
+    return "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":" + delta +
+           ",\"finish_reason\":" + finish + "}]}\n\n";
 }
 
 inline std::string body(Kind kind, const Pieces &pieces)
@@ -97,15 +101,14 @@ inline void read_choice(Seen &s, Kind kind, const cJSON *c, const char *where)
     if (kind == Kind::Content)
         add(s.text, cJSON_GetObjectItem(d, "content"));
     else
-        add(s.text, cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetArrayItem(calls, 0), "function"), "arguments"));
+        add(s.text,
+            cJSON_GetObjectItem(cJSON_GetObjectItem(cJSON_GetArrayItem(calls, 0), "function"), "arguments"));
     add(s.finish, cJSON_GetObjectItem(c, "finish_reason"));
 }
 
 class Rig {
   public:
-    explicit Rig(const std::string &yaml) : rig_(stream_rig_new(yaml.c_str()))
-    {
-    }
+    explicit Rig(const std::string &yaml) : rig_(stream_rig_new(yaml.c_str())) {}
     ~Rig()
     {
         if (rig_)
@@ -135,8 +138,9 @@ class Rig {
     }
     std::string whole(Kind kind, const std::string &text)
     {
-        std::string message = delta(kind, inside(text)), json = "{\"choices\":[{\"index\":0,\"message\":" + message +
-                                                                ",\"finish_reason\":\"stop\"}]}";
+        std::string message = delta(kind, inside(text)),
+                    json = "{\"choices\":[{\"index\":0,\"message\":" + message +
+                           ",\"finish_reason\":\"stop\"}]}";
         stream_rig_reply r = {};
         stream_rig_whole(rig_, kt_span(json.data(), json.size()), &r);
         EXPECT_EQ(r.status, 200);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a client must see of a stream, written down by hand; and how long it waits for it. '|' ends a chunk. */
+/* What a client must see of a stream, written down by hand; and how long it waits for it. '|' ends a chunk.
+ */
 #include "stream_client.hpp"
 
 #include <algorithm>
@@ -23,9 +24,12 @@ const Golden kTexts[] = {
     {"a@b|", "a@b"},
     {"<jane@example.org|>", "<[EMAIL_1]>"},
     {"mailto:jane@|example.org?subject=x", "mailto:[EMAIL_1]?subject=x"},
-    {"n\xc3\xa9|e: jane@example.org \xe2\x9c\x93", "n\xc3\xa9" "e: [EMAIL_1] \xe2\x9c\x93"},
+    {"n\xc3\xa9|e: jane@example.org \xe2\x9c\x93", "n\xc3\xa9"
+                                                   "e: [EMAIL_1] \xe2\x9c\x93"},
     {"\xf0\x9f\x98\x80|jane@example.org|\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80[EMAIL_1]\xf0\x9f\x98\x80"},
-    {"j\xc3\xbc|rgen@b\xc3\xbc" "cher.|example", "[EMAIL_1]"},
+    {"j\xc3\xbc|rgen@b\xc3\xbc"
+     "cher.|example",
+     "[EMAIL_1]"},
     {"card 4111 11|11 1111 1111 ok", "card [CARD_1] ok"},
     {"card 4|1|1|1|1|1|1|1|1|1|1|1|1|1|1|1 ok", "card [CARD_1] ok"},
     {"card 4111-1111-|1111-1111.", "card [CARD_1]."},
@@ -108,7 +112,8 @@ void check(Rig &rig, Kind kind, const Golden &g)
 
 TEST(StreamGolden, Texts)
 {
-    Rig rig(config("pii-detector, audit-logger", "  pii-detector: {}\n  audit-logger: {retention_days: 1}\n"));
+    Rig rig(
+        config("pii-detector, audit-logger", "  pii-detector: {}\n  audit-logger: {retention_days: 1}\n"));
     ASSERT_TRUE(rig.good());
     for (auto &g : kTexts)
         check(rig, Kind::Content, g);
@@ -120,24 +125,35 @@ TEST(StreamGolden, Texts)
 /* ---- how much is held back ---- */
 
 const char kProse[] =
-    "The harbour wakes before the town does. Gulls argue over the first crates while the fishermen, who have been out since "
-    "midnight, rinse their boots and talk about the weather as if it were a relative. By eight o'clock the caf\xc3\xa9 on the "
-    "corner has sold most of its bread, and the woman behind the counter knows without asking who takes sugar. In 1987 the "
-    "quay was rebuilt at a cost of 2.4 million; the old stones, about 300 of them, became a garden wall. Nobody agrees on "
+    "The harbour wakes before the town does. Gulls argue over the first crates while the fishermen, who have "
+    "been out since "
+    "midnight, rinse their boots and talk about the weather as if it were a relative. By eight o'clock the "
+    "caf\xc3\xa9 on the "
+    "corner has sold most of its bread, and the woman behind the counter knows without asking who takes "
+    "sugar. In 1987 the "
+    "quay was rebuilt at a cost of 2.4 million; the old stones, about 300 of them, became a garden wall. "
+    "Nobody agrees on "
     "whether that was wise.\n\n"
-    "If you walk on, past the ropes and the blue sheds, the path climbs for 12 minutes and then ends at a gate. Behind it lie "
-    "three fields, a pond, and the house where the teacher lived. She kept bees, wrote letters to newspapers, and once, on a "
-    "dare, swam the whole bay. Her pupils remember her rules: read aloud, look things up, and never trust a graph without "
+    "If you walk on, past the ropes and the blue sheds, the path climbs for 12 minutes and then ends at a "
+    "gate. Behind it lie "
+    "three fields, a pond, and the house where the teacher lived. She kept bees, wrote letters to "
+    "newspapers, and once, on a "
+    "dare, swam the whole bay. Her pupils remember her rules: read aloud, look things up, and never trust a "
+    "graph without "
     "units. \"A number alone,\" she would say, \"is only a rumour.\"\n\n"
-    "Heute steht das Haus leer. Die Gemeinde \xc3\xbc" "berlegt, ob man daraus eine kleine Bibliothek machen sollte; andere "
-    "w\xc3\xbcnschen sich eine Werkstatt f\xc3\xbcr Boote. Bis zum Herbst soll entschieden werden. L'hiver, la mer est grise "
-    "et le vent parle toute la nuit, mais au printemps les enfants reviennent et tout recommence. Pour l'instant, on attend.\n"
+    "Heute steht das Haus leer. Die Gemeinde \xc3\xbc"
+    "berlegt, ob man daraus eine kleine Bibliothek machen sollte; andere "
+    "w\xc3\xbcnschen sich eine Werkstatt f\xc3\xbcr Boote. Bis zum Herbst soll entschieden werden. L'hiver, "
+    "la mer est grise "
+    "et le vent parle toute la nuit, mais au printemps les enfants reviennent et tout recommence. Pour "
+    "l'instant, on attend.\n"
     "1. Ask the council.\n2. Count the boats (there were 17 last year).\n3. Decide before 15:30 on Friday.\n";
 
 std::string everything()
 {
     return config("prompt-injection, pii-detector, dlp-filter, safety-filter, audit-logger",
-                  "  prompt-injection: {}\n  pii-detector: {}\n  dlp-filter: {secrets: true, blocked_terms: [Project Zanzibar]}\n"
+                  "  prompt-injection: {}\n  pii-detector: {}\n  dlp-filter: {secrets: true, blocked_terms: "
+                  "[Project Zanzibar]}\n"
                   "  safety-filter: {mode: strict, action: block}\n  audit-logger: {retention_days: 1}\n");
 }
 
@@ -165,8 +181,8 @@ TEST(StreamHold, OrdinaryProseWaitsForAFewBytes)
         EXPECT_EQ(seen, kProse);
         std::sort(held.begin(), held.end());
         size_t p50 = held[held.size() / 2], p99 = held[held.size() * 99 / 100];
-        printf("pieces of %zu bytes: held back p50 %zu, p99 %zu, most %zu bytes of %zu chunks\n", size, p50, p99,
-               held.back(), held.size());
+        printf("pieces of %zu bytes: held back p50 %zu, p99 %zu, most %zu bytes of %zu chunks\n", size, p50,
+               p99, held.back(), held.size());
         EXPECT_LE(p99, 64u);
         EXPECT_LE(p50, 16u);
     }
@@ -188,18 +204,20 @@ void flows(const char *name, const std::string &yaml, const Pieces &words, size_
         EXPECT_LE(held[i], most) << name << ", behind chunk " << i;
 }
 
-/* A word under way is a candidate (an address may begin so), and so are three or six letters (an Italian number begins
- * "RSS MRA"): a text has none where whole longer words have come. dlp-filter waits for what stands behind the blank
- * of a term, and behind a word that may be the name of a secret. */
+/* A word under way is a candidate (an address may begin so), and so are three or six letters (an Italian
+ * number begins "RSS MRA"): a text has none where whole longer words have come. dlp-filter waits for what
+ * stands behind the blank of a term, and behind a word that may be the name of a secret. */
 TEST(StreamHold, TextWithoutACandidateFlowsAtOnce)
 {
-    const Pieces words = {"These ", "quick ", "brown ", "foxes ", "crossed ", "over ", "a ", "lazy ", "hound, ", "then ", "slept. "};
+    const Pieces words = {"These ", "quick ", "brown ",  "foxes ", "crossed ", "over ",
+                          "a ",     "lazy ",  "hound, ", "then ",  "slept. "};
     flows("checks of answers",
           config("pii-detector, safety-filter",
                  "  pii-detector: {}\n  safety-filter: {mode: strict, action: block}\n"),
           words, 0);
     flows("everything", everything(), words, 8);
-    const Pieces tokens = {"These", " quick", " brown", " foxes", " crossed", " over", " a", " lazy", " hound", ",", " then", "."};
+    const Pieces tokens = {"These", " quick", " brown", " foxes", " crossed", " over",
+                           " a",    " lazy",  " hound", ",",      " then",    "."};
     flows("the word under way", everything(), tokens, 8);
 }
 

@@ -72,7 +72,8 @@ void every_window(policy_test::Policy &pii, const std::string &text, kt_origin_c
 {
     const std::string want = pii.run({text}, from, KT_PHASE_RESPONSE).text;
     for (size_t at = 0; at <= text.size(); at++)
-        ASSERT_EQ(pii.run({text.substr(0, at), text.substr(at)}, from, KT_PHASE_RESPONSE).text, want) << at << ": " << text;
+        ASSERT_EQ(pii.run({text.substr(0, at), text.substr(at)}, from, KT_PHASE_RESPONSE).text, want)
+            << at << ": " << text;
     for (size_t size : {1, 2, 3, 7}) {
         Pieces p;
         for (size_t at = 0; at < text.size(); at += size)
@@ -95,9 +96,11 @@ void through_exchange(Rig &rig, Kind kind, const std::string &text, const std::s
     const std::string want = rig.whole(kind, text);
     for (size_t at = 0; every && at <= text.size(); at++)
         if (starts(text, at))
-            same(rig.deltas(kind, cut_once(text, at)), want, value, "cut at " + std::to_string(at) + " of " + text);
+            same(rig.deltas(kind, cut_once(text, at)), want, value,
+                 "cut at " + std::to_string(at) + " of " + text);
     for (size_t size : {1, 2, 3, 7})
-        same(rig.deltas(kind, cut(text, size)), want, value, "pieces of " + std::to_string(size) + " of " + text);
+        same(rig.deltas(kind, cut(text, size)), want, value,
+             "pieces of " + std::to_string(size) + " of " + text);
 }
 
 template <class Fn> void each_kind(size_t n, Fn fn)
@@ -166,7 +169,8 @@ TEST(StreamProperty, EveryByteOfTheTransport)
             wire += c == '\n' ? end : std::string(1, c);
         const std::string want = rig.whole(kind, text);
         for (size_t at = 0; at <= wire.size(); at++)
-            same(rig.stream(kind, cut_once(wire, at)), want, t.value, "byte " + std::to_string(at) + " of " + wire);
+            same(rig.stream(kind, cut_once(wire, at)), want, t.value,
+                 "byte " + std::to_string(at) + " of " + wire);
         for (size_t size : {1, 2, 3, 7}) {
             Pieces p;
             for (size_t at = 0; at < wire.size(); at += size)
