@@ -53,6 +53,18 @@ class Untouched(e2e.KtTest):
         alone = self.same_without_us([PYTHON, "-c", REQUESTS, self.url, str(self.ca), str(self.other_ca)])
         self.assertEqual(alone.stdout.split("\n")[:4], ["plain https", "refused", "refused", "no engine"])
 
+    def test_short_processes_write_nothing(self):
+        """Thousands of processes that call nobody: no file comes, none changes, and none of them maps the engine."""
+        look = "find . -printf '%p %s %T@\\n' | sort"
+        script = f"""cd "$1" && {look} >"$2/before" && i=0
+while [ $i -lt 2000 ]; do /bin/true || exit 9; i=$((i+1)); done
+{look} >"$2/after" && cmp "$2/before" "$2/after" && echo same"""
+        out = self.lab.tmp / "short"
+        out.mkdir()
+        got = self.lab.run("wrap", self.cfg, ["sh", "-c", script, "sh", str(self.lab.state), str(out)], env={"MISTRAL_API_KEY": "k"})
+        self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "same\n", ""))
+        self.assertGreater((out / "before").stat().st_size, 0)
+
     def test_requests_ca_bundle_variable(self):
         code = f"import requests; print(requests.get('{self.url}', timeout=10).text)"
         alone = self.same_without_us([PYTHON, "-c", code], env={"REQUESTS_CA_BUNDLE": str(self.ca)})
