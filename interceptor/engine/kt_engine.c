@@ -91,6 +91,7 @@ kt_result kt_engine_new(const struct kt_engine_options *o, struct kt_engine **ou
     pthread_mutex_init(&e->lock, NULL);
     e->guard_thread = o->guard_thread;
     e->ctx.owner = e;
+    e->ctx.lane = o->lane ? o->lane : "divert";
     e->ctx.runtime = current_runtime;
     kt_result r = load(e, o, err);
     if (r.code != KT_OK) {

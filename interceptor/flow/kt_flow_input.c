@@ -44,6 +44,12 @@ static const char *code_of(int status)
     }
 }
 
+static const char *lane_of(const struct kt_flow *f)
+{
+    const struct kt_engine_ctx *ctx = f->fs->o.ctx;
+    return ctx && ctx->lane ? ctx->lane : "divert";
+}
+
 static void complete(struct kt_flow *f)
 {
     struct kt_request r;
@@ -52,7 +58,7 @@ static void complete(struct kt_flow *f)
     f->ready_asked.keep_alive = r.keep_alive;
     f->ready_asked.minor = r.minor;
     const struct kt_exchange_origin origin = {
-        .host = f->host, .port = f->port, .tls = f->tls, .lane = f->handoff ? "handoff" : "divert"};
+        .host = f->host, .port = f->port, .tls = f->tls, .lane = f->handoff ? "handoff" : lane_of(f)};
     f->handoff = false;
     if (r.upgrade) {
         kt_request_free(&r);
