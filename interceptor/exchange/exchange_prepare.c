@@ -65,6 +65,7 @@ static void broken_config(struct kt_exchange *x)
 static void unknown_endpoint(struct kt_exchange *x)
 {
     bool pass = kt_x_observe(x) || x->rt->config->intercept.unknown_endpoints == KT_UNKNOWN_PASS;
+    pass &= !x->origin_unknown; /* to whom? */
     if (pass) {
         pass_unseen(x, "unknown_endpoint", "no policy knows this endpoint");
         return;
@@ -74,6 +75,13 @@ static void unknown_endpoint(struct kt_exchange *x)
     struct kt_span path = kt_x_path(x);
     const char *query = memchr(path.data, '?', path.len);
     int len = (int)(query ? query - path.data : (ptrdiff_t)path.len);
+    if (x->origin_unknown) {
+        kt_x_refuse(x, 501, "invalid_request_error", "unknown_endpoint",
+                    "ktwrap: this gateway does not serve %.*s %.*s",
+                    (int)(x->request.method.len < 16 ? x->request.method.len : 16), x->request.method.data,
+                    len < 200 ? len : 200, path.data);
+        return;
+    }
     kt_x_refuse(x, 501, "invalid_request_error", "unknown_endpoint",
                 "ktwrap: no policy knows the endpoint %.*s %.*s; set `intercept.unknown_endpoints: pass` in "
                 "the policy "
