@@ -309,7 +309,7 @@ const struct kt_command kt_cmd_wrap = {
     .summary = "run a program with policies and routing on its LLM calls",
     .usage =
         "usage: kt wrap [--policy-config F]... [--mode observe|enforce] [--fail-mode block|allow]\n"
-        "               [--fail-on RULE] [--report-dir D] [--state-dir D] [--no-supervise]\n"
+        "               [--fail-on RULE] [--report-dir D] [--state-dir D] [--strict | --no-supervise]\n"
         "               [--] PROGRAM [ARGUMENTS]\n\n"
         "Runs PROGRAM unchanged; its calls to LLM hosts pass the policy chain and the router inside\n"
         "the process. Children of the program are covered too.\n\n"
@@ -323,6 +323,9 @@ const struct kt_command kt_cmd_wrap = {
         "  --report-dir D     at the end, reports of the program's calls: report.html, report.md, "
         "junit.xml,\n"
         "                     report.sarif, report.json\n"
+        "  --strict           what cannot be looked into is refused: TCP connects of the tree pass through "
+        "kt,\n"
+        "                     UDP to port 443, io_uring and 32-bit programs' connects are refused\n"
         "  --no-supervise     do without the seccomp filter, which catches static programs and lost "
         "preloads\n"
         "                     but keeps sudo and other setuid programs from gaining rights\n"

@@ -32,10 +32,12 @@ struct keeper {
 
 bool wrap_guard_option(struct wrap_guard *g, const char *option)
 {
-    if (strcmp(option, "--no-supervise") != 0)
-        return false;
-    g->off = true;
-    return true;
+    bool *flag = strcmp(option, "--strict") == 0         ? &g->strict
+                 : strcmp(option, "--no-supervise") == 0 ? &g->off
+                                                         : NULL;
+    if (flag)
+        *flag = true;
+    return flag != NULL;
 }
 
 bool wrap_guard_setenv(const struct wrap_guard *g)

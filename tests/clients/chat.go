@@ -5,9 +5,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -19,6 +21,13 @@ func env(name, other string) string {
 		return v
 	}
 	return other
+}
+
+// A connection that no resolver was asked for.
+func dialer(addr string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
 }
 
 func call(url string) (int, error) {
@@ -43,6 +52,9 @@ func call(url string) (int, error) {
 }
 
 func main() {
+	if addr := os.Getenv("KT_TEST_DIAL"); addr != "" {
+		http.DefaultTransport.(*http.Transport).DialContext = dialer(addr)
+	}
 	url := env("KT_TEST_URL", "https://api.openai.com/v1/chat/completions")
 	calls, _ := strconv.Atoi(env("KT_TEST_CALLS", "1"))
 	status := make([]int, calls)

@@ -61,6 +61,8 @@ int main(int argc, char **argv)
     }
     if ((fd = open_connection(mode, a)) < 0)
         return fail("connect");
+    if (argc > 4)
+        host = argv[4];
     char text[1024];
     int n = snprintf(
         text, sizeof text,

@@ -8,7 +8,9 @@ import e2e  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
+import socket  # noqa: E402
 import subprocess  # noqa: E402
+import threading  # noqa: E402
 import time  # noqa: E402
 from ktlib import PYTHON, ROOT, wait_for  # noqa: E402
 
@@ -96,6 +98,10 @@ class Supervise(e2e.KtTest):
         result = self.lab.run("wrap", None, ["sh", "-c", "grep -c '^Seccomp:.*0' /proc/self/status"], options=["--no-supervise"])
         self.assertEqual(result.stdout, "1\n")
 
+        both = self.lab.run("wrap", None, ["true"], options=["--no-supervise", "--strict"])
+        self.assertEqual(both.returncode, 2)
+        self.assertIn("--strict needs the supervisor", both.stderr)
+
     def test_nested_wrap_joins_the_outer(self):
         inner = [str(self.lab.kt), "wrap", "--state-dir", str(self.lab.state), "--policy-config", str(self.lab.tmp / "policy-config.yaml"), "--"]
         self.captured([*inner, self.c("static", "-static"), "libc"])
@@ -146,6 +152,115 @@ r = subprocess.run(sys.argv[1:], capture_output=True, text=True)
 sys.stdout.write(r.stdout); sys.stderr.write(r.stderr); sys.exit(r.returncode)
 """
         self.captured([PYTHON, "-c", code, self.c("static", "-static"), "libc"])
+
+    # --strict. 203.0.113.7 stands for the intercepted host in this network namespace: it counts who gets there.
+
+    def origin(self, *ports):
+        subprocess.run(["ip", "addr", "replace", "203.0.113.7/32", "dev", "lo"], check=True)
+        self.got = []
+        for port in ports:
+            listener = socket.create_server(("203.0.113.7", port))
+            self.addCleanup(listener.close)
+            self.addCleanup(listener.shutdown, socket.SHUT_RDWR)  # wakes accept; runs first
+            threading.Thread(target=self.serve, args=(listener,), daemon=True).start()
+
+    def serve(self, listener):
+        while True:
+            try:
+                conn = listener.accept()[0]
+            except OSError:
+                return
+            with conn:
+                conn.settimeout(20)
+                try:
+                    data = conn.recv(65536)
+                    if data:
+                        self.got.append(data)
+                        conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                except OSError:
+                    pass
+
+    def strict(self, command, env=None, top=""):
+        mock = self.lab.mocks.get("up") or self.lab.mock("up")
+        return self.lab.run("wrap", self.targets(mock, top=top), command, env={**KEY, **(env or {})}, options=["--strict"])
+
+    def test_strict_captures_by_name(self):
+        for command in ([self.c("static", "-static"), "libc"], [self.c("dynamic"), "raw"], [self.c("dynamic"), "exec"], [self.c("dynamic"), "libc"]):
+            with self.subTest(command=command):
+                result = self.strict(command)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+        self.assertEqual([e["lane"] for e in self.lab.events()], ["supervise"] * 3 + ["divert"])
+
+    def test_strict_captures_by_sni(self):
+        self.origin(443)
+        result = self.strict([self.go(0)], env={"KT_TEST_DIAL": "203.0.113.7:443", "KT_TEST_CALLS": "5"})
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+        self.assertEqual([(e["lane"], e["origin"]) for e in self.lab.events()], [("supervise", "api.openai.com:443")] * 5)
+        self.assertEqual(self.got, [])
+
+    def test_strict_captures_by_host(self):
+        self.origin(80)
+        for mode in ("ip", "nb"):
+            result = self.strict([self.c("static", "-static"), mode, "203.0.113.7", "80", "api.openai.com"])
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+        self.assertEqual([e["lane"] for e in self.lab.events()], ["supervise"] * 2)
+        self.assertEqual(self.got, [])
+
+    def test_strict_refuses_who_trusts_us_not(self):
+        """The preload is lost and so is our certificate: refused, and the audit shows it."""
+        self.origin(443)
+        code = ("import ctypes, sys; libc = ctypes.CDLL(None); a = [sys.executable.encode(), b'-c', sys.argv[1].encode()]; "
+                "libc.syscall(59, a[0], (ctypes.c_char_p * 4)(*a), (ctypes.c_char_p * 1)())")
+        inner = ("import ssl, socket; s = socket.create_connection(('203.0.113.7', 443)); "
+                 "ssl.create_default_context().wrap_socket(s, server_hostname='api.openai.com')")
+        result = self.strict([PYTHON, "-c", code, inner])
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("CERTIFICATE_VERIFY_FAILED", result.stderr)
+        self.assertEqual([e["event_type"] for e in self.lab.events()], ["client_distrusts"])
+        self.assertEqual(self.got, [])
+
+    def test_strict_lets_others_through(self):
+        self.origin(80, 25)
+        result = self.strict([self.c("static", "-static"), "nb", "203.0.113.7", "80"])
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+        self.assertEqual(len(self.got), 1)
+        gone = self.strict([self.c("static", "-static"), "raw", "203.0.113.7", "81"])
+        self.assertEqual((gone.returncode, gone.stderr), (1, "connect: Connection refused\n"))
+        self.assertEqual(self.lab.events(), [])
+
+    def test_strict_knows_the_engine_of_the_program(self):
+        """A target at an intercepted address: the engine's own call must not come back to us."""
+        self.origin()
+        mock = self.lab.mock("far", ["--listen", "203.0.113.7:8080"], tls=False)
+        config = self.lab.config(e2e.TARGETS.format(url="http://203.0.113.7:8080/v1", ca=self.lab.mock("up").ca, more="",
+                                                    top="intercept: {hosts: [203.0.113.7, api.openai.com]}"))
+        for mode in ("libc", "raw"):
+            result = self.lab.run("wrap", config, [self.c("dynamic"), mode], env=KEY, options=["--strict"])
+            self.assertEqual((result.returncode, result.stdout), (0, '{"status": 200}\n'), result.stderr)
+        self.assertEqual([e["lane"] for e in self.lab.events()], ["divert", "supervise"])
+        self.assertEqual(len(mock.requests()), 2)
+
+    def test_strict_refuses_tunnels_quic_and_io_uring(self):
+        self.origin(3128)
+        tunnel = ("import socket; s = socket.create_connection(('203.0.113.7', 3128)); "
+                  "s.sendall(b'CONNECT api.openai.com:443 HTTP/1.1\\r\\n\\r\\n'); print(s.recv(10))")
+        self.assertNotEqual(self.strict([PYTHON, "-c", tunnel]).returncode, 0)
+        quic = """
+import errno, socket
+for send in (lambda s: s.connect(("203.0.113.7", 443)), lambda s: s.sendto(b"x", ("203.0.113.7", 443)),
+             lambda s: s.sendmsg([b"x"], [], 0, ("203.0.113.7", 443))):
+    try: send(socket.socket(type=socket.SOCK_DGRAM)); print("sent")
+    except OSError as e: print(errno.errorcode[e.errno])
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.connect(("203.0.113.7", 53)); s.send(b"x"); s.sendmsg([b"y"])
+"""
+        self.assertEqual(self.strict([PYTHON, "-c", quic]).stdout.split(), ["ECONNREFUSED"] * 3)
+        ring = ("import ctypes, errno; libc = ctypes.CDLL(None, use_errno=True); "
+                "print([(libc.syscall(425, 1, 0), errno.errorcode[ctypes.get_errno()]) for i in range(3)])")
+        self.assertEqual(self.strict([PYTHON, "-c", ring]).stdout, "[(-1, 'ENOSYS'), (-1, 'ENOSYS'), (-1, 'ENOSYS')]\n")
+        self.assertEqual([(e["event_type"], e["message"][:12]) for e in self.lab.events()],
+                         [("unseen", "a tunnel thr"), ("unseen", "a program wa")])
+        self.assertEqual(self.got, [])
 
     def test_plain_programs_pay_little(self):
         """The issue's bound is 300 us for a short process; a busy machine gets some more."""

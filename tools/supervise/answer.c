@@ -62,7 +62,7 @@ static struct answer on_stream(struct kt_supervise *s, const struct seccomp_noti
         return refuse(ECONNREFUSED); /* nobody has this address */
     if (ours && (is_synthetic(d) || !shim_knows((pid_t)n->pid)))
         return refuse(divert_to_engine(s, fd, host, d->port));
-    return s->o.strict ? relay_connect(s, n, fd, d) : go_on;
+    return s->o.strict ? relay_connect(s, n, fd, d, ours ? host : "") : go_on;
 }
 
 /* Names of ours have no service but TCP; under strict nobody can know whose address it is. */

@@ -7,6 +7,10 @@
 
 #define NAMES_HOST_MAX 256
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct names {
     const char *path; /* borrowed */
     struct kt_buf text;
@@ -26,3 +30,7 @@ struct kt_span names_word(struct names *n, const char *word);
 /* The text of `hosts` (an /etc/hosts) with the intercepted names at their synthetic addresses and nowhere
  * else. */
 kt_result names_hosts_file(struct names *n, struct kt_span hosts, struct kt_buf *out) KT_MUST;
+
+#ifdef __cplusplus
+}
+#endif

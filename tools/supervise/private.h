@@ -26,6 +26,13 @@ struct kt_supervise {
     unsigned told_next;
 };
 
+struct seccomp_notif;
+enum answer_kind { ANSWER_CONTINUE, ANSWER_ERROR, ANSWER_SENT };
+struct answer {
+    enum answer_kind kind;
+    int error; /* ANSWER_ERROR: a positive errno; 0 = the call returns 0 */
+};
+
 /* engine.c; any thread */
 /* The engine of this process; NULL where it cannot be had. Lives until kt_supervise_free. */
 struct kt_engine *supervise_engine(struct kt_supervise *s);
@@ -45,14 +52,9 @@ int divert_again(int fd);
 /* serve.c */
 /* The thread: answers until no process uses the filter. */
 void *serve(void *supervise);
+void serve_answer(const struct kt_supervise *s, const struct seccomp_notif *n, struct answer a);
 
 /* answer.c */
-struct seccomp_notif;
-enum answer_kind { ANSWER_CONTINUE, ANSWER_ERROR, ANSWER_SENT };
-struct answer {
-    enum answer_kind kind;
-    int error; /* ANSWER_ERROR: a positive errno; 0 = the call returns 0 */
-};
 /* What is to be said to this call. */
 struct answer answer_call(struct kt_supervise *s, const struct seccomp_notif *n);
 /* Is the notification still waiting for its answer? False: its process is gone, or was interrupted. */
@@ -64,6 +66,8 @@ struct answer answer_open(struct kt_supervise *s, const struct seccomp_notif *n,
 
 /* relay.c: --strict */
 /* Completes a connect to an address that may be an intercepted host's: through us, so that its first bytes
- * are looked at. */
+ * are looked at. `host`: the intercepted literal that it is, or "". */
 struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
-                            const struct target_dest *d);
+                            const struct target_dest *d, const char *host);
+/* Waits until what passes through us has been passed on. True where nothing is left. */
+bool relay_settle(int timeout_ms);

@@ -13,7 +13,7 @@
 #endif
 #define SYNC_WAKE_UP 1ul /* Linux 6.6: the caller runs on our processor next, which saves half the time */
 
-static void send_answer(const struct kt_supervise *s, const struct seccomp_notif *n, struct answer a)
+void serve_answer(const struct kt_supervise *s, const struct seccomp_notif *n, struct answer a)
 {
     struct seccomp_notif_resp r = {.id = n->id};
     if (a.kind == ANSWER_SENT)
@@ -40,6 +40,6 @@ void *serve(void *supervise)
         struct seccomp_notif n;
         memset(&n, 0, sizeof n);
         if (ioctl(s->listener, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
-            send_answer(s, &n, answer_call(s, &n));
+            serve_answer(s, &n, answer_call(s, &n));
     }
 }

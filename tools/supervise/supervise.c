@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define SETTLE_MS 2000
+
 kt_result kt_supervise_new(const struct kt_supervise_options *o, struct kt_supervise **out)
 {
     struct kt_supervise *s = calloc(1, sizeof *s);
@@ -180,6 +182,12 @@ void kt_supervise_free(struct kt_supervise *s)
     kt_supervise_parent(s, 0);
     if (s->serving)
         pthread_join(s->thread, NULL);
+    if (!relay_settle(SETTLE_MS)) {
+        /* A server that does not close; its thread still needs all this until we exit. */
+        if (s->engine)
+            (void)kt_engine_stop(s->engine, SETTLE_MS);
+        return;
+    }
     kt_engine_free(s->engine);
     if (s->listener >= 0)
         close(s->listener);
