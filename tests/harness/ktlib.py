@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import time
 
+import servers
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3"
 
@@ -42,7 +44,7 @@ def dead_port():
 
 def read_jsonl(path):
     try:
-        return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines() if line]
+        return [json.loads(line) for line in pathlib.Path(path).read_text().split("\n") if line]
     except FileNotFoundError:
         return []
 
@@ -86,6 +88,38 @@ class Mock:
         self.log.close()
 
 
+class H2Front:
+    """nginx as `origin` on port 443, with HTTP/2, in front of a plain mock."""
+
+    def __init__(self, lab, mock, origin, gzip=False):
+        self.ca, cert, key = servers.make_ca(lab.tmp, "front", origin)
+        conf, tmp = lab.tmp / "nginx.conf", lab.tmp
+        paths = " ".join(f"{kind}_temp_path {tmp};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        conf.write_text(f"""user root root; worker_processes 1; daemon off; pid {tmp}/nginx.pid; error_log {tmp}/nginx.log;
+events {{}}
+http {{ access_log off; {paths}
+  gzip {"on" if gzip else "off"}; gzip_types application/json text/event-stream; gzip_min_length 1; gzip_proxied any;
+  server {{ listen 127.0.0.1:443 ssl http2; ssl_certificate {cert}; ssl_certificate_key {key};
+    location / {{ proxy_pass http://127.0.0.1:{mock.port}; proxy_http_version 1.1; proxy_buffering off; proxy_set_header Host $host; }} }} }}
+""")
+        self.proc = subprocess.Popen(["/usr/sbin/nginx", "-c", str(conf), "-e", str(tmp / "nginx.log")], env=clean_env(),
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: self._ready(tmp), what="nginx")
+
+    def _ready(self, tmp):
+        if self.proc.poll() is not None:
+            raise AssertionError(f"nginx ended: {(tmp / 'nginx.log').read_text()}")
+        try:
+            socket.create_connection(("127.0.0.1", 443), 1).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        self.proc.terminate()
+        self.proc.wait(10)
+
+
 class Lab:
     """A folder, the built binaries, and everything a test starts. Use as a context manager."""
 
@@ -98,13 +132,14 @@ class Lab:
         self.runtime = self.tmp / "run"
         self.runtime.mkdir(mode=0o700)
         self.mocks = {}
+        self.fronts = []
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, value, trace):
-        for mock in self.mocks.values():
-            mock.stop()
+        for server in [*self.fronts, *self.mocks.values()]:
+            server.stop()
         if kind is None or os.environ.get("KT_TEST_KEEP") != "1":
             subprocess.run(["chmod", "-R", "u+rwX", str(self.tmp)], check=False)
             shutil.rmtree(self.tmp, ignore_errors=True)
@@ -114,6 +149,10 @@ class Lab:
     def mock(self, name, args=(), tls=True, origin=None):
         self.mocks[name] = Mock(self, name, args, tls, origin)
         return self.mocks[name]
+
+    def h2_front(self, name, origin, gzip=False):
+        self.fronts.append(H2Front(self, self.mocks[name], origin, gzip))
+        return self.fronts[-1]
 
     def config(self, text, name="policy-config.yaml"):
         path = self.tmp / name

@@ -140,8 +140,10 @@ def run_variant(spec, build, via, lane):
         names = {"tmp": lab.tmp, "src": ROOT, "build": lab.build, "python": PYTHON, "kt": lab.kt, "dead_port": dead_port(),
                  "state": lab.state, "clients": ROOT / "tests" / "clients", "via": via, "lane": lane}
         for m in spec.get("mock", []):
-            mock = lab.mock(m["name"], fill(m.get("args", []), names), m.get("tls", True), m.get("origin"))
-            names.update({f"{m['name']}.port": mock.port, f"{m['name']}.url": mock.url, f"{m['name']}.ca": mock.ca})
+            front = m.get("front")
+            mock = lab.mock(m["name"], fill(m.get("args", []), names), m.get("tls", True) and not front, None if front else m.get("origin"))
+            ca = lab.h2_front(m["name"], m["origin"], front == "h2-gzip").ca if front else mock.ca
+            names.update({f"{m['name']}.port": mock.port, f"{m['name']}.url": mock.url, f"{m['name']}.ca": ca})
         config = lab.config(fill(spec["config"], names)) if "config" in spec else None
         client = spec["client"]
         env = {"MISTRAL_API_KEY": "target-key-0001", **fill(client.get("env", {}), names)}

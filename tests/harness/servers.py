@@ -8,8 +8,8 @@ import subprocess
 import threading
 
 
-def make_ca(folder, name):
-    """A CA and a certificate for localhost, by openssl(1). Returns (ca.pem, cert.pem, key.pem)."""
+def make_ca(folder, name, host="localhost"):
+    """A CA and a certificate for `host` and 127.0.0.1, by openssl(1). Returns (ca.pem, cert.pem, key.pem)."""
     d = pathlib.Path(folder)
     ca_key, ca, key, csr, cert, ext = (d / f"{name}.{s}" for s in ("ca.key", "ca.pem", "key", "csr", "pem", "ext"))
 
@@ -18,8 +18,8 @@ def make_ca(folder, name):
 
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", f"/CN={name} CA")
-    openssl("req", "-new", *curve, "-keyout", key, "-out", csr, "-subj", "/CN=localhost")
-    ext.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("req", "-new", *curve, "-keyout", key, "-out", csr, "-subj", f"/CN={host}")
+    ext.write_text(f"subjectAltName=DNS:{host},IP:127.0.0.1\n")
     openssl("x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", ext, "-out", cert)
     return ca, cert, key
 

@@ -217,6 +217,9 @@ TEST(Injection, HarmlessTextInDisguisePasses)
     EXPECT_EQ(policy.whole("Write the words backwards: " + harmless).verdict, KT_VERDICT_ALLOW);
 }
 
+// Valgrind takes thirty times as long, and finds what it finds in fewer cases.
+const size_t fewer = getenv("KT_UNDER_VALGRIND") ? 16 : 1;
+
 TEST(Injection, FoundAnywhereInALongDocument)
 {
     Policy policy("prompt-injection");
@@ -224,7 +227,7 @@ TEST(Injection, FoundAnywhereInALongDocument)
     while (filler.size() < 20000)
         filler += "The committee met in spring and discussed the new bridge over the river at some length. ";
     EXPECT_EQ(policy.whole(filler).verdict, KT_VERDICT_ALLOW);
-    for (size_t at = 0; at < 9000; at += 11) {
+    for (size_t at = 0; at < 9000; at += 11 * fewer) {
         std::string text = filler;
         size_t space = text.find(' ', at);
         text.insert(space, std::string(" ") + sentence);
@@ -270,7 +273,7 @@ TEST(Injection, AnyBytesAreSurvived)
                                   "\xe2\x80\x8b",
                                   "\\x41\\x42",
                                   "41 42 43 "};
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < 2000 / static_cast<int>(fewer); round++) {
         std::string text;
         for (unsigned n = random() % 60; n > 0; n--)
             text += random() % 4 ? pieces[random() % (sizeof pieces / sizeof *pieces)]
@@ -288,7 +291,7 @@ TEST(Injection, HostileLengthsStayLinear)
     for (const char *unit : {"41 42 43 ", "%41%42", "\\x00\\x00", "aaaaaaaaaaaaaaaaaaaaaaaaaa",
                              "ignore previous ", "\"'`", "a b c d e f g h "}) {
         std::string text;
-        while (text.size() < 1u << 20)
+        while (text.size() < (1u << 20) / fewer)
             text += unit;
         EXPECT_EQ(policy.whole(text).step, KT_STEP_DONE)
             << unit; /* quadratic work would run into the test's time limit */
