@@ -106,7 +106,8 @@ def write_weights(ints, scale, bias, const):
  * {hashlib.sha256(data).hexdigest()} */
 #define KT_INJECTION_SCALE {scale:.9g}
 #define KT_INJECTION_BIAS {bias:.9g}
-/* log odds of a block = CONST + RULES * rules + BEST * worst window + LENGTH * log2(sentences), see kt_injection.c */
+/* log odds of a block = CONST + RULES * rules + BEST * worst window + LENGTH * log2(sentences), see
+ * kt_injection.c */
 #define KT_INJECTION_CONST {const:.6f}
 #define KT_INJECTION_RULES {JOIN[0]}
 #define KT_INJECTION_BEST {JOIN[1]}
