@@ -78,6 +78,16 @@ kt_result kt_x_outgoing_target(struct kt_x_outgoing *o, const struct kt_target *
     return key ? add_key(o, t, key) : kt_ok();
 }
 
+kt_result kt_x_outgoing_trace(struct kt_x_outgoing *o, struct kt_exchange *x)
+{
+    char value[64];
+    if (!x->rt->config || !x->rt->config->telemetry.propagate)
+        return kt_ok();
+    const struct kt_trace_ids *t = kt_x_trace(x);
+    snprintf(value, sizeof value, "00-%s-%s-%s", t->trace_id, t->span_id, t->flags);
+    return add(o, text("traceparent"), text(value));
+}
+
 /* ---- the origin ---- */
 
 struct kt_span kt_x_path(const struct kt_exchange *x)
