@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One try after the other, until an answer can be given. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_trace.h"
 
 #include "policyengine/base/kt_log.h"
 

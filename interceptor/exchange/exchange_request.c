@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes out: URL and header fields, for a target with its own key or for the origin with the program's
  * credentials. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_trace.h"
 
 #include <stdio.h>
 #include <string.h>

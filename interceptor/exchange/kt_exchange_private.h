@@ -252,10 +252,6 @@ void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
 void kt_x_external_start(struct kt_exchange *x);
 void kt_x_stop_asking(struct kt_exchange *x); /* nobody waits for the answer any more */
 
-/* exchange_trace.c */
-/* Borrowed; made at the first call. */
-const struct kt_trace_ids *kt_x_trace(struct kt_exchange *x);
-
 /* exchange_request.c */
 struct kt_x_outgoing {
     struct kt_buf text; /* owned: URL, names and values; holds keys, wiped */
@@ -267,8 +263,6 @@ void kt_x_outgoing_init(struct kt_x_outgoing *o);
 void kt_x_outgoing_free(struct kt_x_outgoing *o);
 kt_result kt_x_outgoing_target(struct kt_x_outgoing *o, const struct kt_target *t, const char *path,
                                const char *key, bool stream) KT_MUST;
-/* `traceparent`, where the config wants it passed on. */
-kt_result kt_x_outgoing_trace(struct kt_x_outgoing *o, struct kt_exchange *x) KT_MUST;
 kt_result kt_x_outgoing_origin(struct kt_x_outgoing *o, const struct kt_exchange *x) KT_MUST;
 /* Points url and headers of `q` into `o`. */
 void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
