@@ -130,6 +130,7 @@ struct kt_exchange {
     struct kt_usage usage;
 
     char id[33];
+    struct kt_trace_ids trace; /* kt_x_trace fills it */
     bool recorded, record_ok;
     const char *event_type, *verdict, *reason_code, *error; /* static */
     char message[512];
