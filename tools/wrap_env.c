@@ -114,6 +114,8 @@ kt_result kt_wrap_setenv(const struct kt_wrap_env *w)
     KT_GUARD(set("KT_PLAN", w->plan->path));
     if (w->run)
         KT_GUARD(set("KT_RUN", w->run));
-    KT_GUARD(set_proxy_exceptions(w->config));
+    /* What is only read along may keep its proxy: TLS says the host. */
+    if (strcmp(w->mode, "observe") != 0 || kt_program_trust(w->program) != KT_TRUST_SHARED_OPENSSL)
+        KT_GUARD(set_proxy_exceptions(w->config));
     return set_trust(w);
 }

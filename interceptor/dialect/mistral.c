@@ -82,6 +82,11 @@ static kt_result reasoning_effort(const struct kt_translation *t, uint32_t objec
 static kt_result prediction(const struct kt_translation *t, uint32_t object, uint32_t value)
 {
     uint32_t content = kt_rule_given(t, value, "content");
+    if (content && kt_rule_is(t, content, KT_JSON_ARRAY) && t->j->tok[content].size == 1) {
+        uint32_t text = kt_rule_given(t, content + 1, "text");
+        if (text && kt_rule_is(t, text, KT_JSON_STRING))
+            return kt_rule_unwrap(t, content, text);
+    }
     bool fits = content && kt_rule_is(t, content, KT_JSON_STRING);
     return fits ? kt_ok() : kt_rule_drop(t, object, value);
 }
@@ -96,9 +101,21 @@ static const struct kt_rule json_schema_fields[] = {
     {0},
 };
 
+/* OpenAI: a schema may be missing; then any JSON will do. */
+static kt_result json_schema(const struct kt_translation *t, uint32_t object, uint32_t value)
+{
+    (void)object;
+    uint32_t schema = kt_rule_is(t, value, KT_JSON_OBJECT) ? kt_json_member(t->j, value, "schema", NULL) : 0;
+    if (schema)
+        return kt_rule_is(t, schema, KT_JSON_NULL) ? kt_rule_set(t, schema, "{}") : kt_ok();
+    return kt_rule_is(t, value, KT_JSON_OBJECT)
+               ? kt_edits_add_member(t->edits, t->j, value, "schema", "{}", 2)
+               : kt_ok();
+}
+
 static const struct kt_rule response_format_fields[] = {
     {.key = "type"},
-    {.key = "json_schema", .flags = KT_RULE_NOT_NULL, .fields = json_schema_fields},
+    {.key = "json_schema", .flags = KT_RULE_NOT_NULL, .fields = json_schema_fields, .fix = json_schema},
     {0},
 };
 

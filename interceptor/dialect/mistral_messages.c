@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages: fields by role, and the order of roles. Mistral refuses some orders that OpenAI takes; what can
- * be mended by an edit is: user behind tool         an assistant message is put between them system behind
- * assistant or tool, or last of several    speaks as the user assistant last           becomes the prefix of
- * the answer assistant with nothing in it     goes function without a call (legacy)    gets one
+ * be mended by an edit is:
+ * - user behind tool: an assistant message is put between them;
+ * - system behind assistant or tool, or last: speaks as the user;
+ * - assistant last: becomes the prefix of the answer;
+ * - assistant with nothing in it: goes;
+ * - function without a call (legacy): gets one.
  */
 #include "interceptor/dialect/mistral.h"
 
@@ -41,9 +44,16 @@ static const struct kt_rule refusal_fields[] = {
     {0},
 };
 
+/* A tool may have had nothing to say (OpenAI's legacy function messages); Mistral wants a text. */
+static kt_result result_content(const struct kt_translation *t, uint32_t object, uint32_t value)
+{
+    return kt_rule_is(t, value, KT_JSON_NULL) ? kt_rule_set(t, value, "\"\"")
+                                              : kt_mistral_content(t, object, value);
+}
+
 static const struct kt_rule tool_fields[] = {
     {.key = "role"},
-    {.key = "content", .fix = kt_mistral_content},
+    {.key = "content", .fix = result_content},
     {.key = "tool_call_id", .fix = kt_mistral_fix_id},
     {.key = "name"},
     {0},
@@ -52,7 +62,7 @@ static const struct kt_rule tool_fields[] = {
 /* Legacy; function_result() gives it the id of its call. */
 static const struct kt_rule function_fields[] = {
     {.key = "role"},
-    {.key = "content", .fix = kt_mistral_content},
+    {.key = "content", .fix = result_content},
     {.key = "name"},
     {0},
 };
@@ -125,8 +135,7 @@ static KT_MUST kt_result new_call(struct walk *w)
 static KT_MUST kt_result fix_role(const struct walk *w, struct message *m)
 {
     bool behind_answer = w->last_role == ROLE_ASSISTANT || w->last_role == ROLE_TOOL;
-    bool behind_all = m->tok == w->final && w->last_role != ROLE_NONE;
-    if (m->role == ROLE_SYSTEM && (behind_answer || behind_all))
+    if (m->role == ROLE_SYSTEM && (behind_answer || m->tok == w->final))
         m->role = ROLE_USER;
     static const char *const names[] = {
         [ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_FUNCTION] = "tool"};

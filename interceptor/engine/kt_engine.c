@@ -64,7 +64,7 @@ static kt_result load(struct kt_engine *e, const struct kt_engine_options *o, st
     KT_GUARD(copy(o->plan, &e->plan));
     KT_GUARD(kt_paths_resolve(o->state_dir && *o->state_dir ? o->state_dir : NULL, &e->paths, err));
     kt_log_open(e->paths.state_dir);
-    kt_pattern_cache_open(e->paths.state_dir, false);
+    kt_pattern_cache_open(e->paths.state_dir, o->compiles);
     kt_event_set_run(o->run);
     if (o->trace)
         kt_trace_open(o->trace, e->paths.state_dir);
@@ -138,4 +138,20 @@ void kt_engine_free(struct kt_engine *e)
 struct kt_runtime *kt_engine_runtime(struct kt_engine *e)
 {
     return kt_runtimes_get(e->runtimes);
+}
+
+kt_result kt_engine_share(struct kt_engine *e, struct kt_engine_ctx *out)
+{
+    pthread_mutex_lock(&e->lock);
+    kt_result r = e->ctx.state ? kt_ok() : kt_state_open(e->paths.state_dir, &e->ctx.state);
+    *out = e->ctx;
+    pthread_mutex_unlock(&e->lock);
+    out->loop = NULL;
+    out->upstream = NULL;
+    return r;
+}
+
+void kt_engine_reload(struct kt_engine *e, bool force)
+{
+    kt_runtimes_look(e->runtimes, force);
 }

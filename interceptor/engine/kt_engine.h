@@ -27,6 +27,7 @@ struct kt_engine_options {      /* all borrowed for the call; NULL = not set */
     const char *run;            /* KT_RUN */
     void (*guard_thread)(void); /* first call on the event thread; lives for ever */
     uint64_t config_check_ns;   /* 0 = once per second */
+    bool compiles;              /* this process is there to compile patterns, too */
 };
 /* From the environment, as `host` (NULL = none) knows it. */
 struct kt_engine_options kt_engine_options_from(const struct kt_shim_host *host);
@@ -76,6 +77,13 @@ void kt_engine_fork_child(struct kt_engine *e);
 /* A new reference to the current runtime. */
 struct kt_runtime *kt_engine_runtime(struct kt_engine *e);
 size_t kt_engine_flow_count(struct kt_engine *e);
+
+/* What further loops need that the caller runs itself: everything but loop and upstream, which are NULL. The
+ * engine outlives them. Then there is no fork and no adopt. */
+kt_result kt_engine_share(struct kt_engine *e, struct kt_engine_ctx *out) KT_MUST;
+/* A look at the config's files at once, in this thread; `force`: reads them also where they did not change.
+ */
+void kt_engine_reload(struct kt_engine *e, bool force);
 
 #ifdef __cplusplus
 }

@@ -201,12 +201,12 @@ static void install(struct kt_runtimes *rs, struct kt_runtime *fresh)
 }
 
 /* The stamp is taken before the files are read: a change in between is seen the next time. */
-static void look(struct kt_runtimes *rs)
+void kt_runtimes_look(struct kt_runtimes *rs, bool force)
 {
     char *why = NULL;
     pthread_mutex_lock(&rs->reload);
     uint64_t stamp = stamp_of(&rs->paths);
-    struct kt_runtime *fresh = stamp != rs->stamp ? load(rs) : NULL;
+    struct kt_runtime *fresh = force || stamp != rs->stamp ? load(rs) : NULL;
     if (fresh) {
         rs->stamp = stamp;
         why = fresh->broken ? strdup(fresh->broken) : NULL;
@@ -224,6 +224,6 @@ struct kt_runtime *kt_runtimes_get(struct kt_runtimes *rs)
     uint64_t now = kt_now_mono_ns(), due = atomic_load_explicit(&rs->next_check, memory_order_relaxed);
     if (rs->paths.count > 0 && now >= due &&
         atomic_compare_exchange_strong(&rs->next_check, &due, now + rs->check_ns))
-        look(rs);
+        kt_runtimes_look(rs, false);
     return kt_runtimes_peek(rs);
 }

@@ -28,7 +28,9 @@ kt_result kt_runtimes_new(const struct kt_runtimes_options *o, struct kt_runtime
 void kt_runtimes_free(struct kt_runtimes *rs);
 /* Any thread. A new reference, never NULL; after a look at the files where that is due. */
 struct kt_runtime *kt_runtimes_get(struct kt_runtimes *rs);
-/* The same without a look at the files. */
+/* Any thread: a look at the files now; `force` reads them also where they did not change. */
+void kt_runtimes_look(struct kt_runtimes *rs, bool force);
+/* kt_runtimes_get without a look at the files. */
 struct kt_runtime *kt_runtimes_peek(struct kt_runtimes *rs);
 
 #ifdef __cplusplus

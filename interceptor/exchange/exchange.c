@@ -17,6 +17,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .ctx = ctx,
         .port = origin->port,
         .tls = origin->tls,
+        .origin_unknown = origin->unknown,
         .lane = origin->lane,
         .real_ns = kt_now_real_ns(),
         .mono_ns = kt_now_mono_ns(),
@@ -114,8 +115,21 @@ static bool audit_missing(const struct kt_exchange *x)
     return !x->ctx->audit && !kt_x_fail_open(x);
 }
 
+/* A gateway's client names no host that the call could go on to. */
+static void refuse_unknown_origin(struct kt_exchange *x)
+{
+    x->verdict = "block";
+    x->reason_code = "no_origin";
+    kt_x_refuse(x, 503, "configuration_error", "no_origin",
+                "ktwrap: a gateway does not know where this call was meant to go; it needs `mode: enforce`, "
+                "`pack.enabled: true`, `providers.targets` in the policy configuration, and an endpoint that "
+                "its policies know");
+}
+
 void kt_x_go(struct kt_exchange *x)
 {
+    if (x->plan == KT_X_ORIGIN && x->origin_unknown)
+        refuse_unknown_origin(x);
     if (x->tapped)
         kt_x_tap_ready(x);
     else if (x->plan != KT_X_REFUSE && audit_missing(x))

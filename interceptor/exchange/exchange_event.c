@@ -233,17 +233,35 @@ static bool is_unwanted(struct kt_exchange *x)
            x->status >= 200 && x->status < 300 && !kt_x_observe(x);
 }
 
+static void tell(const struct kt_exchange *x, const struct kt_witness *w, const struct kt_event *e,
+                 bool wanted, bool written)
+{
+    const struct kt_seen seen = {.event = e,
+                                 .latency_ns = kt_now_mono_ns() - x->mono_ns,
+                                 .ttft_ns = x->first_byte_ns ? x->first_byte_ns - x->mono_ns : 0,
+                                 .written = wanted && written,
+                                 .lost = wanted && !written};
+    w->exchange(w->arg, &seen);
+}
+
 static kt_result append(struct kt_exchange *x, struct kt_error *err)
 {
-    if (is_unwanted(x))
+    const struct kt_witness *w = &x->ctx->witness;
+    bool wanted = !is_unwanted(x);
+    if (!wanted && !w->exchange)
         return kt_ok();
     struct strings m = {.capture = KT_BUF_INIT(KT_X_MAX_RESPONSE * 2u)};
     struct kt_event e;
     memset(&e, 0, sizeof e);
-    if (!x->ctx->audit)
+    if (!x->ctx->audit && !w->exchange)
         return kt_fail(err, KT_ERR_STATE, "%s", x->ctx->audit_error);
     fill(x, &e, &m);
-    kt_result r = kt_audit_append(x->ctx->audit, &e, err);
+    kt_result r = kt_ok();
+    if (wanted)
+        r = x->ctx->audit ? kt_audit_append(x->ctx->audit, &e, err)
+                          : kt_fail(err, KT_ERR_STATE, "%s", x->ctx->audit_error);
+    if (w->exchange)
+        tell(x, w, &e, wanted, r.code == KT_OK);
     free(m.policies);
     free(m.labels);
     kt_buf_free(&m.capture);

@@ -62,9 +62,19 @@ static void broken_config(struct kt_exchange *x)
                 "ktwrap: the policy configuration cannot be used: %s", why);
 }
 
+/* Many a newer SDK asks there first; what it can do instead is one setting away. */
+static const char *instead_of(struct kt_span path)
+{
+    static const char responses[] = "/responses";
+    size_t n = sizeof responses - 1;
+    bool its = path.len >= n && memcmp(path.data + path.len - n, responses, n) == 0;
+    return its ? "use chat completions instead (in OpenAI's SDKs client.chat.completions.create)" : "";
+}
+
 static void unknown_endpoint(struct kt_exchange *x)
 {
     bool pass = kt_x_observe(x) || x->rt->config->intercept.unknown_endpoints == KT_UNKNOWN_PASS;
+    pass &= !x->origin_unknown; /* to whom? */
     if (pass) {
         pass_unseen(x, "unknown_endpoint", "no policy knows this endpoint");
         return;
@@ -73,13 +83,21 @@ static void unknown_endpoint(struct kt_exchange *x)
     x->reason_code = "unknown_endpoint";
     struct kt_span path = kt_x_path(x);
     const char *query = memchr(path.data, '?', path.len);
-    int len = (int)(query ? query - path.data : (ptrdiff_t)path.len);
-    kt_x_refuse(x, 501, "invalid_request_error", "unknown_endpoint",
-                "ktwrap: no policy knows the endpoint %.*s %.*s; set `intercept.unknown_endpoints: pass` in "
-                "the policy "
-                "configuration to let such calls through to %s unchecked",
-                (int)(x->request.method.len < 16 ? x->request.method.len : 16), x->request.method.data,
-                len < 200 ? len : 200, path.data, x->host);
+    size_t len = query ? (size_t)(query - path.data) : path.len;
+    const char *instead = instead_of(kt_span(path.data, len));
+    int method = (int)(x->request.method.len < 16 ? x->request.method.len : 16);
+    int shown = (int)(len < 200 ? len : 200);
+    if (x->origin_unknown) {
+        kt_x_refuse(x, 501, "invalid_request_error", "unknown_endpoint",
+                    "ktwrap: this gateway does not serve %.*s %.*s%s%s", method, x->request.method.data,
+                    shown, path.data, *instead ? "; " : "", instead);
+        return;
+    }
+    kt_x_refuse(
+        x, 501, "invalid_request_error", "unknown_endpoint",
+        "ktwrap: no policy knows the endpoint %.*s %.*s; %s%sset `intercept.unknown_endpoints: pass` in "
+        "the policy configuration to let such calls through to %s unchecked",
+        method, x->request.method.data, shown, path.data, instead, *instead ? ", or " : "", x->host);
 }
 
 /* What a program may ask for is in the config; without targets its origin knows. */

@@ -11,6 +11,7 @@
 #include "interceptor/http/kt_http.h"
 #include "interceptor/loop/kt_loop.h"
 #include "interceptor/state/kt_state.h"
+#include "interceptor/telemetry/kt_seen.h"
 #include "policyengine/audit/kt_audit.h"
 #include "policyengine/chain/kt_chain.h"
 #include "policyengine/config/kt_config.h"
@@ -42,6 +43,7 @@ struct kt_engine_ctx {
     char audit_error[512];
     struct kt_runtime *(*runtime)(void *owner); /* new reference to the current one; any thread */
     void *owner;
+    struct kt_witness witness; /* learns of every exchange; .exchange NULL = nobody does */
 };
 
 /* The way back to the client. Implemented by the flow; engine thread only. */
@@ -66,6 +68,7 @@ struct kt_exchange_origin {
     uint16_t port;
     bool tls;
     const char *lane; /* static */
+    bool unknown;     /* `host` is only where the request came in: nobody knows what the program meant */
 };
 
 /* new. Takes the contents of `request` (it is empty afterwards). */

@@ -133,7 +133,7 @@ struct kt_exchange {
     struct kt_request request;
     char *host; /* owned */
     uint16_t port;
-    bool tls;
+    bool tls, origin_unknown;
     const char *lane;
     struct kt_reply_sink sink;
     struct kt_exchange_watcher watcher;

@@ -29,7 +29,8 @@ static void on_timer(void *flow)
 /* A pin is checked behind the handshake: such a client accepts it and leaves without a word. */
 static void report_pin(const struct kt_flow *f)
 {
-    if (f->phase == KT_PHASE_OPEN && f->ssl && !f->reported && !f->fs->closing && !atomic_load(&f->spoken))
+    if (f->phase == KT_PHASE_OPEN && f->ssl && !f->fs->o.door && !f->reported && !f->fs->closing &&
+        !atomic_load(&f->spoken))
         f->fs->o.event(f->fs->o.owner, "client_distrusts", f->host, f->port, 0,
                        "the client left behind the TLS handshake without a request, as one with a pinned "
                        "certificate does");
@@ -140,6 +141,7 @@ static void read_requests(struct kt_flow *f)
         case KT_IO_DONE:
             if (f->phase == KT_PHASE_OPEN)
                 feed(f, f->fs->scratch, got);
+            kt_flow_clock_read(f);
             owe = atomic_load(&f->input) == KT_INPUT_OPEN;
             if (f->failed) {
                 kt_flow_close(f);
@@ -167,7 +169,7 @@ static void handshake(struct kt_flow *f)
     case KT_IO_DONE:
         KT_TRACE(TLS, "%s: %s %s", f->host, SSL_get_version(f->ssl), SSL_get_cipher_name(f->ssl));
         f->phase = KT_PHASE_OPEN;
-        timer_in(f, 0);
+        kt_flow_clock_start(f);
         acknowledge(f);  /* of the client's Finished */
         if (progress(f)) /* handoff: an answer may be waiting already */
             read_requests(f);
@@ -191,9 +193,15 @@ static void detect(struct kt_flow *f)
         kt_flow_close(f);
         return;
     }
+    if (f->fs->o.door && f->fs->o.door->tls != (first == 0x16)) {
+        KT_TRACE(FLOW, "%s: %s where %s is served", f->host, first == 0x16 ? "TLS" : "no TLS",
+                 first == 0x16 ? "plain HTTP" : "TLS");
+        kt_flow_close(f);
+        return;
+    }
     if (first != 0x16) {
         f->phase = KT_PHASE_OPEN;
-        timer_in(f, 0);
+        kt_flow_clock_start(f);
         read_requests(f);
         return;
     }

@@ -35,7 +35,21 @@ struct kt_flow_service {
     void (*drop)(struct kt_exchange *x); /* prepared, never to be started */
 };
 
+/* A listener's flows: their clients came by themselves and may be anybody. */
+struct kt_flow_door {
+    const char *lane; /* static */
+    bool tls;         /* nothing but TLS is served; else nothing but plain HTTP */
+    /* Gives the SSL its certificate, whatever name it asks for. Loop thread. */
+    bool (*identify)(void *owner, SSL *ssl);
+    uint64_t idle_ns;    /* between two requests */
+    uint64_t head_ns;    /* for a whole head, from its first byte on */
+    uint64_t piece_ns;   /* between two pieces of a body */
+    uint64_t request_ns; /* for a whole request */
+    uint64_t stall_ns;   /* for a client that takes nothing of its answer */
+};
+
 struct kt_flows_options {
+    const struct kt_flow_door *door;       /* borrowed for ever; NULL: flows of a wrapped program */
     struct kt_engine_ctx *ctx;             /* borrowed; its loop carries the flows */
     const struct kt_flow_service *service; /* borrowed */
     void *owner;                           /* for the slots below */
@@ -59,6 +73,8 @@ void kt_flows_close(struct kt_flows *fs);
 /* Fork child: every flow is dead at once and nothing is freed or sent (the connections are the parent's). */
 void kt_flows_forget(struct kt_flows *fs);
 size_t kt_flows_count(const struct kt_flows *fs);
+/* Any thread: every connection ends behind its next answer. */
+void kt_flows_drain(struct kt_flows *fs);
 
 /* Any thread. Takes `fd`, also on failure. `host` is copied. */
 kt_result kt_flows_adopt(struct kt_flows *fs, int fd, const char *host, uint16_t port) KT_MUST;

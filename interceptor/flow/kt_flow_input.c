@@ -49,10 +49,16 @@ static void complete(struct kt_flow *f)
     struct kt_request r;
     kt_http_take(f->parser, &r);
     f->ready_asked.head = kt_span_eq(r.method, "HEAD");
-    f->ready_asked.keep_alive = r.keep_alive;
+    f->ready_asked.keep_alive = r.keep_alive && !atomic_load(&f->fs->draining);
     f->ready_asked.minor = r.minor;
-    const struct kt_exchange_origin origin = {
-        .host = f->host, .port = f->port, .tls = f->tls, .lane = f->handoff ? "handoff" : "divert"};
+    const struct kt_flow_door *door = f->fs->o.door;
+    const struct kt_exchange_origin origin = {.host = f->host,
+                                              .port = f->port,
+                                              .tls = f->tls,
+                                              .lane = door         ? door->lane
+                                                      : f->handoff ? "handoff"
+                                                                   : "divert",
+                                              .unknown = door != NULL};
     f->handoff = false;
     if (r.upgrade) {
         kt_request_free(&r);

@@ -55,6 +55,8 @@ void kt_flow_flush(struct kt_flow *f)
         size_t sent = 0;
         enum kt_flow_io io = write_some(f, f->out.data + f->out_at, end - f->out_at, &sent);
         f->out_at += sent;
+        if (sent && f->fs->o.door)
+            f->moved_ns = kt_now_mono_ns();
         if (io == KT_IO_GONE)
             f->failed = true;
         if (io != KT_IO_DONE)
@@ -75,8 +77,11 @@ void kt_flow_watch(struct kt_flow *f)
     uint32_t events = EPOLLRDHUP;
     if (!f->half_closed || f->phase == KT_PHASE_LINGER)
         events |= EPOLLIN;
-    if (f->phase == KT_PHASE_OPEN && f->out_at < f->out.len - f->out_held)
+    if (f->phase == KT_PHASE_OPEN && f->out_at < f->out.len - f->out_held) {
         events |= EPOLLOUT;
+        if (!(f->watch.events & EPOLLOUT))
+            kt_flow_clock_stall(f);
+    }
     if (f->phase == KT_PHASE_HANDSHAKE && SSL_want_write(f->ssl))
         events |= EPOLLOUT;
     if (kt_loop_watch_set(f->fs->loop, &f->watch, events).code != KT_OK)

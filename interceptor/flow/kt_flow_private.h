@@ -71,7 +71,9 @@ struct kt_flow {
     struct kt_exchange *x; /* under way; owns itself */
     struct kt_flow_asked asked;
     enum kt_flow_framing framing;
-    uint64_t left; /* KT_FRAME_LENGTH: body bytes to come */
+    uint64_t left;       /* KT_FRAME_LENGTH: body bytes to come */
+    uint64_t moved_ns;   /* with a door: when bytes came or left last */
+    uint64_t request_ns; /* with a door: when the request under way began; 0 = none is */
     struct kt_loop_job work;
     unsigned work_bits; /* of enum kt_flow_work */
 
@@ -100,6 +102,7 @@ struct kt_flows {
     struct kt_loop *loop;
     atomic_uint refs; /* the owner's and each flow's */
     atomic_uint count;
+    atomic_bool draining;
     atomic_bool forgotten; /* by a fork child */
     bool closing;          /* loop thread */
     struct kt_flow *first; /* loop thread */
@@ -124,6 +127,11 @@ void kt_flow_work(void *flow);
 void kt_flow_ready(void *flow, uint32_t events);
 /* Ends everything at once; an exchange learns that its client is gone. Never inside a sink slot. */
 void kt_flow_close(struct kt_flow *f);
+
+/* kt_flow_clock.c: how long a door waits for its clients; loop thread */
+void kt_flow_clock_start(struct kt_flow *f); /* the flow is open */
+void kt_flow_clock_read(struct kt_flow *f);  /* bytes came and were fed */
+void kt_flow_clock_stall(struct kt_flow *f); /* the client does not take what is there for it */
 
 /* kt_flow_tls.c; loop thread */
 kt_result kt_flow_tls_setup(struct kt_flows *fs) KT_MUST;

@@ -59,7 +59,10 @@ static int on_name(SSL *ssl, int *alert, void *arg)
 {
     (void)arg;
     struct kt_flow *f = SSL_get_app_data(ssl);
-    struct kt_ca *ca = f->fs->o.ca(f->fs->o.owner);
+    const struct kt_flow_door *door = f->fs->o.door;
+    if (door && door->identify(f->fs->o.owner, ssl))
+        return SSL_TLSEXT_ERR_OK;
+    struct kt_ca *ca = door ? NULL : f->fs->o.ca(f->fs->o.owner);
     const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     SSL_CTX *leaf = NULL;
     bool found = ca && sni && kt_ca_server_ctx(ca, sni, &leaf).code == KT_OK;
@@ -154,6 +157,8 @@ static const char *distrust_of(int alert)
 /* A client that cannot be served must not leave in silence, also where it gave no reason. */
 static void report_leaving(struct kt_flow *f, unsigned long error, bool in_handshake)
 {
+    if (f->fs->o.door)
+        return; /* the certificate is the operator's, and anybody may knock */
     int alert = alert_of(error);
     const char *why = distrust_of(alert);
     if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0)

@@ -56,6 +56,11 @@ void kt_flows_forget(struct kt_flows *fs)
     atomic_store(&fs->forgotten, true);
 }
 
+void kt_flows_drain(struct kt_flows *fs)
+{
+    atomic_store(&fs->draining, true);
+}
+
 size_t kt_flows_count(const struct kt_flows *fs)
 {
     return atomic_load(&fs->count);

@@ -70,6 +70,8 @@ void kt_http_take(struct kt_http_parser *p, struct kt_request *out);
 int kt_http_error(const struct kt_http_parser *p, const char **text);
 /* True where no byte of a further request has come yet. */
 bool kt_http_idle(const struct kt_http_parser *p);
+/* True until the head of the request is complete. */
+bool kt_http_in_head(const struct kt_http_parser *p);
 
 const char *kt_http_reason(int status);
 

@@ -243,6 +243,11 @@ int kt_http_error(const struct kt_http_parser *p, const char **text)
     return p->fault.status;
 }
 
+bool kt_http_in_head(const struct kt_http_parser *p)
+{
+    return p->phase == PH_HEAD;
+}
+
 bool kt_http_idle(const struct kt_http_parser *p)
 {
     return p->phase == PH_HEAD && p->req.head.len == 0;

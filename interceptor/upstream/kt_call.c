@@ -176,6 +176,7 @@ kt_result kt_upstream_call(struct kt_upstream *u, const struct kt_call_request *
     c->first_byte_ms = request->first_byte_ms;
     c->idle_ms = request->idle_ms;
     c->body_len = request->body.len;
+    c->once = strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
     c->watchdog = (struct kt_timer){.fn = on_watchdog, .arg = c};
     c->resume_timer = (struct kt_timer){.fn = on_resume, .arg = c};
     c->easy = u->idle_count ? u->idle[--u->idle_count] : curl_easy_init();

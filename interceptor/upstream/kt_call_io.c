@@ -54,6 +54,20 @@ static void begin_head(struct kt_call *c, struct kt_span line)
     c->fields = 0;
 }
 
+/* On a kept connection that ends without an answer, libcurl would send the request once more by itself. The
+ * server may have had it, so that a model would run (and cost) twice and nobody would know: whether it is
+ * tried again is for the retry settings to say. Where nothing had been written, nothing can happen twice. */
+int kt_call_on_send(void *arg, char *peer, char *own, int peer_port, int own_port)
+{
+    (void)peer, (void)own, (void)peer_port, (void)own_port;
+    struct kt_call *c = arg;
+    long written = 0;
+    curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &written);
+    c->cut_off = c->once && c->sent && written > 0;
+    c->sent = true;
+    return c->cut_off ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct kt_call *c = arg;

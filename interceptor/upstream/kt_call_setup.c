@@ -112,6 +112,8 @@ static void set_callbacks(struct kt_call *c)
     curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, kt_call_on_write);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, kt_call_on_send);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
     kt_up_install_opener(c->u, e);
 }
 
@@ -133,6 +135,7 @@ kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *q)
     curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, KT_UP_IDLE_SECONDS);
     /* 64 KiB by default, taken and given back with every call: most prompts need less than the least there
      * is. */
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);

@@ -112,6 +112,10 @@ static void report_done(struct kt_upstream *u)
                            "the process has no file descriptor left, raise RLIMIT_NOFILE");
             continue;
         }
+        if (c->cut_off) {
+            kt_call_finish(c, KT_CALL_CONNECTION, "the connection ended without an answer");
+            continue;
+        }
         const char *detail = code == CURLE_OK ? "" : c->error[0] ? c->error : curl_easy_strerror(code);
         kt_call_finish(c, kt_call_classify(code), detail);
     }

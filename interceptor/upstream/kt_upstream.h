@@ -56,7 +56,7 @@ struct kt_call_request {
         *headers; /* copied, wiped when the call is over; Host, Content-Length and Accept-Encoding are ours */
     size_t header_count;
     struct kt_span
-        body; /* BORROWED until on_done or cancel; sent again whole where libcurl must send it again */
+        body; /* BORROWED until on_done or cancel; never sent twice, unless the method is GET or HEAD */
     const char *ca_file; /* copied; NULL: KT_UPSTREAM_CA_FILE or SSL_CERT_FILE of the environment, then the
                             system's */
     /* Milliseconds, 0 = none. connect covers name, TCP and TLS; first_byte runs from the start to the

@@ -6,8 +6,11 @@
 
 #include <curl/curl.h>
 
-#define KT_UP_IDLE_EASY 64          /* easy handles kept for the next call, as many as connections */
-#define KT_UP_IDLE_CONNECTIONS 64L  /* connections kept open in the pool */
+#define KT_UP_IDLE_EASY 64         /* easy handles kept for the next call, as many as connections */
+#define KT_UP_IDLE_CONNECTIONS 64L /* connections kept open in the pool */
+/* A kept connection is used again within. Many servers close theirs after a minute or more: a request must
+ * not meet them just then, since it is not sent twice. */
+#define KT_UP_IDLE_SECONDS 50L
 #define KT_UP_MAX_HEAD (256u << 10) /* bytes of an answer's head */
 #define KT_UP_MAX_FIELDS 256
 #define KT_UP_DRAIN_BYTES (64u << 10)
@@ -54,6 +57,9 @@ struct kt_call {
     size_t fields;
     int status;
     bool head_done, paused, released, overflow;
+    bool once;    /* what was sent must not be sent again */
+    bool sent;    /* a connection was about to take the request */
+    bool cut_off; /* libcurl wanted to send it again */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -74,6 +80,8 @@ void kt_call_wipe_headers(struct kt_call *c);
 
 /* kt_call_io.c: libcurl's callbacks of one transfer */
 size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg);
+/* Right before the request is sent, each time that it is. */
+int kt_call_on_send(void *arg, char *peer, char *own, int peer_port, int own_port);
 size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg);
 
 /* kt_sockets.c */

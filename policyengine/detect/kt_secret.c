@@ -14,11 +14,17 @@ static const struct special {
     const char *literal;
     kt_secret_rule_fn rule;
 } specials[] = {
-    {"-----BEGIN ", kt_secret_pem}, {"---- BEGIN ", kt_secret_pem},
-    {"://", kt_secret_url},         {"eyJ", kt_secret_jwt},
-    {"ewog", kt_secret_jwt},        {"basic ", kt_secret_basic},
-    {"-u ", kt_secret_user_option}, {"--user ", kt_secret_user_option},
+    {"-----BEGIN ", kt_secret_pem},
+    {"---- BEGIN ", kt_secret_pem},
+    {"://", kt_secret_url},
+    {"eyJ", kt_secret_jwt},
+    {"ewog", kt_secret_jwt},
+    {"basic ", kt_secret_basic},
+    {"-u ", kt_secret_user_option},
+    {"--user ", kt_secret_user_option},
     {":AA", kt_secret_telegram},
+    {" -p", kt_secret_password_option},
+    {"Private-Lines: ", kt_secret_putty},
 };
 
 struct literal {
@@ -58,7 +64,8 @@ static void put(const char **texts, struct literal *rules, size_t *n, const char
 /* What is listed last is tried first where equal literals begin at one place: tokens before names. */
 static kt_result build(struct secrets **out)
 {
-    size_t n = 0, count = kt_secret_token_count() + kt_secret_name_count() + KT_COUNT(specials);
+    size_t n = 0, count = kt_secret_token_count() + kt_secret_name_count() + kt_secret_infix_count() +
+                          KT_COUNT(specials);
     KT_CLEANUP(secrets_cleanup) struct secrets *s = calloc(1, sizeof *s);
     KT_CLEANUP(kt_cleanup_free) const char **texts = calloc(count, sizeof(*texts));
     KT_ENSURE(s && texts, KT_ERR_MEMORY);
@@ -68,6 +75,8 @@ static kt_result build(struct secrets **out)
         put(texts, s->rules, &n, kt_secret_name_word(i), kt_secret_named, i);
     for (unsigned i = 0; i < KT_COUNT(specials); i++)
         put(texts, s->rules, &n, specials[i].literal, specials[i].rule, i);
+    for (unsigned i = 0; i < kt_secret_infix_count(); i++)
+        put(texts, s->rules, &n, kt_secret_infix_mark(i), kt_secret_infix, i);
     for (unsigned i = 0; i < kt_secret_token_count(); i++)
         put(texts, s->rules, &n, kt_secret_token_prefix(i), kt_secret_token, i);
     s->literals = kt_literals_new(texts, count);

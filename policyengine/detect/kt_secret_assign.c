@@ -6,6 +6,7 @@
 #define NAME_MAX 40u   /* bytes of a name behind the word */
 #define CLOSERS_MAX 8u /* quotes, brackets and spaces between name and sign, sign and value */
 #define TYPE_MAX 24u
+#define RUN_MIN 24u /* of a value that only a space stands in front of */
 
 struct cursor {
     const struct kt_secret_view *v;
@@ -48,7 +49,7 @@ static bool at_word(struct cursor *c, size_t ahead, const char *word)
     size_t n = strlen(word);
     for (size_t i = 0; i < n; i++) {
         int b = peek(c, ahead + i);
-        if (b < 0 || (b | 0x20) != word[i])
+        if (b < 0 || (b | 0x20) != (unsigned char)word[i])
             return false;
     }
     int b = peek(c, ahead + n);
@@ -112,7 +113,9 @@ static void skip_type(struct cursor *c)
 /* "my password is ...", in the languages of the detectors. */
 static bool skip_is(struct cursor *c)
 {
-    static const char *const words[] = {"is", "ist", "est", "es", "lautet", "was", "e"};
+    static const char *const words[] = {
+        "is",     "ist", "est", "es",
+        "lautet", "was", "e",   "\xe3\xa8"}; /* the last: e with its accent, as at_word reads it */
     for (size_t i = 0; i < KT_COUNT(words); i++)
         if (at_word(c, 0, words[i])) {
             c->at += strlen(words[i]);
@@ -139,6 +142,31 @@ static bool space_is_enough(const struct kt_secret_view *v, const struct kt_secr
 }
 
 enum sign { NO_SIGN, SIGN, CALL_SIGN, IS_SIGN, SPACE_SIGN };
+
+/* `password 'x'` of Groovy and Ruby, "setx TOKEN \"x\"": from behind the name to the quote. */
+static bool quoted_follows(struct cursor *c, const struct kt_secret_assign *out, size_t from)
+{
+    size_t n = 0;
+    if (out->name_end - out->name_start < 5)
+        return false; /* "pass \"-v\" on", "key 'Enter'" */
+    while (from + n < c->at && one_of(c->v->data[from + n], " \t"))
+        n++;
+    if (n == 0 || n > 2 || from + n >= c->at || !one_of(c->v->data[from + n], "\"'"))
+        return false;
+    c->at = from + n;
+    return true;
+}
+
+/* "use token 7c6b0f...": a long run of letters and digits. */
+static bool run_follows(struct cursor *c)
+{
+    size_t n = 0, digits = 0, letters = 0;
+    for (; n < RUN_MIN && kt_secret_is((char)peek(c, n), KT_CH_ALNUM | KT_CH_UNDER | KT_CH_DASH); n++) {
+        digits += kt_secret_is((char)peek(c, n), KT_CH_DIGIT);
+        letters += kt_secret_is((char)peek(c, n), KT_CH_LETTER);
+    }
+    return n == RUN_MIN && digits > 2 && letters > 2;
+}
 
 static enum sign skip_sign(struct cursor *c, bool spaced, bool space_counts)
 {
@@ -167,7 +195,7 @@ static enum sign skip_sign(struct cursor *c, bool spaced, bool space_counts)
         return NO_SIGN;
     if (skip_is(c))
         return IS_SIGN;
-    return space_counts ? SPACE_SIGN : NO_SIGN;
+    return space_counts ? SPACE_SIGN : run_follows(c) ? IS_SIGN : NO_SIGN;
 }
 
 /* "Bearer ", "Basic " and the like in front of the value proper. */
@@ -192,6 +220,18 @@ static const bool ends_bare[256] = {
     ['<'] = true,       ['>'] = true, ['('] = true,  [')'] = true, ['{'] = true,  ['}'] = true,
     ['['] = true,       [']'] = true, ['&'] = true,  ['|'] = true, ['\\'] = true, [0x7f] = true};
 
+/* "&" ends a value where another member of a query follows ("&x=1"), and is part of it elsewhere. */
+static bool goes_on(struct cursor *c)
+{
+    size_t n = 1;
+    if (peek(c, 0) != '&')
+        return false;
+    while (n < NAME_MAX && name_byte(peek(c, n)))
+        n++;
+    int b = peek(c, n);
+    return n > 1 && b != '=' && b != ';' && b >= 0 ? true : n > 1 && b < 0;
+}
+
 /* The value; false where it is too long. */
 static bool read_value(struct cursor *c, size_t most, struct kt_secret_assign *out)
 {
@@ -208,7 +248,8 @@ static bool read_value(struct cursor *c, size_t most, struct kt_secret_assign *o
     out->start = c->at;
     for (;; c->at++) {
         int b = peek(c, 0);
-        if (quote ? b < 0 || b == quote || b == '\n' || (escaped && b == '\\') : b < 0 || ends_bare[b])
+        if (quote ? b < 0 || b == quote || b == '\n' || (escaped && b == '\\')
+                  : b < 0 || (ends_bare[b] && !goes_on(c)))
             break;
         if (c->at - out->start > most || (quote && b == ' '))
             return false;
@@ -227,7 +268,9 @@ static bool assigned(struct cursor *c, bool loose, bool alone, size_t most, stru
     skip(c, "\"'`])\\ \t", CLOSERS_MAX);
     bool spaced = c->at > before || (loose && one_of(c->v->data[c->at - 1], " \t"));
     skip_value_attribute(c);
-    enum sign sign = skip_sign(c, spaced, alone || space_is_enough(c->v, out));
+    enum sign sign = quoted_follows(c, out, before)
+                         ? SPACE_SIGN
+                         : skip_sign(c, spaced, alone || space_is_enough(c->v, out));
     if (sign == NO_SIGN)
         return false;
     skip(c, " \t", CLOSERS_MAX);

@@ -61,6 +61,25 @@ static enum kt_secret_answer stands_right(const struct kt_secret_view *v, const 
     return letter(v->data[a->end]) && !word_begins(v, a->end) ? KT_SECRET_NO : KT_SECRET_YES;
 }
 
+/* A word of `words` in the name, from the beginning of a word on: "sha" is none of "shared". One of up to
+ * four letters ends there too. */
+static bool has_part(const struct kt_secret_view *v, size_t from, size_t to, const char *const *words,
+                     size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(words[i]);
+        for (size_t at = from; at + n <= to; at++) {
+            if ((v->data[at] | 0x20) != (words[i][0] | 0x20) || !kt_secret_has(v->data + at, n, &words[i], 1))
+                continue;
+            bool begins = at == from || word_begins(v, at);
+            bool ends = n > 4 || at + n == to || !letter(v->data[at + n]) || word_begins(v, at + n);
+            if (begins && ends)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* "public_key", "token_type", "github_sha": the value is no secret, whatever it looks like. */
 static bool harmless_name(const struct kt_secret_view *v, const struct kt_secret_anchor *a,
                           const struct kt_secret_assign *s)
@@ -74,8 +93,8 @@ static bool harmless_name(const struct kt_secret_view *v, const struct kt_secret
         "count",    "limit",  "expir",   "ttl",    "policy",   "regex",    "pattern",     "field",
         "label",    "column", "version", "alg",    "format",   "hint",     "desc",        "hash",
         "digest",   "arn",    "sha",     "commit", "revision", "checksum", "fingerprint", "public",
-        "endpoint", "region", "bucket",  "email",  "host",     "title",    "status"};
-    return kt_secret_has(v->data + s->name_start, a->start - s->name_start, in_front, KT_COUNT(in_front)) ||
+        "endpoint", "time",   "region",  "bucket", "email",    "host",     "title",       "status"};
+    return has_part(v, s->name_start, a->start, in_front, KT_COUNT(in_front)) ||
            kt_secret_has(v->data + a->end, s->name_end - a->end, behind, KT_COUNT(behind));
 }
 
@@ -129,11 +148,15 @@ static double judge_password(const char *text, const struct looks *l, const stru
 {
     static const char *const technical[] = {"oauth",  "sha1",     "sha2",   "utf8", "utf-8", "base64",
                                             "md5",    "argon2",   "bcrypt", "http", "ipv4",  "ipv6",
-                                            "latin1", "iso-8859", "pbkdf2", "ntlm", "field"};
+                                            "latin1", "iso-8859", "pbkdf2", "ntlm", "field", "wpa2",
+                                            "wpa3",   "scram",    "tls_",   "aes_"};
     if (l->len < 5 || l->len > 128 || kt_secret_has(text, l->len, technical, KT_COUNT(technical)))
         return 0;
     bool mixed = l->letters > 0 && (l->digits > 0 || l->signs > 0);
     bool plain = l->signs == 0 || (l->wordy && l->digits == 0);
+    if (!s->quoted && !s->said && l->letters == l->len && l->len >= 10 && kt_secret_jumbled(text, l->len) &&
+        !l->wordy)
+        return KT_SECRET_LIKELY - 0.1;
     if (!s->quoted || s->said) {
         bool enough = l->len >= 6 && l->letters > 0 && l->digits > 0 && l->entropy > 2.2;
         return enough && !(l->wordy && l->signs > 1 && l->digits < 2) ? KT_SECRET_LIKELY - 0.1 : 0;
@@ -145,7 +168,7 @@ static double judge_password(const char *text, const struct looks *l, const stru
     return plain && l->digits == 0 ? 0 : KT_SECRET_LIKELY;
 }
 
-static double judge_token(const struct looks *l, const struct kt_secret_assign *s)
+static double judge_token(const char *text, const struct looks *l, const struct kt_secret_assign *s)
 {
     if (l->len < 10 || l->wordy || l->digits == l->len)
         return 0;
@@ -155,7 +178,9 @@ static double judge_token(const struct looks *l, const struct kt_secret_assign *
     if (l->entropy < least)
         return 0;
     if (l->digits == 0)
-        return l->len >= 20 && l->entropy > 3.4 && s->quoted ? KT_SECRET_LIKELY - 0.1 : 0;
+        return l->len >= 20 && l->entropy > 3.4 && (s->quoted || kt_secret_jumbled(text, l->len))
+                   ? KT_SECRET_LIKELY - 0.1
+                   : 0;
     if (l->letters == 0)
         return 0;
     return s->quoted || l->len >= 20 ? KT_SECRET_LIKELY : KT_SECRET_LIKELY - 0.1;
@@ -214,7 +239,7 @@ static double judge(const char *text, const struct kt_secret_assign *s, const st
     case PASSWORD:
         return judge_password(text, &l, s);
     case TOKEN:
-        return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_token(&l, s);
+        return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_token(text, &l, s);
     default:
         return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_key(&l, s);
     }
@@ -239,7 +264,10 @@ enum kt_secret_answer kt_secret_named(const struct kt_secret_view *v, const stru
     answer = kt_secret_token_at(v, s.start, hit);
     if (answer != KT_SECRET_NO)
         return answer;
-    if (harmless_name(v, a, &s))
+    /* "auth_token": the word behind says more */
+    static const char *const stronger[] = {"token", "secret", "pass", "pwd"};
+    if (harmless_name(v, a, &s) || (n->kind == KEY && kt_secret_has(v->data + a->end, s.name_end - a->end,
+                                                                    stronger, KT_COUNT(stronger))))
         return KT_SECRET_NO;
     hit->score = judge(v->data + s.start, &s, n);
     hit->start = s.start;

@@ -91,3 +91,23 @@ enum kt_secret_answer kt_secret_pem(const struct kt_secret_view *v, const struct
     *hit = (struct kt_secret_hit){a->start, end, "private-key", KT_SECRET_SURE};
     return KT_SECRET_YES;
 }
+
+/* "Private-Lines: 3" of a PuTTY key file, and the lines behind it up to "Private-MAC". */
+enum kt_secret_answer kt_secret_putty(const struct kt_secret_view *v, const struct kt_secret_anchor *a,
+                                      struct kt_secret_hit *hit)
+{
+    size_t i = a->end;
+    while (i < v->len && kt_secret_is(v->data[i], KT_CH_DIGIT) && i - a->end < 4)
+        i++;
+    size_t body = i;
+    while (i < v->len && i - body < KT_SECRET_MAX && in_block(v, i))
+        i++;
+    if (i == v->len && !v->final && i - body < KT_SECRET_MAX)
+        return KT_SECRET_MORE;
+    if (body == a->end || base64_bytes(v->data + body, i - body) < BODY_MIN)
+        return KT_SECRET_NO;
+    while (i > body && memchr(" \r\n\t\\\"',:.(", v->data[i - 1], 11))
+        i--; /* of the text around it */
+    *hit = (struct kt_secret_hit){a->start, i, "private-key", KT_SECRET_SURE};
+    return KT_SECRET_YES;
+}

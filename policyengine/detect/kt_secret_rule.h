@@ -44,6 +44,15 @@ enum kt_secret_answer kt_secret_user_option(const struct kt_secret_view *v, cons
                                             struct kt_secret_hit *hit);
 enum kt_secret_answer kt_secret_telegram(const struct kt_secret_view *v, const struct kt_secret_anchor *a,
                                          struct kt_secret_hit *hit);
+enum kt_secret_answer kt_secret_password_option(const struct kt_secret_view *v,
+                                                const struct kt_secret_anchor *a, struct kt_secret_hit *hit);
+enum kt_secret_answer kt_secret_putty(const struct kt_secret_view *v, const struct kt_secret_anchor *a,
+                                      struct kt_secret_hit *hit);
+enum kt_secret_answer kt_secret_infix(const struct kt_secret_view *v, const struct kt_secret_anchor *a,
+                                      struct kt_secret_hit *hit);
+/* Number of the rules of kt_secret_infix, and the literal of one: the mark within the token. */
+unsigned kt_secret_infix_count(void);
+const char *kt_secret_infix_mark(unsigned i);
 
 /* Number of the token rules, and the literal of one. */
 unsigned kt_secret_token_count(void);
@@ -95,6 +104,8 @@ double kt_secret_entropy(const char *text, size_t len);
 bool kt_secret_placeholder(const char *text, size_t len);
 /* Reads like words: "correct-horse", "userNameField". */
 bool kt_secret_wordy(const char *text, size_t len);
+/* The case of its letters changes at every other letter or so: "dfkWNVKqfmpd", but not "getUserPassword". */
+bool kt_secret_jumbled(const char *text, size_t len);
 /* True where `text` (the first 256 bytes of it) holds one of the words (lower case ASCII) in any case. */
 bool kt_secret_has(const char *text, size_t len, const char *const *words, size_t count);
 

@@ -198,6 +198,18 @@ static bool word_run(const char *text, size_t len)
     return vowels * 4 >= len && vowels * 3 <= len * 2 && longest <= 3 && (capitals == 0 || shouted);
 }
 
+bool kt_secret_jumbled(const char *text, size_t len)
+{
+    size_t changes = 0, letters = 0;
+    for (size_t i = 0; i < len && i < LOOKED_AT; i++) {
+        bool is_letter = kt_secret_is(text[i], KT_CH_LETTER);
+        letters += is_letter;
+        changes += i > 0 && is_letter && kt_secret_is(text[i - 1], KT_CH_LETTER) &&
+                   upper(text[i]) != upper(text[i - 1]);
+    }
+    return letters > 6 && changes * 2 + 1 >= letters;
+}
+
 bool kt_secret_wordy(const char *text, size_t len)
 {
     size_t in_words = 0, letters = 0;

@@ -58,7 +58,7 @@ static bool random_enough(const char *text, size_t len)
         digits += kt_secret_is(text[i], KT_CH_DIGIT);
     if (kt_secret_placeholder(text, len) || kt_secret_entropy(text, len) < (len < 16 ? 2.0 : 2.5))
         return false;
-    return (digits > 0 && len < 30) || !kt_secret_wordy(text, len);
+    return (digits > 0 && len < 30) || kt_secret_jumbled(text, len) || !kt_secret_wordy(text, len);
 }
 
 /* A run that goes on from the one before ("-pypi-pypi-") is read once only: the rules stay linear. */

@@ -94,10 +94,12 @@ providers:
             want["temperature"] = 1.5
         self.want_tools(before, want)
         if want.get("prediction") and not isinstance(want["prediction"]["content"], str):
-            del want["prediction"]
+            want["prediction"] = {"type": "content", "content": want["prediction"]["content"][0]["text"]}
         if before.get("reasoning_effort"):
             want["reasoning_effort"] = "none" if before["reasoning_effort"] == "none" else "high"
         schema = (want.get("response_format") or {}).get("json_schema")
+        if schema:
+            schema.setdefault("schema", {})
         if schema and schema.get("strict") is None:
             schema.pop("strict", None)
         got = {k: v for k, v in after.items() if k not in ("model", "messages") and v is not None}

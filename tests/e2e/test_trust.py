@@ -101,6 +101,16 @@ providers:
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(len(mock.requests()), 1)
 
+    def test_proxy_tunnel_is_read_along_in_observe_mode(self):
+        """The program keeps its proxy; kt wrap adds no exception."""
+        mock = self.lab.mock("up", ["--name", "api.openai.com", "--dialect", "openai"])
+        with ConnectProxy(mock.port) as proxy:
+            env = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "MISTRAL_API_KEY": "k"}
+            result = self.lab.run("wrap", self.targets(mock), self.curl("--cacert", str(mock.ca)), env=env, options=["--mode", "observe"])
+            self.assertEqual((result.returncode, proxy.tunnels), (0, 1), result.stderr)
+        self.assertEqual(len(mock.requests()), 1)
+        self.assertEqual([(e["event_type"], e["lane"], e["origin"]) for e in self.lab.events()], [("decision", "tap", "api.openai.com:443")])
+
 
 if __name__ == "__main__":
     e2e.main()

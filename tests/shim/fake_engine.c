@@ -102,7 +102,9 @@ static uint64_t tap_open(const struct kt_abi_origin *origin, int tls)
 
 static void tap_data(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len)
 {
-    fake_log("tap_data %u %d %zu %.200s", (unsigned)tap, (int)dir, len, len > 0 ? (const char *)data : "");
+    int n = len < 200 ? (int)len : 200;
+    fake_log("tap_data %u %d %zu %.*s", (unsigned)tap, (int)dir, len, n, (const char *)data);
+    errno = EILSEQ; /* the shim must keep the program's errno */
 }
 
 static void tap_close(uint64_t tap)

@@ -79,7 +79,7 @@ struct Harness {
     }
     std::atomic<int> gone{0}, ended{0}, dropped{0}, live{0};
 
-    Harness();
+    explicit Harness(const kt_flow_door *door = nullptr);
     ~Harness();
     void stop();
     void post(std::function<void()> f);
@@ -184,7 +184,7 @@ inline void x_writable(kt_exchange *x)
 
 inline const kt_flow_service service = {x_open, x_prepare, x_start, x_gone, x_writable, x_drop};
 
-inline Harness::Harness()
+inline Harness::Harness(const kt_flow_door *door)
 {
     script = echo;
     EXPECT_TRUE(kt_is_ok(kt_loop_new(&loop)));
@@ -197,6 +197,7 @@ inline Harness::Harness()
     ctx.loop = loop;
     ctx.owner = this;
     kt_flows_options o{};
+    o.door = door;
     o.ctx = &ctx;
     o.service = &service;
     o.owner = this;

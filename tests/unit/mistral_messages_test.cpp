@@ -32,7 +32,7 @@ TEST(MistralMessages, DeveloperIsSystem)
     EXPECT_EQ(messages("{\"role\":\"developer\",\"content\":\"d\"}," + U),
               "{\"role\":\"system\",\"content\":\"d\"}," + U);
     EXPECT_EQ(messages("{\"role\":\"developer\",\"content\":\"d\"}"),
-              "{\"role\":\"system\",\"content\":\"d\"}");
+              "{\"role\":\"user\",\"content\":\"d\"}");
 }
 
 TEST(MistralMessages, OrderIsMended)
@@ -60,7 +60,9 @@ TEST(MistralMessages, OrderIsMended)
     EXPECT_EQ(messages(join({U, S})), join({U, SU}));
     EXPECT_EQ(messages(join({U, D})), join({U, SU}));
     EXPECT_EQ(messages(join({D, D})), join({S, SU}));
-    EXPECT_EQ(messages(S), S);
+    EXPECT_EQ(messages(S), SU) << "OpenAI answers to that; Mistral wants to be asked";
+    EXPECT_EQ(messages(join({U, C, "{\"role\":\"tool\",\"tool_call_id\":\"abcDEF012\",\"content\":null}"})),
+              join({U, C, "{\"role\":\"tool\",\"tool_call_id\":\"abcDEF012\",\"content\":\"\"}"}));
     EXPECT_EQ(messages(join({U, A})),
               join({U, "{\"role\":\"assistant\",\"content\":\"a\",\"prefix\":true}"}));
     EXPECT_EQ(messages(join({U, C})), join({U, C}));

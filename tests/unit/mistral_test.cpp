@@ -61,47 +61,48 @@ TEST(MistralTop, WhatMistralKnowsStaysByteForByte)
 
 TEST(MistralTop, WhatItDoesNotKnowGoes)
 {
-    for (const char *f :
-         {"\"audio\":{}",
-          "\"logit_bias\":{}",
-          "\"logprobs\":true",
-          "\"modalities\":[\"text\"]",
-          "\"moderation\":{}",
-          "\"prompt_cache_options\":{}",
-          "\"prompt_cache_retention\":\"24h\"",
-          "\"safety_identifier\":\"s\"",
-          "\"service_tier\":\"auto\"",
-          "\"store\":true",
-          "\"stream_options\":{\"include_usage\":true}",
-          "\"top_logprobs\":2",
-          "\"user\":\"u\"",
-          "\"verbosity\":\"low\"",
-          "\"web_search_options\":{}",
-          "\"extra_body_key\":[[1]]",
-          "\"\":1",
-          "\"top_p\":null",
-          "\"stop\":null",
-          "\"stream\":null",
-          "\"presence_penalty\":null",
-          "\"frequency_penalty\":null",
-          "\"response_format\":null",
-          "\"tool_choice\":null",
-          "\"parallel_tool_calls\":null",
-          "\"reasoning_effort\":null",
-          "\"prediction\":null",
-          "\"tools\":[]",
-          "\"tools\":null",
-          "\"functions\":[]",
-          "\"function_call\":\"auto\"",
-          "\"tools\":[],\"tool_choice\":\"auto\",\"parallel_tool_calls\":true",
-          "\"parallel_tool_calls\":false",
-          "\"seed\":-1",
-          "\"seed\":null",
-          "\"random_seed\":-5",
-          "\"max_completion_tokens\":null",
-          "\"reasoning_effort\":\"high\"",
-          "\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}",
-          "\"a\":1,\"b\":2,\"c\":3"})
+    for (const char *f : {"\"audio\":{}",
+                          "\"logit_bias\":{}",
+                          "\"logprobs\":true",
+                          "\"modalities\":[\"text\"]",
+                          "\"moderation\":{}",
+                          "\"prompt_cache_options\":{}",
+                          "\"prompt_cache_retention\":\"24h\"",
+                          "\"safety_identifier\":\"s\"",
+                          "\"service_tier\":\"auto\"",
+                          "\"store\":true",
+                          "\"stream_options\":{\"include_usage\":true}",
+                          "\"top_logprobs\":2",
+                          "\"user\":\"u\"",
+                          "\"verbosity\":\"low\"",
+                          "\"web_search_options\":{}",
+                          "\"extra_body_key\":[[1]]",
+                          "\"\":1",
+                          "\"top_p\":null",
+                          "\"stop\":null",
+                          "\"stream\":null",
+                          "\"presence_penalty\":null",
+                          "\"frequency_penalty\":null",
+                          "\"response_format\":null",
+                          "\"tool_choice\":null",
+                          "\"parallel_tool_calls\":null",
+                          "\"reasoning_effort\":null",
+                          "\"prediction\":null",
+                          "\"tools\":[]",
+                          "\"tools\":null",
+                          "\"functions\":[]",
+                          "\"function_call\":\"auto\"",
+                          "\"tools\":[],\"tool_choice\":\"auto\",\"parallel_tool_calls\":true",
+                          "\"parallel_tool_calls\":false",
+                          "\"seed\":-1",
+                          "\"seed\":null",
+                          "\"random_seed\":-5",
+                          "\"max_completion_tokens\":null",
+                          "\"reasoning_effort\":\"high\"",
+                          "\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":"
+                          "\"x\"},{\"type\":\"text\",\"text\":"
+                          "\"y\"}]}",
+                          "\"a\":1,\"b\":2,\"c\":3"})
         EXPECT_EQ(top(f), "") << f;
     EXPECT_EQ(top("\"a\":1,\"n\":2,\"b\":3,\"safe_prompt\":true,\"c\":{}"), "\"n\":2,\"safe_prompt\":true");
     EXPECT_EQ(send("{\"user\":\"x\",\"messages\":[" + U + "]}"), "{\"messages\":[" + U + "]}");
@@ -127,9 +128,16 @@ TEST(MistralTop, RenamesAndClamps)
         << "an error of the client is the provider's to report";
     std::string longest = "\"temperature\":0." + std::string(1000, '9');
     EXPECT_EQ(top(longest), longest);
-    EXPECT_EQ(top("\"response_format\":{\"type\":\"json_schema\",\"x\":1,\"json_schema\":{\"name\":\"n\","
-                  "\"strict\":null,\"description\":null,\"y\":2}}"),
-              "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\"}}");
+    EXPECT_EQ(
+        top("\"response_format\":{\"type\":\"json_schema\",\"x\":1,\"json_schema\":{\"name\":\"n\","
+            "\"strict\":null,\"description\":null,\"y\":2}}"),
+        "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{}}}");
+    EXPECT_EQ(
+        top("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":null,\"name\":\"n\"}"
+            "}"),
+        "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{},\"name\":\"n\"}}");
+    EXPECT_EQ(top("\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}"),
+              "\"prediction\":{\"type\":\"content\",\"content\":\"x\"}");
     EXPECT_EQ(top("\"n\":1,\"n\":2,\"n\":3"), "\"n\":3")
         << "of doubles the last one counts, as with most readers";
 }

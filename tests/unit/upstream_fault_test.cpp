@@ -77,6 +77,29 @@ TEST_F(UpstreamFault, CutAnswerIsNoWholeAnswer)
     EXPECT_EQ(s.body, "half");
 }
 
+// libcurl would send it again by itself, and a model would run twice.
+TEST_F(UpstreamFault, ARequestIsNotSentTwiceOnAKeptConnection)
+{
+    for (const char *method : {"POST", "GET"}) {
+        std::atomic<int> all{0};
+        Server server([&](Conn &c, const Request &) {
+            return ++all == 2 ? false : c.reply(200, "text/plain", "hello");
+        });
+        Ask a;
+        a.method = method;
+        a.url = server.url("/");
+        for (int i = 0; i < 3; i++) {
+            Seen s;
+            call(a, s);
+            ASSERT_TRUE(s.wait_done());
+            bool lost = i == 1 && a.method == "POST";
+            EXPECT_EQ(s.outcome, lost ? KT_CALL_CONNECTION : KT_CALL_OK) << method << i << s.detail;
+            EXPECT_EQ(s.detail, lost ? "the connection ended without an answer" : "") << method << i;
+        }
+        EXPECT_EQ(all, a.method == "POST" ? 3 : 4);
+    }
+}
+
 TEST_F(UpstreamFault, CancelClosesTheConnection)
 {
     for (bool inside : {false, true}) {

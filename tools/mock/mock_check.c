@@ -2,6 +2,7 @@
 /* The fields that Mistral accepts, and its 422 for all others. */
 #include "tools/mock/mock_check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,8 +63,8 @@ static bool of_kind(const cJSON *j, enum field_kind kind)
     case FIELD_BOOL:
         return cJSON_IsBool(j);
     case FIELD_INT:
-        return cJSON_IsNumber(j) && j->valuedouble > -9e18 && j->valuedouble < 9e18 &&
-               (double)(int64_t)j->valuedouble == j->valuedouble;
+        return cJSON_IsNumber(j) && (fabs(j->valuedouble) >= 1e16 || /* no room for a fraction there */
+                                     (double)(int64_t)j->valuedouble == j->valuedouble);
     case FIELD_NUMBER:
         return cJSON_IsNumber(j);
     case FIELD_OBJECT:
@@ -130,7 +131,7 @@ static const struct field top[] = {
     {.name = "max_tokens", .kind = FIELD_INT, .nullable = true, .max = 2147483647},
     {.name = "stream", .kind = FIELD_BOOL},
     {.name = "stop", .kind = FIELD_ANY},
-    {.name = "random_seed", .kind = FIELD_INT, .nullable = true, .max = 1e18},
+    {.name = "random_seed", .kind = FIELD_INT, .nullable = true, .max = 1e19},
     {.name = "metadata", .kind = FIELD_OBJECT, .nullable = true},
     {.name = "response_format", .kind = FIELD_OBJECT},
     {.name = "tools", .kind = FIELD_ARRAY, .nullable = true},
