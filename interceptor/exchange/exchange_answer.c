@@ -129,7 +129,8 @@ void kt_x_add_route_fields(struct kt_exchange *x)
     kt_x_fields_add(&x->fields, "x-kt-attempts", number);
 }
 
-/* NULL where the body is what the endpoint answers with, and its usage is read; else what is wrong with it. */
+/* NULL where the body is what the endpoint answers with, and its usage is read; else what is wrong with it.
+ */
 static const char *wrong_body(struct kt_exchange *x, struct kt_span body)
 {
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};

@@ -10,7 +10,7 @@
 #define MAGIC "kt-audit-head 1 "
 #define HEAD_SIZE 160 /* fixed, so that it is rewritten in place and needs no room on a full disk */
 
-#define DIGITS 20    /* of a number, zeros in front */
+#define DIGITS 20 /* of a number, zeros in front */
 
 static char *put_number(char *out, uint64_t value)
 {
