@@ -56,6 +56,10 @@ static const struct column {
     {"ci_commit", "app", "ci_commit", PLAIN},
     {"ci_branch", "app", "ci_branch", PLAIN},
     {"run", "app", "run", PLAIN},
+    {"chunks", NULL, "chunks", PLAIN},
+    {"held_bytes_max", NULL, "held_bytes_max", PLAIN},
+    {"tokens_per_s", NULL, "tokens_per_s", PLAIN},
+    {"interruption", NULL, "interruption", PLAIN},
 };
 
 static kt_result put_cell(struct kt_buf *out, const char *text)

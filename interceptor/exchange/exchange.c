@@ -51,6 +51,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 static void destroy(struct kt_exchange *x)
 {
     kt_x_drop_call(x);
+    kt_x_keepalive_stop(x);
     kt_x_settle_limits(x);
     if (x->key_wait.due_ns)
         kt_loop_timer_set(x->ctx->loop, &x->key_wait, 0);
@@ -190,6 +191,7 @@ void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink)
     x->sink = *sink;
     x->started = true;
     set_deadline(x);
+    kt_x_keepalive_begin(x);
     begin(x);
     kt_x_leave(x);
 }
@@ -205,6 +207,10 @@ void kt_exchange_client_gone(struct kt_exchange *x)
         kt_x_attempt_end(x, "aborted", "the client went away");
         if (!x->head_sent)
             x->status = 0;
+        else if (x->stream.open || x->early)
+            x->stream.interruption = "client_gone";
+        if (x->early)
+            x->status = 200;
         if (!kt_x_record(x))
             KT_TRACE(FLOW, "exchange %s: event lost", x->id);
     }

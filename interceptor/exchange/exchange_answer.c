@@ -22,6 +22,8 @@ void kt_x_send(struct kt_exchange *x, const char *data, size_t len)
 {
     if (x->over || !len)
         return;
+    if (x->keepalive.due_ns)
+        x->sent_ns = kt_now_mono_ns();
     x->sink.body(x->sink.flow, data, len);
     if (!x->over && x->call && x->sink.backlog(x->sink.flow) > KT_X_BACKLOG_HIGH)
         kt_call_pause(x->call);
@@ -58,6 +60,30 @@ static void set_own_fields(struct kt_exchange *x, bool no_retry)
         kt_x_fields_add(&x->fields, "x-should-retry", "false");
 }
 
+/* The head of a stream is out already: an error is an event then, on one line. */
+static void give_event(struct kt_exchange *x, struct kt_span body)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(KT_X_MAX_RESPONSE + 16u);
+    bool put = kt_is_ok(kt_buf_puts(&event, "data: ")) &&
+               kt_is_ok(kt_buf_append(&event, body.data ? body.data : "", body.len));
+    for (size_t i = 0; i < event.len; i++)
+        if (event.data[i] == '\n' || event.data[i] == '\r') /* between tokens: in strings they are escaped */
+            event.data[i] = ' ';
+    if (put && kt_is_ok(kt_buf_puts(&event, "\n\n")))
+        kt_x_send(x, event.data, event.len);
+}
+
+static void give(struct kt_exchange *x, int status, struct kt_span body)
+{
+    if (x->early) {
+        give_event(x, body);
+    } else {
+        kt_x_send_head(x, status, (int64_t)body.len);
+        kt_x_send(x, body.data, body.len);
+    }
+    kt_x_end(x);
+}
+
 /* The audit log may not be lost: what was to be answered is withheld. */
 void kt_x_audit_refusal(struct kt_exchange *x)
 {
@@ -71,21 +97,18 @@ void kt_x_audit_refusal(struct kt_exchange *x)
     kt_x_refuse(x, 503, "configuration_error", "audit_unavailable",
                 "ktwrap: the audit log cannot be written, and fail_mode is block: %s", why);
     set_own_fields(x, true);
-    kt_x_send_head(x, 503, (int64_t)x->refuse_body.len);
-    kt_x_send(x, x->refuse_body.data, x->refuse_body.len);
-    kt_x_end(x);
+    give(x, 503, kt_buf_span(&x->refuse_body));
 }
 
 void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body)
 {
-    x->status = status;
-    if (!kt_x_record(x) && x->plan != KT_X_REFUSE) {
+    x->status = x->early ? 200 : status;
+    if (x->early)
+        x->stream.interruption = "no_answer";
+    if (!kt_x_record(x) && x->plan != KT_X_REFUSE)
         kt_x_audit_refusal(x);
-        return;
-    }
-    kt_x_send_head(x, status, (int64_t)body.len);
-    kt_x_send(x, body.data, body.len);
-    kt_x_end(x);
+    else
+        give(x, status, body);
 }
 
 void kt_x_reply_refusal(struct kt_exchange *x)

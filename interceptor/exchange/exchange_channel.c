@@ -177,6 +177,8 @@ kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bo
     if (upto > c->base)
         KT_GUARD(kt_edits_apply(&edits, c->text.data, upto - c->base, out));
     drop_released(c, upto);
+    if (c->text.len > x->stream.held_max)
+        x->stream.held_max = c->text.len;
     c->ended = final;
     return kt_ok();
 }

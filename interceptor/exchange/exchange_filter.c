@@ -117,8 +117,10 @@ static bool failed(struct kt_exchange *x, kt_result r)
     if (kt_is_ok(r))
         return false;
     x->filter.dead = true;
-    kt_x_stream_broken(x, r.code == KT_ERR_LIMIT ? "a chunk, or what is held back of it, is too large"
-                                                 : "a chunk could not be written");
+    if (r.code == KT_ERR_LIMIT)
+        kt_x_stream_broken(x, "too_large", "a chunk, or what is held back of it, is too large");
+    else
+        kt_x_stream_broken(x, "bad_chunk", "a chunk could not be written");
     return true;
 }
 
@@ -227,6 +229,7 @@ static void finish_chunk(struct kt_exchange *x)
         r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
         if (kt_is_ok(r) && !end)
             r = kt_x_write_chunk(x);
+        f->written += !end;
     }
     end_chunk(f);
     if (failed(x, r))

@@ -83,6 +83,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         return record_or_stop(x);
     }
     struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, NULL);
+    x->stream.chunks += c.valid;
     if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
     else if (x->filter.on)
@@ -223,6 +224,7 @@ static void origin_failed(struct kt_exchange *x, enum kt_call_outcome outcome, c
     kt_x_attempt_end(x, outcome == KT_CALL_TIMEOUT ? "timeout" : "connection_error", detail);
     if (x->head_sent) {
         x->error = "stream_interrupted";
+        x->stream.interruption = outcome == KT_CALL_TIMEOUT ? "timeout" : "cut";
         flush(x);
         kt_x_abort(x, NULL);
         return;

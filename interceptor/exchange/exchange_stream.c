@@ -18,7 +18,11 @@ static void commit(struct kt_exchange *x)
     if (x->stream.committed)
         return;
     x->stream.committed = true;
-    x->first_byte_ns = kt_now_mono_ns();
+    if (!x->first_byte_ns)
+        x->first_byte_ns = kt_now_mono_ns();
+    kt_x_keepalive_stream(x);
+    if (x->head_sent)
+        return;
     if (kt_x_attempt_now(x)->target)
         kt_x_add_route_fields(x);
     kt_x_send_head(x, x->status, -1);
@@ -45,6 +49,8 @@ static void release(struct kt_exchange *x, uint64_t upto)
 static bool record_success(struct kt_exchange *x)
 {
     kt_x_attempt_end(x, "ok", NULL);
+    if (!x->first_byte_ns) /* all of it came at once */
+        x->first_byte_ns = kt_now_mono_ns();
     if (kt_x_record(x))
         return true;
     if (x->head_sent)
@@ -121,10 +127,11 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
     x->filter.dead = true;
     kt_x_drop_call(x);
     kt_x_attempt_end(x, "ok", "stopped by a policy");
-    if (!x->stream.committed) {
+    if (!x->stream.committed && !x->early) {
         kt_x_reply_refusal(x);
         return;
     }
+    x->stream.interruption = "policy";
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_HEAD + 1024u);
     if (!kt_x_record(x) || !kt_is_ok(put_stop(x, choice, &out))) {
         kt_x_abort(x, NULL);
@@ -136,9 +143,15 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
 
 static void fail(struct kt_exchange *x, const char *outcome, const char *detail);
 
-void kt_x_stream_broken(struct kt_exchange *x, const char *why)
+static void break_off(struct kt_x_stream *s, const char *word, const char *why)
 {
-    x->stream.broken = why;
+    s->broken_by = word;
+    s->broken = why;
+}
+
+void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why)
+{
+    break_off(&x->stream, word, why);
     if (!x->stream.feeding && x->mode == KT_X_STREAM)
         fail(x, "bad_body", why);
 }
@@ -161,7 +174,10 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
     bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
     if (!c.valid || foreign || (c.error && !s->committed)) {
-        s->broken = c.valid ? "an error instead of an answer" : "a chunk that is not JSON";
+        if (c.valid)
+            break_off(s, "provider_error", "an error instead of an answer");
+        else
+            break_off(s, "bad_chunk", "a chunk that is not JSON");
         return false;
     }
     s->chunks++;
@@ -217,8 +233,18 @@ static void send_error_event(struct kt_exchange *x, const char *outcome)
         kt_x_send(x, event.data, event.len);
 }
 
+static const char *interruption(const struct kt_x_stream *s, const char *outcome)
+{
+    if (s->broken_by)
+        return s->broken_by;
+    if (strcmp(outcome, "connection_error") == 0)
+        return "cut";
+    return strcmp(outcome, "timeout") == 0 ? "timeout" : s->error_seen ? "provider_error" : "incomplete";
+}
+
 static void interrupted(struct kt_exchange *x, const char *outcome, const char *detail)
 {
+    x->stream.interruption = interruption(&x->stream, outcome);
     kt_x_attempt_end(x, outcome, detail);
     kt_x_response_verdict(x);
     x->error = "stream_interrupted";
@@ -259,7 +285,7 @@ static void feed(struct kt_exchange *x, const char *data, size_t len)
     bool read = kept && kt_is_ok(kt_sse_feed(&s->sse, data, len));
     s->feeding = false;
     if (!read && !s->done && !s->broken && !x->over)
-        s->broken = "an event that is too large";
+        break_off(s, "too_large", "an event that is too large");
 }
 
 void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len)

@@ -67,6 +67,7 @@ static void incomplete(struct kt_exchange *x, const char *error, const char *det
     x->error = error;
     if (!*x->message)
         snprintf(x->message, sizeof x->message, "%s", detail);
+    x->stream.interruption = "cut";
     kt_x_origin_watch_end(x);
     kt_x_attempt_end(x, error, detail);
     if (!kt_x_record(x))

@@ -5,12 +5,11 @@
  * works on freed memory. */
 #include "interceptor/dialect/kt_dialect.h"
 #include "interceptor/exchange/kt_exchange.h"
+#include "interceptor/exchange/kt_exchange_stream.h"
 #include "interceptor/route/kt_limits.h"
 #include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
-#include "interceptor/sse/kt_sse.h"
 #include "interceptor/upstream/kt_upstream.h"
-#include "policyengine/chain/kt_restore.h"
 
 #define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
 #define KT_X_BACKLOG_LOW (128u << 10)  /* go on below */
@@ -18,10 +17,9 @@
 #define KT_X_MAX_RESPONSE (64u << 20) /* where no config says */
 #define KT_X_MAX_HEAD (64u << 10)
 #define KT_X_MAX_FIELDS 96
-#define KT_X_MAX_OBSERVED (4u << 20) /* of an origin's answer, to read its usage */
-#define KT_X_HELD_MAX (2u << 20)     /* of a stream: an event under way, or events before the first content */
-#define KT_X_MAX_EXTERNAL 32         /* outside checks of one chain run */
-#define KT_X_KEY_WAIT_NS 5000000u    /* between two looks at a command that prints a key */
+#define KT_X_MAX_OBSERVED (4u << 20)          /* of an origin's answer, to read its usage */
+#define KT_X_MAX_EXTERNAL 32                  /* outside checks of one chain run */
+#define KT_X_KEY_WAIT_NS 5000000u             /* between two looks at a command that prints a key */
 #define KT_X_MAX_ATTEMPTS (KT_ROUTE_MAX + 24) /* those that are skipped and those tried again included */
 
 enum kt_x_plan {
@@ -57,67 +55,6 @@ struct kt_x_fields {
     size_t count;
 };
 
-struct kt_x_stream {
-    struct kt_sse sse;
-    bool open;                 /* sse is initialised */
-    struct kt_buf held;        /* bytes from the last release on */
-    uint64_t held_base;        /* stream offset of held.data[0] */
-    uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
-    struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
-    size_t chunks;             /* valid ones */
-    bool feeding;              /* in the reader's callback */
-    bool committed, done, error_seen, usage_chunk_seen;
-    uint64_t begun, finished; /* a bit per choice */
-    const char *broken;       /* static: why the stream cannot go on; NULL = fine */
-};
-
-/* A text of a choice that OpenAI does not stream, `reasoning_details[].text` and the like. */
-struct kt_x_place {
-    char name[160]; /* tells it from the others; "" = content, reasoning_content, refusal, arguments */
-    char open[192], close[32]; /* the JSON around its string, below the choice */
-};
-
-/* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
-struct kt_x_channel {
-    unsigned choice, tool; /* as the provider numbers them */
-    struct kt_x_place place;
-    enum kt_origin_class from;
-    bool refusal, json;
-    bool ended;
-    unsigned segment;            /* in the chain's run */
-    struct kt_buf text;          /* what came and was not released yet */
-    size_t base;                 /* absolute offset of text.data[0] */
-    size_t chain_at, restore_at; /* from where on the chain, the restorer see it again */
-    struct kt_restore_text restore;
-    struct kt_edits restores; /* absolute offsets; not released yet */
-};
-
-/* The response phase over a stream, chunk by chunk. */
-struct kt_x_filter {
-    bool on;
-    struct kt_x_channel *channels; /* owned */
-    size_t count, cap;
-    /* The chunk under way. */
-    struct kt_buf payload; /* its JSON; empty = the end of the stream */
-    struct kt_chat chunk;
-    size_t next_tool, next_text, next_close;
-    enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
-    bool busy, at_end, chain_ended;
-    bool dead;                           /* the stream is over for us */
-    bool content;                        /* the chunk says something, as it came */
-    bool said;                           /* some text of the chunk is released */
-    bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
-    struct kt_edits edits;               /* of the chunk */
-    struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
-    struct kt_buf extra;                 /* events in front of the chunk */
-    struct kt_buf out;                   /* events for the client */
-    struct kt_buf queue;                 /* chunks that came while a policy asks outside */
-    bool saw_done;                       /* [DONE] was there */
-    bool upstream_done;                  /* the call has ended meanwhile */
-    enum kt_call_outcome upstream_outcome;
-    char upstream_detail[160];
-};
-
 /* One phase of the chain under way. */
 struct kt_x_phase {
     struct kt_chain_run *run;   /* owned; NULL = the phase did not run */
@@ -139,6 +76,9 @@ struct kt_exchange {
     struct kt_exchange_watcher watcher;
     bool tapped; /* watched only: the answer comes from elsewhere, and goes nowhere */
     bool started, head_sent, over;
+    bool early; /* the head went out before there was an answer: see exchange_keepalive.c */
+    struct kt_timer keepalive;
+    uint64_t sent_ns; /* when the client last got something of a stream */
     unsigned depth;
     uint64_t real_ns, mono_ns, entered_ns, overhead_ns, first_byte_ns,
         deadline_ns; /* first_byte_ns: of a stream, to the client */
@@ -387,11 +327,17 @@ kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bo
 void kt_x_stream_filtered(struct kt_exchange *x, bool content);   /* a chunk is in filter.out */
 void kt_x_stream_filter_done(struct kt_exchange *x);              /* the end is, too */
 void kt_x_stream_refused(struct kt_exchange *x, unsigned choice); /* x->refuse_body says why */
-void kt_x_stream_broken(struct kt_exchange *x, const char *why);
+/* `word` and `why` are static. */
+void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why);
 void kt_x_stream_begin(struct kt_exchange *x);
 void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
 void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
 void kt_x_stream_free(struct kt_x_stream *s);
+
+/* exchange_keepalive.c */
+void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
+void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
+void kt_x_keepalive_stop(struct kt_exchange *x);
 
 /* exchange_event.c */
 /* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.

@@ -220,6 +220,17 @@ static kt_result put_origin(struct kt_buf *b, const struct kt_event *e)
     return kt_ok();
 }
 
+static kt_result put_streamed(struct kt_buf *b, const struct kt_event *e)
+{
+    if (!e->streamed.known)
+        return kt_ok();
+    KT_GUARD(put_u64(b, "chunks", e->streamed.chunks));
+    KT_GUARD(put_u64(b, "held_bytes_max", e->streamed.held_bytes_max));
+    if (e->streamed.tokens_per_s > 0)
+        KT_GUARD(put_decimal(b, "tokens_per_s", e->streamed.tokens_per_s));
+    return put_text(b, "interruption", e->streamed.interruption);
+}
+
 /* Without an answer to the client there is nothing that zero would say. */
 static kt_result put_result(struct kt_buf *b, const struct kt_event *e)
 {
@@ -244,6 +255,7 @@ static kt_result put_result(struct kt_buf *b, const struct kt_event *e)
         KT_GUARD(put_u64(b, "latency_ms", e->latency_ms));
     if (e->has_ttft)
         KT_GUARD(put_u64(b, "ttft_ms", e->ttft_ms));
+    KT_GUARD(put_streamed(b, e));
     if (answered || e->overhead_us > 0)
         KT_GUARD(put_u64(b, "overhead_us", e->overhead_us));
     return put_text(b, "error", e->error);

@@ -75,6 +75,14 @@ struct kt_event {
     uint64_t latency_ms;
     uint64_t ttft_ms;
     bool has_ttft;
+    struct {
+        bool known;
+        uint64_t chunks;          /* of the answer, that reached the client */
+        uint64_t held_bytes_max;  /* most bytes of one text that policies held back between two chunks */
+        double tokens_per_s;      /* from the first content on; <= 0: left out */
+        const char *interruption; /* why the client did not see its end: cut, timeout, bad_chunk, too_large,
+                                     incomplete, provider_error, policy, client_gone, no_answer */
+    } streamed;
     uint64_t overhead_us; /* ours: parse, chain, rewriting */
     const char *error;    /* short, e.g. "client_gone", "stream_cut" */
     struct {

@@ -145,10 +145,12 @@ struct kt_config {
                                              model; see ARCHITECTURE */
     size_t model_map_count;
     struct {
-        int64_t max_body_bytes;      /* 64 MiB */
-        int64_t max_response_bytes;  /* 64 MiB, for answers that are not streamed */
-        int64_t total_seconds;       /* 0 = the sum of the attempts */
-        double max_cost_per_request; /* USD; < 0 = no limit. Ours */
+        int64_t max_body_bytes;          /* 64 MiB */
+        int64_t max_response_bytes;      /* 64 MiB, for answers that are not streamed */
+        int64_t total_seconds;           /* 0 = the sum of the attempts */
+        int64_t keepalive_seconds;       /* of quiet in a stream, between two SSE comments; 0 = none */
+        int64_t first_keepalive_seconds; /* until a 200 goes out before there is an answer; 0 = never */
+        double max_cost_per_request;     /* USD; < 0 = no limit. Ours */
         struct {
             double usd;             /* 0 = no budget. Ours */
             int64_t window_seconds; /* 86400 */

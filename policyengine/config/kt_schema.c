@@ -41,6 +41,11 @@ static const struct kt_option limits_rows[] = {
     {ROW(limits_t_, max_response_bytes, INT), .def = "67108864", .min = 1024, .max = 1073741824,
      .help = "largest answer that is not streamed"},
     {ROW(limits_t_, total_seconds, INT), .def = "0", .min = 0, .max = 86400, .help = "all attempts of one call together; 0 = their sum"},
+    {ROW(limits_t_, keepalive_seconds, INT), .def = "15", .min = 0, .max = 3600,
+     .help = "seconds without an event after which a stream gets an SSE comment; 0 = never"},
+    {ROW(limits_t_, first_keepalive_seconds, INT), .def = "60", .min = 0, .max = 3600,
+     .help = "seconds after which a client that waits for a stream's beginning gets its 200 and comments, so that a failure behind "
+             "that is an error event and no status; 0 = never"},
     {ROW(limits_t_, max_cost_per_request, FLOAT), .def = "-1", .min = 0, .max = 1e6, .help = "USD that one call may cost"},
     {SECTION(limits_t_, budget, budget_rows), .help = "budget: {usd: 5, window_seconds: 86400}"},
     END};

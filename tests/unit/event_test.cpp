@@ -91,6 +91,7 @@ TEST(Event, FullFormByteForByte)
     e.latency_ms = 2412;
     e.has_ttft = true;
     e.ttft_ms = 2100;
+    e.streamed = {true, 12, 34, 56.5, "cut"};
     e.overhead_us = 88;
     e.config.name = "pack";
     e.config.version = "1.0.0";
@@ -124,6 +125,7 @@ TEST(Event, FullFormByteForByte)
         "\"latency_ms\":412}],\"status\":200,\"stream\":true,\"usage\":{\"prompt_tokens\":10,\"completion_"
         "tokens\":20,"
         "\"total_tokens\":30,\"cached_tokens\":4},\"cost_usd\":0.00012,\"latency_ms\":2412,\"ttft_ms\":2100,"
+        "\"chunks\":12,\"held_bytes_max\":34,\"tokens_per_s\":56.5,\"interruption\":\"cut\","
         "\"overhead_us\":88,\"config\":{\"name\":\"pack\",\"version\":\"1.0.0\",\"sha256\":\"abc\"},\"trace_"
         "id\":\"t-1\","
         "\"prev_hash\":\"0000\"");

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What an exchange keeps of a streamed answer; private to this folder, part of kt_exchange_private.h. */
+#include "interceptor/dialect/kt_dialect.h"
+#include "interceptor/sse/kt_sse.h"
+#include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/chain/kt_chain.h"
+#include "policyengine/chain/kt_restore.h"
+
+#define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
+
+struct kt_x_stream {
+    struct kt_sse sse;
+    bool open;                 /* sse is initialised */
+    struct kt_buf held;        /* bytes from the last release on */
+    uint64_t held_base;        /* stream offset of held.data[0] */
+    uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
+    struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
+    size_t chunks;             /* valid ones */
+    bool feeding;              /* in the reader's callback */
+    bool committed, done, error_seen, usage_chunk_seen;
+    uint64_t begun, finished; /* a bit per choice */
+    const char *broken;       /* static: why the stream cannot go on; NULL = fine */
+    const char *broken_by;    /* static: the same as a word for the event */
+    size_t held_max;          /* most bytes of one text that policies held back between two chunks */
+    const char *interruption; /* static; the client saw the answer begin and not its end: why */
+};
+
+/* A text of a choice that OpenAI does not stream, `reasoning_details[].text` and the like. */
+struct kt_x_place {
+    char name[160]; /* tells it from the others; "" = content, reasoning_content, refusal, arguments */
+    char open[192], close[32]; /* the JSON around its string, below the choice */
+};
+
+/* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
+struct kt_x_channel {
+    unsigned choice, tool; /* as the provider numbers them */
+    struct kt_x_place place;
+    enum kt_origin_class from;
+    bool refusal, json;
+    bool ended;
+    unsigned segment;            /* in the chain's run */
+    struct kt_buf text;          /* what came and was not released yet */
+    size_t base;                 /* absolute offset of text.data[0] */
+    size_t chain_at, restore_at; /* from where on the chain, the restorer see it again */
+    struct kt_restore_text restore;
+    struct kt_edits restores; /* absolute offsets; not released yet */
+};
+
+/* The response phase over a stream, chunk by chunk. */
+struct kt_x_filter {
+    bool on;
+    struct kt_x_channel *channels; /* owned */
+    size_t count, cap;
+    /* The chunk under way. */
+    struct kt_buf payload; /* its JSON; empty = the end of the stream */
+    struct kt_chat chunk;
+    size_t next_tool, next_text, next_close;
+    enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
+    bool busy, at_end, chain_ended;
+    bool dead;                           /* the stream is over for us */
+    bool content;                        /* the chunk says something, as it came */
+    bool said;                           /* some text of the chunk is released */
+    bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
+    struct kt_edits edits;               /* of the chunk */
+    struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
+    struct kt_buf extra;                 /* events in front of the chunk */
+    struct kt_buf out;                   /* events for the client */
+    size_t written;                      /* chunks of the answer that were put there */
+    struct kt_buf queue;                 /* chunks that came while a policy asks outside */
+    bool saw_done;                       /* [DONE] was there */
+    bool upstream_done;                  /* the call has ended meanwhile */
+    enum kt_call_outcome upstream_outcome;
+    char upstream_detail[160];
+};
