@@ -117,6 +117,7 @@ void kt_engine_free(struct kt_engine *e)
     if (!e || !kt_engine_stop(e, STOP_MS))
         return;
     kt_prober_free(e->prober);
+    kt_otlp_free(e->otlp);
     kt_upstream_free(e->ctx.upstream);
     kt_flows_free(e->flows);
     kt_taps_free(e->taps);
