@@ -7,6 +7,7 @@
 #include "tools/kt.h"
 #include "tools/report.h"
 #include "tools/wrap_env.h"
+#include "tools/wrap_keeper.h"
 #include "tools/wrap_report.h"
 #include "tools/wrap_run.h"
 
@@ -30,6 +31,7 @@ struct wrap {
     struct kt_paths paths;
     struct kt_plan_made plan;
     struct wrap_report report;
+    struct wrap_guard guard;
     struct kt_buf config_paths;
     char libkt[PATH_MAX];
     char program[PATH_MAX];
@@ -80,6 +82,8 @@ static int parse(struct wrap *w, int argc, char **argv)
             i++;
             break;
         }
+        if (wrap_guard_option(&w->guard, argv[i]))
+            continue;
         int took = valued(w, argc, argv, &i, &missing);
         if (took < 0)
             return WRAP_FAILED;
@@ -95,6 +99,8 @@ static int parse(struct wrap *w, int argc, char **argv)
     if (i >= argc)
         return kt_usage_error(&kt_cmd_wrap, "no program given: kt wrap [options] -- PROGRAM [ARGUMENTS]");
     w->command = argv + i;
+    if (w->guard.strict && w->guard.off)
+        return kt_usage_error(&kt_cmd_wrap, "--strict needs the supervisor that --no-supervise switches off");
     return KT_EXIT_OK;
 }
 
@@ -240,10 +246,35 @@ static bool setup_child(void *arg)
                               w->config,
                               w->program,
                               w->report.run};
-    if (kt_is_ok(kt_wrap_setenv(&env)))
+    if (kt_is_ok(kt_wrap_setenv(&env)) && wrap_guard_setenv(&w->guard))
         return true;
     fputs("kt wrap: out of memory\n", stderr);
     return false;
+}
+
+static void remove_plan(void *arg)
+{
+    struct wrap *w = arg;
+    kt_plan_remove(&w->plan);
+}
+
+static int run_program(struct wrap *w, int *sig)
+{
+    const struct wrap_program p = {
+        .argv = w->command,
+        .setup = setup_child,
+        .ended = remove_plan,
+        .arg = w,
+        .engine = {.config_paths = w->config_paths.data,
+                   .mode = w->mode,
+                   .fail_mode = w->fail_mode,
+                   .state_dir = w->paths.state_dir,
+                   .plan = w->plan.path,
+                   .trace = getenv("KT_TRACE"),
+                   .run = w->report.run,
+                   .lane = "supervise"},
+    };
+    return wrap_guard_run(&w->guard, &p, sig);
 }
 
 static int run(int argc, char **argv)
@@ -266,8 +297,7 @@ static int run(int argc, char **argv)
         return rc;
     find_program(&w);
     int sig;
-    rc = kt_run_child(w.command, setup_child, &w, &sig);
-    kt_plan_remove(&w.plan);
+    rc = run_program(&w, &sig);
     rc = wrap_report_finish(&w.report, w.paths.state_dir, rc);
     if (sig)
         kt_die_by_signal(sig);
@@ -279,7 +309,8 @@ const struct kt_command kt_cmd_wrap = {
     .summary = "run a program with policies and routing on its LLM calls",
     .usage =
         "usage: kt wrap [--policy-config F]... [--mode observe|enforce] [--fail-mode block|allow]\n"
-        "               [--fail-on RULE] [--report-dir D] [--state-dir D] [--] PROGRAM [ARGUMENTS]\n\n"
+        "               [--fail-on RULE] [--report-dir D] [--state-dir D] [--strict | --no-supervise]\n"
+        "               [--] PROGRAM [ARGUMENTS]\n\n"
         "Runs PROGRAM unchanged; its calls to LLM hosts pass the policy chain and the router inside\n"
         "the process. Children of the program are covered too.\n\n"
         "  --policy-config F  the config; may be repeated, later files are layered on top. Default:\n"
@@ -292,6 +323,12 @@ const struct kt_command kt_cmd_wrap = {
         "  --report-dir D     at the end, reports of the program's calls: report.html, report.md, "
         "junit.xml,\n"
         "                     report.sarif, report.json\n"
+        "  --strict           what cannot be looked into is refused: TCP connects of the tree pass through "
+        "kt,\n"
+        "                     UDP to port 443, io_uring and 32-bit programs' connects are refused\n"
+        "  --no-supervise     do without the seccomp filter, which catches static programs and lost "
+        "preloads\n"
+        "                     but keeps sudo and other setuid programs from gaining rights\n"
         "  --state-dir D      audit log and plans; default KT_STATE_DIR, $XDG_STATE_HOME/kt,\n"
         "                     ~/.local/state/kt\n\n"
         "exit status: the program's own; by its signal if a signal killed it; 125 when kt wrap itself\n"

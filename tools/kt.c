@@ -2,6 +2,7 @@
 #include "policyengine/detect/kt_pattern_cache.h"
 #include "tools/kt.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,15 @@ static void print_help(FILE *to)
         to);
 }
 
+/* A disk that was full under our stdout is not a success. */
+static int printed(const struct kt_command *c, int status)
+{
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || status != KT_EXIT_OK)
+        return status;
+    fprintf(stderr, "kt %s: cannot write stdout: %s\n", c->name, strerror(errno));
+    return KT_EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     kt_pattern_cache_open(NULL, true); /* compiling patterns is no news here */
@@ -73,7 +83,7 @@ int main(int argc, char **argv)
                 fputs(commands[i]->usage, stdout);
                 return KT_EXIT_OK;
             }
-            return commands[i]->run(argc - 1, argv + 1);
+            return printed(commands[i], commands[i]->run(argc - 1, argv + 1));
         }
     fprintf(stderr, "kt: no command '%s'\nTry 'kt --help'.\n", argv[1]);
     return KT_EXIT_USAGE;

@@ -126,7 +126,7 @@ bool explain_shows_text(const struct explained *e)
 /* The policy that refuses every target; NULL where one is left. */
 static const char *none_admitted(const struct explained *e)
 {
-    const char *by = NULL;
+    const char *by = e->config->has_providers ? NULL : kt_chain_refuser(e->chain, kt_chain_origin(), NULL);
     for (size_t i = 0; i < e->config->providers.target_count; i++) {
         by = kt_chain_refuser(e->chain, &e->config->providers.targets[i], NULL);
         if (!by)

@@ -5,6 +5,7 @@
 #include "policyengine/policies/kt_policy.h"
 #include "tools/kt.h"
 #include "tools/policy.h"
+#include "tools/policy_lint_place.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@ static const char usage[] =
     "one config:\n"
     "later ones win, mappings merge, lists replace. Without a file: $KT_POLICY_CONFIG, else "
     "./policy-config.yaml.\n\n"
-    "What a policy itself says about its options is an E004 at its block. Keys are looked up (W005), but "
+    "What a policy itself says about its options is an E004 at the option or at its block. Keys are looked "
+    "up (W005), but "
     "no\nsecret_key_ref.command is run.\n\n"
     "  --file F, -f F, --policy-config F   a file to check; may be repeated\n"
     "  --json                              one JSON object on stdout\n\n"
@@ -57,15 +59,18 @@ static bool check_policy(struct lint *l, const struct kt_chain_entry *e)
 {
     struct kt_error err = {0};
     void *instance = NULL;
-    char path[96];
+    char path[320], below[200];
     kt_result r = e->policy->init ? e->policy->init(e->opts, &instance, &err) : kt_ok();
     if (kt_is_ok(r)) {
         if (e->policy->fini)
             e->policy->fini(instance);
         return true;
     }
-    snprintf(path, sizeof path, "policy.%s", e->policy->kind);
     struct kt_at at = {e->file, e->line, e->col};
+    bool placed = false;
+    for (size_t i = l->files.count; i-- > 0 && !placed;) /* the last layer that has it counts */
+        placed = policy_lint_place(l->files.items[i], e->policy->kind, err.text, &at, below, sizeof below);
+    snprintf(path, sizeof path, "policy.%s%s", e->policy->kind, placed ? below : "");
     return r.code != KT_ERR_MEMORY &&
            complain(l, "E004", at, path, err.text[0] ? err.text : "the policy cannot be made");
 }

@@ -12,8 +12,9 @@
 static const int forwarded[] = {SIGHUP,  SIGINT,   SIGQUIT, SIGTERM, SIGUSR1,
                                 SIGUSR2, SIGWINCH, SIGCONT, SIGALRM};
 
-static void block_signals(sigset_t *waited, sigset_t *before)
+void kt_run_block_signals(void *waited_sigset, void *before_sigset)
 {
+    sigset_t *waited = waited_sigset, *before = before_sigset;
     sigemptyset(waited);
     for (size_t i = 0; i < KT_COUNT(forwarded); i++)
         sigaddset(waited, forwarded[i]);
@@ -21,19 +22,46 @@ static void block_signals(sigset_t *waited, sigset_t *before)
     sigprocmask(SIG_BLOCK, waited, before);
 }
 
-static _Noreturn void exec_child(char **argv, const sigset_t *mask, bool (*setup)(void *), void *arg)
+static _Noreturn void exec_child(const struct kt_run *run, const sigset_t *mask)
 {
     sigprocmask(SIG_SETMASK, mask, NULL);
-    if (!setup(arg))
+    if (!run->setup(run->arg))
         _exit(125);
-    execvp(argv[0], argv);
+    execvp(run->argv[0], run->argv);
     int status = errno == ENOENT ? 127 : 126;
-    fprintf(stderr, "kt wrap: %s: %s\n", argv[0], strerror(errno));
+    fprintf(stderr, "kt wrap: %s: %s\n", run->argv[0], strerror(errno));
     _exit(status);
 }
 
+/* An orphan that the kernel gave to us as its subreaper: it runs under a filter, as no child of our own
+ * engine does. */
+static bool is_orphan(pid_t pid)
+{
+    char path[64], line[256];
+    bool filtered = false;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "re");
+    while (f && !filtered && fgets(line, sizeof line, f))
+        filtered = strncmp(line, "Seccomp:", 8) == 0 && strchr(line, '2');
+    if (f)
+        fclose(f);
+    return filtered;
+}
+
+static void reap_orphans(pid_t child)
+{
+    siginfo_t si;
+    for (;;) {
+        memset(&si, 0, sizeof si);
+        if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid == 0 || si.si_pid == child ||
+            !is_orphan(si.si_pid))
+            return;
+        waitpid(si.si_pid, NULL, WNOHANG);
+    }
+}
+
 /* True once the child ended; *status is then the exit status. */
-static bool reap(pid_t child, int *status, int *sig)
+static bool reap(const struct kt_run *run, pid_t child, int *status, int *sig)
 {
     int ws;
     pid_t got;
@@ -47,7 +75,9 @@ static bool reap(pid_t child, int *status, int *sig)
             *status = 128 + *sig;
             return true;
         }
-        if (WIFSTOPPED(ws))
+        if (WIFSTOPPED(ws) && run->stopped)
+            run->stopped(run->arg);
+        else if (WIFSTOPPED(ws))
             raise(SIGSTOP); /* the shell waits for us: job control must see us stop too */
     }
     if (got < 0 && errno == ECHILD) {
@@ -57,13 +87,13 @@ static bool reap(pid_t child, int *status, int *sig)
     return false;
 }
 
-int kt_run_child(char **argv, bool (*setup)(void *arg), void *arg, int *sig)
+int kt_run_child(const struct kt_run *run, int *sig)
 {
     sigset_t waited, before;
     *sig = 0;
     /* An ignored SIGCHLD, inherited from whoever started us, would make the child's status vanish. */
     signal(SIGCHLD, SIG_DFL);
-    block_signals(&waited, &before);
+    kt_run_block_signals(&waited, &before);
     fflush(NULL);
     pid_t child = fork();
     if (child < 0) {
@@ -71,15 +101,18 @@ int kt_run_child(char **argv, bool (*setup)(void *arg), void *arg, int *sig)
         return 125;
     }
     if (child == 0)
-        exec_child(argv, &before, setup, arg);
+        exec_child(run, &before);
+    if (run->started)
+        run->started(run->arg, child);
     int status = 125;
     for (;;) {
         siginfo_t si;
         if (sigwaitinfo(&waited, &si) < 0)
             continue;
         if (si.si_signo == SIGCHLD || si.si_signo == SIGCONT) {
-            if (reap(child, &status, sig))
+            if (reap(run, child, &status, sig))
                 return status;
+            reap_orphans(child);
             if (si.si_signo == SIGCONT)
                 kill(child, SIGCONT);
         } else if (si.si_code <= 0) {

@@ -42,6 +42,13 @@ static bool read_usage(const struct kt_json *j, uint32_t usage, struct kt_usage 
     return true;
 }
 
+bool kt_usage_of(const struct kt_json *answer, struct kt_usage *out)
+{
+    memset(out, 0, sizeof *out);
+    uint32_t usage = kt_json_member(answer, 0, "usage", NULL);
+    return usage && read_usage(answer, usage, out);
+}
+
 bool kt_usage_read(const char *json, size_t len, struct kt_usage *out)
 {
     memset(out, 0, sizeof *out);
@@ -51,6 +58,5 @@ bool kt_usage_read(const char *json, size_t len, struct kt_usage *out)
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     if (kt_json_parse(&j, json, len, NULL).code != KT_OK)
         return false;
-    uint32_t usage = kt_json_member(&j, 0, "usage", NULL);
-    return usage && read_usage(&j, usage, out);
+    return kt_usage_of(&j, out);
 }

@@ -91,6 +91,7 @@ kt_result kt_engine_new(const struct kt_engine_options *o, struct kt_engine **ou
     pthread_mutex_init(&e->lock, NULL);
     e->guard_thread = o->guard_thread;
     e->ctx.owner = e;
+    e->ctx.lane = o->lane ? o->lane : "divert";
     e->ctx.runtime = current_runtime;
     kt_result r = load(e, o, err);
     if (r.code != KT_OK) {
@@ -117,6 +118,7 @@ void kt_engine_free(struct kt_engine *e)
     if (!e || !kt_engine_stop(e, STOP_MS))
         return;
     kt_prober_free(e->prober);
+    kt_otlp_free(e->otlp);
     kt_upstream_free(e->ctx.upstream);
     kt_flows_free(e->flows);
     kt_taps_free(e->taps);

@@ -25,6 +25,7 @@ struct kt_engine_options {      /* all borrowed for the call; NULL = not set */
     const char *plan;           /* KT_PLAN */
     const char *trace;          /* KT_TRACE; NULL leaves the trace as it is */
     const char *run;            /* KT_RUN */
+    const char *lane;           /* static: what events call the way of adopted connections; NULL = divert */
     void (*guard_thread)(void); /* first call on the event thread; lives for ever */
     uint64_t config_check_ns;   /* 0 = once per second */
     bool compiles;              /* this process is there to compile patterns, too */

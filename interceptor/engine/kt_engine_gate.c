@@ -67,6 +67,10 @@ void kt_engine_fork_child(struct kt_engine *e)
     if (e->prober)
         kt_engine_leak(e, e->prober, e->taps,
                        NULL); /* its calls belong to the parent's loop; its leases too */
+    if (e->otlp)
+        kt_engine_leak(e, e->otlp, NULL, NULL);
+    e->otlp = NULL;
+    e->ctx.witness = (struct kt_witness){NULL, NULL};
     e->prober = NULL;
     e->loop = NULL;
     e->flows = NULL;

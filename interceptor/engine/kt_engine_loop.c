@@ -56,6 +56,9 @@ kt_result kt_engine_start(struct kt_engine *e)
         KT_GUARD(kt_upstream_new(e->loop, &e->ctx.upstream));
     if (!e->ctx.state)
         KT_GUARD(kt_state_open(e->paths.state_dir, &e->ctx.state));
+    if (!e->otlp)
+        KT_GUARD(kt_otlp_new(e->loop, e->ctx.upstream, &e->otlp));
+    e->ctx.witness = (struct kt_witness){kt_otlp_exchange, e->otlp};
     if (!e->prober)
         KT_GUARD(kt_prober_new(&e->ctx, &e->prober));
     const struct kt_flows_options o = {.ctx = &e->ctx,

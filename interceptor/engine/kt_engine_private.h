@@ -4,6 +4,7 @@
 #include "interceptor/engine/kt_engine.h"
 #include "interceptor/engine/kt_runtimes.h"
 #include "interceptor/plan/kt_plan.h"
+#include "interceptor/telemetry/kt_otlp.h"
 
 #include <pthread.h>
 
@@ -30,6 +31,7 @@ struct kt_engine {
     struct kt_flows *flows;
     struct kt_taps *taps;
     struct kt_prober *prober;
+    struct kt_otlp *otlp;
     bool stopped;
     struct kt_ca *ca;
     struct {

@@ -152,17 +152,21 @@ void kt_x_add_route_fields(struct kt_exchange *x)
     kt_x_fields_add(&x->fields, "x-kt-attempts", number);
 }
 
-/* NULL where the body is what the endpoint answers with; else what is wrong with it. */
-static const char *wrong_body(const struct kt_exchange *x, struct kt_span body)
+/* NULL where the body is what the endpoint answers with, and its usage is read; else what is wrong with it.
+ */
+static const char *wrong_body(struct kt_exchange *x, struct kt_span body)
 {
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     if (!kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) || !j.count ||
         j.tok[0].type != KT_JSON_OBJECT)
         return "no JSON object";
-    if (!kt_answer_has_text(x->endpoint))
-        return NULL;
-    uint32_t tok = kt_json_member(&j, 0, "choices", NULL);
-    return tok && j.tok[tok].type == KT_JSON_ARRAY && j.tok[tok].size ? NULL : "no choices";
+    if (kt_answer_has_text(x->endpoint)) {
+        uint32_t tok = kt_json_member(&j, 0, "choices", NULL);
+        if (!tok || j.tok[tok].type != KT_JSON_ARRAY || !j.tok[tok].size)
+            return "no choices";
+    }
+    kt_usage_of(&j, &x->usage);
+    return NULL;
 }
 
 static void give_success(struct kt_exchange *x)
@@ -173,7 +177,6 @@ static void give_success(struct kt_exchange *x)
         kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;
     }
-    kt_usage_read(body.data, body.len, &x->usage);
     kt_x_attempt_end(x, "ok", NULL);
     kt_x_respond(x);
 }

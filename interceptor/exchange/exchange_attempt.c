@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One try after the other, until an answer can be given. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_trace.h"
 
 #include "policyengine/base/kt_log.h"
 
@@ -175,6 +175,7 @@ static kt_result launch(struct kt_exchange *x, const struct kt_route_step *step,
     KT_CLEANUP(kt_x_outgoing_free) struct kt_x_outgoing out;
     kt_x_outgoing_init(&out);
     KT_GUARD(kt_x_outgoing_target(&out, t, kt_endpoint_path_at(x->endpoint, t), step->key, x->chat.stream));
+    KT_GUARD(kt_x_outgoing_trace(&out, x));
     struct kt_call_request q = {
         .method = "POST", .ca_file = t->tls.ca_file, .body = kt_buf_span(&x->out_body)};
     set_times(x, t, &q);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange's one audit event. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_trace.h"
 
 #include "policyengine/base/kt_log.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@ struct strings {
     struct kt_event_policy *policies;
     struct kt_event_label *labels;
     struct kt_event_attempt attempts[KT_X_MAX_ATTEMPTS];
-    char origin[300], method[32], path[1024], trace_id[33];
+    char origin[300], method[32], path[1024];
     struct kt_buf capture;
 };
 
@@ -44,22 +43,16 @@ static void fill_request(const struct kt_exchange *x, struct kt_event *e, struct
     e->lane = x->lane;
 }
 
-static bool all_hex(const char *s, size_t n)
+/* Made only where somebody asks: randomness costs a system call. */
+static void fill_trace(struct kt_exchange *x, struct kt_event *e)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!isxdigit((unsigned char)s[i]))
-            return false;
-    return true;
-}
-
-/* W3C traceparent: version "-" 32 hex digits "-" ... */
-static void fill_trace(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
-{
-    struct kt_span v = kt_request_header(&x->request, "traceparent");
-    if (!v.data || v.len < 55 || v.data[2] != '-' || v.data[35] != '-' || !all_hex(v.data + 3, 32))
+    const struct kt_config *c = x->rt->config;
+    bool ours = c && (c->telemetry.otlp_endpoint || c->telemetry.propagate);
+    if (!ours && !kt_request_header(&x->request, "traceparent").data)
         return;
-    copy_span(m->trace_id, sizeof m->trace_id, kt_span(v.data + 3, 32));
-    e->trace_id = m->trace_id;
+    const struct kt_trace_ids *t = kt_x_trace(x);
+    if (*t->parent_id || ours)
+        e->trace_id = t->trace_id;
 }
 
 static void fill_labels(struct kt_event_policy *out, const struct kt_policy_result *in,
@@ -238,7 +231,7 @@ static void fill(struct kt_exchange *x, struct kt_event *e, struct strings *m)
         e->config.sha256 = x->rt->config->sha256;
     }
     fill_request(x, e, m);
-    fill_trace(x, e, m);
+    fill_trace(x, e);
     fill_policies(x, e, m);
     fill_attempts(x, e, m);
     fill_usage(x, e);
@@ -259,9 +252,13 @@ static bool is_unwanted(struct kt_exchange *x)
 static void tell(const struct kt_exchange *x, const struct kt_witness *w, const struct kt_event *e,
                  bool wanted, bool written)
 {
+    const struct kt_config *c = x->rt->config;
     const struct kt_seen seen = {.event = e,
                                  .latency_ns = kt_now_mono_ns() - x->mono_ns,
                                  .ttft_ns = x->first_byte_ns ? x->first_byte_ns - x->mono_ns : 0,
+                                 .trace = &x->trace,
+                                 .otlp_endpoint = c ? c->telemetry.otlp_endpoint : NULL,
+                                 .service_name = c ? c->telemetry.service_name : NULL,
                                  .written = wanted && written,
                                  .lost = wanted && !written};
     w->exchange(w->arg, &seen);

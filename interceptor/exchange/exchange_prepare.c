@@ -165,6 +165,8 @@ void kt_x_request_done(struct kt_exchange *x)
     x->reason_code = o.reason_code;
     x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
     kt_x_phase_judge(x, &o, KT_PHASE_REQUEST);
+    if (x->plan == KT_X_ORIGIN && !kt_x_observe(x))
+        kt_x_origin_admitted(x);
     /* A redaction that cannot be written is never sent without it, whatever fail_mode says. */
     if (x->plan != KT_X_REFUSE && !kt_is_ok(collect_edits(x)))
         kt_x_refuse(x, 503, "policy_error", "policy_failed",

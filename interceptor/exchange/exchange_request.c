@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes out: URL and header fields, for a target with its own key or for the origin with the program's
  * credentials. */
-#include "interceptor/exchange/kt_exchange_private.h"
+#include "interceptor/exchange/kt_exchange_trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +76,16 @@ kt_result kt_x_outgoing_target(struct kt_x_outgoing *o, const struct kt_target *
     KT_GUARD(add(o, text("Accept"), text(stream ? "text/event-stream" : "application/json")));
     KT_GUARD(add(o, text("User-Agent"), text("ktwrap/" KT_VERSION)));
     return key ? add_key(o, t, key) : kt_ok();
+}
+
+kt_result kt_x_outgoing_trace(struct kt_x_outgoing *o, struct kt_exchange *x)
+{
+    char value[64];
+    if (!x->rt->config || !x->rt->config->telemetry.propagate)
+        return kt_ok();
+    const struct kt_trace_ids *t = kt_x_trace(x);
+    snprintf(value, sizeof value, "00-%s-%s-%s", t->trace_id, t->span_id, t->flags);
+    return add(o, text("traceparent"), text(value));
 }
 
 /* ---- the origin ---- */

@@ -34,6 +34,25 @@ static void none_admitted(struct kt_exchange *x)
     kt_x_reply_refusal(x);
 }
 
+void kt_x_origin_admitted(struct kt_exchange *x)
+{
+    const struct kt_target *origin = kt_chain_origin();
+    const char *reason = NULL, *by = kt_chain_refuser(x->rt->chain, origin, &reason);
+    if (!by)
+        return;
+    if (kt_chain_admits_none_warns(x->rt->chain)) {
+        kt_warn("policy %s does not admit the origin (%s); it is used, as it is configured", by, reason);
+        return;
+    }
+    x->verdict = "block";
+    x->reason_code = reason;
+    x->excluded_by = by;
+    kt_x_refuse_by_policy(
+        x, 503, "no_target_admitted", by,
+        "Blocked by policy: no targets are configured, and nothing is known of the data policy of the "
+        "host that the program calls.");
+}
+
 /* ---- size ---- */
 
 static int64_t number_at(const struct kt_json *j, const char *name)

@@ -41,6 +41,7 @@ struct kt_engine_ctx {
     struct kt_state *state; /* what all processes share; NULL = nothing is known of targets and limits */
     struct kt_audit *audit; /* NULL where the folder cannot be written: fail_mode decides */
     char audit_error[512];
+    const char *lane;                           /* static: of connections that end here; NULL = divert */
     struct kt_runtime *(*runtime)(void *owner); /* new reference to the current one; any thread */
     void *owner;
     struct kt_witness witness; /* learns of every exchange; .exchange NULL = nobody does */

@@ -130,6 +130,7 @@ struct kt_exchange {
     struct kt_usage usage;
 
     char id[33];
+    struct kt_trace_ids trace; /* kt_x_trace fills it */
     bool recorded, record_ok;
     const char *event_type, *verdict, *reason_code, *error; /* static */
     char message[512];
@@ -245,6 +246,7 @@ int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = 
 
 /* exchange_origin.c */
 void kt_x_to_origin(struct kt_exchange *x);
+void kt_x_origin_admitted(struct kt_exchange *x); /* plans the refusal where a policy does not admit it */
 /* The origin's answer, from whoever reads it. */
 void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head);
 void kt_x_origin_data(struct kt_exchange *x, const char *data, size_t len);

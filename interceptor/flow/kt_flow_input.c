@@ -44,6 +44,12 @@ static const char *code_of(int status)
     }
 }
 
+static const char *lane_of(const struct kt_flow *f)
+{
+    const struct kt_engine_ctx *ctx = f->fs->o.ctx;
+    return ctx && ctx->lane ? ctx->lane : "divert";
+}
+
 static void complete(struct kt_flow *f)
 {
     struct kt_request r;
@@ -57,7 +63,7 @@ static void complete(struct kt_flow *f)
                                               .tls = f->tls,
                                               .lane = door         ? door->lane
                                                       : f->handoff ? "handoff"
-                                                                   : "divert",
+                                                                   : lane_of(f),
                                               .unknown = door != NULL};
     f->handoff = false;
     if (r.upgrade) {

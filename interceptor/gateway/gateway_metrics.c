@@ -29,6 +29,11 @@ static kt_result connections(struct kt_gateway *g, struct kt_buf *out)
     KT_GUARD(kt_metrics_head(out, "kt_gateway_connections_total", "counter", "Connections accepted."));
     KT_GUARD(kt_buf_printf(out, "kt_gateway_connections_total %llu\n", atomic_load(&g->connections)));
     KT_GUARD(gauge(out, "kt_gateway_in_flight", "Exchanges under way.", atomic_load(&g->in_flight)));
+    uint64_t dropped = 0;
+    for (size_t i = 0; i < g->count; i++)
+        dropped += kt_otlp_dropped(g->workers[i].otlp);
+    KT_GUARD(kt_metrics_head(out, "kt_spans_dropped_total", "counter", "Spans that no collector got."));
+    KT_GUARD(kt_buf_printf(out, "kt_spans_dropped_total %llu\n", (unsigned long long)dropped));
     KT_GUARD(gauge(out, "kt_gateway_threads", "Event threads.", g->count));
     KT_GUARD(gauge(out, "kt_gateway_draining", "1 while the gateway is about to stop.",
                    atomic_load(&g->draining)));

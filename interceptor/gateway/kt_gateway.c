@@ -31,6 +31,13 @@ static void on_refused(void *gateway, const char *event_type, const char *host, 
     kt_warn("%s:%u: a client's request was refused with %d: %s", host, port, status, message);
 }
 
+static void witness(void *worker, const struct kt_seen *seen)
+{
+    const struct kt_gateway_worker *w = worker;
+    kt_metrics_exchange(w->g->metrics, seen);
+    kt_otlp_exchange(w->otlp, seen);
+}
+
 static kt_result make_worker(struct kt_gateway *g, struct kt_gateway_worker *w)
 {
     const struct kt_flows_options o = {.door = &g->door,
@@ -41,9 +48,10 @@ static kt_result make_worker(struct kt_gateway *g, struct kt_gateway_worker *w)
                                        .event = on_refused};
     w->g = g;
     KT_GUARD(kt_engine_share(g->engine, &w->ctx));
-    w->ctx.witness = (struct kt_witness){kt_metrics_exchange, g->metrics};
+    w->ctx.witness = (struct kt_witness){witness, w};
     KT_GUARD(kt_loop_new(&w->ctx.loop));
     KT_GUARD(kt_upstream_new(w->ctx.loop, &w->ctx.upstream));
+    KT_GUARD(kt_otlp_new(w->ctx.loop, w->ctx.upstream, &w->otlp));
     return kt_flows_new(&o, &w->flows);
 }
 
@@ -174,6 +182,7 @@ void kt_gateway_free(struct kt_gateway *g)
     else
         kt_disown_close(g->accepting.fd);
     for (size_t i = 0; i < g->count; i++) {
+        kt_otlp_free(g->workers[i].otlp);
         kt_upstream_free(g->workers[i].ctx.upstream);
         kt_flows_free(g->workers[i].flows);
         kt_loop_free(g->workers[i].ctx.loop);

@@ -4,6 +4,7 @@
 #include "interceptor/exchange/kt_prober.h"
 #include "interceptor/gateway/kt_gateway.h"
 #include "interceptor/telemetry/kt_metrics.h"
+#include "interceptor/telemetry/kt_otlp.h"
 #include "interceptor/upstream/kt_upstream.h"
 
 #include <pthread.h>
@@ -13,6 +14,7 @@ struct kt_gateway_worker {
     struct kt_engine_ctx ctx; /* first: a flow's ctx is its worker */
     struct kt_gateway *g;
     struct kt_flows *flows;
+    struct kt_otlp *otlp;
     bool running;
 };
 

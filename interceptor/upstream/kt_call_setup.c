@@ -32,9 +32,9 @@ static kt_result add_header(struct kt_call *c, const struct kt_call_header *h)
 {
     KT_ENSURE(is_token(h->name) && !strpbrk(h->value, "\r\n"), KT_ERR_USAGE);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf line = KT_BUF_INIT(KT_UP_MAX_HEAD);
-    /* "Name;" is libcurl's way to write a header without a value. */
-    KT_GUARD(*h->value ? kt_buf_printf(&line, "%s: %s", h->name, h->value)
-                       : kt_buf_printf(&line, "%s;", h->name));
+    KT_GUARD(kt_buf_puts(&line, h->name));
+    KT_GUARD(kt_buf_puts(&line, *h->value ? ": " : ";")); /* libcurl's way to write one without a value */
+    KT_GUARD(kt_buf_puts(&line, h->value));
     return add_line(c, line.data);
 }
 

@@ -2,8 +2,6 @@
 #include "policyengine/audit/kt_event.h"
 #include "policyengine/audit/audit_log.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define REPLACEMENT "\xEF\xBF\xBD"
@@ -40,10 +38,16 @@ static size_t utf8_at(const unsigned char *s, size_t n, size_t *bad)
     return need;
 }
 
+static const bool plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
 kt_result kt_event_text(struct kt_buf *out, const char *data, size_t len)
 {
     const unsigned char *s = (const unsigned char *)data;
     size_t start = 0, i = 0;
+    while (i < len && plain[s[i]])
+        i++;
+    if (i == len) /* most texts need neither escape nor repair */
+        return kt_buf_append(out, data, len);
     while (i < len) {
         size_t bad, n = utf8_at(s + i, len - i, &bad);
         if (n > 0) {
@@ -115,12 +119,15 @@ static kt_result put_decimal(struct kt_buf *b, const char *member, double value)
     if (!(value >= 0 && value < 1e9))
         return kt_ok();
     uint64_t nano = (uint64_t)(value * 1e9 + 0.5);
-    char fraction[16];
-    int n = snprintf(fraction, sizeof fraction, ".%09" PRIu64, nano % 1000000000u);
+    char fraction[10] = ".";
+    uint64_t rest = nano % 1000000000u;
+    for (size_t i = sizeof fraction; --i > 0; rest /= 10)
+        fraction[i] = (char)('0' + rest % 10);
+    size_t n = sizeof fraction;
     while (n > 0 && (fraction[n - 1] == '0' || fraction[n - 1] == '.'))
         n--;
     KT_GUARD(put_u64(b, member, nano / 1000000000u));
-    return kt_buf_append(b, fraction, (size_t)(n > 0 ? n : 0));
+    return kt_buf_append(b, fraction, n);
 }
 
 static kt_result open_with(struct kt_buf *b, const char *member, char bracket)
@@ -287,9 +294,13 @@ kt_result kt_event_canonical(const struct kt_event *e, struct kt_buf *out)
 
 kt_result kt_event_new_id(char out[33])
 {
+    static const char hex[] = "0123456789abcdef";
     unsigned char raw[16];
     KT_GUARD(kt_random(raw, sizeof raw));
-    for (size_t i = 0; i < sizeof raw; i++)
-        snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    for (size_t i = 0; i < sizeof raw; i++) {
+        out[2 * i] = hex[raw[i] >> 4];
+        out[2 * i + 1] = hex[raw[i] & 15];
+    }
+    out[2 * sizeof raw] = '\0';
     return kt_ok();
 }

@@ -38,19 +38,26 @@ kt_result kt_buf_puts(struct kt_buf *b, const char *text)
     return kt_buf_append(b, text, strlen(text));
 }
 
+/* It mostly fits into the room that there is; then it is formatted once. What a try leaves behind may be half
+ * a secret, and growing would leave it in freed memory. */
 kt_result kt_buf_printf(struct kt_buf *b, const char *fmt, ...)
 {
     va_list ap, again;
+    KT_GUARD(kt_buf_reserve(b, 0));
+    size_t room = b->cap - b->len;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(b->data + b->len, room, fmt, ap);
     va_end(ap);
-    kt_result r = n < 0 ? kt_err(KT_ERR_INTERNAL) : kt_buf_reserve(b, (size_t)n);
-    if (r.code == KT_OK) {
-        vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
-        b->len += (size_t)n;
+    kt_result r = n < 0 ? kt_err(KT_ERR_INTERNAL) : kt_ok();
+    if (n < 0 || (size_t)n >= room) {
+        kt_wipe(b->data + b->len, room);
+        r = n < 0 ? r : kt_buf_reserve(b, (size_t)n);
+        if (r.code == KT_OK)
+            vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
     }
     va_end(again);
+    b->len += r.code == KT_OK ? (size_t)n : 0;
     return r;
 }
 

@@ -24,6 +24,8 @@ bool kt_json_str_eq(const struct kt_json *j, uint32_t tok, const char *text)
     if (!is_string(j, tok))
         return false;
     const char *p = j->text + j->tok[tok].start + 1, *end = j->text + j->tok[tok].end - 1;
+    if (p < end && *p != *text && *p != '\\')
+        return false; /* most names that are compared differ here */
     size_t len = strlen(text);
     if (!j->tok[tok].escaped)
         return (size_t)(end - p) == len && memcmp(p, text, len) == 0;

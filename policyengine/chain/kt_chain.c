@@ -103,6 +103,14 @@ const char *kt_chain_refuser(const struct kt_chain *c, const struct kt_target *t
     return NULL;
 }
 
+const struct kt_target *kt_chain_origin(void)
+{
+    static char id[] = "origin", provider[] = "";
+    static const struct kt_target origin = {
+        .id = id, .provider = provider, .data_policy = {.retention_days = -1}};
+    return &origin;
+}
+
 bool kt_chain_admits(const struct kt_chain *c, const struct kt_target *t, const char **reason)
 {
     return !kt_chain_refuser(c, t, reason);

@@ -43,6 +43,8 @@ bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
 bool kt_chain_admits(const struct kt_chain *c, const struct kt_target *t, const char **reason);
 /* The same question: the kind of the first policy that says no, NULL where the target is admitted. */
 const char *kt_chain_refuser(const struct kt_chain *c, const struct kt_target *t, const char **reason);
+/* Static: the host that the program means, as a target to ask about. It promises nothing. */
+const struct kt_target *kt_chain_origin(void);
 /* What happens where no target is admitted: true = take all and warn (every policy that can refuse a target
  * wants it so). */
 bool kt_chain_admits_none_warns(const struct kt_chain *c);

@@ -177,6 +177,11 @@ struct kt_config {
         int capture;            /* 0 none, 1 redacted, 2 full */
         int64_t max_file_bytes; /* 64 MiB: rotate past this */
     } audit;
+    struct {
+        char *otlp_endpoint; /* base URL of a collector; NULL = no spans. Ours */
+        char *service_name;  /* "ktwrap" */
+        bool propagate;      /* targets get `traceparent` */
+    } telemetry;
     int64_t block_status;         /* 409; top-level `block_status`, ours */
     bool response_headers;        /* x-kt-* on answers; ours */
     struct kt_chain_entry *chain; /* in order */

@@ -16,6 +16,7 @@ typedef __typeof__(((struct kt_config *)0)->user_rate_limit) user_limit_t_;
 typedef __typeof__(((struct kt_config *)0)->ip_rate_limit) ip_limit_t_;
 typedef __typeof__(((struct kt_config *)0)->token_rate_limit) token_limit_t_;
 typedef __typeof__(((struct kt_config *)0)->health_monitor) monitor_t_;
+typedef __typeof__(((struct kt_config *)0)->telemetry) telemetry_t_;
 
 static const struct kt_option pack_rows[] = {
     {ROW(pack_t_, name, STRING), .required = true, .help = "the name of this config, shown in every event"},
@@ -80,6 +81,13 @@ static const struct kt_option monitor_rows[] = {
     {ROW(monitor_t_, timeout_seconds, INT), .def = "5", .min = 1, .max = 3600, .help = "of one probe"},
     END};
 
+static const struct kt_option telemetry_rows[] = {
+    {ROW(telemetry_t_, otlp_endpoint, STRING),
+     .help = "base URL of an OpenTelemetry collector (OTLP over HTTP), e.g. http://127.0.0.1:4318: one span per call"},
+    {ROW(telemetry_t_, service_name, STRING), .def = "ktwrap", .help = "service.name of the spans"},
+    {ROW(telemetry_t_, propagate, BOOL), .def = "false", .help = "targets get traceparent, with the call's own span in it"},
+    END};
+
 static const struct kt_option audit_rows[] = {
     {ROW(audit_t_, capture, ENUM), .def = "none", .values = "none|redacted|full", .help = "what of the prompts is stored"},
     {ROW(audit_t_, max_file_bytes, INT), .def = "67108864", .min = 4096, .max = 1099511627776, .help = "a new file past this size"},
@@ -104,6 +112,7 @@ const struct kt_option kt_schema_root[] = {
     {SECTION(struct kt_config, ip_rate_limit, ip_limit_rows), .help = "ip_rate_limit: {max_requests: 10, window_seconds: 60}"},
     {SECTION(struct kt_config, token_rate_limit, token_limit_rows), .help = "token_rate_limit: {max_tokens: 100000, window_seconds: 60}"},
     {SECTION(struct kt_config, health_monitor, monitor_rows), .help = "health_monitor: {enabled: true}"},
+    {SECTION(struct kt_config, telemetry, telemetry_rows), .help = "telemetry: {otlp_endpoint: http://127.0.0.1:4318}"},
     {ROW(struct kt_config, agents, JSON), .help = "per-agent constraints of the gateway"},
     {ROW(struct kt_config, testing, JSON), .help = "testing: {suites: [...]}, for kt policy test"},
     END};

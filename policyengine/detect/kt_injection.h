@@ -31,11 +31,12 @@ struct kt_injection_scope {
     }
 
 struct kt_injection_result {
-    double score;       /* 0..1, highest of all blocks */
-    unsigned families;  /* bits 1 << enum kt_injection_family that took part in it */
-    bool decoded;       /* found in decoded text */
-    double rules;       /* what made the score: evidence of the rules, 0 = none, ... */
-    double best, whole; /* ... log odds of the model: its worst window, the whole block */
+    double score;      /* 0..1, highest of all blocks */
+    unsigned families; /* bits 1 << enum kt_injection_family that took part in it */
+    bool decoded;      /* found in decoded text */
+    double rules;      /* what made the score: evidence of the rules, 0 = none, ... */
+    double best;       /* ... log odds of the model for its worst window, ... */
+    double length;     /* ... log2 of the sentences of that block */
 };
 
 /* Working memory out of a pool of a few idle ones that all threads share without a lock (so a fork leaves

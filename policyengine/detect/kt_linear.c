@@ -190,7 +190,7 @@ void kt_linear_run(const struct kt_linear *m, struct kt_linear_work *w, const ch
 {
     size_t n = prepare(w, text, len) - 1, count = 0;
     struct sum all = {m->weights, 0, 0};
-    *out = (struct kt_linear_score){m->bias, m->bias};
+    *out = (struct kt_linear_score){m->bias, m->bias, 0};
     for (size_t at = 0; at < n; count++) {
         size_t end = sentence_end(text, n, at);
         struct sum s = {m->weights, 0, 0};
@@ -203,6 +203,7 @@ void kt_linear_run(const struct kt_linear *m, struct kt_linear_work *w, const ch
         at = end;
     }
     out->whole = log_odds(m, all.sum, all.features);
+    out->sentences = count;
 }
 
 void kt_linear_features(struct kt_linear_work *w, const char *text, size_t len, kt_linear_feature_fn feature,

@@ -41,6 +41,7 @@ struct kt_linear_work {
 struct kt_linear_score {
     double best;  /* log odds of the most suspicious window */
     double whole; /* log odds of the text as one window */
+    size_t sentences;
 };
 
 /* Linear. `len` at most KT_LINEAR_MAX: the rest is not looked at. */

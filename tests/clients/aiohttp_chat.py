@@ -3,12 +3,13 @@
 import asyncio
 
 import aiohttp
-from common import CALLS, HEADERS, URL, body, report
+from common import CALLS, HEADERS, STREAM, URL, body, report
 
 
 async def call(session):
     async with session.post(URL, json=body(), headers=HEADERS) as r:
-        return r.status, r.headers, await r.text()
+        text = b"".join([line async for line in r.content]).decode() if STREAM else await r.text()
+        return r.status, r.headers, text
 
 
 async def main():

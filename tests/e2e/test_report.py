@@ -117,6 +117,26 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
             got = subprocess.run(f"{self.lab.kt} report --state-dir {self.lab.state} --json - >/dev/full", shell=True, capture_output=True, text=True)
             self.assertEqual(got.returncode, 2)
             self.assertIn("cannot write stdout", got.stderr)
+            for cmd in ("events stats", "events export"):
+                got = subprocess.run(f"{self.lab.kt} {cmd} --state-dir {self.lab.state} >/dev/full", shell=True, capture_output=True, text=True)
+                self.assertEqual(got.returncode, 2, cmd)
+                self.assertEqual(got.stderr.count("No space left"), 1, got.stderr)
+
+    def test_a_link_or_a_device_stays_what_it_is(self):
+        """--html /dev/stdout as root: a rename would put a file in the place of the link."""
+        self.log(SAMPLE)
+        link, real = self.lab.tmp / "link", self.lab.tmp / "real.json"
+        real.write_text("x" * 100000)
+        link.symlink_to(real)
+        self.assertEqual(self.report("--json", link).returncode, 0)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(json.loads(real.read_text())["events"], 7)
+        link.unlink()
+        link.symlink_to("/dev/full")
+        got = self.report("--json", link)
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("No space left", got.stderr)
+        self.assertTrue(link.is_symlink())
 
     def test_the_page(self):
         """In a browser: no complaint, charts drawn, tables sort, nothing that an event holds becomes markup."""

@@ -22,7 +22,8 @@ static const char config[] =
     "    - {id: a, provider: mistral, model: m, base_url: http://127.0.0.1:9/v1, secret_key_ref: {env: "
     "KT_FUZZ_KEY}}\n";
 
-static const char planted[] = "planted.value@secret-host.example";
+/* With the blanks around it: "...example3d" is no address. */
+static const char planted[] = " planted.value@secret-host.example ";
 static const char tail[] =
     "\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" "
     "planted.val\"},\"finish_reason\":null}]}\n\n"
@@ -65,7 +66,7 @@ static bool holds_it(struct kt_span s)
     return s.len && memmem(s.data, s.len, planted, sizeof planted - 1);
 }
 
-/* `given`: the input has the value itself, in a field that is no text for all we know. */
+/* `given`: the input has the value itself, maybe in a field that is no text. */
 static void check_reply(const struct stream_rig_reply *r, bool given)
 {
     struct kt_sse sse;

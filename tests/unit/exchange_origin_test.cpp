@@ -160,6 +160,33 @@ TEST_F(Origin, WithoutProvidersTheOriginGetsTheRedactedBody)
     EXPECT_EQ(origin.requests().size(), 1u);
 }
 
+TEST_F(Origin, WithoutProvidersAPolicyMayRefuseTheOrigin)
+{
+    static kt_policy strict = *words();
+    strict.admits = [](const void *, void *, const kt_target *t, const char **reason) {
+        *reason = "test.keeps_data";
+        return t->data_policy.zero_data_retention;
+    };
+    static kt_policy lenient = strict;
+    lenient.admits_none_warns = [](const void *) { return true; };
+    Server origin(answer);
+    origin_port = origin.port();
+    configure(config(""), &strict);
+    Client k, warned, watched;
+    ask(k, post(chat("x")));
+    EXPECT_EQ(k.status, 503);
+    EXPECT_EQ(str(parse(k.body), "error.code"), "no_target_admitted");
+    EXPECT_EQ(origin.connections(), 0u);
+    EXPECT_EQ(str(event(), "verdict"), "block");
+    EXPECT_EQ(str(event(), "reason_code"), "test.keeps_data");
+    configure(config(""), &lenient);
+    ask(warned, post(chat("x")));
+    EXPECT_EQ(warned.status, 200);
+    configure(config(""), &strict, KT_MODE_OBSERVE);
+    ask(watched, post(chat("x")));
+    EXPECT_EQ(watched.status, 200) << "observe mode changes nothing";
+}
+
 TEST_F(Origin, OriginsErrorsAreItsOwn)
 {
     Server origin([](Conn &c, const Request &) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exchange_sse.hpp"
 
+#include <zlib.h>
+
 namespace {
 
 using namespace fake;
@@ -191,6 +193,99 @@ TEST_F(StreamFault, OversizedEventIsCutOff)
     EXPECT_LT(k.body.size(), 4096u);
 }
 
+TEST_F(StreamFault, ALineOfTenMegabytesIsRefused)
+{
+    Server huge([](Conn &c, const Request &) {
+        return c.sse_head() && c.chunk("data: {\"x\":\"" + std::string(10u << 20, 'x') + "\"}\n\n") &&
+               c.chunk_end();
+    });
+    Server second(good);
+    two_targets(huge.port(), second.port());
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_EQ(k.body.find("xxx"), std::string::npos);
+    EXPECT_NE(k.body.find("fine"), std::string::npos) << "nothing was shown yet: the next target answers";
+    EXPECT_EQ(str(event(), "attempts.0.outcome"), "bad_body");
+}
+
+TEST_F(StreamFault, BehindTheFirstDoneNothingComes)
+{
+    Server up([](Conn &c, const Request &) {
+        return c.sse_head() &&
+               c.chunk(delta("a") + delta("", "\"stop\"") + kDone + kDone + delta("late") + kDone) &&
+               c.chunk_end();
+    });
+    one_target(up);
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_TRUE(k.ended);
+    EXPECT_EQ(k.body, delta("a") + delta("", "\"stop\"") + kDone);
+    EXPECT_EQ(str(event(), "attempts.0.outcome"), "ok");
+}
+
+std::string gzip(const std::string &text)
+{
+    z_stream z = {};
+    std::string out(compressBound(text.size()) + 64, '\0');
+    EXPECT_EQ(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(text.data()));
+    z.avail_in = static_cast<uInt>(text.size());
+    z.next_out = reinterpret_cast<Bytef *>(&out[0]);
+    z.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+    out.resize(z.total_out);
+    deflateEnd(&z);
+    return out;
+}
+
+TEST_F(StreamFault, AStreamInGzipIsRead)
+{
+    const std::string whole = kRole + delta("packed") + delta("", "\"stop\"", kUsage) + kDone,
+                      packed = gzip(whole);
+    std::atomic<size_t> cut{0};
+    Server up([&](Conn &c, const Request &) {
+        return c.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n"
+                      "Transfer-Encoding: chunked\r\n\r\n") &&
+               c.chunk(packed.substr(0, cut)) && c.chunk(packed.substr(cut)) && c.chunk_end();
+    });
+    one_target(up);
+    for (cut = 1; cut < packed.size(); cut += 7) {
+        Client k;
+        ask(k, ask_stream());
+        ASSERT_TRUE(k.ended);
+        ASSERT_EQ(k.body, whole) << "in the clear, whatever the cut: " << cut;
+        ASSERT_EQ(k.headers.count("Content-Encoding") + k.headers.count("content-encoding"), 0u);
+    }
+}
+
+TEST_F(StreamFault, CutBehindAnyChunk)
+{
+    std::atomic<int> n{0};
+    Server up([&](Conn &c, const Request &) {
+        bool ok = c.sse_head();
+        for (int i = 0; ok && i < n; i++)
+            ok = c.chunk(delta("piece "));
+        return false;
+    });
+    size_t i = 0;
+    for (int chunks : {0, 1, 2, 500}) {
+        n = chunks;
+        one_target(up);
+        Client k;
+        ask(k, ask_stream());
+        EXPECT_TRUE(k.ended);
+        EXPECT_EQ(k.status, chunks ? 200 : 502);
+        size_t seen = 0;
+        for (size_t at = 0; (at = k.body.find("piece ", at)) != std::string::npos; at++)
+            seen++;
+        EXPECT_EQ(seen, static_cast<size_t>(chunks)) << "what came is shown";
+        EXPECT_EQ(k.body.find("[DONE]"), std::string::npos);
+        Json e = event(i++);
+        EXPECT_EQ(str(e, "interruption"), chunks ? "cut" : "");
+        EXPECT_EQ(num(e, "chunks"), chunks ? chunks : -1);
+    }
+}
+
 /* ---- the event ---- */
 
 TEST_F(StreamFault, TheEventCountsWhatWasDelivered)
@@ -279,7 +374,8 @@ TEST_F(StreamFault, BehindAnEarlyHeadTargetsAreTriedAndAFailureIsAnEvent)
     });
     Server second(good);
     const std::string limits = "limits: {first_keepalive_seconds: 1, keepalive_seconds: 0}\n";
-    configure(once(target("a", slow.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B"), limits));
+    configure(once(target("a", slow.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B"),
+                   limits));
     Client k;
     start(k, ask_stream());
     ASSERT_TRUE(k.wait_body(": keep-alive"));
@@ -290,7 +386,8 @@ TEST_F(StreamFault, BehindAnEarlyHeadTargetsAreTriedAndAFailureIsAnEvent)
     EXPECT_EQ(str(event(), "target"), "b");
     EXPECT_EQ(str(event(), "interruption"), "");
     go.close();
-    configure(once(target("a", slow.port(), "KT_TEST_KEY_A") + target("b", refuses.port(), "KT_TEST_KEY_B"), limits));
+    configure(once(target("a", slow.port(), "KT_TEST_KEY_A") + target("b", refuses.port(), "KT_TEST_KEY_B"),
+                   limits));
     Client bad;
     start(bad, ask_stream());
     ASSERT_TRUE(bad.wait_body(": keep-alive"));
@@ -315,7 +412,7 @@ TEST_F(StreamFault, NoEarlyHeadForWhoeverDoesNotStream)
         return c.reply(500, "application/json", "{}");
     });
     configure(once(target("a", slow.port(), "KT_TEST_KEY_A", "", "      timeout_seconds: 2\n"),
-                     "limits: {first_keepalive_seconds: 1, keepalive_seconds: 1}\n"));
+                   "limits: {first_keepalive_seconds: 1, keepalive_seconds: 1}\n"));
     Client k, stream;
     ask(k, post(chat("hello")));
     EXPECT_EQ(k.status, 502) << "the status is known still";

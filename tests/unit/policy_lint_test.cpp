@@ -188,7 +188,7 @@ bool has_option(const char *kind, const char *option)
     return false;
 }
 
-TEST(PolicyLint, WhatAPolicySaysItselfStandsAtItsBlock)
+TEST(PolicyLint, WhatAPolicySaysItselfStandsAtItsOption)
 {
     if (!has_option("dlp-filter", "detect_patterns"))
         GTEST_SKIP() << "no policy of this build has options that its table alone cannot check";
@@ -198,7 +198,36 @@ TEST(PolicyLint, WhatAPolicySaysItselfStandsAtItsBlock)
             "  audit-logger: {}\n  dlp-filter:\n    detect_patterns: ['(']\n");
     Result r = lint(s, "lint a.yaml");
     EXPECT_EQ(r.status, 2);
-    EXPECT_EQ(r.out.rfind("a.yaml:5:3: error[E004] policy.dlp-filter: ", 0), 0u) << r.out;
+    EXPECT_EQ(r.out.rfind("a.yaml:6:23: error[E004] policy.dlp-filter.detect_patterns[0]: ", 0), 0u) << r.out;
+
+    static const struct {
+        const char *kind, *options, *place;
+    } cases[] = {
+        {"prompt-injection", "attack_patterns: [ok, '(']",
+         "5:27: error[E004] policy.prompt-injection.attack_patterns[1]: "},
+        {"pii-detector", "kinds: {email: maybe}", "5:20: error[E004] policy.pii-detector.kinds.email: "},
+        {"pii-detector", "detect_patterns: [email, 'x(']",
+         "5:30: error[E004] policy.pii-detector.detect_patterns[1]: "},
+        {"quality-scorer", "assertions: [{type: contains, value: a}, {type: regex, value: '('}]",
+         "5:46: error[E004] policy.quality-scorer.assertions[1]: "},
+        {"quality-scorer", "assertions: [{type: contians, value: a}]",
+         "5:18: error[E004] policy.quality-scorer.assertions[0]: "},
+    };
+    for (auto &c : cases) {
+        std::string kind = c.kind;
+        s.write("b.yaml", "pack: {name: t, version: 1.0.0}\npolicies: {chain: [" + kind + "]}\npolicy:\n  " +
+                              kind + ":\n    " + c.options + "\n");
+        r = lint(s, "lint b.yaml");
+        EXPECT_EQ(r.status, 2);
+        EXPECT_EQ(r.out.rfind(std::string("b.yaml:") + c.place, 0), 0u) << r.out;
+    }
+    /* the layer that the option comes from is named */
+    s.write("c.yaml", "policy: {pii-detector: {kinds: {email: maybe}}}\n");
+    s.write("d.yaml",
+            "pack: {name: t, version: 1.0.0}\npolicies: {chain: [pii-detector]}\npolicy: {pii-detector: "
+            "{action: block}}\n");
+    r = lint(s, "lint d.yaml c.yaml");
+    EXPECT_EQ(r.out.rfind("c.yaml:1:40: error[E004] policy.pii-detector.kinds.email: ", 0), 0u) << r.out;
 }
 
 TEST(PolicyExplain, TheEffectiveFormLoadsAndIsItself)

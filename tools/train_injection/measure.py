@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the built product scores: the hold-out (holdout.txt) and, with --data, the shared development sets.
+"""What the built product scores: the hold-outs (holdout*.txt) and, with --data, the shared development sets.
 
     tools/train_injection/measure.py --features build/release/bin/kt_injection_features [--data ../shared/data]
 """
@@ -15,15 +15,15 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ATTACKS = ("direct", "hijack", "template")
 
 
-def read_holdout():
-    for line in open(os.path.join(HERE, "holdout.txt"), encoding="utf-8"):
+def read_holdout(name):
+    for line in open(os.path.join(HERE, name), encoding="utf-8"):
         if not line.startswith("#") and line.strip():
             kind, lang, text = line.rstrip("\n").split("\t")
             yield kind, lang, text.replace("\\n", "\n")
 
 
-def holdout(a):
-    rows = list(read_holdout())
+def holdout(a, name):
+    rows = list(read_holdout(name))
     scores = [s["score"] for s, _ in model.look(a.features, [t for _, _, t in rows])]
     cells = collections.defaultdict(list)
     for (kind, lang, text), score in zip(rows, scores):
@@ -31,7 +31,7 @@ def holdout(a):
         if a.rows:
             print(f"{score:.3f} {kind} {lang} {text}")
     langs = ("en", "de", "fr", "es", "it")
-    print("| hold-out | " + " | ".join(langs) + " | all |\n" + "|---" * 7 + "|")
+    print(f"| {name} | " + " | ".join(langs) + " | all |\n" + "|---" * 7 + "|")
     for kind in ATTACKS + ("trick", "role", "plain"):
         hits = [cells[kind, lang] for lang in langs]
         every = sum(hits, [])
@@ -62,7 +62,9 @@ def main():
     p.add_argument("--threshold", type=float, default=0.8)
     p.add_argument("--rows", action="store_true", help="every text of the hold-out with its score")
     a = p.parse_args()
-    holdout(a)
+    holdout(a, "holdout.txt")
+    print()
+    holdout(a, "holdout2.txt")
     if a.data:
         sets(a)
 

@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 BUCKETS, ROW, REACH, SMOOTH = 65536, 4, 320, 32
-SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "whole", "decoded")
+SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "length", "decoded")
 
 
 def look(program, texts):
@@ -64,12 +64,7 @@ class Model:
                 top, where = z, (first, last)
         return (self.bias + top if sentences else self.bias), where
 
-    def whole(self, sentences):
-        get = self.weights.__getitem__
-        total = sum(sum(map(get, b)) for _, b in sentences)
-        return self.bias + total / math.sqrt(sum(len(b) for _, b in sentences) + SMOOTH)
-
-    def fit(self, rows, seed, epochs=7, rate=0.25, decay=0.06):
+    def fit(self, rows, seed, epochs=12, rate=0.25, decay=0.06):
         """rows: (sentences, label 0/1, weight). AdaGrad; `decay` shrinks all weights after every pass."""
         rng = random.Random(seed)
         rows, seen = list(rows), [1.0] * BUCKETS
@@ -100,25 +95,6 @@ class Model:
         scale = top / 127
         ints = [max(-127, min(127, round(w / scale))) for w in self.weights]
         return array.array("b", ints), scale
-
-
-def fit_logistic(rows, rounds=250):
-    """Logistic regression of (features, label, weight, fixed odds) rows; returns [bias, coefficients...]."""
-    n = len(rows[0][0])
-    c, total = [0.0] * (n + 1), sum(r[2] for r in rows)
-    velocity = [0.0] * (n + 1)
-    for _ in range(rounds):
-        grad = [0.0] * (n + 1)
-        for x, y, w, fixed in rows:
-            z = fixed + c[0] + sum(a * b for a, b in zip(c[1:], x))
-            g = (1 / (1 + math.exp(-max(-30.0, min(30.0, z)))) - y) * w
-            grad[0] += g
-            for i, v in enumerate(x):
-                grad[i + 1] += g * v
-        for i in range(n + 1):
-            velocity[i] = 0.9 * velocity[i] - 0.15 * grad[i] / total
-            c[i] += velocity[i]
-    return c
 
 
 def auc(positive, negative):

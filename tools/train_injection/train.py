@@ -15,7 +15,6 @@ import hashlib
 import math
 import os
 import pickle
-import random
 from multiprocessing import Pool
 
 import corpus
@@ -24,11 +23,13 @@ import model
 HERE = os.path.dirname(os.path.abspath(__file__))
 WEIGHTS = os.path.join(HERE, "..", "..", "policyengine", "detect", "weights")
 SEED = 20261121
-RULES_MAX, BEST_MIN, WHOLE_MIN, ODDS_MAX = 4.0, -3.5, -1.5, 8.0  # as in kt_injection.c
-RULES = 1.75  # weight of the rules' evidence
+RULES_MAX, RULES_SURE, BEST_MIN, ODDS_MAX, LENGTH_MAX = 4.0, 1.0, -3.5, 8.0, 3.0  # as in kt_injection.c
+# weights of the rules, the worst window and log2 of the sentences: set on held-out odds (REPORT.md)
+JOIN = (1.75, 1.2, -0.8)
 DEFAULT_THRESHOLD = 0.8
 # the most that may pass the default threshold by mistake, per kind of harmless text, held out
 ALLOWED = {"ordinary": 0.006, "documents": 0.006, "hard": 0.025, "role": 0.01, "awesome_old": 0.08}
+KINDS = {"role": ("role", "hard_role"), "hard": ("hard", "quote"), "ordinary": ("ordinary", "prose", "odd")}
 state = {}
 
 
@@ -41,14 +42,13 @@ def kind(row):
     if row.source == "awesome_old":
         return row.source
     family = row.source.rsplit("/", 1)[1]
-    return "hard" if family.startswith(("hard", "quote")) and not family.startswith("hard_role") else \
-        "role" if family in ("role", "hard_role", "hard_role2") else "ordinary" if family in ("ordinary", "prose", "odd") else "long"
+    return next((k for k, names in KINDS.items() if family.startswith(names)), "long")
 
 
 def hold_out(fold):
     rows = state["rows"]
     m = model.Model().fit(((r.sentences, r.label, r.weight) for r in rows if r.fold != fold), SEED + fold)
-    return [(i, m.best(r.sentences)[0], m.whole(r.sentences)) for i, r in enumerate(rows) if r.fold == fold]
+    return [(i, m.best(r.sentences)[0]) for i, r in enumerate(rows) if r.fold == fold]
 
 
 def train_all(_):
@@ -57,46 +57,34 @@ def train_all(_):
 
 
 def signs(row):
-    def clamp(v, low):
-        return max(low, min(ODDS_MAX, v))
-    return [min(row.signs["rules"], RULES_MAX), clamp(row.oof[0], BEST_MIN), clamp(row.oof[1], WHOLE_MIN)]
+    rules = min(row.signs["rules"], RULES_MAX)
+    length = min(math.log2(max(1, len(row.sentences))), LENGTH_MAX)
+    return [rules, max(BEST_MIN, min(ODDS_MAX, row.oof)), length * (1 - min(rules / RULES_SURE, 1))]
 
 
-def join(rows):
-    """[constant, weight of the rules, of the best window, of the whole] over held-out odds of the model. The weight of
-    the rules is set, not fitted: they hardly ever speak on harmless text of the world (REPORT.md), while our own
-    harmless prompts were written to provoke them and would teach distrust. Pages of mixed texts stay out likewise."""
-    rows = [r for r in rows if not r.source.endswith("/long")]
-    sample = [(signs(r)[1:], r.label, r.weight * (0.3 if r.source.startswith("own") else 1), RULES * signs(r)[0])
-              for r in rows]
-    random.Random(SEED).shuffle(sample)
-    c = model.fit_logistic(sample[:12000])
-    return [c[0], RULES, c[1], c[2]]
-
-
-def odds(c, row):
-    return c[0] + sum(a * b for a, b in zip(c[1:], signs(row)))
+def odds(row):
+    return sum(a * b for a, b in zip(JOIN, signs(row)))
 
 
 def line_of(scores, share):
     return sorted(scores, reverse=True)[int(len(scores) * share)]
 
 
-def threshold(rows, c):
+def threshold(rows):
     """The lowest odds at which every kind of harmless text keeps what ALLOWED says."""
     by = collections.defaultdict(list)
     for r in rows:
         if r.label == 0:
-            by[kind(r)].append(odds(c, r))
+            by[kind(r)].append(odds(r))
     lines = {k: line_of(by[k], share) for k, share in ALLOWED.items() if by[k]}
     print("lines:", {k: round(v, 2) for k, v in lines.items()})
     return max(lines.values())
 
 
-def figures(rows, c, line, out):
-    by, benign = collections.defaultdict(list), [odds(c, r) for r in rows if r.label == 0]
+def figures(rows, line, out):
+    by, benign = collections.defaultdict(list), [odds(r) for r in rows if r.label == 0]
     for r in rows:
-        by[r.source].append((odds(c, r), r.label))
+        by[r.source].append((odds(r), r.label))
     out.write("| source, held out | label | rows | at the default threshold | AUC against all harmless rows "
               "| recall at 1 % |\n|---|---|---|---|---|---|\n")
     for name, seen in sorted(by.items()):
@@ -107,7 +95,7 @@ def figures(rows, c, line, out):
                   f"| {'recall' if bad else 'FP'} {100 * share:.1f} % | {tail} |\n")
 
 
-def write_weights(ints, scale, bias, c, shift):
+def write_weights(ints, scale, bias, const):
     data = ints.tobytes()
     with open(os.path.join(WEIGHTS, "injection.bin"), "wb") as f:
         f.write(data)
@@ -118,11 +106,12 @@ def write_weights(ints, scale, bias, c, shift):
  * {hashlib.sha256(data).hexdigest()} */
 #define KT_INJECTION_SCALE {scale:.9g}
 #define KT_INJECTION_BIAS {bias:.9g}
-/* log odds of a block = CONST + RULES * rules + BEST * best window + WHOLE * whole block */
-#define KT_INJECTION_CONST {c[0] + shift:.6f}
-#define KT_INJECTION_RULES {c[1]:.6f}
-#define KT_INJECTION_BEST {c[2]:.6f}
-#define KT_INJECTION_WHOLE {c[3]:.6f}
+/* log odds of a block = CONST + RULES * rules + BEST * worst window + LENGTH * log2(sentences), see
+ * kt_injection.c */
+#define KT_INJECTION_CONST {const:.6f}
+#define KT_INJECTION_RULES {JOIN[0]}
+#define KT_INJECTION_BEST {JOIN[1]}
+#define KT_INJECTION_LENGTH {JOIN[2]}
 """)
 
 
@@ -132,8 +121,8 @@ def train(jobs):
     with Pool(jobs) as pool:
         full = pool.apply_async(train_all, (0,))
         for see in pool.imap_unordered(hold_out, range(corpus.FOLDS)):
-            for i, best, whole in see:
-                held[i] = (best, whole)
+            for i, best in see:
+                held[i] = best
         weights, bias = full.get()
     return weights, bias, held
 
@@ -168,18 +157,16 @@ def main():
     print(f"{len(rows)} rows to train on, {len(measured)} to measure with", flush=True)
     mark = hashlib.sha256("\0".join(r.text for r in rows).encode()).hexdigest()
     (ints, scale), bias, held = trained(a, mark)
-    for r, pair in zip(rows, held):
-        r.oof = pair
+    for r, seen in zip(rows, held):
+        r.oof = seen
     shipped = model.Model([w * scale for w in ints], bias)
     for r in measured:  # never trained on: what ships may judge them
-        r.oof = (shipped.best(r.sentences)[0], shipped.whole(r.sentences))
-    c = join(rows)
-    line = threshold(rows + measured, c)
-    shift = math.log(DEFAULT_THRESHOLD / (1 - DEFAULT_THRESHOLD)) - line
-    write_weights(ints, scale, bias, c, shift)
+        r.oof = shipped.best(r.sentences)[0]
+    line = threshold(rows + measured)
+    write_weights(ints, scale, bias, math.log(DEFAULT_THRESHOLD / (1 - DEFAULT_THRESHOLD)) - line)
     with open(os.path.join(HERE, "figures.md"), "w", encoding="utf-8") as f:
-        figures(rows + measured, c, line, f)
-    print(f"joined: {c}, line {line:.3f}")
+        figures(rows + measured, line, f)
+    print(f"line {line:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Written by tools/train_injection/train.py, seed 20261121. SHA-256 of injection.bin:
- * 2d1c5731b5d08fd6b855cabf834d1b3d1a1d335047c9fa870bcdffd1a7248b2c */
-#define KT_INJECTION_SCALE 0.028665293
-#define KT_INJECTION_BIAS -2.50582414
-/* log odds of a block = CONST + RULES * rules + BEST * best window + WHOLE * whole block */
-#define KT_INJECTION_CONST -1.400320
-#define KT_INJECTION_RULES 1.750000
-#define KT_INJECTION_BEST 0.881431
-#define KT_INJECTION_WHOLE 0.531564
+ * 14b04a386a8f27fdcdf7baba163436827a4c27e6e8b2bbef1d6c0dbb8b270b5b */
+#define KT_INJECTION_SCALE 0.0336078181
+#define KT_INJECTION_BIAS -3.01379041
+/* log odds of a block = CONST + RULES * rules + BEST * worst window + LENGTH * log2(sentences), see
+ * kt_injection.c */
+#define KT_INJECTION_CONST -0.397472
+#define KT_INJECTION_RULES 1.75
+#define KT_INJECTION_BEST 1.2
+#define KT_INJECTION_LENGTH -0.8

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is known after some bytes must not change with more of them, and a host must be a string. */
+#include "tools/supervise/first_bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char host[FIRST_HOST_MAX], before[FIRST_HOST_MAX];
+    enum first_kind settled = FIRST_MORE;
+    if (size > 2 * FIRST_BYTES_MAX)
+        return 0;
+    for (size_t n = 0; n <= size; n += 1 + n / 16) {
+        char *copy = malloc(n ? n : 1); /* so that a read past the end is seen */
+        if (!copy)
+            return 0;
+        memcpy(copy, data, n);
+        enum first_kind kind = first_look(kt_span(copy, n), host);
+        free(copy);
+        if (!memchr(host, '\0', sizeof host) || (kind == FIRST_MORE && n >= FIRST_BYTES_MAX))
+            __builtin_trap();
+        if (settled != FIRST_MORE && settled != kind && n <= FIRST_BYTES_MAX)
+            __builtin_trap();
+        if (settled != FIRST_MORE && n <= FIRST_BYTES_MAX && strcmp(host, before) != 0)
+            __builtin_trap();
+        settled = kind;
+        memcpy(before, host, sizeof host);
+    }
+    return 0;
+}

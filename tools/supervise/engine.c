@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/supervise/private.h"
+
+#include "policyengine/base/kt_log.h"
+
+struct kt_engine *supervise_engine(struct kt_supervise *s)
+{
+    struct kt_error err = {KT_OK, ""};
+    pthread_mutex_lock(&s->lock);
+    if (!s->engine && !s->engine_failed && !kt_is_ok(kt_engine_new(&s->o.engine, &s->engine, &err))) {
+        s->engine = NULL;
+        s->engine_failed = true;
+        kt_log_open(s->o.engine.state_dir);
+        kt_warn("supervise: no engine: %s", err.text);
+    }
+    struct kt_engine *e = s->engine;
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+void supervise_report(struct kt_supervise *s, const char *host, const char *detail)
+{
+    struct kt_engine *e = supervise_engine(s);
+    if (e)
+        kt_engine_report(e, KT_ABI_UNSEEN, host, detail);
+    kt_warn("supervise: %s%s%s", host ? host : "", host ? ": " : "", detail);
+}

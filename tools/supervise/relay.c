@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --strict: a connect of the tree is made by us, in a thread of its own, and answered once it is known how it
+ * went. */
+#include "tools/supervise/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RELAYS_MAX 1024
+#define STACK_BYTES (256u << 10)
+/* How long a program that does not want to wait is kept waiting for a connect that may fail at once. */
+#define PATIENCE_MS 200
+#define CONNECT_MS 130000 /* as long as the kernel tries */
+#define LOOK_MS 1000      /* is the program still there? */
+
+struct begun {
+    struct relay relay;
+    struct seccomp_notif call;
+    int fd; /* a copy of the program's socket */
+    bool waits;
+};
+
+static atomic_int running;
+
+static bool is_loopback(const struct target_dest *d)
+{
+    static const uint8_t v6[16] = {[15] = 1};
+    return d->v4 >> 24 == 127 || memcmp(d->ip, v6, sizeof v6) == 0;
+}
+
+/* The connect of `fd` as it stands: 0 = done, EINPROGRESS, or how it failed. */
+static int outcome(int fd, int timeout_ms)
+{
+    struct pollfd p = {fd, POLLOUT, 0};
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (poll(&p, 1, timeout_ms) <= 0)
+        return EINPROGRESS;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+}
+
+static int wait_for_program(struct begun *b)
+{
+    int error = EINPROGRESS;
+    for (int left = b->waits ? CONNECT_MS : PATIENCE_MS; error == EINPROGRESS && left > 0; left -= LOOK_MS) {
+        error = outcome(b->relay.up, left < LOOK_MS ? left : LOOK_MS);
+        if (error == EINPROGRESS && !answer_is_wanted(b->relay.s, &b->call))
+            return ECONNABORTED;
+    }
+    return error == EINPROGRESS && b->waits ? ETIMEDOUT : error;
+}
+
+/* The program was told that its connect is under way before we knew how it would end. */
+static bool late_failure(struct begun *b)
+{
+    int error = outcome(b->relay.up, CONNECT_MS);
+    struct linger now = {1, 0};
+    if (error != 0)
+        setsockopt(b->relay.app, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    return error != 0;
+}
+
+static void *run(void *begun)
+{
+    struct begun *b = begun;
+    int error = wait_for_program(b);
+    bool pending = error == EINPROGRESS;
+    if (error == 0 || pending)
+        error = divert_connect(b->fd, &b->relay.app);
+    close(b->fd);
+    serve_answer(b->relay.s, &b->call, (struct answer){ANSWER_ERROR, error});
+    if (b->relay.app >= 0 && !(pending && late_failure(b))) {
+        relay_run(&b->relay);
+    } else {
+        if (b->relay.app >= 0)
+            close(b->relay.app);
+        close(b->relay.up);
+    }
+    free(b);
+    atomic_fetch_sub(&running, 1);
+    return NULL;
+}
+
+static bool start(struct begun *b)
+{
+    pthread_t t;
+    pthread_attr_t a;
+    pthread_attr_init(&a);
+    pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&a, STACK_BYTES);
+    bool ok = pthread_create(&t, &a, run, b) == 0;
+    pthread_attr_destroy(&a);
+    return ok;
+}
+
+/* Our own connection to where the program wants to go: 0 or EINPROGRESS, else the error. */
+static int open_up(const struct target_dest *d, int *up)
+{
+    int on = 1;
+    *up = socket(d->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*up < 0)
+        return errno;
+    setsockopt(*up, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int error = connect(*up, &d->addr.sa, d->len) == 0 ? 0 : errno;
+    if (error == 0 || error == EINPROGRESS)
+        return error;
+    close(*up);
+    *up = -1;
+    return error;
+}
+
+struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
+                            const struct target_dest *d, const char *host)
+{
+    bool known;
+    pid_t tid = (pid_t)n->pid;
+    if (is_loopback(d))
+        return (struct answer){ANSWER_CONTINUE, 0};
+    if (divert_is_under_way(fd))
+        return (struct answer){ANSWER_ERROR, divert_again(fd)};
+    /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
+     * to the origin itself. */
+    if ((target_thread_is(tid, "kt-engine") || s->o.observe) && target_has_shim(tid, &known))
+        return (struct answer){ANSWER_CONTINUE, 0};
+    struct begun *b = calloc(1, sizeof *b);
+    if (!b)
+        return (struct answer){ANSWER_ERROR, ENOMEM};
+    *b = (struct begun){.relay = {.s = s, .app = -1, .up = -1, .port = d->port}, .call = *n};
+    memcpy(b->relay.host, host, strlen(host) + 1);
+    b->waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    int error = open_up(d, &b->relay.up);
+    b->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    bool going = error == 0 || error == EINPROGRESS;
+    if (going && b->fd >= 0 && atomic_fetch_add(&running, 1) < RELAYS_MAX && start(b))
+        return (struct answer){ANSWER_SENT, 0};
+    if (going) {
+        if (b->fd >= 0)
+            atomic_fetch_sub(&running, 1);
+        close(b->relay.up);
+        error = ECONNREFUSED;
+    }
+    if (b->fd >= 0)
+        close(b->fd);
+    free(b);
+    return (struct answer){ANSWER_ERROR, error};
+}
+
+bool relay_settle(int timeout_ms)
+{
+    for (uint64_t end = kt_now_mono_ns() + (uint64_t)timeout_ms * 1000000ull; atomic_load(&running) > 0;) {
+        if (kt_now_mono_ns() >= end)
+            return false;
+        poll(NULL, 0, 1);
+    }
+    return true;
+}

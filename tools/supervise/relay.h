@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside tools/supervise: a connection that passes through kt under --strict. */
+#include "tools/supervise/private.h"
+
+struct relay {
+    struct kt_supervise *s;
+    int app;                   /* our end of the program's connection */
+    int up;                    /* to where the program meant */
+    char host[NAMES_HOST_MAX]; /* the intercepted literal, else "" */
+    uint16_t port;
+};
+
+/* Looks at what the client says first; then gives `app` to the engine, refuses it, or copies until both ends
+ * are closed. Takes both fds. */
+void relay_run(struct relay *r);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/supervise/relay.h"
+
+#include "tools/supervise/first_bytes.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK 16384
+
+struct way { /* one direction */
+    int from, to;
+    size_t at, end; /* of what was read and not yet written */
+    bool eof, shut;
+    char room[CHUNK];
+};
+
+static void reset(int fd)
+{
+    struct linger now = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+static bool wants_read(const struct way *w)
+{
+    return !w->eof && w->at == w->end;
+}
+
+/* False where an end has failed. */
+static bool move(struct way *w)
+{
+    if (wants_read(w)) {
+        ssize_t n = recv(w->from, w->room, sizeof w->room, MSG_DONTWAIT);
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR;
+        w->eof = n == 0;
+        w->at = 0;
+        w->end = (size_t)n;
+    }
+    while (w->at < w->end) {
+        ssize_t n = send(w->to, w->room + w->at, w->end - w->at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR;
+        w->at += (size_t)n;
+    }
+    if (w->eof && !w->shut) {
+        w->shut = true;
+        shutdown(w->to, SHUT_WR);
+    }
+    return true;
+}
+
+static short events_for(const struct way *in, const struct way *out)
+{
+    return (short)((wants_read(in) ? POLLIN : 0) | (out->at < out->end ? POLLOUT : 0));
+}
+
+static void copy_both(struct way *out, struct way *in)
+{
+    while (!out->shut || !in->shut) {
+        struct pollfd p[2] = {{out->from, events_for(out, in), 0}, {in->from, events_for(in, out), 0}};
+        /* An end that is done must not wake us with its hang-up for ever. */
+        for (int i = 0; i < 2; i++)
+            if (p[i].events == 0)
+                p[i].fd = -1;
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            return;
+        if (!move(out) || !move(in)) {
+            reset(out->from);
+            reset(in->from);
+            return;
+        }
+    }
+}
+
+static bool is_intercepted(struct relay *r, const char *host)
+{
+    pthread_mutex_lock(&r->s->lock);
+    bool yes = host[0] && names_has(&r->s->names, host);
+    pthread_mutex_unlock(&r->s->lock);
+    return yes;
+}
+
+enum fate { FATE_WAIT, FATE_COPY, FATE_ENGINE, FATE_REFUSE };
+
+static enum fate judge(struct relay *r, struct kt_span seen, char host[FIRST_HOST_MAX])
+{
+    enum first_kind kind = first_look(seen, host);
+    if (kind == FIRST_MORE)
+        return FATE_WAIT;
+    if (r->host[0]) {
+        snprintf(host, FIRST_HOST_MAX, "%s", r->host);
+        return FATE_ENGINE;
+    }
+    if (kind == FIRST_UNREADABLE) {
+        supervise_report(r->s, NULL,
+                         "the first bytes of a connection could not be read: refused under --strict");
+        return FATE_REFUSE;
+    }
+    if (!is_intercepted(r, host))
+        return FATE_COPY;
+    if (kind != FIRST_CONNECT)
+        return FATE_ENGINE;
+    supervise_report(r->s, host, "a tunnel through a proxy: refused under --strict");
+    return FATE_REFUSE;
+}
+
+/* What the server says first (mail, databases) goes on meanwhile. */
+static enum fate look(struct relay *r, struct way *in, char host[FIRST_HOST_MAX])
+{
+    char seen[FIRST_BYTES_MAX];
+    int mark = 1;
+    for (;;) {
+        struct pollfd p[2] = {{r->app, POLLIN, 0}, {in->from, events_for(in, in), 0}};
+        p[1].fd = in->shut ? -1 : p[1].fd;
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            return FATE_REFUSE;
+        if (p[1].revents && !move(in))
+            return FATE_REFUSE;
+        if (!p[0].revents)
+            continue;
+        ssize_t n = recv(r->app, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (n <= 0)
+            return n == 0 ? FATE_COPY : FATE_REFUSE;
+        enum fate f = judge(r, kt_span(seen, (size_t)n), host);
+        if (f != FATE_WAIT || (p[0].revents & (POLLHUP | POLLERR)))
+            return f == FATE_WAIT ? FATE_REFUSE : f;
+        if (n < mark) /* half closed: no more will come */
+            return FATE_REFUSE;
+        mark = (int)n + 1;
+        setsockopt(r->app, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
+    }
+}
+
+void relay_run(struct relay *r)
+{
+    struct way in = {.from = r->up, .to = r->app}, out = {.from = r->app, .to = r->up};
+    char host[FIRST_HOST_MAX] = "";
+    int mark = 1;
+    enum fate f = look(r, &in, host);
+    setsockopt(r->app, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
+    if (f == FATE_ENGINE) {
+        struct kt_engine *e = supervise_engine(r->s);
+        close(r->up);
+        if (!e) {
+            reset(r->app);
+            close(r->app);
+        } else if (!kt_is_ok(kt_engine_adopt(e, r->app, host, r->port))) {
+            supervise_report(r->s, host, "the engine could not take the connection");
+        }
+        return;
+    }
+    if (f == FATE_COPY)
+        copy_both(&out, &in);
+    else
+        reset(r->app);
+    close(r->app);
+    close(r->up);
+}
