@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/doctor.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool find(const char *cmd, char out[PATH_MAX])
+{
+    const char *path = getenv("PATH");
+    snprintf(out, PATH_MAX, "%s", cmd);
+    if (strchr(cmd, '/') || !path)
+        return access(out, F_OK) == 0;
+    while (*path) {
+        size_t n = strcspn(path, ":");
+        snprintf(out, PATH_MAX, "%.*s/%s", (int)n, path, cmd);
+        if (n > 0 && access(out, X_OK) == 0)
+            return true;
+        path += n + (path[n] == ':');
+    }
+    errno = ENOENT;
+    return false;
+}
+
+static void say_stack(struct doctor *d, const struct doctor_elf *e)
+{
+    if (e->go)
+        doctor_add(d, "program", DOCTOR_OK, "TLS: Go's own; it reads SSL_CERT_FILE or the system's roots");
+    if (e->openssl_shared)
+        doctor_add(d, "program", DOCTOR_OK, "TLS: shared OpenSSL (libssl)");
+    if (e->gnutls)
+        doctor_add(d, "program", DOCTOR_OK, "TLS: GnuTLS");
+    if (e->nss)
+        doctor_add(d, "program", DOCTOR_NOTE,
+                   "TLS: NSS has no trust variable: it refuses our certificate (event client_distrusts)");
+    if (e->openssl_own)
+        doctor_add(d, "program", DOCTOR_NOTE, "TLS: an OpenSSL or BoringSSL of its own; trust comes from %s",
+                   e->cert_file ? "SSL_CERT_FILE" : "the program's own options or variables");
+    if (!e->go && !e->openssl_shared && !e->gnutls && !e->nss && !e->openssl_own)
+        doctor_add(d, "program", DOCTOR_NOTE, "TLS: none found in the file%s%s",
+                   e->dynamic ? " and its libraries; it may load one later" : "",
+                   e->cert_file ? "; something in it reads SSL_CERT_FILE" : "");
+}
+
+/* True where the shim can work in it. */
+static bool shim_works(struct doctor *d, const struct doctor_elf *e)
+{
+    if (e->musl)
+        doctor_add(d, "program", DOCTOR_BAD,
+                   "linked with musl's loader, which cannot load libkt.so: the program will not start. Use a "
+                   "glibc or a static build");
+    else if (e->setuid)
+        doctor_add(
+            d, "program", DOCTOR_BAD,
+            "setuid, setgid or with file capabilities: it ignores the preload, and the filter keeps it "
+            "from gaining rights (--no-supervise lets it, unseen). Wrap what runs inside of it");
+    else if (e->foreign)
+        doctor_add(d, "program", DOCTOR_BAD,
+                   "of another word size or machine: not captured. kt wrap --strict refuses its connects");
+    return e->dynamic && !e->musl && !e->setuid && !e->foreign;
+}
+
+static void say_lanes(struct doctor *d, const struct doctor_elf *e, bool supervised)
+{
+    bool shim = shim_works(d, e);
+    if (e->setuid || e->foreign || e->musl)
+        return;
+    if (shim && e->openssl_shared)
+        doctor_add(d, "lane", DOCTOR_OK, "enforce: handoff, divert; observe: tap");
+    else if (shim && e->gnutls)
+        doctor_add(d, "lane", DOCTOR_OK, "enforce: divert; observe: tap");
+    else if (shim && !e->go && !e->openssl_own && !e->nss)
+        doctor_add(
+            d, "lane", DOCTOR_OK,
+            "as the TLS library that it loads: OpenSSL handoff or tap, GnuTLS divert or tap, others divert");
+    else if (shim && !e->go)
+        doctor_add(d, "lane", DOCTOR_OK, "enforce and observe: divert");
+    else if (supervised)
+        doctor_add(d, "lane", DOCTOR_OK,
+                   "enforce and observe: supervise, under kt wrap only (not by bare LD_PRELOAD)");
+    else
+        doctor_add(d, "lane", DOCTOR_BAD,
+                   "%s: only the supervise lane could see it, and this machine has none. Point its base URL "
+                   "at kt gateway",
+                   e->go ? "Go makes its system calls itself" : "a static program");
+}
+
+void doctor_program(struct doctor *d, const char *cmd, bool supervised)
+{
+    char path[PATH_MAX];
+    struct doctor_elf e;
+    if (!find(cmd, path) || !doctor_read_elf(path, &e)) {
+        doctor_add(d, "program", DOCTOR_BAD, "%.200s: %s", cmd, strerror(errno));
+        return;
+    }
+    if (e.interpreter[0]) {
+        doctor_add(d, "program", DOCTOR_OK, "%.200s is a script for %.200s", path, e.interpreter);
+        snprintf(path, sizeof path, "%s", e.interpreter);
+        if (!doctor_read_elf(path, &e)) {
+            doctor_add(d, "program", DOCTOR_BAD, "%.200s: %s", path, strerror(errno));
+            return;
+        }
+    }
+    if (!e.elf) {
+        doctor_add(d, "program", DOCTOR_BAD, "%.200s is no program that can be looked into", path);
+        return;
+    }
+    doctor_add(d, "program", DOCTOR_OK, "%.200s: %s%s", path,
+               e.dynamic   ? "dynamic"
+               : e.foreign ? "foreign"
+                           : "static",
+               e.go ? ", Go" : "");
+    if (!e.foreign)
+        say_stack(d, &e);
+    say_lanes(d, &e, supervised);
+}
