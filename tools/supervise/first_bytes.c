@@ -192,9 +192,10 @@ enum first_kind first_look(struct kt_span b, char host[FIRST_HOST_MAX])
     int found = find_method(b, &method);
     if (found <= 0)
         return found == 0 ? FIRST_OTHER : FIRST_MORE;
-    const char *end = memmem(b.data, b.len, "\r\n\r\n", 4);
-    if (!end)
-        end = memmem(b.data, b.len, "\n\n", 2);
+    /* Whichever comes first: what is known must not change with more bytes. */
+    const char *end = memmem(b.data, b.len, "\r\n\r\n", 4), *bare = memmem(b.data, b.len, "\n\n", 2);
+    if (bare && (!end || bare < end))
+        end = bare;
     if (!end)
         return b.len >= FIRST_BYTES_MAX ? FIRST_UNREADABLE : FIRST_MORE;
     return read_request(kt_span(b.data, (size_t)(end - b.data)), method[0] == 'C', host);
