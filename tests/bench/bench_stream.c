@@ -23,7 +23,7 @@
 #define CHUNKS 24
 #define PACE_US 400 /* each event is a read of its own, as from a model */
 
-static const char *const words[] = {"The",       " release", " moves", " to",
+static const char *const words[] = {"Here,",     " release", " moves", " to",
                                     " Thursday", " after",   " the",   " tests"};
 
 static double now_us(void)
