@@ -3,6 +3,7 @@
 #include "policyengine/base/kt_io.h"
 #include "tools/init_templates.h"
 #include "tools/kt.h"
+#include "tools/kt_outfile.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -126,12 +127,17 @@ static int store(const struct init *o, const struct kt_buf *text)
     return KT_EXIT_USAGE;
 }
 
-static int write_config(const struct init *o, const struct kt_buf *text)
+static int put_text(void *arg, FILE *to)
 {
-    if (strcmp(o->output, "-") == 0) {
-        fwrite(text->data, 1, text->len, stdout);
-        return fflush(stdout) == 0 ? KT_EXIT_OK : KT_EXIT_USAGE;
-    }
+    const struct kt_buf *text = arg;
+    fwrite(text->data, 1, text->len, to);
+    return KT_EXIT_OK;
+}
+
+static int write_config(const struct init *o, struct kt_buf *text)
+{
+    if (strcmp(o->output, "-") == 0 || (o->force && kt_outfile_is_special(o->output)))
+        return kt_outfile_write(o->output, put_text, text, "init");
     int status = store(o, text);
     if (status == 0)
         printf(

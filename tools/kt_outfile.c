@@ -27,7 +27,7 @@ static int finish(FILE *to, bool sync, int status, const char *path, const char 
 }
 
 /* A device, a pipe or a link (/dev/stdout is one): written into. A rename would put a file in its place. */
-static bool is_special(const char *path)
+bool kt_outfile_is_special(const char *path)
 {
     struct stat st;
     return lstat(path, &st) == 0 && !S_ISREG(st.st_mode);
@@ -55,7 +55,7 @@ int kt_outfile_write(const char *path, int (*write)(void *arg, FILE *to), void *
                    ? cannot_write("stdout", command)
                    : status;
     }
-    if (is_special(path))
+    if (kt_outfile_is_special(path))
         return write_into(path, write, arg, command);
     if (asprintf(&temp, "%s.part-XXXXXX", path) < 0) {
         temp = NULL;

@@ -11,3 +11,5 @@
  * why where that is not KT_EXIT_OK; what went wrong in writing to `file` it may leave to us. Returns the exit
  * status; what we say begins with "kt <command>: ". */
 int kt_outfile_write(const char *path, int (*write)(void *arg, FILE *to), void *arg, const char *command);
+/* True for a device, a pipe or a link that is there: what must not be replaced by a file. */
+bool kt_outfile_is_special(const char *path);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kt init`: every template, written and linted by the program itself.
+#include <sys/stat.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -88,6 +89,13 @@ TEST_F(CmdInit, NothingIsOverwrittenUnasked)
     EXPECT_NE(slurp("policy-config.yaml"), first);
     EXPECT_EQ(run("init --output -"), 0);
     EXPECT_EQ(out, first);
+    EXPECT_EQ(symlink("policy-config.yaml", (top + "/link.yaml").c_str()), 0);
+    EXPECT_EQ(run("init --output link.yaml"), 2) << "a link is something that is there";
+    EXPECT_EQ(run("init --force --output link.yaml"), 0) << err;
+    struct stat st;
+    EXPECT_TRUE(lstat((top + "/link.yaml").c_str(), &st) == 0 && S_ISLNK(st.st_mode));
+    EXPECT_EQ(slurp("policy-config.yaml"), first);
+    EXPECT_EQ(unlink((top + "/link.yaml").c_str()), 0);
     EXPECT_EQ(system(("test $(ls " + top + " | wc -l) = 1").c_str()), 0); // no half of a file
 }
 
