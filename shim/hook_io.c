@@ -3,8 +3,10 @@
  * Reading and writing, for the tap lane's plain sockets. For every other fd a hook costs one load. The
  * functions with _chk are what _FORTIFY_SOURCE makes of these.
  */
+#include "shim/divert.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/tap.h"
 #include "shim/tap_sockets.h"
 
 #include <sys/sendfile.h>
@@ -43,6 +45,23 @@ static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_
 {
     if (n >= 0 && count > 0 && is_watched(fd) && !(flags & NO_STREAM))
         kt_tap_socket_copy_iov(fd, dir, iov, count, (size_t)n);
+    return n;
+}
+
+/* TCP Fast Open: a connect inside a send. To an address of ours it becomes the two calls: 1 = now send,
+ * without MSG_FASTOPEN and address; -1 = failed, errno is set; 0 = not for us. */
+static int fast_opened(int fd, const struct sockaddr *sa, socklen_t len, int flags)
+{
+    if (!(flags & MSG_FASTOPEN) || !sa || kt_bypass() || !kt_divert_wants(fd, sa, len))
+        return 0;
+    return kt_divert_connect(fd, sa, len) == 0 ? 1 : -1;
+}
+
+/* The same to another address: the tap lane must know the socket before its first bytes. */
+static ssize_t fast_sent(int fd, const struct sockaddr *sa, socklen_t len, int flags, ssize_t n)
+{
+    if ((flags & MSG_FASTOPEN) && sa && kt_tap_used() && !kt_bypass())
+        kt_tap_connected(fd, sa, len, n < 0 ? -1 : 0);
     return n;
 }
 
@@ -101,7 +120,12 @@ KT_HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 
 KT_HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
-    return put(fd, buf, flags, KT_REAL(sendto)(fd, buf, n, flags, sa, len));
+    int opened = fast_opened(fd, sa, len, flags);
+    if (opened < 0)
+        return -1;
+    if (opened)
+        return put(fd, buf, flags, KT_REAL(sendto)(fd, buf, n, flags & ~MSG_FASTOPEN, NULL, 0));
+    return put(fd, buf, flags, fast_sent(fd, sa, len, flags, KT_REAL(sendto)(fd, buf, n, flags, sa, len)));
 }
 
 KT_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
@@ -111,7 +135,20 @@ KT_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 
 KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
-    ssize_t n = KT_REAL(sendmsg)(fd, m, flags);
+    struct msghdr rest;
+    const struct sockaddr *sa = m && (flags & MSG_FASTOPEN) ? m->msg_name : NULL;
+    socklen_t len = sa ? m->msg_namelen : 0;
+    int opened = fast_opened(fd, sa, len, flags);
+    if (opened < 0)
+        return -1;
+    if (opened) {
+        rest = *m;
+        rest.msg_name = NULL;
+        rest.msg_namelen = 0;
+    }
+    ssize_t n = KT_REAL(sendmsg)(fd, opened ? &rest : m, opened ? flags & ~MSG_FASTOPEN : flags);
+    if (!opened)
+        fast_sent(fd, sa, len, flags, n);
     return moved(fd, KT_ABI_OUT, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0, flags, n);
 }
 

@@ -112,7 +112,7 @@ static struct answer on_send(struct kt_supervise *s, const struct seccomp_notif 
     return type == SOCK_DGRAM && is_quic(s, &d) ? refuse(ECONNREFUSED) : go_on;
 }
 
-/* Only under strict. */
+/* Without strict only where it may connect. */
 static struct answer on_sendmsg(struct kt_supervise *s, const struct seccomp_notif *n)
 {
     struct msghdr m;
