@@ -20,6 +20,7 @@ struct watched {
     const char *host;
     uint64_t tap;
     uint16_t port;
+    bool refused;
     bool opened;
     bool tls; /* a hooked library began it; watched until its plaintext was seen once */
     unsigned copies;
@@ -87,7 +88,7 @@ void kt_tap_socket_add(int fd, const char *host, uint16_t port)
         forget_locked(fd);
         sockets[fd] = (struct watched){.ino = ino, .host = host, .port = port};
         used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
-        atomic_store_explicit(&kt_tap_flags[fd], 1, memory_order_relaxed);
+        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_WATCHED, memory_order_relaxed);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -219,4 +220,30 @@ void kt_tap_socket_closed(int fd)
     if (why)
         report(host, why);
     errno = saved;
+}
+
+void kt_tap_socket_refuse(int fd)
+{
+    ino_t ino = (unsigned)fd < KT_TAP_FDS ? inode_of(fd) : 0;
+    if (!ino)
+        return;
+    pthread_mutex_lock(&lock);
+    forget_locked(fd);
+    sockets[fd] = (struct watched){.ino = ino, .refused = true};
+    used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
+    atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_REFUSED, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
+}
+
+bool kt_tap_socket_is_refused(int fd)
+{
+    if (kt_tap_flag(fd) != KT_TAP_REFUSED)
+        return false;
+    int saved = errno;
+    pthread_mutex_lock(&lock);
+    const struct watched *s = at(fd);
+    bool refused = s && s->refused;
+    pthread_mutex_unlock(&lock);
+    errno = saved;
+    return refused;
 }
