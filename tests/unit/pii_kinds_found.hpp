@@ -110,7 +110,7 @@ inline const Case kinds_found[] = {
     {"Social Security: 536 22 8761", "Social Security: [SSN_1]"},
     {"536-22-8761 is my ssn", "[SSN_1] is my ssn"},
     {"social security no. 536228761", "social security no. [SSN_1]"},
-    {"ITIN 912-78-1234", "ITIN [SSN_1]"},
+    {"ITIN 912-78-1234", "ITIN [ITIN_1]"},
     {"ssn=\xef\xbd\x9b"
      "536\xe2\x80\x93"
      "22\xe2\x80\x93"
