@@ -288,6 +288,7 @@ void kt_x_recorded(struct kt_exchange *x, kt_result written, const struct kt_err
     if (x->record_ok)
         return;
     kt_warn("an audit event was lost: %s", err->text);
+    kt_state_event_lost(x->ctx->state);
     x->record_ok = kt_x_fail_open(x);
 }
 
