@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define DEFAULT_FILE_BYTES (64u << 20)
+#define LINE_USUAL 2040u /* bytes of most lines, with the buffer's own end a round number */
 
 struct kt_audit {
     char *dir; /* absolute: the program may chdir */
@@ -91,6 +92,7 @@ static char *audit_dir(const char *state_dir)
 /* The whole line with its newline; `next` receives number and hash. */
 static kt_result build_line(struct kt_event *e, struct kt_buf *line, struct audit_head *next)
 {
+    KT_GUARD(kt_buf_reserve(line, LINE_USUAL)); /* it grows once, not four times */
     KT_GUARD(kt_event_canonical(e, line));
     KT_GUARD(kt_sha256_hex(line->data, line->len, next->hash));
     next->seq = e->seq;
