@@ -298,6 +298,7 @@ bool kt_x_record(struct kt_exchange *x)
     if (x->record_ok)
         return true;
     kt_warn("an audit event was lost: %s", err.text);
+    kt_state_event_lost(x->ctx->state);
     x->record_ok = kt_x_fail_open(x);
     return x->record_ok;
 }
