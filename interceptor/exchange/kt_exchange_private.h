@@ -310,9 +310,11 @@ struct kt_x_chunk {
     uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason */
     bool usage_only;          /* OpenAI's extra chunk: no choices, usage */
 };
-/* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
+/* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);
+ * `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
  * given. */
-struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk);
+struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
+                                  struct kt_buf *usage_chunk);
 
 /* The graver outcome of the two phases is the event's. */
 void kt_x_response_verdict(struct kt_exchange *x);
@@ -321,8 +323,9 @@ void kt_x_response_verdict(struct kt_exchange *x);
 #define KT_X_MAX_CHANNELS 1024
 void kt_x_filter_begin(struct kt_exchange *x);
 void kt_x_filter_free(struct kt_x_filter *f);
-/* One chunk; its JSON is copied. */
-void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, const struct kt_x_chunk *is);
+/* One chunk; its JSON is copied, its tokens may be taken. */
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
+                       const struct kt_x_chunk *is);
 /* No chunk comes any more. */
 void kt_x_filter_end(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LINE_USUAL 2040u /* bytes of most lines, with the buffer's own end a round number */
 #define PILE_BYTES (1u << 20) /* of the lines that one write takes; a longer one goes alone */
 
 /* Lines that are due, and the head as it will be behind them. */
@@ -24,6 +25,7 @@ static kt_result build_line(const struct kt_event *e, struct kt_buf *line, struc
     memcpy(before, next->hash, sizeof before);
     numbered.seq = next->seq + 1;
     numbered.prev_hash = before;
+    KT_GUARD(kt_buf_reserve(line, LINE_USUAL)); /* it grows once, not four times */
     KT_GUARD(kt_event_canonical(&numbered, line));
     KT_GUARD(kt_sha256_hex(line->data, line->len, next->hash));
     next->seq = numbered.seq;
