@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_USUAL 2040u /* bytes of most lines, with the buffer's own end a round number */
+#define LINE_USUAL 2040u      /* bytes of most lines, with the buffer's own end a round number */
 #define PILE_BYTES (1u << 20) /* of the lines that one write takes; a longer one goes alone */
 
 /* Lines that are due, and the head as it will be behind them. */
