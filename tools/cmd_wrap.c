@@ -295,6 +295,7 @@ static int run(int argc, char **argv)
         rc = prepare_state(&w);
     if (rc != KT_EXIT_OK)
         return rc;
+    wrap_report_begin(&w.report, w.paths.state_dir);
     find_program(&w);
     int sig;
     rc = run_program(&w, &sig);

@@ -69,8 +69,10 @@ static void write_event(struct kt_engine *e, struct kt_event *ev)
         kt_fail(&err, KT_ERR_IO, "%s", e->ctx.audit_error);
     else if (kt_event_new_id(ev->id).code == KT_OK)
         (void)!kt_is_ok(kt_audit_append(e->ctx.audit, ev, &err));
-    if (err.code != KT_OK)
+    if (err.code != KT_OK) {
         kt_warn("an audit event (%s) was lost: %s", ev->event_type, err.text);
+        kt_state_event_lost(e->ctx.state);
+    }
     kt_runtime_unref(rt);
 }
 

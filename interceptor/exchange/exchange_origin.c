@@ -82,12 +82,13 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         kt_x_attempt_end(x, "ok", NULL);
         return record_or_stop(x);
     }
-    struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, NULL);
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    struct kt_x_chunk c = kt_x_chunk_read(e->data, &j, &x->usage, NULL);
     x->stream.chunks += c.valid;
     if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
     else if (x->filter.on)
-        kt_x_filter_chunk(x, e->data, &c);
+        kt_x_filter_chunk(x, e->data, &j, &c);
     x->stream.event_start = e->end;
     return true;
 }

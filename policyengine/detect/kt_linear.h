@@ -32,9 +32,10 @@ struct kt_linear_sentence {
     uint32_t end; /* offset in the text */
 };
 
-/* Working memory; no initialisation. */
+/* Working memory; no initialisation but of `dirty`, for who wants to wipe it. */
 struct kt_linear_work {
     char text[KT_LINEAR_MAX + 16]; /* one space in front, eight bytes of room behind */
+    size_t dirty;                  /* the most bytes of it that were used */
     struct kt_linear_sentence sentences[KT_LINEAR_MAX / KT_LINEAR_SHORT + 2];
 };
 

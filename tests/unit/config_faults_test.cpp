@@ -46,7 +46,7 @@ struct Fault {
 
 const Fault faults[] = {
     /* syntax and limits of YAML */
-    {"tab as indentation", "  name: good", "\tname: good", "E006@2:1 ", "cannot start any token"},
+    {"tab as indentation", "  name: good", "\tname: good", "E006@2:1 ", "a tab: YAML is indented with spaces"},
     {"flow list never closed", "[timeout]", "[timeout", "E006@17:10 ", "',' or ']'"},
     {"flow map never closed", "{max_body_bytes: 1048576}", "{max_body_bytes: 1048576", "E006@27:1 ",
      "',' or '}'"},
