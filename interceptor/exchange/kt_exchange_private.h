@@ -182,8 +182,9 @@ bool kt_x_answer_translated(const struct kt_exchange *x);
 kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a,
                                 struct kt_edits *edits) KT_MUST;
 bool kt_x_response_wanted(const struct kt_exchange *x);
-/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
-void kt_x_respond(struct kt_exchange *x);
+/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it.
+ * `parsed`: its tokens where they are known, which may be taken; NULL = not yet parsed. */
+void kt_x_respond(struct kt_exchange *x, struct kt_json *parsed);
 void kt_x_response_done(struct kt_exchange *x); /* the phase is over */
 /* No policy can look at the answer: x->plan is a refusal then, or the answer goes on (fail_mode). */
 void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
