@@ -318,6 +318,13 @@ void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_jso
 void kt_x_filter_end(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
 
+/* exchange_pair.c */
+/* Adds what segment `s` of a chunk says; `final`: its text ends with it. */
+kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
+                           bool final) KT_MUST;
+/* The other half does not come: the text has U+FFFD in its place. */
+kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
+
 /* exchange_channel.c */
 /* NULL on OOM or past the maximum. */
 struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
