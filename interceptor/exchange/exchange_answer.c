@@ -100,21 +100,39 @@ void kt_x_audit_refusal(struct kt_exchange *x)
     give(x, 503, kt_buf_span(&x->refuse_body));
 }
 
-void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body)
+static void set_result(struct kt_exchange *x, int status)
 {
     x->status = x->early ? 200 : status;
     if (x->early)
         x->stream.interruption = "no_answer";
-    if (!kt_x_record(x) && x->plan != KT_X_REFUSE)
+}
+
+void kt_x_reply_recorded(struct kt_exchange *x, int status, struct kt_span body)
+{
+    if (!x->record_ok && x->plan != KT_X_REFUSE)
         kt_x_audit_refusal(x);
     else
         give(x, status, body);
 }
 
+void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body)
+{
+    set_result(x, status);
+    (void)!kt_x_record(x); /* x->record_ok */
+    kt_x_reply_recorded(x, status, body);
+}
+
+void kt_x_reply_kept(struct kt_exchange *x, int status, struct kt_span body)
+{
+    set_result(x, status);
+    if (!kt_x_commit_later(x, status, body))
+        kt_x_reply(x, status, body);
+}
+
 void kt_x_reply_refusal(struct kt_exchange *x)
 {
     set_own_fields(x, x->refuse_status >= 400);
-    kt_x_reply(x, x->refuse_status, kt_buf_span(&x->refuse_body));
+    kt_x_reply_kept(x, x->refuse_status, kt_buf_span(&x->refuse_body));
 }
 
 static void add_retry_after(struct kt_exchange *x, int64_t ms)

@@ -116,7 +116,7 @@ static void give(struct kt_exchange *x)
     }
     if (kt_x_attempt_now(x) && kt_x_attempt_now(x)->target)
         kt_x_add_route_fields(x);
-    kt_x_reply(x, x->status, body);
+    kt_x_reply_kept(x, x->status, body);
 }
 
 static void give_or_refuse(struct kt_exchange *x)

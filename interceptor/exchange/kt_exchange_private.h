@@ -55,6 +55,14 @@ struct kt_x_fields {
     size_t count;
 };
 
+/* A whole answer that waits until its event is written; see exchange_commit.c. */
+struct kt_x_waiting {
+    bool on;
+    int status;
+    struct kt_span body; /* the exchange's own */
+    struct kt_exchange *prev, *next;
+};
+
 /* One phase of the chain under way. */
 struct kt_x_phase {
     struct kt_chain_run *run;   /* owned; NULL = the phase did not run */
@@ -131,6 +139,7 @@ struct kt_exchange {
 
     char id[33];
     struct kt_trace_ids trace; /* kt_x_trace fills it */
+    struct kt_x_waiting waiting;
     bool recorded, record_ok;
     const char *event_type, *verdict, *reason_code, *error; /* static */
     char message[512];
@@ -275,6 +284,10 @@ size_t kt_x_fields_view(const struct kt_x_fields *f, struct kt_header *out);
 /* exchange_answer.c */
 /* A whole answer: event, head, body, end. */
 void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body);
+/* The same where `body` lives as long as the exchange: it may leave later. */
+void kt_x_reply_kept(struct kt_exchange *x, int status, struct kt_span body);
+/* Behind the attempt to write the event. */
+void kt_x_reply_recorded(struct kt_exchange *x, int status, struct kt_span body);
 void kt_x_reply_refusal(struct kt_exchange *x);
 void kt_x_send_head(struct kt_exchange *x, int status, int64_t length);
 void kt_x_send(struct kt_exchange *x, const char *data, size_t len); /* with back-pressure */
@@ -351,6 +364,12 @@ void kt_x_stream_free(struct kt_x_stream *s);
 void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
 void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
 void kt_x_keepalive_stop(struct kt_exchange *x);
+
+/* exchange_commit.c */
+/* True where the answer leaves at the end of the loop's turn. */
+bool kt_x_commit_later(struct kt_exchange *x, int status, struct kt_span body) KT_MUST;
+/* It leaves no more. */
+void kt_x_commit_cancel(struct kt_exchange *x);
 
 /* exchange_event.c */
 /* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.
