@@ -36,7 +36,8 @@ static bool is_literal(int fd, const struct kt_dest *d, struct kt_host *host)
         static const uint8_t loopback6[16] = {[15] = 1};
         bool local = d->v4 >> 24 == 127 || memcmp(d->ip, loopback6, 16) == 0;
         bool configured = kt_env_get("KT_POLICY_CONFIG") != NULL;
-        if (!kt_dest_is_stream(fd) || !kt_plan_ready(local || !configured ? KT_PLAN_READ : KT_PLAN_MAKE))
+        if (!kt_dest_is_stream(fd) ||
+            !(local ? kt_plan_ready_for_local() : kt_plan_ready(configured ? KT_PLAN_MAKE : KT_PLAN_READ)))
             return false;
     }
     return kt_plan_has_literals() && kt_plan_literal(d->ip, host);

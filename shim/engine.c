@@ -61,7 +61,7 @@ static bool has_sanitizer(void)
     static const char *const marks[] = {"__asan_init", "__tsan_init", "__msan_init", "__hwasan_init",
                                         "__lsan_init"};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-        if (dlsym(RTLD_DEFAULT, marks[i]))
+        if (kt_real_dlsym(RTLD_DEFAULT, marks[i]))
             return true;
     return false;
 }
@@ -88,7 +88,7 @@ static const struct kt_engine_abi *load(void)
         return NULL;
     }
     kt_engine_abi_fn ask;
-    *(void **)&ask = dlsym(handle, KT_ENGINE_ABI_SYMBOL);
+    *(void **)&ask = kt_real_dlsym(handle, KT_ENGINE_ABI_SYMBOL);
     const struct kt_engine_abi *abi = ask ? ask() : NULL;
     if (!abi || abi->version != KT_ABI_VERSION || abi->size < sizeof *abi) {
         KT_TRACE_SHIM("engine: %s speaks another ABI", path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/plan.h"
 
+#include "shim/config_text.h"
 #include "shim/engine.h"
 #include "shim/env.h"
 #include "shim/fork.h"
@@ -81,6 +82,11 @@ bool kt_plan_ready(enum kt_plan_want want)
     return ok;
 }
 
+bool kt_plan_ready_for_local(void)
+{
+    return kt_plan_ready(KT_PLAN_READ) || (kt_config_names_local() && kt_plan_ready(KT_PLAN_MAKE));
+}
+
 static void fill(const struct kt_plan_entry *e, struct kt_host *out)
 {
     out->name = kt_plan_name(&own.plan, e);
@@ -107,9 +113,8 @@ enum kt_host_kind kt_plan_host(const char *name, enum kt_plan_want want, bool gi
         return KT_HOST_OTHER;
     /* A local name may be intercepted (a model server on this machine), but alone it is no reason to make a
      * plan. */
-    if (want == KT_PLAN_MAKE && !kt_name_is_remote(name))
-        want = KT_PLAN_READ;
-    if (!kt_plan_ready(want) || kt_plan_excludes(&own.plan, plain))
+    bool local = want == KT_PLAN_MAKE && !kt_name_is_remote(name);
+    if (!(local ? kt_plan_ready_for_local() : kt_plan_ready(want)) || kt_plan_excludes(&own.plan, plain))
         return KT_HOST_OTHER;
     const struct kt_plan_entry *e = kt_plan_by_name(&own.plan, plain);
     if (!e) {

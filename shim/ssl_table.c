@@ -11,9 +11,11 @@
 #include <string.h>
 
 #define BUCKETS 256
+#define COUNTERS 64
 
 static struct kt_ssl_entry *buckets[BUCKETS];
 static atomic_uint count;
+static atomic_uint copies[COUNTERS]; /* by host */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_ssl_table_lock(void)
@@ -94,6 +96,19 @@ struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
     return e;
 }
 
+static atomic_uint *copies_of(const char *host)
+{
+    uint32_t h = 5381;
+    for (; *host; host++)
+        h = h * 33 + (unsigned char)*host;
+    return &copies[h % COUNTERS];
+}
+
+unsigned kt_ssl_table_copies(const char *host)
+{
+    return atomic_load_explicit(copies_of(host), memory_order_relaxed);
+}
+
 void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len)
 {
     struct kt_ssl_entry *e = len > 0 ? kt_ssl_table_get(ssl) : NULL;
@@ -103,6 +118,7 @@ void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, s
         e->opened = true;
         e->tap = kt_tap_open(e->host, e->port, true);
     }
+    atomic_fetch_add_explicit(copies_of(e->host), 1, memory_order_relaxed);
     kt_tap_copy(e->tap, dir, data, len);
 }
 

@@ -7,6 +7,7 @@
 #include "shim/fdtab.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
+#include "shim/real.h"
 #include "shim/tap_sockets.h"
 #include "shim/trace.h"
 
@@ -71,7 +72,7 @@ static int is_tls_library(struct dl_phdr_info *info, size_t size, void *found)
 /* Node and others carry an OpenSSL of their own, which calls itself without asking the loader. */
 static bool has_private_tls(void)
 {
-    const void *fn = dlsym(RTLD_DEFAULT, "SSL_write");
+    const void *fn = kt_real_dlsym(RTLD_DEFAULT, "SSL_write");
     return fn && !kt_is_hook(fn);
 }
 

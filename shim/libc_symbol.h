@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* libc's own dlsym and dlvsym: where these two are hooked themselves, somebody must find them without asking
+ * them. */
+
+/* The default version of `name` in libc (or libdl, before glibc 2.34). NULL = none. */
+void *kt_libc_symbol(const char *name);
