@@ -147,7 +147,9 @@ static void read_requests(struct kt_flow *f)
                 kt_flow_close(f);
                 return;
             }
-            break;
+            if (f->ssl || got == sizeof f->fs->scratch)
+                break;
+            __attribute__((fallthrough)); /* the socket is empty, or epoll says so */
         case KT_IO_AGAIN:
             if (owe)
                 acknowledge(f);
