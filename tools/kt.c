@@ -62,7 +62,8 @@ static int printed(const struct kt_command *c, int status)
     return KT_EXIT_USAGE;
 }
 
-/* Wherever it stands among a command's words: who asks has lost the thread, and nothing else should happen. */
+/* Wherever it stands among a command's words: who asks has lost the thread, and nothing else should happen.
+ */
 static bool wants_help(const struct kt_command *c, int argc, char **argv)
 {
     int end = c->own_help && argc > 3 ? 3 : argc;
