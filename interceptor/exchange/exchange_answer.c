@@ -172,31 +172,31 @@ void kt_x_add_route_fields(struct kt_exchange *x)
 
 /* NULL where the body is what the endpoint answers with, and its usage is read; else what is wrong with it.
  */
-static const char *wrong_body(struct kt_exchange *x, struct kt_span body)
+static const char *wrong_body(struct kt_exchange *x, struct kt_span body, struct kt_json *j)
 {
-    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
-    if (!kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) || !j.count ||
-        j.tok[0].type != KT_JSON_OBJECT)
+    if (!kt_is_ok(kt_json_parse(j, body.data, body.len, NULL)) || !j->count ||
+        j->tok[0].type != KT_JSON_OBJECT)
         return "no JSON object";
     if (kt_answer_has_text(x->endpoint)) {
-        uint32_t tok = kt_json_member(&j, 0, "choices", NULL);
-        if (!tok || j.tok[tok].type != KT_JSON_ARRAY || !j.tok[tok].size)
+        uint32_t tok = kt_json_member(j, 0, "choices", NULL);
+        if (!tok || j->tok[tok].type != KT_JSON_ARRAY || !j->tok[tok].size)
             return "no choices";
     }
-    kt_usage_of(&j, &x->usage);
+    kt_usage_of(j, &x->usage);
     return NULL;
 }
 
 static void give_success(struct kt_exchange *x)
 {
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_span body = kt_buf_span(&x->answer);
-    const char *wrong = x->chat.stream ? "no event stream" : wrong_body(x, body);
+    const char *wrong = x->chat.stream ? "no event stream" : wrong_body(x, body, &j);
     if (wrong) {
         kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;
     }
     kt_x_attempt_end(x, "ok", NULL);
-    kt_x_respond(x);
+    kt_x_respond(x, &j);
 }
 
 void kt_x_give_refusal(struct kt_exchange *x, const char *error)

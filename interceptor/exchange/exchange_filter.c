@@ -169,7 +169,7 @@ static bool do_text(struct kt_exchange *x, bool asked)
     if (!c)
         return !failed(x, kt_err(KT_ERR_LIMIT));
     if (!asked) {
-        if (failed(x, kt_buf_append(&c->text, s->text, s->len)))
+        if (failed(x, kt_x_channel_add(c, &f->chunk.json, s, final)))
             return false;
         f->asks = KT_X_ASKS_TEXT;
         if (halted(x, kt_x_channel_ask(x, c, final), key.choice))
@@ -199,6 +199,8 @@ static bool do_close(struct kt_exchange *x, bool asked)
     struct kt_x_channel *c = &f->channels[f->next_close];
     if (closes(f, c)) {
         f->asks = KT_X_ASKS_CLOSE;
+        if (!asked && failed(x, kt_x_channel_give_up_half(c)))
+            return false;
         if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->choice))
             return false;
         f->asks = KT_X_ASKS_NOTHING;

@@ -256,7 +256,7 @@ void kt_x_origin_answered(struct kt_exchange *x)
         kt_usage_read(x->answer.data, x->answer.len, &x->usage);
     bool checks = copied && kt_x_observe(x) && x->status >= 200 && x->status < 300 && kt_x_response_wanted(x);
     if (x->mode == KT_X_BUFFER || checks)
-        kt_x_respond(x);
+        kt_x_respond(x, NULL);
     else
         kt_x_origin_finish(x);
 }

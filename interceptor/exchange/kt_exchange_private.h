@@ -191,8 +191,9 @@ bool kt_x_answer_translated(const struct kt_exchange *x);
 kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a,
                                 struct kt_edits *edits) KT_MUST;
 bool kt_x_response_wanted(const struct kt_exchange *x);
-/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
-void kt_x_respond(struct kt_exchange *x);
+/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it.
+ * `parsed`: its tokens where they are known, which may be taken; NULL = not yet parsed. */
+void kt_x_respond(struct kt_exchange *x, struct kt_json *parsed);
 void kt_x_response_done(struct kt_exchange *x); /* the phase is over */
 /* No policy can look at the answer: x->plan is a refusal then, or the answer goes on (fail_mode). */
 void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
@@ -329,6 +330,13 @@ void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_jso
 /* No chunk comes any more. */
 void kt_x_filter_end(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
+
+/* exchange_pair.c */
+/* Adds what segment `s` of a chunk says; `final`: its text ends with it. */
+kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
+                           bool final) KT_MUST;
+/* The other half does not come: the text has U+FFFD in its place. */
+kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
 
 /* exchange_channel.c */
 /* NULL on OOM or past the maximum. */
