@@ -4,6 +4,7 @@
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/real.h"
 #include "shim/self.h"
@@ -32,12 +33,12 @@ static const struct kt_shim_host host = {
 
 void kt_engine_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_engine_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 void kt_engine_forked(void)
@@ -105,11 +106,13 @@ static const struct kt_engine_abi *load(void)
 const struct kt_engine_abi *kt_engine_get(void)
 {
     const struct kt_engine_abi *abi = kt_engine_loaded();
-    if (abi || atomic_load(&failed))
-        return abi;
+    if (abi) /* a child by clone() or by a signal handler inside of us has no thread that would serve it */
+        return kt_engine_is_of_this_process() ? abi : NULL;
+    if (atomic_load(&failed))
+        return NULL;
     kt_fork_register();
     int saved = kt_guard_enter();
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
         abi = load();
@@ -119,7 +122,7 @@ const struct kt_engine_abi *kt_engine_get(void)
         else
             atomic_store(&failed, true);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     kt_guard_leave(saved);
     return abi;
 }

@@ -3,6 +3,7 @@
 
 #include "shim/engine.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/tap.h"
 
 #include <pthread.h>
@@ -20,12 +21,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_ssl_table_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_ssl_table_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 static struct kt_ssl_entry **place_of(const void *ssl)
@@ -57,9 +58,9 @@ struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
 {
     if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
         return NULL;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct kt_ssl_entry *e = *link_of(ssl);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return e;
 }
 
@@ -87,12 +88,12 @@ struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
     if (!e)
         return NULL;
     e->ssl = ssl;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct kt_ssl_entry **l = place_of(ssl);
     e->next = *l;
     *l = e;
     atomic_fetch_add(&count, 1);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return e;
 }
 
@@ -134,11 +135,11 @@ void kt_ssl_table_end_tap(const void *ssl)
 bool kt_ssl_table_taps(const char *host)
 {
     bool found = false;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     for (int i = 0; i < BUCKETS && !found; i++)
         for (struct kt_ssl_entry *e = buckets[i]; e && !found; e = e->next)
             found = e->state == KT_SSL_TAPPED && strcmp(e->host, host) == 0;
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return found;
 }
 
@@ -146,13 +147,13 @@ void kt_ssl_table_drop(const void *ssl)
 {
     if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
         return;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct kt_ssl_entry **l = link_of(ssl), *e = *l;
     if (e) {
         *l = e->next;
         atomic_fetch_sub(&count, 1);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     if (!e)
         return;
     kt_tap_close(e->tap);

@@ -3,6 +3,7 @@
 
 #include "shim/engine.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tls_records.h"
@@ -34,12 +35,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_tap_sockets_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_tap_sockets_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 static ino_t inode_of(int fd)
@@ -83,14 +84,14 @@ void kt_tap_socket_add(int fd, const char *host, uint16_t port)
         return;
     }
     ino_t ino = inode_of(fd);
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     if (sockets[fd].ino != ino) { /* else a second connect on the same socket */
         forget_locked(fd);
         sockets[fd] = (struct watched){.ino = ino, .host = host, .port = port};
         used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
         atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_WATCHED, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 /* Lock held. NULL where the fd is something else by now. */
@@ -166,7 +167,7 @@ static void copy(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t co
         iov++;
         count--;
     }
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct watched *s = at(fd);
     host = s ? s->host : NULL;
     if (s && count > 0 && n > 0 && (s->tls || begins_tls(fd, s, dir, iov->iov_base, &why))) {
@@ -177,7 +178,7 @@ static void copy(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t co
         why = last_word(s);
         forget_locked(fd);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     if (why)
         report(host, why);
 }
@@ -198,12 +199,12 @@ void kt_tap_socket_copy(int fd, enum kt_abi_dir dir, const void *data, size_t n)
 void kt_tap_socket_unread(int fd, const char *why)
 {
     int saved = errno;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct watched *s = at(fd);
     const char *host = s ? s->host : NULL;
     if (s)
         forget_locked(fd);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     if (host)
         report(host, why);
     errno = saved;
@@ -212,11 +213,11 @@ void kt_tap_socket_unread(int fd, const char *why)
 void kt_tap_socket_closed(int fd)
 {
     int saved = errno;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct watched *s = at(fd);
     const char *host = s ? s->host : NULL, *why = s ? last_word(s) : NULL;
     forget_locked(fd);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     if (why)
         report(host, why);
     errno = saved;
@@ -227,12 +228,12 @@ void kt_tap_socket_refuse(int fd)
     ino_t ino = (unsigned)fd < KT_TAP_FDS ? inode_of(fd) : 0;
     if (!ino)
         return;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     forget_locked(fd);
     sockets[fd] = (struct watched){.ino = ino, .refused = true};
     used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
     atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_REFUSED, memory_order_relaxed);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 bool kt_tap_socket_is_refused(int fd)
@@ -240,10 +241,10 @@ bool kt_tap_socket_is_refused(int fd)
     if (kt_tap_flag(fd) != KT_TAP_REFUSED)
         return false;
     int saved = errno;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     const struct watched *s = at(fd);
     bool refused = s && s->refused;
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     errno = saved;
     return refused;
 }

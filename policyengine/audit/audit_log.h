@@ -28,6 +28,7 @@ struct audit_turn {
     int dir_fd, lock_fd, head_fd, log_fd;
     bool locked;
     struct stat dir_st, lock_st, head_st, log_st; /* as opened: the fd may be another file's by now */
+    struct stat root_st;                          /* "/" when the folder was opened */
     struct audit_head head;
     uint64_t size;         /* of current.jsonl as found */
     const char *note_type; /* an event of our own that must come first; NULL = none */
