@@ -200,11 +200,6 @@ static int run(int argc, char **argv)
     const struct sub *s = find_sub(argv[1]);
     if (!s)
         return kt_usage_error(&kt_cmd_events, "no subcommand '%s'; there are " SUBS, argv[1]);
-    for (int i = 2; i < argc; i++)
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_events.usage, stdout);
-            return KT_EXIT_OK;
-        }
     int status = parse(&o, s, argc, argv);
     if (status != 0)
         return status;

@@ -234,8 +234,9 @@ static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
         const struct kt_x_attempt *a = &x->attempts[i];
         const char *id = !a->target ? "origin" : a->target->id ? a->target->id : "?";
         KT_GUARD(kt_buf_printf(out, "%s%s (%s", i ? ", " : "", id, a->outcome ? a->outcome : "unknown"));
-        /* What keeps us from trying is for the user to mend; what a target did is in the event. */
-        bool ours = a->outcome && strcmp(a->outcome, "unavailable") == 0 && *a->detail;
+        /* What we ourselves refuse is for the user to mend; what a target did is in the event. */
+        bool ours = a->outcome && *a->detail &&
+                    (strcmp(a->outcome, "unavailable") == 0 || strcmp(a->outcome, "too_large") == 0);
         KT_GUARD(kt_buf_printf(out, "%s%s)", ours ? ": " : "", ours ? a->detail : ""));
     }
     return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");

@@ -127,7 +127,7 @@ static void collect_bytes(struct kt_exchange *x, const char *data, size_t len)
     kt_x_response_unreadable(x, "it is larger than limits.max_response_bytes");
     if (x->plan == KT_X_REFUSE) {
         kt_x_drop_call(x);
-        kt_x_attempt_end(x, "bad_body", "the answer is larger than limits.max_response_bytes");
+        kt_x_attempt_end(x, "too_large", "the answer is larger than limits.max_response_bytes");
         kt_x_reply_refusal(x);
         return;
     }
