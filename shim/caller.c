@@ -2,6 +2,7 @@
 #include "shim/caller.h"
 
 #include "shim/real.h"
+#include "shim/via.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -75,10 +76,14 @@ void kt_caller_forget(void)
             atomic_store(&cache[i].key, 0);
 }
 
+/* The linker's names for both ends of the object that this is in. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+/* Not by dladdr: it looks for the nearest of all symbols, and OpenSSL has thousands. */
 bool kt_is_hook(const void *fn)
 {
-    Dl_info theirs, us;
-    return dladdr(fn, &theirs) && dladdr((const void *)cache, &us) && theirs.dli_fbase == us.dli_fbase;
+    return (const char *)fn >= __ehdr_start && (const char *)fn < _end;
 }
 
 /* From the object called `path` ("" = the program) and what it links. */
@@ -87,7 +92,7 @@ static void *symbol_of(const char *path, const char *name)
     void *handle = KT_REAL(dlopen)(*path ? path : NULL, RTLD_LAZY | RTLD_NOLOAD);
     if (!handle)
         return NULL;
-    void *fn = dlsym(handle, name);
+    void *fn = kt_real_dlsym(handle, name);
     KT_REAL(dlclose)(handle);
     return fn && !kt_is_hook(fn) ? fn : NULL;
 }
@@ -115,7 +120,7 @@ static int take_libssl(struct dl_phdr_info *info, size_t size, void *path)
 static void *symbol_anywhere(const char *name)
 {
     char path[PATH_MAX];
-    void *fn = dlsym(RTLD_NEXT, name);
+    void *fn = kt_real_dlsym(RTLD_NEXT, name);
     if (fn || !dl_iterate_phdr(take_libssl, path))
         return fn;
     return symbol_of(path, name);
@@ -125,12 +130,13 @@ struct kt_found kt_caller_resolve(unsigned id, const char *name, const void *ret
                                   const void *(*describe)(void *fn))
 {
     struct kt_found f = {NULL, NULL};
-    uint64_t key = key_of(id, return_address);
+    void *meant = kt_via_take(id);
+    uint64_t key = key_of(id, meant ? meant : return_address);
     if (cached(key, &f))
         return f;
     int saved = errno;
     unsigned seen = atomic_load(&generation);
-    f.fn = kt_symbol_near(return_address, name);
+    f.fn = meant ? meant : kt_symbol_near(return_address, name);
     if (!f.fn)
         f.fn = symbol_anywhere(name);
     if (f.fn) {

@@ -38,6 +38,7 @@ struct missing {
     size_t entries;    /* of the caller */
     uint64_t saved;    /* bit i: kt_env_saved(i) is not in the caller's */
     bool preload;      /* LD_PRELOAD does not name us */
+    bool relative;     /* an entry holds a relative path of ours */
     size_t preload_at; /* index of the caller's LD_PRELOAD, entries where it has none */
 };
 
@@ -56,6 +57,7 @@ static void look(char *const *envp, struct missing *m)
             else if (m->preload_at == SIZE_MAX)
                 m->preload_at = m->entries;
         } else if (e[0] == 'K') {
+            m->relative = m->relative || kt_env_better(e);
             for (size_t i = 0; kt_env_saved(i); i++)
                 if (kt_env_same_name(e, kt_env_saved(i)))
                     m->saved &= ~(1ull << i);
@@ -81,7 +83,7 @@ char *const *kt_child_env(struct kt_scratch *s, char *const *envp)
     s->map = NULL;
     struct missing m;
     look(envp, &m);
-    if (!m.preload && m.saved == 0)
+    if (!m.preload && !m.relative && m.saved == 0)
         return envp;
     const char *caller = m.preload_at == SIZE_MAX ? "" : envp[m.preload_at] + 11;
     size_t slots = m.entries + (size_t)__builtin_popcountll(m.saved) + 2;
@@ -92,6 +94,9 @@ char *const *kt_child_env(struct kt_scratch *s, char *const *envp)
     size_t n = m.entries;
     if (n > 0)
         memcpy(out, envp, n * sizeof *out);
+    for (size_t i = 0; m.relative && i < n; i++)
+        if (out[i][0] == 'K' && kt_env_better(out[i]))
+            out[i] = (char *)(uintptr_t)kt_env_better(out[i]);
     for (size_t i = 0; kt_env_saved(i); i++)
         if (m.saved & (1ull << i))
             out[n++] = (char *)(uintptr_t)kt_env_saved(i);

@@ -36,7 +36,8 @@ static bool is_literal(int fd, const struct kt_dest *d, struct kt_host *host)
         static const uint8_t loopback6[16] = {[15] = 1};
         bool local = d->v4 >> 24 == 127 || memcmp(d->ip, loopback6, 16) == 0;
         bool configured = kt_env_get("KT_POLICY_CONFIG") != NULL;
-        if (!kt_dest_is_stream(fd) || !kt_plan_ready(local || !configured ? KT_PLAN_READ : KT_PLAN_MAKE))
+        if (!kt_dest_is_stream(fd) ||
+            !(local ? kt_plan_ready_for_local() : kt_plan_ready(configured ? KT_PLAN_MAKE : KT_PLAN_READ)))
             return false;
     }
     return kt_plan_has_literals() && kt_plan_literal(d->ip, host);
@@ -60,6 +61,21 @@ static bool is_under_way(int fd, struct kt_diverted *old)
     if (!kt_fdtab_find(fd, old))
         return false;
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state != TCP_CLOSE;
+}
+
+int kt_connect_through(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    for (;;) {
+        struct tcp_info info;
+        socklen_t size = sizeof info;
+        int rc = KT_REAL(connect)(fd, sa, len);
+        if (rc == 0 || errno != EINTR)
+            return rc;
+        bool begun = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
+        errno = EINTR;
+        if (begun)
+            return -1;
+    }
 }
 
 /* fail_mode allow and no engine: to the origin, as if we were not there. */
@@ -121,7 +137,7 @@ static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_
     if (kt_loopback_open(fd, &l) != 0)
         return -1;
     no_fast_open(fd);
-    int rc = KT_REAL(connect)(fd, &l.addr.sa, l.len);
+    int rc = kt_connect_through(fd, &l.addr.sa, l.len);
     int err = errno;
     int end = -1;
     if (rc == 0 || err == EINPROGRESS || err == EINTR) {
@@ -171,6 +187,8 @@ static int divert(int fd, const struct sockaddr *sa, socklen_t len)
     const struct kt_engine_abi *engine = kt_engine_get();
     if (!engine && kt_plan_fail_allows())
         return connect_origin(fd, &host, sa, len, d.port);
+    if (!engine && is_synthetic(&d) && kt_env_get("KT_SUPERVISED"))
+        return kt_connect_through(fd, sa, len); /* the supervisor has one */
     if (!engine)
         return refuse("no engine", &d);
     memset(&div, 0, sizeof div);

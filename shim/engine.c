@@ -4,6 +4,8 @@
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/libc_symbol.h"
+#include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/real.h"
 #include "shim/self.h"
@@ -32,12 +34,12 @@ static const struct kt_shim_host host = {
 
 void kt_engine_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_engine_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 void kt_engine_forked(void)
@@ -55,15 +57,17 @@ const struct kt_engine_abi *kt_engine_loaded(void)
     return atomic_load_explicit(&engine, memory_order_acquire);
 }
 
-/* A sanitizer's runtime ends the process when something is opened with RTLD_DEEPBIND. */
-static bool has_sanitizer(void)
+/* RTLD_DEEPBIND keeps the program's own libraries out of the engine. Not with a sanitizer, whose runtime ends
+ * the process, nor with an allocator of the program's (jemalloc, tcmalloc): libc's strdup would use that one
+ * and the engine's free libc's. */
+static bool must_share(void)
 {
     static const char *const marks[] = {"__asan_init", "__tsan_init", "__msan_init", "__hwasan_init",
                                         "__lsan_init"};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-        if (dlsym(RTLD_DEFAULT, marks[i]))
+        if (kt_real_dlsym(RTLD_DEFAULT, marks[i]))
             return true;
-    return false;
+    return !kt_libc_is_first("malloc");
 }
 
 static bool engine_path(char *out, size_t size)
@@ -80,7 +84,7 @@ static const struct kt_engine_abi *load(void)
     char path[PATH_MAX];
     if (!engine_path(path, sizeof path))
         return NULL;
-    int flags = RTLD_NOW | RTLD_LOCAL | (has_sanitizer() ? 0 : RTLD_DEEPBIND);
+    int flags = RTLD_NOW | RTLD_LOCAL | (must_share() ? 0 : RTLD_DEEPBIND);
     void *handle = KT_REAL(dlopen)(path, flags);
     if (!handle) {
         const char *why = dlerror();
@@ -88,7 +92,7 @@ static const struct kt_engine_abi *load(void)
         return NULL;
     }
     kt_engine_abi_fn ask;
-    *(void **)&ask = dlsym(handle, KT_ENGINE_ABI_SYMBOL);
+    *(void **)&ask = kt_real_dlsym(handle, KT_ENGINE_ABI_SYMBOL);
     const struct kt_engine_abi *abi = ask ? ask() : NULL;
     if (!abi || abi->version != KT_ABI_VERSION || abi->size < sizeof *abi) {
         KT_TRACE_SHIM("engine: %s speaks another ABI", path);
@@ -105,11 +109,13 @@ static const struct kt_engine_abi *load(void)
 const struct kt_engine_abi *kt_engine_get(void)
 {
     const struct kt_engine_abi *abi = kt_engine_loaded();
-    if (abi || atomic_load(&failed))
-        return abi;
+    if (abi) /* a child by clone() or by a signal handler inside of us has no thread that would serve it */
+        return kt_engine_is_of_this_process() ? abi : NULL;
+    if (atomic_load(&failed))
+        return NULL;
     kt_fork_register();
     int saved = kt_guard_enter();
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
         abi = load();
@@ -119,7 +125,7 @@ const struct kt_engine_abi *kt_engine_get(void)
         else
             atomic_store(&failed, true);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     kt_guard_leave(saved);
     return abi;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/env.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 static char text[TEXT_MAX]; /* copies: a program that sets its title writes over the original strings */
 static size_t text_used;
 static const char *vars[KT_ENV_MAX_VARS];
+static const char *absolute[KT_ENV_MAX_VARS]; /* of vars[i] where that names a relative path, else NULL */
 static size_t var_count;
 static bool preloaded;
 static atomic_int state; /* 0 none, 1 being taken, 2 taken */
@@ -40,6 +42,45 @@ bool kt_preload_has_us(const char *value)
     return false;
 }
 
+static bool names_paths(const char *entry)
+{
+    return kt_env_same_name(entry, "KT_POLICY_CONFIG") || kt_env_same_name(entry, "KT_STATE_DIR") ||
+           kt_env_same_name(entry, "KT_PLAN") || kt_env_same_name(entry, "KT_ENGINE");
+}
+
+static bool is_relative(const char *list)
+{
+    for (; *list; list += strcspn(list, ":"), list += *list == ':')
+        if (*list != '/' && *list != ':')
+            return true;
+    return false;
+}
+
+/* The program may go to another folder before it makes its first call. NULL where there is no room. */
+static const char *make_absolute(const char *entry)
+{
+    char cwd[PATH_MAX];
+    size_t from = text_used, at = text_used, name = strcspn(entry, "=") + 1;
+    if (!getcwd(cwd, sizeof cwd) || name > sizeof text - at)
+        return NULL;
+    memcpy(text + at, entry, name);
+    at += name;
+    for (const char *p = entry + name; *p;) {
+        size_t len = strcspn(p, ":"), dir = *p == '/' || len == 0 ? 0 : strlen(cwd) + 1;
+        if (dir + len + 1 >= sizeof text - at)
+            return NULL;
+        memcpy(text + at, cwd, dir ? dir - 1 : 0);
+        if (dir)
+            text[at + dir - 1] = '/';
+        memcpy(text + at + dir, p, len + 1); /* and the ':' or the NUL */
+        at += dir + len + 1;
+        p += len + (p[len] == ':');
+    }
+    text[at++] = '\0';
+    text_used = at;
+    return text + from;
+}
+
 static void keep(const char *entry)
 {
     size_t len = strlen(entry) + 1;
@@ -50,6 +91,8 @@ static void keep(const char *entry)
         entry = text + text_used;
         text_used += len;
     }
+    if (names_paths(entry) && is_relative(strchr(entry, '=') + 1))
+        absolute[var_count] = make_absolute(entry);
     vars[var_count++] = entry;
 }
 
@@ -81,16 +124,26 @@ const char *kt_env_get(const char *name)
 {
     kt_env_snapshot(environ);
     const char *now = kt_env_scan(environ, name);
-    for (size_t i = 0; !now && i < var_count; i++)
-        if (kt_env_same_name(vars[i], name))
-            now = strchr(vars[i], '=') + 1;
+    for (size_t i = 0; i < var_count; i++) {
+        const char *then = kt_env_same_name(vars[i], name) ? strchr(vars[i], '=') + 1 : NULL;
+        if (then && (!now || (absolute[i] && strcmp(now, then) == 0)))
+            return strchr(absolute[i] ? absolute[i] : vars[i], '=') + 1;
+    }
     return now;
+}
+
+const char *kt_env_better(const char *entry)
+{
+    for (size_t i = 0; i < var_count; i++)
+        if (absolute[i] && strcmp(entry, vars[i]) == 0)
+            return absolute[i];
+    return NULL;
 }
 
 const char *kt_env_saved(size_t i)
 {
     kt_env_snapshot(environ);
-    return i < var_count ? vars[i] : NULL;
+    return i >= var_count ? NULL : absolute[i] ? absolute[i] : vars[i];
 }
 
 bool kt_env_preloaded(void)

@@ -18,6 +18,8 @@ const char *kt_env_get(const char *name);
 
 /* "KT_NAME=value" of the snapshot; NULL past the last. Borrowed for ever. */
 const char *kt_env_saved(size_t i);
+/* NULL, or what a child should get instead of `entry`: the program was started with a relative path in it. */
+const char *kt_env_better(const char *entry);
 /* True where the process was started with this library in LD_PRELOAD. */
 bool kt_env_preloaded(void);
 

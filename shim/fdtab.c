@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/fdtab.h"
 
+#include "shim/lock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -26,12 +28,12 @@ static atomic_bool ever;
 
 void kt_fdtab_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_fdtab_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 bool kt_fdtab_used(void)
@@ -90,7 +92,7 @@ bool kt_fdtab_add(int fd, const struct kt_diverted *d)
     ino_t ino = socket_inode(fd);
     if (!ino)
         return false;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     int i = find_locked(ino);
     if (i < 0)
         i = slot_locked();
@@ -99,7 +101,7 @@ bool kt_fdtab_add(int fd, const struct kt_diverted *d)
         inodes[i] = ino;
         atomic_store(&ever, true);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return i >= 0;
 }
 
@@ -108,14 +110,14 @@ static bool find(int fd, bool watched, struct kt_diverted *out)
     ino_t ino = kt_fdtab_used() ? socket_inode(fd) : 0;
     if (!ino)
         return false;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     int i = find_locked(ino);
     bool found = i >= 0 && entries[i].d.watched == watched;
     if (found) {
         entries[i].fd = fd; /* a duplicate keeps the entry alive when the first fd is closed */
         *out = entries[i].d;
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return found;
 }
 
@@ -134,11 +136,11 @@ void kt_fdtab_forget(int fd)
     ino_t ino = kt_fdtab_used() ? socket_inode(fd) : 0;
     if (!ino)
         return;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     int i = find_locked(ino);
     if (i >= 0)
         inodes[i] = 0;
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 bool kt_fdtab_has_origin(const char *origin)
@@ -146,11 +148,11 @@ bool kt_fdtab_has_origin(const char *origin)
     bool found = false;
     if (!kt_fdtab_used())
         return false;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     for (unsigned i = 0; i < used && !found; i++)
         found = inodes[i] && !entries[i].d.watched &&
                 (entries[i].d.literal || (origin && strcmp(entries[i].d.origin, origin) == 0)) &&
                 socket_inode(entries[i].fd) == inodes[i];
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return found;
 }

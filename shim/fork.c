@@ -4,6 +4,7 @@
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/ssl_table.h"
@@ -15,9 +16,19 @@
 
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
+static __thread bool prepared __attribute__((tls_model("initial-exec")));
+
+/* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
+ * of one: the child may execute or end; it is no process of ours (kt_engine_get). */
+static bool must_not_wait(void)
+{
+    return kt_guarded() || kt_locks_held > 0;
+}
+
 static void prepare(void)
 {
-    if (kt_guarded()) /* a fork by the engine itself, which may hold these locks; its child only executes */
+    prepared = !must_not_wait();
+    if (!prepared)
         return;
     int saved = kt_guard_enter();
     kt_plan_lock();
@@ -42,8 +53,9 @@ static void unlock_all(void)
 
 static void in_parent(void)
 {
-    if (kt_guarded())
+    if (!prepared)
         return;
+    prepared = false;
     int saved = kt_guard_enter();
     const struct kt_engine_abi *e = kt_engine_loaded();
     if (e)
@@ -54,8 +66,9 @@ static void in_parent(void)
 
 static void in_child(void)
 {
-    if (kt_guarded())
+    if (!prepared)
         return;
+    prepared = false;
     int saved = kt_guard_enter();
     const struct kt_engine_abi *e = kt_engine_loaded();
     kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */

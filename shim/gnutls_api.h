@@ -30,14 +30,22 @@ struct kt_gnutls_api {
                                                  const struct kt_gnutls_datum *, int format);
     bool complete;
 };
+
+/* What the hooks stand in for: KT_GNUTLS_FN(id, name). */
+#define KT_GNUTLS_HOOKS(KT_GNUTLS_FN)                                                                        \
+    KT_GNUTLS_FN(KT_GNUTLS_HANDSHAKE, gnutls_handshake)                                                      \
+    KT_GNUTLS_FN(KT_GNUTLS_SERVER_NAME_SET, gnutls_server_name_set)                                          \
+    KT_GNUTLS_FN(KT_GNUTLS_DEINIT, gnutls_deinit)                                                            \
+    KT_GNUTLS_FN(KT_GNUTLS_SEND, gnutls_record_send)                                                         \
+    KT_GNUTLS_FN(KT_GNUTLS_SEND2, gnutls_record_send2)                                                       \
+    KT_GNUTLS_FN(KT_GNUTLS_RECV, gnutls_record_recv)                                                         \
+    KT_GNUTLS_FN(KT_GNUTLS_RECV_SEQ, gnutls_record_recv_seq)
+
 enum kt_gnutls_id {
-    KT_GNUTLS_HANDSHAKE,
-    KT_GNUTLS_SERVER_NAME_SET,
-    KT_GNUTLS_DEINIT,
-    KT_GNUTLS_SEND,
-    KT_GNUTLS_SEND2,
-    KT_GNUTLS_RECV,
-    KT_GNUTLS_RECV_SEQ
+#define KT_GNUTLS_FN(id, name) id,
+    KT_GNUTLS_HOOKS(KT_GNUTLS_FN)
+#undef KT_GNUTLS_FN
+        KT_GNUTLS_COUNT
 };
 
 struct kt_gnutls_target {

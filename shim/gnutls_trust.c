@@ -20,9 +20,11 @@
 #define FD_MAX                                                                                               \
     (1u << 20) /* a transport pointer below is an fd, above the address of the program's own structure */
 
-static const char *const names[] = {"gnutls_handshake",      "gnutls_server_name_set", "gnutls_deinit",
-                                    "gnutls_record_send",    "gnutls_record_send2",    "gnutls_record_recv",
-                                    "gnutls_record_recv_seq"};
+static const char *const names[KT_GNUTLS_COUNT] = {
+#define KT_GNUTLS_FN(id, name) #name,
+    KT_GNUTLS_HOOKS(KT_GNUTLS_FN)
+#undef KT_GNUTLS_FN
+};
 
 /* One record is enough: two GnuTLS in one process have not been seen, and the second then goes without trust.
  */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/guard.h"
 
+#include "shim/lock.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
@@ -8,6 +10,7 @@
 /* The top bit: for ever. The rest counts nested scopes. */
 #define FOREVER 0x80000000u
 
+__thread int kt_locks_held __attribute__((tls_model("initial-exec")));
 __thread unsigned kt_guard_depth __attribute__((tls_model("initial-exec")));
 
 int kt_guard_enter(void)

@@ -18,7 +18,7 @@ static bool is_protected(int fd)
 KT_HOOK int close(int fd)
 {
     if (!is_protected(fd)) {
-        if (kt_tap_is_socket(fd) && !kt_bypass())
+        if (kt_tap_flag(fd) && !kt_bypass())
             kt_tap_socket_closed(fd);
         return KT_REAL(close)(fd);
     }

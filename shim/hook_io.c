@@ -3,10 +3,14 @@
  * Reading and writing, for the tap lane's plain sockets. For every other fd a hook costs one load. The
  * functions with _chk are what _FORTIFY_SOURCE makes of these.
  */
+#include "shim/divert.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/ssl_trust.h"
+#include "shim/tap.h"
 #include "shim/tap_sockets.h"
 
+#include <errno.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -32,6 +36,21 @@ static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
     return n;
 }
 
+/* May nothing leave by this fd? Asked before every write: a handshake whose peer is not known yet is about to
+ * say its first words. Two loads for everybody else. */
+static inline bool is_mute(int fd)
+{
+    bool known = __builtin_expect(!kt_ssl_nameless && kt_tap_flag(fd) != KT_TAP_REFUSED, 1);
+    if (known || kt_bypass())
+        return false;
+    if (kt_ssl_nameless)
+        kt_ssl_met_socket(fd);
+    if (!kt_tap_socket_is_refused(fd))
+        return false;
+    errno = ECONNREFUSED;
+    return true;
+}
+
 static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 {
     if (n > 0 && is_watched(fd) && !(flags & MSG_OOB))
@@ -43,6 +62,23 @@ static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_
 {
     if (n >= 0 && count > 0 && is_watched(fd) && !(flags & NO_STREAM))
         kt_tap_socket_copy_iov(fd, dir, iov, count, (size_t)n);
+    return n;
+}
+
+/* TCP Fast Open: a connect inside a send. To an address of ours it becomes the two calls: 1 = now send,
+ * without MSG_FASTOPEN and address; -1 = failed, errno is set; 0 = not for us. */
+static int fast_opened(int fd, const struct sockaddr *sa, socklen_t len, int flags)
+{
+    if (!(flags & MSG_FASTOPEN) || !sa || kt_bypass() || !kt_divert_wants(fd, sa, len))
+        return 0;
+    return kt_divert_connect(fd, sa, len) == 0 ? 1 : -1;
+}
+
+/* The same to another address: the tap lane must know the socket before its first bytes. */
+static ssize_t fast_sent(int fd, const struct sockaddr *sa, socklen_t len, int flags, ssize_t n)
+{
+    if ((flags & MSG_FASTOPEN) && sa && kt_tap_used() && !kt_bypass())
+        kt_tap_connected(fd, sa, len, n < 0 ? -1 : 0);
     return n;
 }
 
@@ -91,27 +127,51 @@ KT_HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 
 KT_HOOK ssize_t write(int fd, const void *buf, size_t n)
 {
+    if (is_mute(fd))
+        return -1;
     return put(fd, buf, 0, KT_REAL(write)(fd, buf, n));
 }
 
 KT_HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
+    if (is_mute(fd))
+        return -1;
     return put(fd, buf, flags, KT_REAL(send)(fd, buf, n, flags));
 }
 
 KT_HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
-    return put(fd, buf, flags, KT_REAL(sendto)(fd, buf, n, flags, sa, len));
+    int opened = fast_opened(fd, sa, len, flags);
+    if (opened < 0 || is_mute(fd))
+        return -1;
+    if (opened)
+        return put(fd, buf, flags, KT_REAL(sendto)(fd, buf, n, flags & ~MSG_FASTOPEN, NULL, 0));
+    return put(fd, buf, flags, fast_sent(fd, sa, len, flags, KT_REAL(sendto)(fd, buf, n, flags, sa, len)));
 }
 
 KT_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
+    if (is_mute(fd))
+        return -1;
     return moved(fd, KT_ABI_OUT, iov, count > 0 ? (size_t)count : 0, 0, KT_REAL(writev)(fd, iov, count));
 }
 
 KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
-    ssize_t n = KT_REAL(sendmsg)(fd, m, flags);
+    struct msghdr rest;
+    const struct sockaddr *sa = m && (flags & MSG_FASTOPEN) ? m->msg_name : NULL;
+    socklen_t len = sa ? m->msg_namelen : 0;
+    int opened = fast_opened(fd, sa, len, flags);
+    if (opened < 0 || is_mute(fd))
+        return -1;
+    if (opened) {
+        rest = *m;
+        rest.msg_name = NULL;
+        rest.msg_namelen = 0;
+    }
+    ssize_t n = KT_REAL(sendmsg)(fd, opened ? &rest : m, opened ? flags & ~MSG_FASTOPEN : flags);
+    if (!opened)
+        fast_sent(fd, sa, len, flags, n);
     return moved(fd, KT_ABI_OUT, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0, flags, n);
 }
 
@@ -124,10 +184,14 @@ static ssize_t sent_file(int fd, ssize_t n)
 
 KT_HOOK ssize_t sendfile(int to, int from, off_t *offset, size_t n)
 {
+    if (is_mute(to))
+        return -1;
     return sent_file(to, KT_REAL(sendfile)(to, from, offset, n));
 }
 
 KT_HOOK ssize_t sendfile64(int to, int from, off64_t *offset, size_t n)
 {
+    if (is_mute(to))
+        return -1;
     return sent_file(to, KT_REAL(sendfile64)(to, from, offset, n));
 }

@@ -17,16 +17,32 @@ static int judged(const struct kt_ssl_target *t, SSL *ssl, int rc)
     return rc;
 }
 
+static int shake_hands(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
+{
+    int (*real)(SSL *) = (int (*)(SSL *))t->fn;
+    const struct kt_ssl_nameless this = {t->api, ssl}, *outer = kt_ssl_nameless;
+    enum kt_ssl_verdict v = KT_SSL_PASS;
+    if (real && !kt_bypass())
+        v = kt_ssl_before_handshake(t->api, ssl, is_connect);
+    if (!real || v == KT_SSL_REFUSE)
+        return -1;
+    if (v == KT_SSL_NAMELESS)
+        kt_ssl_nameless = &this;
+    int rc = real(ssl);
+    kt_ssl_nameless = outer;
+    return judged(t, ssl, rc);
+}
+
 KT_HOOK int SSL_connect(SSL *ssl)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_connect);
-    return may_not(&t, ssl, true) ? -1 : judged(&t, ssl, KT_SSL_CALL(t, SSL_connect)(ssl));
+    return shake_hands(&t, ssl, true);
 }
 
 KT_HOOK int SSL_do_handshake(SSL *ssl)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_do_handshake);
-    return may_not(&t, ssl, false) ? -1 : judged(&t, ssl, KT_SSL_CALL(t, SSL_do_handshake)(ssl));
+    return shake_hands(&t, ssl, false);
 }
 
 KT_HOOK int SSL_read(SSL *ssl, void *buf, int num)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/plan.h"
 
+#include "shim/config_text.h"
 #include "shim/engine.h"
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/names.h"
 #include "shim/plan_file.h"
 #include "shim/plan_path.h"
@@ -20,12 +22,12 @@ static atomic_bool ready, read_tried;
 
 void kt_plan_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_plan_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 static bool read_one(void)
@@ -66,7 +68,7 @@ bool kt_plan_ready(enum kt_plan_want want)
         return false;
     kt_fork_register();
     int saved = kt_guard_enter();
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     bool ok = atomic_load(&ready) || read_one();
     atomic_store(&read_tried, true);
     if (!ok && want == KT_PLAN_MAKE) {
@@ -76,9 +78,14 @@ bool kt_plan_ready(enum kt_plan_want want)
     }
     if (ok)
         atomic_store_explicit(&ready, true, memory_order_release);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     kt_guard_leave(saved);
     return ok;
+}
+
+bool kt_plan_ready_for_local(void)
+{
+    return kt_plan_ready(KT_PLAN_READ) || (kt_config_names_local() && kt_plan_ready(KT_PLAN_MAKE));
 }
 
 static void fill(const struct kt_plan_entry *e, struct kt_host *out)
@@ -91,9 +98,9 @@ static void fill(const struct kt_plan_entry *e, struct kt_host *out)
 static const struct kt_plan_entry *give(const char *name)
 {
     int saved = kt_guard_enter();
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     const struct kt_plan_entry *e = kt_plan_file_add(&own, name);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     kt_guard_leave(saved);
     return e;
 }
@@ -107,9 +114,8 @@ enum kt_host_kind kt_plan_host(const char *name, enum kt_plan_want want, bool gi
         return KT_HOST_OTHER;
     /* A local name may be intercepted (a model server on this machine), but alone it is no reason to make a
      * plan. */
-    if (want == KT_PLAN_MAKE && !kt_name_is_remote(name))
-        want = KT_PLAN_READ;
-    if (!kt_plan_ready(want) || kt_plan_excludes(&own.plan, plain))
+    bool local = want == KT_PLAN_MAKE && !kt_name_is_remote(name);
+    if (!(local ? kt_plan_ready_for_local() : kt_plan_ready(want)) || kt_plan_excludes(&own.plan, plain))
         return KT_HOST_OTHER;
     const struct kt_plan_entry *e = kt_plan_by_name(&own.plan, plain);
     if (!e) {
@@ -130,9 +136,9 @@ bool kt_plan_synthetic(uint32_t addr, struct kt_host *out)
     const struct kt_plan_entry *e = kt_plan_by_addr(&own.plan, addr);
     if (!e) {
         int saved = kt_guard_enter();
-        pthread_mutex_lock(&lock);
+        kt_lock(&lock);
         kt_plan_file_refresh(&own);
-        pthread_mutex_unlock(&lock);
+        kt_unlock(&lock);
         kt_guard_leave(saved);
         e = kt_plan_by_addr(&own.plan, addr);
     }

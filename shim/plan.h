@@ -16,6 +16,8 @@ enum kt_plan_want {
 
 /* True where a plan is in memory. */
 bool kt_plan_ready(enum kt_plan_want want);
+/* For a host of this machine: makes a plan only where the config may speak of such hosts. */
+bool kt_plan_ready_for_local(void);
 
 struct kt_host {
     const char *name; /* the origin; borrowed for ever */

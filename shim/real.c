@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/real.h"
 
+#include "shim/libc_symbol.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,13 +19,24 @@ static const struct {
 
 static _Atomic(void *) found[KT_REAL_COUNT];
 
+void *kt_real_dlsym(void *handle, const char *name)
+{
+    static _Atomic(void *) own;
+    void *fn = atomic_load_explicit(&own, memory_order_relaxed);
+    if (!fn) {
+        fn = kt_libc_symbol("dlsym");
+        atomic_store_explicit(&own, fn, memory_order_relaxed);
+    }
+    return fn ? ((__typeof__(&dlsym))fn)(handle, name) : NULL;
+}
+
 void *kt_real_lookup(enum kt_real_id id)
 {
     void *fn = atomic_load_explicit(&found[id], memory_order_relaxed);
     if (__builtin_expect(fn != NULL, 1))
         return fn;
     int saved = errno;
-    fn = dlsym(RTLD_NEXT, symbols[id].name);
+    fn = kt_real_dlsym(RTLD_NEXT, symbols[id].name);
     atomic_store_explicit(&found[id], fn, memory_order_relaxed);
     errno = saved;
     return fn;

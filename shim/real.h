@@ -14,6 +14,9 @@ enum kt_real_id {
 /* NULL only where this libc has no such function (an old glibc and closefrom, say). Keeps errno. */
 void *kt_real_lookup(enum kt_real_id id);
 
+/* dlsym, as libc has it: the shim's own is a hook. RTLD_NEXT means: behind libkt.so. */
+void *kt_real_dlsym(void *handle, const char *name);
+
 #define KT_REAL(name) ((__typeof__(&name))kt_real_lookup(KT_REAL_ID_##name))
 
 /* Resolves what a forked child may need; called before the process gets its second thread. */

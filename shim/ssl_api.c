@@ -16,10 +16,15 @@ static const char *const hook_names[KT_SSL_COUNT] = {
 static const struct {
     const char *name;
     size_t offset;
+    bool optional;
 } parts[] = {
 #define PART(name)                                                                                           \
     {                                                                                                        \
-#name, offsetof(struct kt_ssl_api, name)                                                             \
+#name, offsetof(struct kt_ssl_api, name), false                                                      \
+    }
+#define OPTIONAL(name)                                                                                       \
+    {                                                                                                        \
+#name, offsetof(struct kt_ssl_api, name), true                                                       \
     }
     PART(SSL_get_servername),
     PART(SSL_get_rfd),
@@ -38,6 +43,15 @@ static const struct {
     PART(X509_STORE_add_cert),
     PART(X509_STORE_free),
     PART(ERR_clear_error),
+    OPTIONAL(SSL_get_rbio),
+    OPTIONAL(BIO_method_type),
+    OPTIONAL(SSL_get0_param),
+    OPTIONAL(ERR_new),
+    OPTIONAL(ERR_set_error),
+    OPTIONAL(ERR_put_error),
+    OPTIONAL(X509_VERIFY_PARAM_get1_ip_asc),
+    OPTIONAL(CRYPTO_free),
+#undef OPTIONAL
 #undef PART
 };
 
@@ -53,7 +67,7 @@ static struct kt_ssl_api *read_api(const void *near)
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         void *fn = kt_symbol_near(near, parts[i].name);
         *(void **)((char *)a + parts[i].offset) = fn;
-        a->complete = a->complete && fn;
+        a->complete = a->complete && (fn || parts[i].optional);
     }
     return a;
 }

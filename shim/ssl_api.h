@@ -49,6 +49,15 @@ struct kt_ssl_api {
     int (*X509_STORE_add_cert)(void *, void *);
     void (*X509_STORE_free)(void *);
     void (*ERR_clear_error)(void);
+    /* These may be missing (OpenSSL 1.1). */
+    void *(*SSL_get_rbio)(const SSL *);
+    int (*BIO_method_type)(const void *);
+    void *(*SSL_get0_param)(SSL *);
+    void (*ERR_new)(void);
+    void (*ERR_set_error)(int lib, int reason, const char *fmt, ...);
+    void (*ERR_put_error)(int lib, int func, int reason, const char *file, int line); /* 1.1 has this one */
+    char *(*X509_VERIFY_PARAM_get1_ip_asc)(void *);
+    void (*CRYPTO_free)(void *, const char *, int);
     _Atomic(void *) store; /* X509_STORE with nothing but our CA; made when first wanted, lives for ever */
     _Atomic(const unsigned char *) ca; /* the CA that was added last; compared, not read */
     bool complete;                     /* no function is missing */

@@ -39,6 +39,7 @@ static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_e
     KT_TRACE_SHIM("ssl %p: the flow to %s took %zd of %zu bytes, errno %d", (void *)ssl, e->host, n, len,
                   err);
     forget_want(api, ssl);
+    kt_ssl_say_refused(api, ssl);
     return fail(failed, n < 0 && err ? err : EPIPE);
 }
 
@@ -52,6 +53,7 @@ static enum kt_ssl_write decide(const struct kt_ssl_api *api, struct kt_ssl_entr
         if (kt_ssl_unseen(e, "TLS with a peer that is not ours, over memory"))
             return KT_SSL_WRITE_REAL;
         forget_want(api, ssl);
+        kt_ssl_say_refused(api, ssl);
         return fail(failed, EACCES);
     }
     int saved = kt_guard_enter();
@@ -84,8 +86,10 @@ enum kt_ssl_write kt_ssl_write(const struct kt_ssl_api *api, SSL *ssl, const voi
     struct kt_ssl_entry *e = api && api->complete ? kt_ssl_table_get(ssl) : NULL;
     if (!e || e->state == KT_SSL_TLS || e->state == KT_SSL_TAPPED || len == 0)
         return KT_SSL_WRITE_REAL;
-    if (e->state == KT_SSL_REFUSED)
+    if (e->state == KT_SSL_REFUSED) {
+        kt_ssl_say_refused(api, ssl);
         return fail(failed, EACCES);
+    }
     if (e->state == KT_SSL_TRUSTED) {
         if (!api->SSL_is_init_finished(ssl)) {
             int rc = api->SSL_do_handshake(ssl);

@@ -3,6 +3,7 @@
 
 #include "shim/engine.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/tap.h"
 
 #include <pthread.h>
@@ -11,19 +12,21 @@
 #include <string.h>
 
 #define BUCKETS 256
+#define COUNTERS 64
 
 static struct kt_ssl_entry *buckets[BUCKETS];
 static atomic_uint count;
+static atomic_uint copies[COUNTERS]; /* by host */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_ssl_table_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_ssl_table_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 static struct kt_ssl_entry **place_of(const void *ssl)
@@ -55,9 +58,9 @@ struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
 {
     if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
         return NULL;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct kt_ssl_entry *e = *link_of(ssl);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return e;
 }
 
@@ -85,13 +88,26 @@ struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
     if (!e)
         return NULL;
     e->ssl = ssl;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct kt_ssl_entry **l = place_of(ssl);
     e->next = *l;
     *l = e;
     atomic_fetch_add(&count, 1);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return e;
+}
+
+static atomic_uint *copies_of(const char *host)
+{
+    uint32_t h = 5381;
+    for (; *host; host++)
+        h = h * 33 + (unsigned char)*host;
+    return &copies[h % COUNTERS];
+}
+
+unsigned kt_ssl_table_copies(const char *host)
+{
+    return atomic_load_explicit(copies_of(host), memory_order_relaxed);
 }
 
 void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len)
@@ -103,6 +119,7 @@ void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, s
         e->opened = true;
         e->tap = kt_tap_open(e->host, e->port, true);
     }
+    atomic_fetch_add_explicit(copies_of(e->host), 1, memory_order_relaxed);
     kt_tap_copy(e->tap, dir, data, len);
 }
 
@@ -118,11 +135,11 @@ void kt_ssl_table_end_tap(const void *ssl)
 bool kt_ssl_table_taps(const char *host)
 {
     bool found = false;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     for (int i = 0; i < BUCKETS && !found; i++)
         for (struct kt_ssl_entry *e = buckets[i]; e && !found; e = e->next)
             found = e->state == KT_SSL_TAPPED && strcmp(e->host, host) == 0;
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return found;
 }
 
@@ -130,13 +147,13 @@ void kt_ssl_table_drop(const void *ssl)
 {
     if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
         return;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct kt_ssl_entry **l = link_of(ssl), *e = *l;
     if (e) {
         *l = e->next;
         atomic_fetch_sub(&count, 1);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     if (!e)
         return;
     kt_tap_close(e->tap);

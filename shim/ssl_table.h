@@ -42,6 +42,8 @@ void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, s
 void kt_ssl_table_end_tap(const void *ssl);
 /* Is some session with that host tapped? */
 bool kt_ssl_table_taps(const char *host);
+/* How often plaintext for that host was copied so far; grows with other hosts' at times. */
+unsigned kt_ssl_table_copies(const char *host);
 /* Ends the entry and its flow. */
 void kt_ssl_table_drop(const void *ssl);
 

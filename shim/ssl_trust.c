@@ -5,9 +5,11 @@
 #include "shim/fdtab.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
+#include "shim/tap_sockets.h"
 #include "shim/tls_peer.h"
 #include "shim/trace.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -15,18 +17,53 @@
 #define SET_VERIFY_CERT_STORE 106
 #define STORE_IS_SHARED 1
 #define NAMETYPE_HOST 0
+#define LIB_SSL 20
+#define HANDSHAKE_FAILURE 229
+#define BIO_CONNECTS 0x50c /* BIO_TYPE_CONNECT: connects when first written to */
 
 struct peer {
     enum kt_tls_path path;
     struct kt_diverted d; /* KT_PATH_DIVERTED, KT_PATH_WATCHED */
     char host[256];       /* the intercepted host; "" = none of ours */
+    bool connects;        /* on its own, and has not yet */
+    bool nameless;        /* nothing tells yet whose it is, or where it goes */
 };
+
+__thread const struct kt_ssl_nameless *kt_ssl_nameless
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* The intercepted address that the peer's certificate must be for: for addresses no server name is sent. */
+static void look_at_address(const struct kt_ssl_api *api, SSL *ssl, char host[256])
+{
+    struct kt_host known;
+    uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
+    bool can = api->SSL_get0_param && api->X509_VERIFY_PARAM_get1_ip_asc && api->CRYPTO_free;
+    if (!can || !kt_plan_has_literals())
+        return;
+    char *text = api->X509_VERIFY_PARAM_get1_ip_asc(api->SSL_get0_param(ssl));
+    bool is_ip = text && (inet_pton(AF_INET, text, ip + 12) == 1 || inet_pton(AF_INET6, text, ip) == 1);
+    if (is_ip && kt_plan_literal(ip, &known) && strlen(known.name) < 256)
+        memcpy(host, known.name, strlen(known.name) + 1);
+    if (text)
+        api->CRYPTO_free(text, "", 0);
+}
+
+static bool will_connect(const struct kt_ssl_api *api, SSL *ssl)
+{
+    const void *bio = api->SSL_get_rbio && api->BIO_method_type ? api->SSL_get_rbio(ssl) : NULL;
+    return bio && api->BIO_method_type(bio) == BIO_CONNECTS;
+}
 
 static void look_at_peer(const struct kt_ssl_api *api, SSL *ssl, struct peer *p)
 {
     int fd = api->SSL_get_rfd(ssl);
+    const char *sni = api->SSL_get_servername(ssl, NAMETYPE_HOST);
     p->path = kt_tls_path_of(fd >= 0 ? fd : api->SSL_get_wfd(ssl), &p->d);
-    kt_tls_host(api->SSL_get_servername(ssl, NAMETYPE_HOST), p->path, &p->d, p->host);
+    kt_tls_host(sni, p->path, &p->d, p->host);
+    if (p->path == KT_PATH_UNKNOWN && !sni)
+        look_at_address(api, ssl, p->host);
+    p->connects = p->path == KT_PATH_UNKNOWN && will_connect(api, ssl);
+    p->nameless = p->connects || (p->path == KT_PATH_UNKNOWN && !sni && !p->host[0]);
 }
 
 static bool add_ca(const struct kt_ssl_api *api, void *store, const uint8_t *der, size_t len)
@@ -105,28 +142,45 @@ static struct kt_ssl_entry *entry_for(SSL *ssl, const char *host)
     return e;
 }
 
-static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl)
+static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl, const struct peer *p)
+{
+    struct kt_ssl_entry *e = entry_for(ssl, p->host);
+    if (!e)
+        return kt_plan_fail_allows() ? KT_SSL_PASS : KT_SSL_REFUSE;
+    if (!kt_tls_ours(p->path, p->host) && kt_tls_tapped(p->path, &p->d, &e->port)) {
+        e->state = KT_SSL_TAPPED;
+        KT_TRACE_SHIM("ssl %p: to %s:%u is tapped", (void *)ssl, p->host, e->port);
+        return KT_SSL_PASS;
+    }
+    if (!kt_tls_ours(p->path, p->host))
+        return kt_ssl_unseen(e, kt_tls_unseen_detail(p->path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
+    e->state = KT_SSL_TRUSTED;
+    e->by_random = p->path == KT_PATH_UNKNOWN;
+    give_trust(api, ssl, p->host);
+    return KT_SSL_PASS;
+}
+
+static enum kt_ssl_verdict look_and_judge(const struct kt_ssl_api *api, SSL *ssl)
 {
     struct peer p;
     look_at_peer(api, ssl, &p);
-    if (p.host[0] == '\0') {
-        kt_ssl_table_drop(ssl); /* of an SSL that was freed out of our sight */
-        return KT_SSL_PASS;
-    }
-    struct kt_ssl_entry *e = entry_for(ssl, p.host);
-    if (!e)
-        return kt_plan_fail_allows() ? KT_SSL_PASS : KT_SSL_REFUSE;
-    if (!kt_tls_ours(p.path, p.host) && kt_tls_tapped(p.path, &p.d, &e->port)) {
-        e->state = KT_SSL_TAPPED;
-        KT_TRACE_SHIM("ssl %p: to %s:%u is tapped", (void *)ssl, p.host, e->port);
-        return KT_SSL_PASS;
-    }
-    if (!kt_tls_ours(p.path, p.host))
-        return kt_ssl_unseen(e, kt_tls_unseen_detail(p.path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
-    e->state = KT_SSL_TRUSTED;
-    e->by_random = p.path == KT_PATH_UNKNOWN;
-    give_trust(api, ssl, p.host);
-    return KT_SSL_PASS;
+    if (p.host[0] && !p.nameless)
+        return judge(api, ssl, &p);
+    kt_ssl_table_drop(ssl); /* of an SSL that was freed out of our sight */
+    return p.nameless && (p.connects || kt_fdtab_used()) ? KT_SSL_NAMELESS : KT_SSL_PASS;
+}
+
+void kt_ssl_met_socket(int fd)
+{
+    const struct kt_ssl_nameless *n = kt_ssl_nameless;
+    int saved = errno;
+    struct peer p;
+    kt_ssl_nameless = NULL; /* the first bytes tell, no others */
+    p.path = kt_tls_path_of(fd, &p.d);
+    kt_tls_host(n->api->SSL_get_servername(n->ssl, NAMETYPE_HOST), p.path, &p.d, p.host);
+    if (p.host[0] && judge(n->api, n->ssl, &p) == KT_SSL_REFUSE)
+        kt_tap_socket_refuse(fd);
+    errno = saved;
 }
 
 enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *ssl, bool is_connect)
@@ -137,9 +191,23 @@ enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *s
     if (!is_connect && api->SSL_is_server(ssl))
         return KT_SSL_PASS;
     int saved = errno;
-    enum kt_ssl_verdict v = judge(api, ssl);
-    errno = v == KT_SSL_PASS ? saved : ECONNREFUSED;
+    enum kt_ssl_verdict v = look_and_judge(api, ssl);
+    errno = v == KT_SSL_REFUSE ? ECONNREFUSED : saved;
+    if (v == KT_SSL_REFUSE)
+        kt_ssl_say_refused(api, ssl);
     return v;
+}
+
+void kt_ssl_say_refused(const struct kt_ssl_api *api, SSL *ssl)
+{
+    int saved = errno;
+    if (api->SSL_get_rfd(ssl) < 0 && api->ERR_new && api->ERR_set_error) {
+        api->ERR_new();
+        api->ERR_set_error(LIB_SSL, HANDSHAKE_FAILURE, "refused by ktwrap");
+    } else if (api->SSL_get_rfd(ssl) < 0 && api->ERR_put_error) {
+        api->ERR_put_error(LIB_SSL, 0, HANDSHAKE_FAILURE, "", 0);
+    }
+    errno = saved;
 }
 
 bool kt_ssl_find_flow(const struct kt_ssl_api *api, SSL *ssl, uint8_t random[32], struct kt_abi_flow **flow)

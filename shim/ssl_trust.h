@@ -8,11 +8,30 @@
 #include "shim/ssl_api.h"
 #include "shim/ssl_table.h"
 
-enum kt_ssl_verdict { KT_SSL_PASS, KT_SSL_REFUSE };
+enum kt_ssl_verdict {
+    KT_SSL_PASS,
+    KT_SSL_REFUSE,
+    KT_SSL_NAMELESS /* pass; who the peer is shows when the first bytes leave */
+};
 
 /* Called wherever a handshake may start. `is_connect`: from SSL_connect, which makes an undecided SSL a
  * client. KT_SSL_REFUSE: the call must fail; errno is set. */
 enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *ssl, bool is_connect);
+
+/* An SSL without a server name and without an fd (curl's own BIO to an address): set while its handshake
+ * runs. */
+struct kt_ssl_nameless {
+    const struct kt_ssl_api *api;
+    SSL *ssl;
+};
+extern __thread const struct kt_ssl_nameless *kt_ssl_nameless
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+/* This thread, which has one, sent on `fd`. Keeps errno. */
+void kt_ssl_met_socket(int fd);
+
+/* Behind a refusal: an SSL over memory says by its error queue that it failed. With errno alone (a system
+ * error) asyncio would wait for more. Keeps errno. */
+void kt_ssl_say_refused(const struct kt_ssl_api *api, SSL *ssl);
 
 /* Called when a handshake failed: reports a peer that was not ours. Keeps errno. */
 void kt_ssl_after_failure(const struct kt_ssl_api *api, SSL *ssl);

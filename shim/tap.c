@@ -6,7 +6,9 @@
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/plan.h"
+#include "shim/real.h"
 #include "shim/tap_sockets.h"
 #include "shim/trace.h"
 
@@ -32,12 +34,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 void kt_tap_lock(void)
 {
     kt_tap_sockets_lock();
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_tap_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     kt_tap_sockets_unlock();
 }
 
@@ -71,7 +73,7 @@ static int is_tls_library(struct dl_phdr_info *info, size_t size, void *found)
 /* Node and others carry an OpenSSL of their own, which calls itself without asking the loader. */
 static bool has_private_tls(void)
 {
-    const void *fn = dlsym(RTLD_DEFAULT, "SSL_write");
+    const void *fn = kt_real_dlsym(RTLD_DEFAULT, "SSL_write");
     return fn && !kt_is_hook(fn);
 }
 
@@ -111,11 +113,11 @@ static void learn(const char *host, const uint8_t ip[16])
 static const char *host_of(const uint8_t ip[16])
 {
     const char *host = NULL;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     for (unsigned i = 0; i < NAMES_MAX && !host; i++)
         if (names[i].host && memcmp(names[i].ip, ip, 16) == 0)
             host = names[i].host;
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     return host;
 }
 
@@ -123,20 +125,20 @@ void kt_tap_learn_list(const char *host, const struct addrinfo *list)
 {
     if (!host && !kt_tap_used())
         return;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     for (; list; list = list->ai_next) {
         struct kt_dest d;
         if (kt_dest_parse(list->ai_addr, list->ai_addrlen, &d))
             learn(host, d.ip);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 void kt_tap_learn_host(const char *host, const struct hostent *h)
 {
     if (!host && !kt_tap_used())
         return;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     for (char **a = h->h_addr_list; a && *a; a++) {
         uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
         if (h->h_addrtype == AF_INET && h->h_length == 4)
@@ -147,7 +149,7 @@ void kt_tap_learn_host(const char *host, const struct hostent *h)
             continue;
         learn(host, ip);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 void kt_tap_connected(int fd, const struct sockaddr *sa, socklen_t len, int rc)
@@ -204,7 +206,8 @@ void kt_tap_close(uint64_t tap)
 void kt_tap_settle(bool last)
 {
     const struct kt_engine_abi *engine = kt_engine_loaded();
-    if (!engine || !kt_tap_used() || !kt_engine_is_of_this_process())
+    bool any = kt_tap_used() || (last && kt_fdtab_used());
+    if (!engine || !any || !kt_engine_is_of_this_process())
         return;
     int saved = kt_guard_enter();
     engine->tap_settle(last);

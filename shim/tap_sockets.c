@@ -3,8 +3,10 @@
 
 #include "shim/engine.h"
 #include "shim/guard.h"
+#include "shim/lock.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
+#include "shim/tls_records.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,11 @@ struct watched {
     const char *host;
     uint64_t tap;
     uint16_t port;
+    bool refused;
     bool opened;
+    bool tls; /* a hooked library began it; watched until its plaintext was seen once */
+    unsigned copies;
+    struct kt_tls_records records;
 };
 
 atomic_uchar kt_tap_flags[KT_TAP_FDS];
@@ -29,21 +35,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_tap_sockets_lock(void)
 {
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
 }
 
 void kt_tap_sockets_unlock(void)
 {
-    pthread_mutex_unlock(&lock);
-}
-
-/* The parent's flows are not ours; what the child says on an inherited connection begins one of its own. */
-void kt_tap_sockets_forked(void)
-{
-    for (unsigned fd = 0; fd < used; fd++) {
-        sockets[fd].tap = 0;
-        sockets[fd].opened = false;
-    }
+    kt_unlock(&lock);
 }
 
 static ino_t inode_of(int fd)
@@ -69,6 +66,17 @@ static void forget_locked(int fd)
     memset(&sockets[fd], 0, sizeof sockets[fd]);
 }
 
+/* The parent's flows are not ours; what the child says on an inherited connection begins one of its own. */
+void kt_tap_sockets_forked(void)
+{
+    for (unsigned fd = 0; fd < used; fd++) {
+        sockets[fd].tap = 0;
+        sockets[fd].opened = false;
+        if (sockets[fd].tls) /* what the parent says on it counts there */
+            forget_locked((int)fd);
+    }
+}
+
 void kt_tap_socket_add(int fd, const char *host, uint16_t port)
 {
     if ((unsigned)fd >= KT_TAP_FDS) {
@@ -76,14 +84,14 @@ void kt_tap_socket_add(int fd, const char *host, uint16_t port)
         return;
     }
     ino_t ino = inode_of(fd);
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     if (sockets[fd].ino != ino) { /* else a second connect on the same socket */
         forget_locked(fd);
         sockets[fd] = (struct watched){.ino = ino, .host = host, .port = port};
         used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
-        atomic_store_explicit(&kt_tap_flags[fd], 1, memory_order_relaxed);
+        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_WATCHED, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
 }
 
 /* Lock held. NULL where the fd is something else by now. */
@@ -97,41 +105,82 @@ static struct watched *at(int fd)
     return NULL;
 }
 
-/* The first bytes tell. True: TLS, and *host is set where no library that we see begins it. */
-static bool is_tls(int fd, struct watched *s, enum kt_abi_dir dir, const unsigned char *data,
-                   const char **host)
+static const char *const unknown_library = "TLS of a library that cannot be read along";
+static const char *const around_us = "TLS whose plaintext went past every hook";
+
+/* The first bytes tell. True: TLS of a library that we see, from here on; or *why is set, and it is over. */
+static bool begins_tls(int fd, struct watched *s, enum kt_abi_dir dir, const unsigned char *data,
+                       const char **why)
 {
     if (s->opened || dir != KT_ABI_OUT || data[0] != TLS_HANDSHAKE)
         return false;
-    if (!kt_ssl_table_taps(s->host))
-        *host = s->host;
+    s->tls = kt_ssl_table_taps(s->host);
+    s->copies = kt_ssl_table_copies(s->host);
+    if (s->tls)
+        return true;
+    *why = unknown_library;
     forget_locked(fd);
-    return true;
+    return false;
+}
+
+/* The handshake came through our hooks; did what was said come, too? */
+static void watch_tls(int fd, struct watched *s, enum kt_abi_dir dir, const struct iovec *iov, size_t count,
+                      size_t n, const char **why)
+{
+    bool read_along = kt_ssl_table_copies(s->host) != s->copies;
+    for (size_t i = 0; !read_along && i < count && n > 0; i++) {
+        size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+        kt_tls_records_feed(&s->records, dir == KT_ABI_OUT, iov[i].iov_base, part);
+        n -= part;
+    }
+    /* An answer proves it: by then a hook would have had the request. */
+    if (!read_along && kt_tls_records_answered(&s->records))
+        *why = around_us;
+    if (read_along || *why)
+        forget_locked(fd);
+}
+
+/* A TLS connection ends. */
+static const char *last_word(const struct watched *s)
+{
+    bool unread = s->tls && kt_tls_records_spoke(&s->records) && kt_ssl_table_copies(s->host) == s->copies;
+    return unread ? around_us : NULL;
+}
+
+static void copy_plain(struct watched *s, enum kt_abi_dir dir, const struct iovec *iov, size_t count,
+                       size_t n)
+{
+    if (!s->opened)
+        s->tap = kt_tap_open(s->host, s->port, false);
+    s->opened = true;
+    for (size_t i = 0; i < count && n > 0; i++) {
+        size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+        kt_tap_copy(s->tap, dir, iov[i].iov_base, part);
+        n -= part;
+    }
 }
 
 static void copy(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n)
 {
-    const char *unread = NULL;
-    size_t i = 0;
-    while (i < count && iov[i].iov_len == 0)
-        i++;
-    pthread_mutex_lock(&lock);
+    const char *why = NULL, *host = NULL;
+    while (count > 0 && iov->iov_len == 0) {
+        iov++;
+        count--;
+    }
+    kt_lock(&lock);
     struct watched *s = at(fd);
-    if (s && i < count && n > 0 && !is_tls(fd, s, dir, iov[i].iov_base, &unread)) {
-        if (!s->opened)
-            s->tap = kt_tap_open(s->host, s->port, false);
-        s->opened = true;
-        for (; i < count && n > 0; i++) {
-            size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
-            kt_tap_copy(s->tap, dir, iov[i].iov_base, part);
-            n -= part;
-        }
-    } else if (s && n == 0 && dir == KT_ABI_IN) {
+    host = s ? s->host : NULL;
+    if (s && count > 0 && n > 0 && (s->tls || begins_tls(fd, s, dir, iov->iov_base, &why))) {
+        watch_tls(fd, s, dir, iov, count, n, &why);
+    } else if (s && !why && count > 0 && n > 0) {
+        copy_plain(s, dir, iov, count, n);
+    } else if (s && !why && n == 0 && dir == KT_ABI_IN) {
+        why = last_word(s);
         forget_locked(fd);
     }
-    pthread_mutex_unlock(&lock);
-    if (unread)
-        report(unread, "TLS of a library that cannot be read along");
+    kt_unlock(&lock);
+    if (why)
+        report(host, why);
 }
 
 void kt_tap_socket_copy_iov(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n)
@@ -150,12 +199,12 @@ void kt_tap_socket_copy(int fd, enum kt_abi_dir dir, const void *data, size_t n)
 void kt_tap_socket_unread(int fd, const char *why)
 {
     int saved = errno;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
     struct watched *s = at(fd);
     const char *host = s ? s->host : NULL;
     if (s)
         forget_locked(fd);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
     if (host)
         report(host, why);
     errno = saved;
@@ -164,8 +213,38 @@ void kt_tap_socket_unread(int fd, const char *why)
 void kt_tap_socket_closed(int fd)
 {
     int saved = errno;
-    pthread_mutex_lock(&lock);
+    kt_lock(&lock);
+    struct watched *s = at(fd);
+    const char *host = s ? s->host : NULL, *why = s ? last_word(s) : NULL;
     forget_locked(fd);
-    pthread_mutex_unlock(&lock);
+    kt_unlock(&lock);
+    if (why)
+        report(host, why);
     errno = saved;
+}
+
+void kt_tap_socket_refuse(int fd)
+{
+    ino_t ino = (unsigned)fd < KT_TAP_FDS ? inode_of(fd) : 0;
+    if (!ino)
+        return;
+    kt_lock(&lock);
+    forget_locked(fd);
+    sockets[fd] = (struct watched){.ino = ino, .refused = true};
+    used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
+    atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_REFUSED, memory_order_relaxed);
+    kt_unlock(&lock);
+}
+
+bool kt_tap_socket_is_refused(int fd)
+{
+    if (kt_tap_flag(fd) != KT_TAP_REFUSED)
+        return false;
+    int saved = errno;
+    kt_lock(&lock);
+    const struct watched *s = at(fd);
+    bool refused = s && s->refused;
+    kt_unlock(&lock);
+    errno = saved;
+    return refused;
 }

@@ -14,10 +14,17 @@
 
 extern atomic_uchar kt_tap_flags[KT_TAP_FDS];
 
+enum { KT_TAP_WATCHED = 1, KT_TAP_REFUSED = 2 };
+
+static inline unsigned char kt_tap_flag(int fd)
+{
+    return (unsigned)fd < KT_TAP_FDS ? atomic_load_explicit(&kt_tap_flags[fd], memory_order_relaxed) : 0;
+}
+
 /* Is fd one of them? One load. */
 static inline bool kt_tap_is_socket(int fd)
 {
-    return (unsigned)fd < KT_TAP_FDS && atomic_load_explicit(&kt_tap_flags[fd], memory_order_relaxed) != 0;
+    return kt_tap_flag(fd) == KT_TAP_WATCHED;
 }
 
 /* `host` is borrowed for ever. */
@@ -28,6 +35,9 @@ void kt_tap_socket_copy_iov(int fd, enum kt_abi_dir dir, const struct iovec *iov
 /* Bytes went out that are not in memory. */
 void kt_tap_socket_unread(int fd, const char *why);
 void kt_tap_socket_closed(int fd);
+/* From now on nothing leaves by this socket: its handshake was refused while it was under way. */
+void kt_tap_socket_refuse(int fd);
+bool kt_tap_socket_is_refused(int fd);
 
 /* Around fork. */
 void kt_tap_sockets_lock(void);

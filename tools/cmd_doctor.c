@@ -20,7 +20,7 @@ extern const struct kt_command kt_cmd_doctor;
 struct options {
     struct kt_strings files;
     const char *state_dir, *cmd;
-    bool json;
+    bool json, help;
 };
 
 void doctor_add(struct doctor *d, const char *topic, enum doctor_level level, const char *fmt, ...)
@@ -144,6 +144,10 @@ static int parse(struct options *o, int argc, char **argv)
             i++;
             break;
         }
+        if (kt_is_help(name)) {
+            o->help = true;
+            return 0;
+        }
         if (strcmp(name, "--json") == 0)
             o->json = true;
         else if ((v = kt_option_value("--policy-config", argc, argv, &i, &missing))) {
@@ -164,7 +168,9 @@ static int run(int argc, char **argv)
     struct options o;
     memset(&o, 0, sizeof o);
     int rc = parse(&o, argc, argv);
-    if (rc == KT_EXIT_OK) {
+    if (o.help) {
+        fputs(kt_cmd_doctor.usage, stdout);
+    } else if (rc == KT_EXIT_OK) {
         bool supervised = look_at_machine(&d);
         look_at_state(&d, o.state_dir);
         look_at_config(&d, &o);
@@ -193,4 +199,5 @@ const struct kt_command kt_cmd_doctor = {
              "  --json             one object: findings[] with topic, level (ok, note, bad) and text\n\n"
              "exit status: 0 nothing is bad, 1 something will not be seen or will not work, 2 wrong use.\n",
     .run = run,
+    .own_help = true,
 };

@@ -223,13 +223,8 @@ static int run(int argc, char **argv)
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(1u << 20);
     struct kt_error err = {KT_OK, ""};
     int status = 0;
-    for (int i = 1; i < argc && status == 0; i++) {
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_env.usage, stdout);
-            return KT_EXIT_OK;
-        }
+    for (int i = 1; i < argc && status == 0; i++)
         status = parse_one(&e, argc, argv, &i);
-    }
     if (status == 0)
         status = read_config(&e);
     if (status == 0 && !find_lib(&e))

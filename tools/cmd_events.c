@@ -22,7 +22,8 @@ enum {
     OPT_VERDICT = 16,
     OPT_FOLLOW = 32,
     OPT_EXPORT = 64, /* --format, --output */
-    OPT_PRUNE = 128  /* --days, --dry-run */
+    OPT_PRUNE = 128, /* --days, --dry-run */
+    OPT_PROMETHEUS = 256
 };
 
 struct sub {
@@ -33,7 +34,7 @@ struct sub {
 
 static const struct sub subs[] = {
     {"tail", OPT_JSON | OPT_LIMIT | OPT_SINCE | OPT_VERDICT | OPT_FOLLOW, events_tail},
-    {"stats", OPT_JSON | OPT_SINCE | OPT_UNTIL | OPT_VERDICT, events_stats},
+    {"stats", OPT_JSON | OPT_SINCE | OPT_UNTIL | OPT_VERDICT | OPT_PROMETHEUS, events_stats},
     {"export", OPT_SINCE | OPT_UNTIL | OPT_VERDICT | OPT_EXPORT, events_export},
     {"prune", OPT_JSON | OPT_PRUNE, events_prune},
     {"verify", OPT_JSON, events_verify},
@@ -111,6 +112,12 @@ static int set_output(struct events_options *o, const char *text)
     return *text ? 0 : kt_usage_error(&kt_cmd_events, "--output wants a file");
 }
 
+static int set_prometheus(struct events_options *o, const char *text)
+{
+    o->prometheus = text;
+    return *text ? 0 : kt_usage_error(&kt_cmd_events, "--prometheus wants a file");
+}
+
 static int set_state_dir(struct events_options *o, const char *text)
 {
     o->state_dir = text;
@@ -122,10 +129,15 @@ static const struct {
     unsigned option;
     int (*set)(struct events_options *o, const char *text); /* 0, or the exit status to leave with */
 } valued[] = {
-    {"--state-dir", ~0u, set_state_dir},     {"--limit", OPT_LIMIT, set_limit},
-    {"--since", OPT_SINCE, set_since},       {"--until", OPT_UNTIL, set_until},
-    {"--verdict", OPT_VERDICT, set_verdict}, {"--format", OPT_EXPORT, set_form},
-    {"--output", OPT_EXPORT, set_output},    {"--days", OPT_PRUNE, set_days},
+    {"--state-dir", ~0u, set_state_dir},
+    {"--limit", OPT_LIMIT, set_limit},
+    {"--since", OPT_SINCE, set_since},
+    {"--until", OPT_UNTIL, set_until},
+    {"--verdict", OPT_VERDICT, set_verdict},
+    {"--format", OPT_EXPORT, set_form},
+    {"--output", OPT_EXPORT, set_output},
+    {"--days", OPT_PRUNE, set_days},
+    {"--prometheus", OPT_PROMETHEUS, set_prometheus},
 };
 
 static int parse_valued(struct events_options *o, const struct sub *s, int argc, char **argv, int *i)
@@ -158,6 +170,9 @@ static int parse(struct events_options *o, const struct sub *s, int argc, char *
         if (status != 0)
             return status;
     }
+    if (o->prometheus && (o->json || o->since[0] || o->until[0] || o->verdict))
+        return kt_usage_error(&kt_cmd_events,
+                              "--prometheus counts the whole log and goes with --state-dir only");
     return 0;
 }
 
@@ -185,11 +200,6 @@ static int run(int argc, char **argv)
     const struct sub *s = find_sub(argv[1]);
     if (!s)
         return kt_usage_error(&kt_cmd_events, "no subcommand '%s'; there are " SUBS, argv[1]);
-    for (int i = 2; i < argc; i++)
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_events.usage, stdout);
-            return KT_EXIT_OK;
-        }
     int status = parse(&o, s, argc, argv);
     if (status != 0)
         return status;
@@ -206,6 +216,7 @@ static int run(int argc, char **argv)
 static const char usage[] =
     "usage: kt events tail [--limit N] [--since T] [--verdict V] [--follow] [--json] [--state-dir D]\n"
     "       kt events stats [--since T] [--until T] [--verdict V] [--json] [--state-dir D]\n"
+    "       kt events stats --prometheus FILE [--state-dir D]\n"
     "       kt events export [--format json|jsonl|csv] [--output F] [--since T] [--until T] [--verdict V]\n"
     "                        [--state-dir D]\n"
     "       kt events prune [--days N] [--dry-run] [--json] [--state-dir D]\n"
@@ -216,7 +227,9 @@ static const char usage[] =
     "          policies that found something  latency  program[pid]  causes\n"
     "stats   counts events by verdict, reason, policy, model, target and program; adds up tokens, cost\n"
     "        and attempts; latency percentiles are right to 1 %. Names beyond the first 1000 of a kind\n"
-    "        are counted together as (other).\n"
+    "        are counted together as (other). --prometheus writes the counters that a gateway has at\n"
+    "        /metrics for all processes of the log, in the text form of Prometheus: by cron into the\n"
+    "        folder of node_exporter's textfile collector, as NAME.prom. The file is replaced at once.\n"
     "export  writes all events: jsonl (as stored, the default), json (one array) or csv (RFC 4180, one\n"
     "        line per event, first line the names; a cell that begins with = + - @, a tab or a return\n"
     "        gets a ' in front, so that no spreadsheet runs it; captured requests are left out).\n"
@@ -237,6 +250,7 @@ static const char usage[] =
     "  --follow, -f   go on with new events until interrupted\n"
     "  --format F     json, jsonl or csv\n"
     "  --output F     the file to write, - for stdout (default); an existing one is replaced\n"
+    "  --prometheus FILE  the file to write, - for stdout; others may read it\n"
     "  --days N       the age, 0 to 36500\n"
     "  --dry-run      say what would be removed, remove nothing\n"
     "  --json         tail: the events as they are stored (JSON Lines); others: one JSON object\n"

@@ -11,11 +11,6 @@ extern const struct kt_command kt_cmd_gateway;
 static int run(int argc, char **argv)
 {
     struct gateway_args a = {0};
-    for (int i = 1; i < argc; i++)
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_gateway.usage, stdout);
-            return KT_EXIT_OK;
-        }
     if (argc < 2 || strcmp(argv[1], "run") != 0)
         return kt_usage_error(&kt_cmd_gateway, "the command is: kt gateway run [options]");
     int status = gateway_args_parse(&kt_cmd_gateway, &a, argc - 1, argv + 1);

@@ -151,13 +151,8 @@ static int run(int argc, char **argv)
     struct init o = {.template = "default", .output = "policy-config.yaml"};
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(CONFIG_MAX);
     int status = 0;
-    for (int i = 1; i < argc && status == 0; i++) {
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_init.usage, stdout);
-            return KT_EXIT_OK;
-        }
+    for (int i = 1; i < argc && status == 0; i++)
         status = parse_one(&o, argc, argv, &i);
-    }
     if (status != 0)
         return status;
     if (o.list)

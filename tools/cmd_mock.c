@@ -167,11 +167,6 @@ static int serve(struct args *a)
 static int run(int argc, char **argv)
 {
     struct args a = {0};
-    for (int i = 1; i < argc; i++)
-        if (kt_is_help(argv[i])) {
-            fputs(kt_cmd_mock.usage, stdout);
-            return KT_EXIT_OK;
-        }
     int status = parse(&a, argc, argv);
     if (status == 0)
         status = serve(&a);

@@ -39,6 +39,10 @@ static int policy(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < KT_COUNT(subs); i++)
         if (strcmp(argv[1], subs[i].name) == 0)
             return subs[i].run(argc - 1, argv + 1);
+    if (kt_policy_wants_help(argc, argv)) {
+        fputs(kt_cmd_policy.usage, stdout);
+        return KT_EXIT_OK;
+    }
     list_subs(names, sizeof names);
     if (argc < 2)
         return kt_usage_error(&kt_cmd_policy, "which subcommand? There is: %s", names);
@@ -57,4 +61,5 @@ const struct kt_command kt_cmd_policy = {
              "  reference            prints every key with its default and meaning\n\n"
              "'kt policy <subcommand> --help' explains a subcommand.\n",
     .run = policy,
+    .own_help = true,
 };

@@ -35,6 +35,7 @@ struct wrap {
     struct kt_buf config_paths;
     char libkt[PATH_MAX];
     char program[PATH_MAX];
+    bool help; /* asked for */
 };
 
 static void wrap_free(struct wrap *w)
@@ -81,6 +82,10 @@ static int parse(struct wrap *w, int argc, char **argv)
         if (strcmp(argv[i], "--") == 0) {
             i++;
             break;
+        }
+        if (kt_is_help(argv[i])) {
+            w->help = true;
+            return 0;
         }
         if (wrap_guard_option(&w->guard, argv[i]))
             continue;
@@ -283,6 +288,10 @@ static int run(int argc, char **argv)
     memset(&w, 0, sizeof w);
     w.config_paths.max = PATHS_MAX;
     int rc = parse(&w, argc, argv);
+    if (w.help) {
+        fputs(kt_cmd_wrap.usage, stdout);
+        return KT_EXIT_OK;
+    }
     if (rc == KT_EXIT_OK && !kt_find_libkt("wrap", w.libkt))
         rc = WRAP_FAILED;
     if (rc == KT_EXIT_OK)
@@ -295,6 +304,7 @@ static int run(int argc, char **argv)
         rc = prepare_state(&w);
     if (rc != KT_EXIT_OK)
         return rc;
+    wrap_report_begin(&w.report, w.paths.state_dir);
     find_program(&w);
     int sig;
     rc = run_program(&w, &sig);
@@ -335,4 +345,5 @@ const struct kt_command kt_cmd_wrap = {
         "failed, 126 when PROGRAM cannot be run, 127 when it is not found, 2 for a wrong option or config,\n"
         "1 when --fail-on was broken, whatever the program's own was.\n",
     .run = run,
+    .own_help = true,
 };

@@ -17,11 +17,12 @@ struct events_options {
     const char *verdict;   /* NULL = any; so are the next */
     const char *policy;    /* one that found or decided something */
     const char *model, *target;
-    const char *exe;       /* whole path or last part */
-    const char *run;       /* that run of `kt wrap`, with those inside of it */
-    enum events_form form; /* export */
-    const char *output;    /* export; NULL = stdout */
-    long days;             /* prune; -1 = what the events of a file ask for */
+    const char *exe;        /* whole path or last part */
+    const char *run;        /* that run of `kt wrap`, with those inside of it */
+    enum events_form form;  /* export */
+    const char *output;     /* export; NULL = stdout */
+    const char *prometheus; /* stats: the file; NULL = not asked for */
+    long days;              /* prune; -1 = what the events of a file ask for */
     bool json, follow, colour, dry_run;
 };
 
@@ -66,5 +67,7 @@ kt_result events_csv_row(const struct cJSON *event, struct kt_buf *out) KT_MUST;
 int events_tail(const struct events_options *o);
 int events_verify(const struct events_options *o);
 int events_stats(const struct events_options *o);
+/* The counters of the whole log as a text file for Prometheus. */
+int events_prometheus(const struct events_options *o);
 int events_export(const struct events_options *o);
 int events_prune(const struct events_options *o);

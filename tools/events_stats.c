@@ -135,6 +135,8 @@ static int out_of_memory(void)
 
 int events_stats(const struct events_options *o)
 {
+    if (o->prometheus)
+        return events_prometheus(o);
     KT_CLEANUP(events_sums_free) struct events_sums s;
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(EVENTS_STATS_MAX);
     if (!events_sums_init(&s))

@@ -62,6 +62,17 @@ static int printed(const struct kt_command *c, int status)
     return KT_EXIT_USAGE;
 }
 
+/* Wherever it stands among a command's words: who asks has lost the thread, and nothing else should happen.
+ */
+static bool wants_help(const struct kt_command *c, int argc, char **argv)
+{
+    int end = c->own_help && argc > 3 ? 3 : argc;
+    for (int i = 2; i < end && strcmp(argv[i], "--") != 0; i++)
+        if (kt_is_help(argv[i]))
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     kt_pattern_cache_open(NULL, true); /* compiling patterns is no news here */
@@ -79,7 +90,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < KT_COUNT(commands); i++)
         if (strcmp(argv[1], commands[i]->name) == 0) {
-            if (argc > 2 && kt_is_help(argv[2])) {
+            if (wants_help(commands[i], argc, argv)) {
                 fputs(commands[i]->usage, stdout);
                 return KT_EXIT_OK;
             }

@@ -10,6 +10,7 @@ struct kt_command {
     const char *summary;               /* one line for `kt --help` */
     const char *usage;                 /* full help text of `kt <name> --help`, ends with a newline */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit status */
+    bool own_help; /* finds --help itself: it may be meant for a subcommand or for another program */
 };
 
 /* Prints "kt <command>: <text>" on stderr, and `kt <command> --help` as the way on; returns KT_EXIT_USAGE. */

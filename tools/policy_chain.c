@@ -177,6 +177,7 @@ const char *kt_origin_name(enum kt_origin_class from)
 {
     static const char *const names[] = {
         [KT_FROM_SYSTEM] = "system", [KT_FROM_USER] = "user",           [KT_FROM_ASSISTANT] = "assistant",
-        [KT_FROM_TOOL] = "tool",     [KT_FROM_TOOL_CALL] = "tool call", [KT_FROM_REASONING] = "reasoning"};
+        [KT_FROM_TOOL] = "tool",     [KT_FROM_TOOL_CALL] = "tool call", [KT_FROM_REASONING] = "reasoning",
+        [KT_FROM_LABEL] = "label"};
     return (size_t)from < KT_COUNT(names) && names[from] ? names[from] : "other";
 }

@@ -113,7 +113,7 @@ static void print_table(const char *path, const char *about, const struct kt_opt
 int kt_policy_reference(int argc, char **argv)
 {
     size_t count;
-    if (argc > 1 && kt_is_help(argv[1])) {
+    if (kt_policy_wants_help(argc, argv)) {
         fputs(usage, stdout);
         return KT_EXIT_OK;
     }

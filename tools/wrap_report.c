@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/wrap_report.h"
 
+#include "interceptor/state/kt_state.h"
 #include "tools/report.h"
 
 #include <errno.h>
@@ -59,7 +60,27 @@ static int write_all(const struct report *r, const char *dir)
     return status;
 }
 
-int wrap_report_finish(const struct wrap_report *w, const char *state_dir, int status)
+void wrap_report_begin(struct wrap_report *w, const char *state_dir)
+{
+    if ((w->rules || w->dir) && !kt_is_ok(kt_state_open(state_dir, &w->state)))
+        w->state = NULL;
+    w->lost = kt_state_lost_events(w->state);
+}
+
+static bool say_lost(struct wrap_report *w, const char *dir)
+{
+    uint64_t lost = kt_state_lost_events(w->state) - w->lost;
+    kt_state_free(w->state);
+    w->state = NULL;
+    if (lost)
+        fprintf(stderr,
+                "kt wrap: %llu audit events could not be written to %s while the program ran: the record of "
+                "its LLM calls has holes\n",
+                (unsigned long long)lost, dir);
+    return lost > 0;
+}
+
+int wrap_report_finish(struct wrap_report *w, const char *state_dir, int status)
 {
     struct events_options o = {.state_dir = state_dir, .run = w->run};
     if (!w->rules && !w->dir)
@@ -73,12 +94,13 @@ int wrap_report_finish(const struct wrap_report *w, const char *state_dir, int s
         fprintf(stderr,
                 "kt wrap: the audit log in %s cannot be read (%s): nothing is known about the LLM calls\n",
                 o.dir, kt_code_name(read.code));
+        say_lost(w, o.dir);
         return w->rules ? KT_EXIT_POLICY : status ? status : KT_EXIT_USAGE;
     }
     int wrote = w->dir ? write_all(&r, w->dir) : KT_EXIT_OK;
-    if (r.broken) {
+    if (r.broken)
         report_say_broken(&r, "wrap");
+    if ((say_lost(w, o.dir) && w->rules) || r.broken)
         return KT_EXIT_POLICY;
-    }
     return status ? status : wrote;
 }

@@ -99,7 +99,8 @@ struct kt_engine_abi {
     void (*tap_data)(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len);
     void (*tap_close)(uint64_t tap);
     /* The process ends without atexit handlers (`last`), or may become another program: events of what was
-     * tapped are written, which takes a bounded time. Nothing to do: returns at once. */
+     * tapped, and at the end (`last`) of calls under way, are written, which takes a bounded time. Nothing to
+     * do: returns at once. */
     void (*tap_settle)(int last);
 
     /* Reports what the shim saw; writes the event at once. `host` borrowed. */

@@ -44,6 +44,7 @@ static KT_MUST kt_result read_choices(struct kt_chat *a, struct kt_error *err)
     uint32_t choices = kt_json_member(j, 0, "choices", &twice);
     if (!choices || twice || j->tok[choices].type != KT_JSON_ARRAY)
         return kt_fail(err, KT_ERR_USAGE, "the answer has no list of choices");
+    a->choices_tok = choices;
     unsigned number = 0;
     for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, number++) {
         if (number == KT_ANSWER_MAX_CHOICES)
@@ -56,11 +57,17 @@ static KT_MUST kt_result read_choices(struct kt_chat *a, struct kt_error *err)
 kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *text, size_t len,
                           struct kt_error *err)
 {
+    struct kt_json json;
     memset(a, 0, sizeof *a);
-    a->endpoint = e;
-    kt_result r = kt_json_parse(&a->json, text, len, err);
-    if (kt_is_ok(r) && kt_answer_has_text(e))
-        r = read_choices(a, err);
+    KT_GUARD(kt_json_parse(&json, text, len, err));
+    return kt_answer_take(a, e, &json, err);
+}
+
+kt_result kt_answer_take(struct kt_chat *a, enum kt_endpoint e, struct kt_json *json, struct kt_error *err)
+{
+    *a = (struct kt_chat){.endpoint = e, .json = *json};
+    memset(json, 0, sizeof *json);
+    kt_result r = kt_answer_has_text(e) ? read_choices(a, err) : kt_ok();
     if (!kt_is_ok(r))
         kt_chat_free(a);
     return r;
@@ -70,7 +77,7 @@ kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, 
                                   struct kt_edits *edits)
 {
     const struct kt_json *j = &a->json;
-    uint32_t list = kt_json_member(j, 0, "choices", NULL);
+    uint32_t list = a->choices_tok;
     size_t number = 0;
     for (uint32_t c = list + 1; list && c < j->tok[list].next && number < choices; c = j->tok[c].next) {
         if (!changed[number++])

@@ -54,6 +54,7 @@ struct kt_chat {
     struct kt_json json; /* text borrowed from the request's body */
     char *model;         /* owned; NULL where absent */
     uint32_t model_tok, messages_tok;
+    uint32_t choices_tok;       /* of an answer: its list of choices; 0 = none */
     bool stream, include_usage; /* `stream_options.include_usage` */
     bool token_ids;             /* some of the text stands there as the numbers of a tokenizer, unreadable */
     /* Owned. What offered tools and schemas say comes first; then messages in order: string and multi-part
@@ -89,6 +90,9 @@ bool kt_answer_has_text(enum kt_endpoint e);
  * shape, so that a text could stand in it unread. */
 kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *text, size_t len,
                           struct kt_error *err) KT_MUST;
+/* The same of a text that is parsed already. Takes the tokens: `json` is empty after it. */
+kt_result kt_answer_take(struct kt_chat *a, enum kt_endpoint e, struct kt_json *json,
+                         struct kt_error *err) KT_MUST;
 /* Log probabilities spell the text once more, token by token: of choices with edits in their texts they go.
  * `changed` has a bit for each of the first `choices` choices. */
 kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices,

@@ -12,6 +12,8 @@ kt_result kt_segments_text(struct kt_chat *c, uint32_t value, enum kt_origin_cla
                            struct kt_error *err) KT_MUST;
 /* What the model is told in words by offered tools or by a schema: system text. */
 kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *err) KT_MUST;
+/* Every string of a value that goes along with the request, keys included. */
+kt_result kt_segments_label(struct kt_chat *c, uint32_t value, struct kt_error *err) KT_MUST;
 
 /* The names of offered tools (a list of them, as `tools` and `functions` are). */
 kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err) KT_MUST;

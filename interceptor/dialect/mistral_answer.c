@@ -103,9 +103,9 @@ static KT_MUST kt_result chat_choice(const struct kt_translation *t, uint32_t ch
 kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits)
 {
     struct kt_translation t = {.j = &a->json, .edits = edits};
-    uint32_t choices = kt_json_member(t.j, 0, "choices", NULL);
+    uint32_t choices = a->choices_tok;
     bool chat = a->endpoint == KT_EP_CHAT;
-    if ((!chat && a->endpoint != KT_EP_COMPLETIONS) || !choices || !kt_rule_is(&t, choices, KT_JSON_ARRAY))
+    if ((!chat && a->endpoint != KT_EP_COMPLETIONS) || !choices)
         return kt_ok();
     for (uint32_t c = choices + 1; c < t.j->tok[choices].next; c = t.j->tok[c].next)
         KT_GUARD(chat ? chat_choice(&t, c) : kt_mistral_text_choice(&t, c));

@@ -14,6 +14,9 @@ static const char *const read_once[] = {"model",           "messages", "stream",
                                         "prediction",      "tools",    "functions", "prompt",
                                         "response_format", "suffix",   "input"};
 
+/* They go along with a request: a person's address in `user` leaves like one in the prompt. */
+static const char *const labels[] = {"user", "safety_identifier", "prompt_cache_key", "metadata", "stop"};
+
 struct parse {
     struct kt_chat *c;
     struct kt_error *err;
@@ -205,6 +208,22 @@ static KT_MUST kt_result no_messages(const struct parse *p)
     return there ? wrong(p, "messages", "this endpoint takes no 'messages'") : kt_ok();
 }
 
+static KT_MUST kt_result parse_labels(const struct parse *p)
+{
+    struct kt_chat *c = p->c;
+    for (size_t i = 0; i < KT_COUNT(labels); i++) {
+        bool duplicate;
+        uint32_t value = kt_json_member(&c->json, 0, labels[i], &duplicate);
+        *p->param = labels[i];
+        if (duplicate)
+            return kt_fail(p->err, KT_ERR_USAGE, "'%s' occurs more than once", labels[i]);
+        if (value)
+            KT_GUARD(kt_segments_label(c, value, p->err));
+    }
+    *p->param = NULL;
+    return kt_ok();
+}
+
 static KT_MUST kt_result parse_texts(const struct parse *p)
 {
     KT_GUARD(no_messages(p));
@@ -230,7 +249,8 @@ static KT_MUST kt_result parse(const struct parse *p, const char *body, size_t l
     KT_GUARD(check_duplicates(p));
     KT_GUARD(parse_model(p));
     KT_GUARD(parse_stream(p));
-    return parse_texts(p);
+    KT_GUARD(parse_texts(p));
+    return parse_labels(p);
 }
 
 kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct kt_error *err,

@@ -27,7 +27,7 @@ static const struct watched of_messages[] = {
     {"content", READS_TEXT},     {"text", READS_TEXT},         {"refusal", READS_TEXT},
     {"thinking", READS_THOUGHT}, {"reasoning", READS_THOUGHT}, {"reasoning_content", READS_THOUGHT},
     {"arguments", READS_ALL},    {"input", READS_ALL},         {"name", READS_NAME},
-    {"transcript", READS_TEXT},
+    {"transcript", READS_TEXT},  {"filename", READS_TEXT},
 };
 
 /* What a tool's definition, or a schema, tells the model in words. */
@@ -85,7 +85,7 @@ static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t to
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(raw.len);
     KT_GUARD(kt_json_unescape(&w->c->json, tok, &text));
     struct kt_segment *s = &w->c->segments[w->c->segment_count];
-    bool call = reads == READS_ALL && w->watched == of_messages;
+    bool call = reads == READS_ALL && w->watched == of_messages && w->from != KT_FROM_LABEL;
     bool thought = w->from == KT_FROM_ASSISTANT && (reads == READS_THOUGHT || (f && f->thought));
     s->from = call ? KT_FROM_TOOL_CALL : thought ? KT_FROM_REASONING : w->from;
     s->json = call && f && f->arguments;
@@ -192,4 +192,12 @@ kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *
     w.watched = of_tools;
     w.watched_count = KT_COUNT(of_tools);
     return walk(&w, tools, READS_NOTHING);
+}
+
+kt_result kt_segments_label(struct kt_chat *c, uint32_t value, struct kt_error *err)
+{
+    struct walk w;
+    begin(&w, c, KT_FROM_LABEL, err);
+    w.watched_count = 0;
+    return walk(&w, value, READS_ALL);
 }

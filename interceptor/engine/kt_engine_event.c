@@ -69,8 +69,10 @@ static void write_event(struct kt_engine *e, struct kt_event *ev)
         kt_fail(&err, KT_ERR_IO, "%s", e->ctx.audit_error);
     else if (kt_event_new_id(ev->id).code == KT_OK)
         (void)!kt_is_ok(kt_audit_append(e->ctx.audit, ev, &err));
-    if (err.code != KT_OK)
+    if (err.code != KT_OK) {
         kt_warn("an audit event (%s) was lost: %s", ev->event_type, err.text);
+        kt_state_event_lost(e->ctx.state);
+    }
     kt_runtime_unref(rt);
 }
 
@@ -81,6 +83,21 @@ static void format_origin(char *out, size_t size, const char *host, uint16_t por
         snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", host, port);
     else
         snprintf(out, size, "%s", host);
+}
+
+/* Of a request that was refused before it became an exchange. */
+static const char *refusal(int status)
+{
+    switch (status) {
+    case 413:
+        return "request_too_large";
+    case 426:
+        return "websocket_not_supported";
+    case 503:
+        return "engine_out_of_memory";
+    default:
+        return "invalid_http_request";
+    }
 }
 
 void kt_engine_event(void *engine, const char *event_type, const char *host, uint16_t port, int status,
@@ -95,8 +112,9 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
     ev.event_type = event_type;
-    ev.verdict = "error";
-    ev.reason_code = event_type;
+    bool refused = strcmp(event_type, "request_refused") == 0;
+    ev.verdict = refused && status == 426 ? "block" : "error";
+    ev.reason_code = refused ? refusal(status) : event_type;
     ev.origin = origin;
     ev.status = status;
     ev.message = message;

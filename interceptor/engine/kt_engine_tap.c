@@ -66,6 +66,7 @@ void kt_engine_tap_settle(struct kt_engine *e, bool last)
     if (any && !last)
         kt_taps_flush(taps, SETTLE_MS);
     kt_engine_leave(e);
-    if (any && last && !kt_engine_stop(e, SETTLE_MS))
-        kt_warn("the process ended before what was tapped was worked off; an event may be missing");
+    any = last && (any || kt_engine_flow_count(e) > 0);
+    if (any && !kt_engine_stop(e, SETTLE_MS))
+        kt_warn("the process ended before its calls were worked off; an event may be missing");
 }

@@ -50,6 +50,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
 
 static void destroy(struct kt_exchange *x)
 {
+    kt_x_commit_cancel(x);
     kt_x_drop_call(x);
     kt_x_keepalive_stop(x);
     kt_x_settle_limits(x);
@@ -200,6 +201,7 @@ void kt_exchange_client_gone(struct kt_exchange *x)
 {
     kt_x_enter(x);
     if (!x->over) {
+        kt_x_commit_cancel(x);
         x->over = true;
         x->error = "client_gone";
         kt_x_drop_call(x);

@@ -100,21 +100,39 @@ void kt_x_audit_refusal(struct kt_exchange *x)
     give(x, 503, kt_buf_span(&x->refuse_body));
 }
 
-void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body)
+static void set_result(struct kt_exchange *x, int status)
 {
     x->status = x->early ? 200 : status;
     if (x->early)
         x->stream.interruption = "no_answer";
-    if (!kt_x_record(x) && x->plan != KT_X_REFUSE)
+}
+
+void kt_x_reply_recorded(struct kt_exchange *x, int status, struct kt_span body)
+{
+    if (!x->record_ok && x->plan != KT_X_REFUSE)
         kt_x_audit_refusal(x);
     else
         give(x, status, body);
 }
 
+void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body)
+{
+    set_result(x, status);
+    (void)!kt_x_record(x); /* x->record_ok */
+    kt_x_reply_recorded(x, status, body);
+}
+
+void kt_x_reply_kept(struct kt_exchange *x, int status, struct kt_span body)
+{
+    set_result(x, status);
+    if (!kt_x_commit_later(x, status, body))
+        kt_x_reply(x, status, body);
+}
+
 void kt_x_reply_refusal(struct kt_exchange *x)
 {
     set_own_fields(x, x->refuse_status >= 400);
-    kt_x_reply(x, x->refuse_status, kt_buf_span(&x->refuse_body));
+    kt_x_reply_kept(x, x->refuse_status, kt_buf_span(&x->refuse_body));
 }
 
 static void add_retry_after(struct kt_exchange *x, int64_t ms)
@@ -154,31 +172,31 @@ void kt_x_add_route_fields(struct kt_exchange *x)
 
 /* NULL where the body is what the endpoint answers with, and its usage is read; else what is wrong with it.
  */
-static const char *wrong_body(struct kt_exchange *x, struct kt_span body)
+static const char *wrong_body(struct kt_exchange *x, struct kt_span body, struct kt_json *j)
 {
-    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
-    if (!kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) || !j.count ||
-        j.tok[0].type != KT_JSON_OBJECT)
+    if (!kt_is_ok(kt_json_parse(j, body.data, body.len, NULL)) || !j->count ||
+        j->tok[0].type != KT_JSON_OBJECT)
         return "no JSON object";
     if (kt_answer_has_text(x->endpoint)) {
-        uint32_t tok = kt_json_member(&j, 0, "choices", NULL);
-        if (!tok || j.tok[tok].type != KT_JSON_ARRAY || !j.tok[tok].size)
+        uint32_t tok = kt_json_member(j, 0, "choices", NULL);
+        if (!tok || j->tok[tok].type != KT_JSON_ARRAY || !j->tok[tok].size)
             return "no choices";
     }
-    kt_usage_of(&j, &x->usage);
+    kt_usage_of(j, &x->usage);
     return NULL;
 }
 
 static void give_success(struct kt_exchange *x)
 {
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_span body = kt_buf_span(&x->answer);
-    const char *wrong = x->chat.stream ? "no event stream" : wrong_body(x, body);
+    const char *wrong = x->chat.stream ? "no event stream" : wrong_body(x, body, &j);
     if (wrong) {
         kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;
     }
     kt_x_attempt_end(x, "ok", NULL);
-    kt_x_respond(x);
+    kt_x_respond(x, &j);
 }
 
 void kt_x_give_refusal(struct kt_exchange *x, const char *error)
@@ -216,8 +234,9 @@ static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
         const struct kt_x_attempt *a = &x->attempts[i];
         const char *id = !a->target ? "origin" : a->target->id ? a->target->id : "?";
         KT_GUARD(kt_buf_printf(out, "%s%s (%s", i ? ", " : "", id, a->outcome ? a->outcome : "unknown"));
-        /* What keeps us from trying is for the user to mend; what a target did is in the event. */
-        bool ours = a->outcome && strcmp(a->outcome, "unavailable") == 0 && *a->detail;
+        /* What we ourselves refuse is for the user to mend; what a target did is in the event. */
+        bool ours = a->outcome && *a->detail &&
+                    (strcmp(a->outcome, "unavailable") == 0 || strcmp(a->outcome, "too_large") == 0);
         KT_GUARD(kt_buf_printf(out, "%s%s)", ours ? ": " : "", ours ? a->detail : ""));
     }
     return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");

@@ -100,7 +100,7 @@ static void on_data(void *arg, const char *data, size_t len)
     } else if (!x->too_large && !kt_is_ok(kt_buf_append(&x->answer, data, len))) {
         x->too_large = true;
         kt_x_drop_call(x);
-        kt_x_attempt_failed(x, "bad_body", "the answer is larger than limits.max_response_bytes");
+        kt_x_attempt_failed(x, "too_large", "the answer is larger than limits.max_response_bytes");
     }
     kt_x_leave(x);
 }

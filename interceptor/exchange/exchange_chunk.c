@@ -86,39 +86,38 @@ static kt_result put_usage_chunk(struct kt_buf *out, const struct kt_json *j)
     return kt_buf_puts(out, "}\n\n");
 }
 
-static void read_usage(const struct kt_json *j, struct kt_span json, bool no_choices, struct kt_usage *usage,
+static void read_usage(const struct kt_json *j, bool no_choices, struct kt_usage *usage,
                        struct kt_buf *usage_chunk, struct kt_x_chunk *out)
 {
     uint32_t tok = kt_json_member(j, 0, "usage", NULL);
     if (!tok || j->tok[tok].type != KT_JSON_OBJECT)
         return;
     if (usage)
-        kt_usage_read(json.data, json.len, usage);
+        kt_usage_of(j, usage);
     out->usage_only = no_choices;
     /* Raw values may hold line ends between their tokens, which would tear the event apart. */
-    bool one_line = !memchr(json.data, '\n', json.len);
+    bool one_line = !memchr(j->text, '\n', j->len);
     if (usage_chunk && (!one_line || !kt_is_ok(put_usage_chunk(usage_chunk, j))))
         kt_buf_clear(usage_chunk);
 }
 
-struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk)
+struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
+                                  struct kt_buf *usage_chunk)
 {
     struct kt_x_chunk out = {.valid = false};
-    struct kt_json j = {0};
-    if (!kt_is_ok(kt_json_parse(&j, json.data, json.len, NULL)))
+    if (!kt_is_ok(kt_json_parse(j, json.data, json.len, NULL)))
         return out;
-    out.valid = j.tok[0].type == KT_JSON_OBJECT;
-    if (out.valid) {
-        uint32_t error = kt_json_member(&j, 0, "error", NULL);
-        uint32_t choices = kt_json_member(&j, 0, "choices", NULL);
-        bool listed = choices && j.tok[choices].type == KT_JSON_ARRAY;
-        out.error = error && j.tok[error].type != KT_JSON_NULL;
-        out.foreign_error = !choices && !out.error && is_foreign_error(&j);
-        out.content = !choices && !out.error; /* not the shape that we know: the client may */
-        if (listed)
-            read_choices(&j, choices, &out);
-        read_usage(&j, json, listed && j.tok[choices].size == 0, usage, usage_chunk, &out);
-    }
-    kt_json_free(&j);
+    out.valid = j->tok[0].type == KT_JSON_OBJECT;
+    if (!out.valid)
+        return out;
+    uint32_t error = kt_json_member(j, 0, "error", NULL);
+    uint32_t choices = kt_json_member(j, 0, "choices", NULL);
+    bool listed = choices && j->tok[choices].type == KT_JSON_ARRAY;
+    out.error = error && j->tok[error].type != KT_JSON_NULL;
+    out.foreign_error = !choices && !out.error && is_foreign_error(j);
+    out.content = !choices && !out.error; /* not the shape that we know: the client may */
+    if (listed)
+        read_choices(j, choices, &out);
+    read_usage(j, listed && j->tok[choices].size == 0, usage, usage_chunk, &out);
     return out;
 }

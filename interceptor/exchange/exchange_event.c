@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange's one audit event. */
+#include "interceptor/exchange/kt_exchange_draft.h"
 #include "interceptor/exchange/kt_exchange_trace.h"
 
 #include "policyengine/base/kt_log.h"
@@ -7,15 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What the event borrows and the exchange does not have. */
-struct strings {
-    struct kt_event_policy *policies;
-    struct kt_event_label *labels;
-    struct kt_event_attempt attempts[KT_X_MAX_ATTEMPTS];
-    char origin[300], method[32], path[1024];
-    struct kt_buf capture;
-};
 
 static void copy_span(char *out, size_t size, struct kt_span s)
 {
@@ -25,7 +17,7 @@ static void copy_span(char *out, size_t size, struct kt_span s)
 }
 
 /* Without the query: keys have been seen there. */
-static void fill_request(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
+static void fill_request(const struct kt_exchange *x, struct kt_event *e, struct kt_x_draft *m)
 {
     struct kt_span path = kt_x_path(x);
     const char *query = path.len ? memchr(path.data, '?', path.len) : NULL;
@@ -86,7 +78,7 @@ static const char *verdict_of(const struct kt_exchange *x, const struct kt_polic
 }
 
 static void fill_run(const struct kt_exchange *x, const struct kt_outcome *o, const char *phase,
-                     struct kt_event *e, struct strings *m)
+                     struct kt_event *e, struct kt_x_draft *m)
 {
     const size_t per_policy = KT_COUNT(o->policies->labels);
     for (size_t i = 0; i < o->policy_count; i++) {
@@ -103,7 +95,7 @@ static void fill_run(const struct kt_exchange *x, const struct kt_outcome *o, co
     }
 }
 
-static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct strings *m)
+static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct kt_x_draft *m)
 {
     if (!x->req.run) {
         keep_without_run(x, e);
@@ -126,7 +118,7 @@ static void fill_policies(struct kt_exchange *x, struct kt_event *e, struct stri
     e->policies = m->policies;
 }
 
-static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struct strings *m)
+static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struct kt_x_draft *m)
 {
     for (size_t i = 0; i < x->attempt_count; i++) {
         const struct kt_x_attempt *a = &x->attempts[i];
@@ -198,7 +190,7 @@ static void fill_times(const struct kt_exchange *x, struct kt_event *e)
 
 /* A blocked request was not redacted to its end, and a dry run redacts nothing: then there is no redacted
  * text to keep. */
-static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct strings *m)
+static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct kt_x_draft *m)
 {
     int capture = x->rt->config ? x->rt->config->audit.capture : 0;
     if (!capture || !x->parsed || !x->req.run)
@@ -215,8 +207,9 @@ static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct strin
         e->capture_request = m->capture.data;
 }
 
-static void fill(struct kt_exchange *x, struct kt_event *e, struct strings *m)
+static void fill(struct kt_exchange *x, struct kt_x_draft *m)
 {
+    struct kt_event *e = &m->e;
     memcpy(e->id, x->id, sizeof e->id);
     e->event_type = x->event_type;
     e->mode = kt_x_observe(x) ? "observe" : "enforce";
@@ -264,40 +257,60 @@ static void tell(const struct kt_exchange *x, const struct kt_witness *w, const 
     w->exchange(w->arg, &seen);
 }
 
-static kt_result append(struct kt_exchange *x, struct kt_error *err)
+bool kt_x_draft_begin(struct kt_exchange *x, struct kt_x_draft *d)
 {
-    const struct kt_witness *w = &x->ctx->witness;
-    bool wanted = !is_unwanted(x);
-    if (!wanted && !w->exchange)
-        return kt_ok();
-    struct strings m = {.capture = KT_BUF_INIT(KT_X_MAX_RESPONSE * 2u)};
-    struct kt_event e;
-    memset(&e, 0, sizeof e);
-    if (!x->ctx->audit && !w->exchange)
-        return kt_fail(err, KT_ERR_STATE, "%s", x->ctx->audit_error);
-    fill(x, &e, &m);
-    kt_result r = kt_ok();
-    if (wanted)
-        r = x->ctx->audit ? kt_audit_append(x->ctx->audit, &e, err)
-                          : kt_fail(err, KT_ERR_STATE, "%s", x->ctx->audit_error);
+    d->x = x;
+    d->wanted = !is_unwanted(x);
+    if (!d->wanted && !x->ctx->witness.exchange)
+        return false;
+    d->policies = NULL;
+    d->labels = NULL;
+    d->capture = (struct kt_buf)KT_BUF_INIT(KT_X_MAX_RESPONSE * 2u);
+    memset(&d->e, 0, sizeof d->e);
+    fill(x, d);
+    return true;
+}
+
+void kt_x_draft_end(struct kt_x_draft *d, kt_result written)
+{
+    const struct kt_witness *w = &d->x->ctx->witness;
     if (w->exchange)
-        tell(x, w, &e, wanted, r.code == KT_OK);
-    free(m.policies);
-    free(m.labels);
-    kt_buf_free(&m.capture);
-    return r;
+        tell(d->x, w, &d->e, d->wanted, written.code == KT_OK);
+    free(d->policies);
+    free(d->labels);
+    kt_buf_free(&d->capture);
+}
+
+void kt_x_recorded(struct kt_exchange *x, kt_result written, const struct kt_error *err)
+{
+    x->recorded = true;
+    x->record_ok = kt_is_ok(written);
+    if (x->record_ok)
+        return;
+    kt_warn("an audit event was lost: %s", err->text);
+    kt_state_event_lost(x->ctx->state);
+    x->record_ok = kt_x_fail_open(x);
+}
+
+static kt_result append(struct kt_engine_ctx *ctx, struct kt_x_draft *d, struct kt_error *err)
+{
+    if (!d->wanted)
+        return kt_ok();
+    return ctx->audit ? kt_audit_append(ctx->audit, &d->e, err)
+                      : kt_fail(err, KT_ERR_STATE, "%s", ctx->audit_error);
 }
 
 bool kt_x_record(struct kt_exchange *x)
 {
+    struct kt_error err = {KT_OK, ""};
+    struct kt_x_draft d;
+    kt_result r = kt_ok();
     if (x->recorded)
         return x->record_ok;
-    struct kt_error err = {KT_OK, ""};
-    x->recorded = true;
-    x->record_ok = kt_is_ok(append(x, &err));
-    if (x->record_ok)
-        return true;
-    kt_warn("an audit event was lost: %s", err.text);
-    x->record_ok = kt_x_fail_open(x);
+    if (kt_x_draft_begin(x, &d)) {
+        r = append(x->ctx, &d, &err);
+        kt_x_draft_end(&d, r);
+    }
+    kt_x_recorded(x, r, &err);
     return x->record_ok;
 }

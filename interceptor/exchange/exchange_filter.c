@@ -169,7 +169,7 @@ static bool do_text(struct kt_exchange *x, bool asked)
     if (!c)
         return !failed(x, kt_err(KT_ERR_LIMIT));
     if (!asked) {
-        if (failed(x, kt_buf_append(&c->text, s->text, s->len)))
+        if (failed(x, kt_x_channel_add(c, &f->chunk.json, s, final)))
             return false;
         f->asks = KT_X_ASKS_TEXT;
         if (halted(x, kt_x_channel_ask(x, c, final), key.choice))
@@ -199,6 +199,8 @@ static bool do_close(struct kt_exchange *x, bool asked)
     struct kt_x_channel *c = &f->channels[f->next_close];
     if (closes(f, c)) {
         f->asks = KT_X_ASKS_CLOSE;
+        if (!asked && failed(x, kt_x_channel_give_up_half(c)))
+            return false;
         if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->choice))
             return false;
         f->asks = KT_X_ASKS_NOTHING;
@@ -257,7 +259,8 @@ static void run(struct kt_exchange *x)
     finish_chunk(x);
 }
 
-static void start(struct kt_exchange *x, struct kt_span json, bool content)
+/* `json` is empty at the end of the stream; `parsed`: its tokens, taken. */
+static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *parsed, bool content)
 {
     struct kt_x_filter *f = &x->filter;
     struct kt_error err = {KT_OK, ""};
@@ -268,8 +271,8 @@ static void start(struct kt_exchange *x, struct kt_span json, bool content)
     if (failed(x, kt_buf_append(&f->payload, json.data, json.len)))
         return;
     memset(f->changed, 0, sizeof f->changed);
-    if (json.len &&
-        !kt_is_ok(kt_answer_parse(&f->chunk, x->endpoint, f->payload.data, f->payload.len, &err))) {
+    parsed->text = f->payload.data; /* the same bytes, which stay */
+    if (json.len && !kt_is_ok(kt_answer_take(&f->chunk, x->endpoint, parsed, &err))) {
         kt_x_response_unreadable(x, err.text);
         if (x->plan == KT_X_REFUSE) {
             kt_x_stream_refused(x, 0);
@@ -286,6 +289,15 @@ static void pass(struct kt_exchange *x, struct kt_span json)
         kt_x_stream_filtered(x, true);
 }
 
+static void deal_with(struct kt_exchange *x, struct kt_span json, struct kt_json *parsed, struct queued q)
+{
+    x->filter.at_end = q.len == 0;
+    if (q.as_is)
+        pass(x, json);
+    else
+        start(x, json, parsed, q.content);
+}
+
 static void next_of_queue(struct kt_exchange *x)
 {
     struct kt_x_filter *f = &x->filter;
@@ -296,34 +308,40 @@ static void next_of_queue(struct kt_exchange *x)
         if (failed(x, kt_buf_append(&json, f->queue.data + sizeof q, q.len)))
             return;
         kt_buf_consume(&f->queue, sizeof q + q.len);
-        f->at_end = q.len == 0;
-        if (q.as_is)
-            pass(x, kt_buf_span(&json));
-        else
-            start(x, kt_buf_span(&json), q.content);
+        KT_CLEANUP(kt_json_free) struct kt_json parsed = {0};
+        if (q.len && failed(x, kt_json_parse(&parsed, json.data, json.len, NULL)))
+            return;
+        deal_with(x, kt_buf_span(&json), &parsed, q);
     }
 }
 
-static void put(struct kt_exchange *x, struct kt_span json, struct queued q)
+/* At once where nothing waits. */
+static void put(struct kt_exchange *x, struct kt_span json, struct kt_json *parsed, struct queued q)
 {
     struct kt_x_filter *f = &x->filter;
     if (f->dead)
         return;
     q.len = json.len;
+    if (!x->over && !f->busy && !f->queue.len) {
+        deal_with(x, json, parsed, q);
+        return;
+    }
     if (failed(x, kt_buf_append(&f->queue, &q, sizeof q)) ||
         failed(x, kt_buf_append(&f->queue, json.data, json.len)))
         return;
     next_of_queue(x);
 }
 
-void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, const struct kt_x_chunk *is)
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
+                       const struct kt_x_chunk *is)
 {
-    put(x, json, (struct queued){.content = is->content, .as_is = is->error});
+    put(x, json, j, (struct queued){.content = is->content, .as_is = is->error});
 }
 
 void kt_x_filter_end(struct kt_exchange *x)
 {
-    put(x, kt_span("", 0), (struct queued){.len = 0});
+    struct kt_json none = {0};
+    put(x, kt_span("", 0), &none, (struct queued){.len = 0});
 }
 
 /* What happened upstream while a policy asked. */

@@ -7,7 +7,7 @@
 /* The choice at this place of the chunk; 0 = none. */
 uint32_t kt_x_choice_at(const struct kt_chat *a, unsigned place)
 {
-    uint32_t list = kt_json_member(&a->json, 0, "choices", NULL);
+    uint32_t list = a->choices_tok;
     if (!list)
         return 0;
     uint32_t c = list + 1, end = a->json.tok[list].next;

@@ -4,14 +4,20 @@
 
 #include <string.h>
 
+/* Line ends, which stand between tokens only, would end the event's line. */
+static void blank(char *text, size_t len, char end)
+{
+    for (char *p = text; (p = memchr(p, end, len - (size_t)(p - text)));)
+        *p = ' ';
+}
+
 kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json)
 {
     KT_GUARD(kt_buf_puts(out, "data: "));
     size_t at = out->len;
     KT_GUARD(kt_buf_append(out, json.data, json.len));
-    for (size_t i = at; i < out->len; i++) /* between tokens only: a line end would end the event's line */
-        if (out->data[i] == '\n' || out->data[i] == '\r')
-            out->data[i] = ' ';
+    blank(out->data + at, json.len, '\n');
+    blank(out->data + at, json.len, '\r');
     return kt_buf_puts(out, "\n\n");
 }
 

@@ -82,12 +82,13 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         kt_x_attempt_end(x, "ok", NULL);
         return record_or_stop(x);
     }
-    struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, NULL);
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    struct kt_x_chunk c = kt_x_chunk_read(e->data, &j, &x->usage, NULL);
     x->stream.chunks += c.valid;
     if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
     else if (x->filter.on)
-        kt_x_filter_chunk(x, e->data, &c);
+        kt_x_filter_chunk(x, e->data, &j, &c);
     x->stream.event_start = e->end;
     return true;
 }
@@ -126,7 +127,7 @@ static void collect_bytes(struct kt_exchange *x, const char *data, size_t len)
     kt_x_response_unreadable(x, "it is larger than limits.max_response_bytes");
     if (x->plan == KT_X_REFUSE) {
         kt_x_drop_call(x);
-        kt_x_attempt_end(x, "bad_body", "the answer is larger than limits.max_response_bytes");
+        kt_x_attempt_end(x, "too_large", "the answer is larger than limits.max_response_bytes");
         kt_x_reply_refusal(x);
         return;
     }
@@ -255,7 +256,7 @@ void kt_x_origin_answered(struct kt_exchange *x)
         kt_usage_read(x->answer.data, x->answer.len, &x->usage);
     bool checks = copied && kt_x_observe(x) && x->status >= 200 && x->status < 300 && kt_x_response_wanted(x);
     if (x->mode == KT_X_BUFFER || checks)
-        kt_x_respond(x);
+        kt_x_respond(x, NULL);
     else
         kt_x_origin_finish(x);
 }

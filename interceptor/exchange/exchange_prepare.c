@@ -236,8 +236,8 @@ void kt_exchange_prepare(struct kt_exchange *x)
         pass_unseen(x, "websocket", "what a WebSocket carries is not looked at");
     } else if (wants_websocket(x)) {
         x->verdict = "block";
-        x->reason_code = "websocket";
-        kt_x_refuse(x, 501, "invalid_request_error", "websocket_unsupported",
+        x->reason_code = "websocket_not_supported";
+        kt_x_refuse(x, 426, "invalid_request_error", "websocket_not_supported",
                     "ktwrap: WebSocket connections are not supported; use POST");
     } else if (!x->rt->config || !x->rt->chain) {
         broken_config(x);

@@ -116,7 +116,7 @@ static void give(struct kt_exchange *x)
     }
     if (kt_x_attempt_now(x) && kt_x_attempt_now(x)->target)
         kt_x_add_route_fields(x);
-    kt_x_reply(x, x->status, body);
+    kt_x_reply_kept(x, x->status, body);
 }
 
 static void give_or_refuse(struct kt_exchange *x)
@@ -161,13 +161,15 @@ void kt_x_response_unreadable(struct kt_exchange *x, const char *why)
                 "ktwrap: the policies cannot check the answer (%s), and fail_mode is block", why);
 }
 
-void kt_x_respond(struct kt_exchange *x)
+void kt_x_respond(struct kt_exchange *x, struct kt_json *parsed)
 {
     struct kt_error err = {KT_OK, ""};
     struct kt_span body = kt_buf_span(&x->answer);
     bool wanted = kt_x_response_wanted(x);
     if (wanted || (x->parsed && kt_x_answer_translated(x)))
-        x->replied = kt_is_ok(kt_answer_parse(&x->reply, x->chat.endpoint, body.data, body.len, &err));
+        x->replied =
+            kt_is_ok(parsed ? kt_answer_take(&x->reply, x->chat.endpoint, parsed, &err)
+                            : kt_answer_parse(&x->reply, x->chat.endpoint, body.data, body.len, &err));
     if (wanted && !x->replied) {
         kt_x_response_unreadable(x, *err.text ? err.text : "out of memory");
         give_or_refuse(x);

@@ -24,8 +24,8 @@ bool kt_x_permit(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_
  */
 static enum kt_failure class_of_word(const char *outcome)
 {
-    static const enum kt_failure all[] = {KT_FAILED_TIMEOUT, KT_FAILED_CONNECTION, KT_FAILED_RATE_LIMIT,
-                                          KT_FAILED_SERVER_ERROR, KT_FAILED_BAD_BODY};
+    static const enum kt_failure all[] = {KT_FAILED_TIMEOUT,      KT_FAILED_CONNECTION, KT_FAILED_RATE_LIMIT,
+                                          KT_FAILED_SERVER_ERROR, KT_FAILED_BAD_BODY,   KT_FAILED_TOO_LARGE};
     for (size_t i = 0; i < KT_COUNT(all); i++)
         if (strcmp(kt_failure_class_of(all[i])->outcome, outcome) == 0)
             return all[i];

@@ -80,9 +80,11 @@ void kt_x_estimate(struct kt_exchange *x)
 {
     if (x->prompt_tokens || !x->parsed)
         return;
-    for (size_t i = 0; i < x->chat.segment_count; i++)
-        x->prompt_tokens +=
-            kt_tokens_estimate(x->chat.segments[i].text, x->chat.segments[i].len) + KT_TOKENS_PER_MESSAGE;
+    for (size_t i = 0; i < x->chat.segment_count; i++) {
+        const struct kt_segment *s = &x->chat.segments[i];
+        if (s->from != KT_FROM_LABEL)
+            x->prompt_tokens += kt_tokens_estimate(s->text, s->len) + KT_TOKENS_PER_MESSAGE;
+    }
     int64_t newer = number_at(&x->chat.json, "max_completion_tokens");
     x->completion_tokens = newer ? newer : number_at(&x->chat.json, "max_tokens");
 }

@@ -171,7 +171,9 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         }
         return false;
     }
-    struct kt_x_chunk c = kt_x_chunk_read(e->data, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    struct kt_x_chunk c =
+        kt_x_chunk_read(e->data, &j, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
     bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
     if (!c.valid || foreign || (c.error && !s->committed)) {
         if (c.valid)
@@ -187,7 +189,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->usage_chunk_seen |= c.usage_only;
     s->event_start = e->end;
     if (rewrites(x)) {
-        kt_x_filter_chunk(x, e->data, &c);
+        kt_x_filter_chunk(x, e->data, &j, &c);
         return !x->over && !s->broken;
     }
     if (c.content)

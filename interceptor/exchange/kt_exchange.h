@@ -32,6 +32,7 @@ struct kt_runtime {
 struct kt_runtime *kt_runtime_ref(struct kt_runtime *r);
 void kt_runtime_unref(struct kt_runtime *r);
 
+struct kt_commit;
 struct kt_upstream; /* libcurl multi on the loop; interceptor/upstream */
 
 /* What all exchanges of an engine share; lives as long as the engine. */
@@ -44,6 +45,7 @@ struct kt_engine_ctx {
     const char *lane;                           /* static: of connections that end here; NULL = divert */
     struct kt_runtime *(*runtime)(void *owner); /* new reference to the current one; any thread */
     void *owner;
+    struct kt_commit *commit;  /* whole answers wait for the end of the loop's turn; NULL = they do not */
     struct kt_witness witness; /* learns of every exchange; .exchange NULL = nobody does */
 };
 
@@ -109,6 +111,13 @@ void kt_exchange_answer_data(struct kt_exchange *x, const char *data, size_t len
 void kt_exchange_answer_done(struct kt_exchange *x, const char *error, const char *detail);
 /* Of an exchange that was prepared but can never be started (the loop is gone). */
 void kt_exchange_free(struct kt_exchange *x);
+
+/* Group commit for the exchanges of one loop: the events of whole answers are written together at the end of
+ * its turn, before the answers leave. For a gateway; a wrapped program's few calls would only wait.
+ * new; sets ctx->commit. */
+kt_result kt_commit_new(struct kt_engine_ctx *ctx, struct kt_commit **out) KT_MUST;
+/* Behind the last exchange. NULL is fine. */
+void kt_commit_free(struct kt_commit *c);
 
 /* The OpenAI error shape: {"error":{"message","type","param":null,"code"}} (`policy` where not NULL). */
 kt_result kt_openai_error(struct kt_buf *out, const char *message, const char *type, const char *code,

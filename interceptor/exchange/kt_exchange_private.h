@@ -55,6 +55,14 @@ struct kt_x_fields {
     size_t count;
 };
 
+/* A whole answer that waits until its event is written; see exchange_commit.c. */
+struct kt_x_waiting {
+    bool on;
+    int status;
+    struct kt_span body; /* the exchange's own */
+    struct kt_exchange *prev, *next;
+};
+
 /* One phase of the chain under way. */
 struct kt_x_phase {
     struct kt_chain_run *run;   /* owned; NULL = the phase did not run */
@@ -131,6 +139,7 @@ struct kt_exchange {
 
     char id[33];
     struct kt_trace_ids trace; /* kt_x_trace fills it */
+    struct kt_x_waiting waiting;
     bool recorded, record_ok;
     const char *event_type, *verdict, *reason_code, *error; /* static */
     char message[512];
@@ -182,8 +191,9 @@ bool kt_x_answer_translated(const struct kt_exchange *x);
 kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a,
                                 struct kt_edits *edits) KT_MUST;
 bool kt_x_response_wanted(const struct kt_exchange *x);
-/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it. */
-void kt_x_respond(struct kt_exchange *x);
+/* x->answer is a whole, successful answer: response phase, then the client gets what is left of it.
+ * `parsed`: its tokens where they are known, which may be taken; NULL = not yet parsed. */
+void kt_x_respond(struct kt_exchange *x, struct kt_json *parsed);
 void kt_x_response_done(struct kt_exchange *x); /* the phase is over */
 /* No policy can look at the answer: x->plan is a refusal then, or the answer goes on (fail_mode). */
 void kt_x_response_unreadable(struct kt_exchange *x, const char *why);
@@ -274,6 +284,10 @@ size_t kt_x_fields_view(const struct kt_x_fields *f, struct kt_header *out);
 /* exchange_answer.c */
 /* A whole answer: event, head, body, end. */
 void kt_x_reply(struct kt_exchange *x, int status, struct kt_span body);
+/* The same where `body` lives as long as the exchange: it may leave later. */
+void kt_x_reply_kept(struct kt_exchange *x, int status, struct kt_span body);
+/* Behind the attempt to write the event. */
+void kt_x_reply_recorded(struct kt_exchange *x, int status, struct kt_span body);
 void kt_x_reply_refusal(struct kt_exchange *x);
 void kt_x_send_head(struct kt_exchange *x, int status, int64_t length);
 void kt_x_send(struct kt_exchange *x, const char *data, size_t len); /* with back-pressure */
@@ -297,9 +311,11 @@ struct kt_x_chunk {
     uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason */
     bool usage_only;          /* OpenAI's extra chunk: no choices, usage */
 };
-/* Reads one data payload; `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
+/* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);
+ * `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
  * given. */
-struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_usage *usage, struct kt_buf *usage_chunk);
+struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
+                                  struct kt_buf *usage_chunk);
 
 /* The graver outcome of the two phases is the event's. */
 void kt_x_response_verdict(struct kt_exchange *x);
@@ -308,11 +324,19 @@ void kt_x_response_verdict(struct kt_exchange *x);
 #define KT_X_MAX_CHANNELS 1024
 void kt_x_filter_begin(struct kt_exchange *x);
 void kt_x_filter_free(struct kt_x_filter *f);
-/* One chunk; its JSON is copied. */
-void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, const struct kt_x_chunk *is);
+/* One chunk; its JSON is copied, its tokens may be taken. */
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
+                       const struct kt_x_chunk *is);
 /* No chunk comes any more. */
 void kt_x_filter_end(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
+
+/* exchange_pair.c */
+/* Adds what segment `s` of a chunk says; `final`: its text ends with it. */
+kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
+                           bool final) KT_MUST;
+/* The other half does not come: the text has U+FFFD in its place. */
+kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
 
 /* exchange_channel.c */
 /* NULL on OOM or past the maximum. */
@@ -340,6 +364,12 @@ void kt_x_stream_free(struct kt_x_stream *s);
 void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
 void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
 void kt_x_keepalive_stop(struct kt_exchange *x);
+
+/* exchange_commit.c */
+/* True where the answer leaves at the end of the loop's turn. */
+bool kt_x_commit_later(struct kt_exchange *x, int status, struct kt_span body) KT_MUST;
+/* It leaves no more. */
+void kt_x_commit_cancel(struct kt_exchange *x);
 
 /* exchange_event.c */
 /* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.

@@ -39,6 +39,7 @@ struct kt_x_channel {
     enum kt_origin_class from;
     bool refusal, json;
     bool ended;
+    unsigned half;               /* of a character, whose other one may come with the next piece; 0 = none */
     unsigned segment;            /* in the chain's run */
     struct kt_buf text;          /* what came and was not released yet */
     size_t base;                 /* absolute offset of text.data[0] */

@@ -51,6 +51,7 @@ static kt_result make_worker(struct kt_gateway *g, struct kt_gateway_worker *w)
     w->ctx.witness = (struct kt_witness){witness, w};
     KT_GUARD(kt_loop_new(&w->ctx.loop));
     KT_GUARD(kt_upstream_new(w->ctx.loop, &w->ctx.upstream));
+    KT_GUARD(kt_commit_new(&w->ctx, &w->commit));
     KT_GUARD(kt_otlp_new(w->ctx.loop, w->ctx.upstream, &w->otlp));
     return kt_flows_new(&o, &w->flows);
 }
@@ -185,6 +186,7 @@ void kt_gateway_free(struct kt_gateway *g)
         kt_otlp_free(g->workers[i].otlp);
         kt_upstream_free(g->workers[i].ctx.upstream);
         kt_flows_free(g->workers[i].flows);
+        kt_commit_free(g->workers[i].commit);
         kt_loop_free(g->workers[i].ctx.loop);
     }
     free(g->workers);

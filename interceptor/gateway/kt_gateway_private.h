@@ -15,6 +15,7 @@ struct kt_gateway_worker {
     struct kt_gateway *g;
     struct kt_flows *flows;
     struct kt_otlp *otlp;
+    struct kt_commit *commit;
     bool running;
 };
 

@@ -25,7 +25,7 @@ struct kt_loop {
     pthread_cond_t changed;
     struct kt_loop_job *first, *last;
     size_t jobs;
-    bool woken;  /* the eventfd was written and not read since: one write wakes for many posts */
+    bool woken;  /* the eventfd was written and not seen since: one write wakes for many posts */
     bool refuse; /* no further posts */
     bool quit;
     bool running; /* some thread is inside kt_loop_run */
@@ -49,7 +49,8 @@ kt_result kt_loop_new(struct kt_loop **out)
     pthread_mutex_init(&l->lock, NULL);
     l->epfd = kt_own_fd(epoll_create1(EPOLL_CLOEXEC));
     l->evfd = kt_own_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
+    /* Each write is an edge: nobody has to read the count back. */
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0) {
         kt_loop_free(l);
         return kt_err(KT_ERR_IO);
@@ -225,8 +226,6 @@ static void wake(struct kt_loop *l)
 
 static void clear_wake(struct kt_loop *l)
 {
-    eventfd_t n;
-    eventfd_read(l->evfd, &n);
     pthread_mutex_lock(&l->lock);
     l->woken = false;
     pthread_mutex_unlock(&l->lock);

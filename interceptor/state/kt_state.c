@@ -124,6 +124,17 @@ void kt_state_check(struct kt_state *s, uint64_t now_ms)
     atomic_store(&s->checking, false);
 }
 
+void kt_state_event_lost(struct kt_state *s)
+{
+    if (s)
+        atomic_fetch_add(&kt_state_seg(s)->lost_events, 1);
+}
+
+uint64_t kt_state_lost_events(struct kt_state *s)
+{
+    return s ? kt_word_get(&kt_state_seg(s)->lost_events) : 0;
+}
+
 /* ---- places ---- */
 
 /* The first place with the key, in the order of the places: two processes that took one each in the same

@@ -37,6 +37,12 @@ const char *kt_state_problem(const struct kt_state *s);
  * One stat per second at most; one thread at a time looks, the others go on. */
 void kt_state_check(struct kt_state *s, uint64_t now_ms);
 
+/* An audit event could not be written. The file is there already, so that this works where the disk is full.
+ * NULL is fine. */
+void kt_state_event_lost(struct kt_state *s);
+/* How many were, by all processes since the boot. */
+uint64_t kt_state_lost_events(struct kt_state *s);
+
 /* CLOCK_BOOTTIME; CLOCK_REALTIME for spending. */
 uint64_t kt_state_now_ms(void);
 uint64_t kt_state_real_ms(void);

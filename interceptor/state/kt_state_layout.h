@@ -45,7 +45,10 @@ struct kt_seg_window {
 /* Keys lie together: looking one up reads a few cache lines. 0 = free. */
 struct kt_seg {
     union {
-        struct kt_seg_header header;
+        struct {
+            struct kt_seg_header header;
+            kt_word lost_events;
+        };
         char page[4096];
     };
     kt_word target_keys[KT_SEG_TARGETS];

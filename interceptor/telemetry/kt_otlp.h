@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * One span per exchange to an OpenTelemetry collector: OTLP over HTTP in JSON, POST <endpoint>/v1/traces,
- * with the attribute names of OpenTelemetry's conventions for generative AI, and `kt.*` for what these do not
- * name.
+ * One span per exchange, and histograms of tokens and times, to an OpenTelemetry collector: OTLP over HTTP in
+ * JSON, POST <endpoint>/v1/traces and /v1/metrics, with the names of OpenTelemetry's conventions for
+ * generative AI, and `kt.*` for what these do not name.
  *
- * Nothing waits for it: spans queue in bounded memory, one export is under way at a time, and what does not
- * fit or does not arrive is dropped and counted. No text of a prompt or an answer is ever in a span. Loop
- * thread only.
+ * Nothing waits for it: spans queue in bounded memory, one export of each kind is under way at a time, and
+ * what does not fit or does not arrive is dropped; lost spans are counted. No text of a prompt or an answer
+ * is ever in it; the name of the model is, as the program wrote it. Loop thread only.
  */
 #include "interceptor/telemetry/kt_seen.h"
 #include "interceptor/upstream/kt_upstream.h"

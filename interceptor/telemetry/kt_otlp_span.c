@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An exchange as a span. */
-#include "interceptor/telemetry/kt_otlp.h"
+/* An exchange as a span, and the words that spans and metrics share. */
+#include "interceptor/telemetry/kt_otlp_way.h"
 
 #include <string.h>
 
+#ifndef KT_VERSION
+#define KT_VERSION "0"
+#endif
 #define SPAN_KIND_CLIENT 3
 #define STATUS_ERROR 2
 
@@ -13,7 +16,7 @@ static kt_result key(struct kt_buf *out, const char *name)
     return kt_buf_printf(out, "%s{\"key\":\"%s\",\"value\":", first ? "" : ",", name);
 }
 
-static kt_result put_text(struct kt_buf *out, const char *name, const char *value)
+kt_result kt_otlp_text(struct kt_buf *out, const char *name, const char *value)
 {
     if (!value || !*value)
         return kt_ok();
@@ -48,7 +51,7 @@ static bool ends_in(const char *path, const char *tail)
     return n >= m && strcmp(path + n - m, tail) == 0;
 }
 
-static const char *operation(const struct kt_event *e)
+const char *kt_otlp_operation(const struct kt_event *e)
 {
     if (ends_in(e->path, "/embeddings"))
         return "embeddings";
@@ -58,24 +61,24 @@ static const char *operation(const struct kt_event *e)
 }
 
 /* The conventions' names, where they differ from ours. */
-static const char *provider(const struct kt_event *e)
+const char *kt_otlp_provider(const struct kt_event *e)
 {
     if (e->provider && strcmp(e->provider, "mistral") == 0)
         return "mistral_ai";
     return e->provider;
 }
 
-static bool failed(const struct kt_event *e)
+bool kt_otlp_failed(const struct kt_event *e)
 {
     return e->status >= 400 || e->status == 0 || e->error;
 }
 
-static kt_result error_type(struct kt_buf *out, const struct kt_event *e)
+kt_result kt_otlp_error_type(struct kt_buf *out, const struct kt_event *e)
 {
-    if (!failed(e))
+    if (!kt_otlp_failed(e))
         return kt_ok();
     if (e->error)
-        return put_text(out, "error.type", e->error);
+        return kt_otlp_text(out, "error.type", e->error);
     KT_GUARD(key(out, "error.type"));
     return kt_buf_printf(out, "{\"stringValue\":\"%d\"}}", e->status);
 }
@@ -94,23 +97,23 @@ static kt_result usage(struct kt_buf *out, const struct kt_event *e)
 static kt_result attributes(struct kt_buf *out, const struct kt_seen *seen)
 {
     const struct kt_event *e = seen->event;
-    KT_GUARD(put_text(out, "gen_ai.operation.name", operation(e)));
-    KT_GUARD(put_text(out, "gen_ai.provider.name", provider(e)));
-    KT_GUARD(put_text(out, "gen_ai.request.model", e->model));
+    KT_GUARD(kt_otlp_text(out, "gen_ai.operation.name", kt_otlp_operation(e)));
+    KT_GUARD(kt_otlp_text(out, "gen_ai.provider.name", kt_otlp_provider(e)));
+    KT_GUARD(kt_otlp_text(out, "gen_ai.request.model", e->model));
     KT_GUARD(put_bool(out, "gen_ai.request.stream", e->stream));
-    KT_GUARD(put_text(out, "kt.upstream_model", e->upstream_model));
+    KT_GUARD(kt_otlp_text(out, "kt.upstream_model", e->upstream_model));
     if (seen->ttft_ns)
         KT_GUARD(put_double(out, "gen_ai.response.time_to_first_chunk", (double)seen->ttft_ns / 1e9));
     KT_GUARD(usage(out, e));
-    KT_GUARD(error_type(out, e));
+    KT_GUARD(kt_otlp_error_type(out, e));
     if (e->status)
         KT_GUARD(put_int(out, "http.response.status_code", e->status));
-    KT_GUARD(put_text(out, "kt.event_id", e->id));
-    KT_GUARD(put_text(out, "kt.verdict", e->verdict));
-    KT_GUARD(put_text(out, "kt.reason_code", e->reason_code));
-    KT_GUARD(put_text(out, "kt.target", e->target));
-    KT_GUARD(put_text(out, "kt.origin", e->origin));
-    KT_GUARD(put_text(out, "kt.lane", e->lane));
+    KT_GUARD(kt_otlp_text(out, "kt.event_id", e->id));
+    KT_GUARD(kt_otlp_text(out, "kt.verdict", e->verdict));
+    KT_GUARD(kt_otlp_text(out, "kt.reason_code", e->reason_code));
+    KT_GUARD(kt_otlp_text(out, "kt.target", e->target));
+    KT_GUARD(kt_otlp_text(out, "kt.origin", e->origin));
+    KT_GUARD(kt_otlp_text(out, "kt.lane", e->lane));
     KT_GUARD(put_int(out, "kt.attempts", (int64_t)e->attempt_count));
     return put_double(out, "kt.overhead", (double)e->overhead_us / 1e6);
 }
@@ -122,7 +125,7 @@ kt_result kt_otlp_span(struct kt_buf *out, const struct kt_seen *seen)
                            seen->trace->span_id));
     if (*seen->trace->parent_id)
         KT_GUARD(kt_buf_printf(out, "\"parentSpanId\":\"%s\",", seen->trace->parent_id));
-    KT_GUARD(kt_buf_printf(out, "\"name\":\"%s", operation(e)));
+    KT_GUARD(kt_buf_printf(out, "\"name\":\"%s", kt_otlp_operation(e)));
     if (e->model) {
         KT_GUARD(kt_buf_puts(out, " "));
         KT_GUARD(kt_event_text(out, e->model, strlen(e->model)));
@@ -133,5 +136,20 @@ kt_result kt_otlp_span(struct kt_buf *out, const struct kt_seen *seen)
                            SPAN_KIND_CLIENT, (unsigned long long)e->timestamp_ns,
                            (unsigned long long)(e->timestamp_ns + seen->latency_ns)));
     KT_GUARD(attributes(out, seen));
-    return kt_buf_printf(out, "],\"status\":{\"code\":%d}}", failed(e) ? STATUS_ERROR : 0);
+    return kt_buf_printf(out, "],\"status\":{\"code\":%d}}", kt_otlp_failed(e) ? STATUS_ERROR : 0);
+}
+
+kt_result kt_otlp_open(struct kt_buf *out, const char *resources, const char *scopes, const char *items,
+                       const char *service)
+{
+    KT_GUARD(kt_buf_printf(out, "{\"%s\":[{\"resource\":{\"attributes\":[", resources));
+    KT_GUARD(kt_otlp_text(out, "service.name", service));
+    return kt_buf_printf(
+        out, "]},\"%s\":[{\"scope\":{\"name\":\"ktwrap\",\"version\":\"" KT_VERSION "\"},\"%s\":[", scopes,
+        items);
+}
+
+kt_result kt_otlp_close(struct kt_buf *out)
+{
+    return kt_buf_puts(out, "]}]}]}");
 }

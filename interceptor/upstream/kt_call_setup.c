@@ -15,9 +15,15 @@ void kt_call_wipe_headers(struct kt_call *c)
 
 static bool is_token(const char *s)
 {
-    return *s &&
-           s[strspn(s, "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")] ==
-               '\0';
+    static const bool allowed[256] = {
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,  ['#'] = true,
+        ['$'] = true,         ['%'] = true,         ['&'] = true,         ['\''] = true, ['*'] = true,
+        ['+'] = true,         ['-'] = true,         ['.'] = true,         ['^'] = true,  ['_'] = true,
+        ['`'] = true,         ['|'] = true,         ['~'] = true};
+    const char *p = s;
+    while (allowed[(unsigned char)*p])
+        p++;
+    return p > s && *p == '\0';
 }
 
 static kt_result add_line(struct kt_call *c, const char *line)
@@ -28,14 +34,14 @@ static kt_result add_line(struct kt_call *c, const char *line)
     return kt_ok();
 }
 
-static kt_result add_header(struct kt_call *c, const struct kt_call_header *h)
+static kt_result add_header(struct kt_call *c, const struct kt_call_header *h, struct kt_buf *line)
 {
     KT_ENSURE(is_token(h->name) && !strpbrk(h->value, "\r\n"), KT_ERR_USAGE);
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf line = KT_BUF_INIT(KT_UP_MAX_HEAD);
-    KT_GUARD(kt_buf_puts(&line, h->name));
-    KT_GUARD(kt_buf_puts(&line, *h->value ? ": " : ";")); /* libcurl's way to write one without a value */
-    KT_GUARD(kt_buf_puts(&line, h->value));
-    return add_line(c, line.data);
+    kt_buf_clear(line);
+    KT_GUARD(kt_buf_puts(line, h->name));
+    KT_GUARD(kt_buf_puts(line, *h->value ? ": " : ";")); /* libcurl's way to write one without a value */
+    KT_GUARD(kt_buf_puts(line, h->value));
+    return add_line(c, line->data);
 }
 
 static bool is_ours(const char *name)
@@ -50,6 +56,7 @@ static bool is_ours(const char *name)
 
 static kt_result add_headers(struct kt_call *c, const struct kt_call_request *q)
 {
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf line = KT_BUF_INIT(KT_UP_MAX_HEAD);
     bool accept = false, type = false;
     for (size_t i = 0; i < q->header_count; i++) {
         const struct kt_call_header *h = &q->headers[i];
@@ -57,7 +64,7 @@ static kt_result add_headers(struct kt_call *c, const struct kt_call_request *q)
             continue;
         accept |= kt_span_ieq(kt_span(h->name, strlen(h->name)), "Accept");
         type |= kt_span_ieq(kt_span(h->name, strlen(h->name)), "Content-Type");
-        KT_GUARD(add_header(c, h));
+        KT_GUARD(add_header(c, h, &line));
     }
     /* What libcurl would add by itself: the request has the fields that it was given and no other. */
     KT_GUARD(add_line(c, "Expect:"));
@@ -139,6 +146,8 @@ kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *q)
     /* 64 KiB by default, taken and given back with every call: most prompts need less than the least there
      * is. */
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    if (c->u->direct)
+        curl_easy_setopt(e, CURLOPT_PROXY, "");
     if (c->u->no_proxy)
         curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy);
     return curl_easy_setopt(e, CURLOPT_URL, q->url) == CURLE_OK ? kt_ok() : kt_err(KT_ERR_USAGE);

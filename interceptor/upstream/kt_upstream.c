@@ -36,6 +36,12 @@ static kt_result copy_env(const char *name, char **out)
  * there; empty = it was not set. */
 static kt_result read_environment(struct kt_upstream *u)
 {
+    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                          "ALL_PROXY"};
+    u->direct = true;
+    for (size_t i = 0; i < KT_COUNT(proxies); i++)
+        if (getenv(proxies[i]))
+            u->direct = false;
     KT_GUARD(copy_env("KT_UPSTREAM_NO_PROXY", &u->no_proxy));
     KT_GUARD(copy_env("KT_UPSTREAM_CA_FILE", &u->ca_file));
     if (!u->ca_file)

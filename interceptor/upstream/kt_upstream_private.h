@@ -27,6 +27,7 @@ struct kt_upstream {
     struct kt_up_open *open; /* every socket that libcurl has of us */
     bool no_fd;              /* in this turn the process had no file descriptor left for a socket */
     size_t sockets, unsure;  /* ... and how many of them are not known to be connected */
+    bool direct;             /* the environment names no proxy: libcurl need not look with every call */
     char *no_proxy;          /* owned; KT_UPSTREAM_NO_PROXY or NULL */
     char *ca_file;           /* owned; from the environment, or NULL */
     const char *ca_path;     /* libcurl's own hashed folder where it has one; static */

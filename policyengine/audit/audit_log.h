@@ -28,6 +28,7 @@ struct audit_turn {
     int dir_fd, lock_fd, head_fd, log_fd;
     bool locked;
     struct stat dir_st, lock_st, head_st, log_st; /* as opened: the fd may be another file's by now */
+    struct stat root_st;                          /* "/" when the folder was opened */
     struct audit_head head;
     uint64_t size;         /* of current.jsonl as found */
     const char *note_type; /* an event of our own that must come first; NULL = none */
@@ -53,6 +54,10 @@ void audit_turn_set_owner(const struct kt_audit_fds *fds);
 /* False where the file is missing or does not hold a head. */
 bool audit_head_read(int head_fd, struct audit_head *head);
 kt_result audit_head_write(int head_fd, const struct audit_head *head) KT_MUST;
+
+/* Appends all within this turn; each item gets its result, the return value is the last failure. */
+kt_result audit_write(struct audit_turn *t, uint64_t max_bytes, struct kt_audit_item *items, size_t count,
+                      struct kt_error *err) KT_MUST;
 
 /* Makes head and current.jsonl agree again. Where that leaves a note, the head on disk waits for it: a note
  * that cannot be written is found again by the next writer. */

@@ -104,6 +104,8 @@ static bool make_dirs(const char *dir)
 static kt_result open_dir(struct audit_turn *t, struct kt_error *err)
 {
     const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    if (stat("/", &t->root_st) != 0)
+        memset(&t->root_st, 0, sizeof t->root_st);
     t->dir_fd = own(open(t->dir, flags));
     if (t->dir_fd < 0 && errno == ENOENT && make_dirs(t->dir))
         t->dir_fd = own(open(t->dir, flags));
@@ -140,7 +142,11 @@ static bool still_there(const struct audit_turn *t)
     struct stat now;
     char path[4096 + 8];
     int n = snprintf(path, sizeof path, "%s/" AUDIT_LOCK, t->dir);
-    return n > 0 && (size_t)n < sizeof path && lstat(path, &now) == 0 && same_file(&t->lock_st, &now);
+    if (n > 0 && (size_t)n < sizeof path && lstat(path, &now) == 0 && same_file(&t->lock_st, &now))
+        return true;
+    /* Behind a chroot the path means another folder, and the one that is open stays the right one. */
+    return stat("/", &now) == 0 && !same_file(&t->root_st, &now) &&
+           fstatat(t->dir_fd, AUDIT_LOCK, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&t->lock_st, &now);
 }
 
 static void unlock(struct audit_turn *t)

@@ -88,59 +88,6 @@ static char *audit_dir(const char *state_dir)
     return asprintf(&dir, "%s/%s/audit", here, state_dir) < 0 ? NULL : dir;
 }
 
-/* The whole line with its newline; `next` receives number and hash. */
-static kt_result build_line(struct kt_event *e, struct kt_buf *line, struct audit_head *next)
-{
-    KT_GUARD(kt_event_canonical(e, line));
-    KT_GUARD(kt_sha256_hex(line->data, line->len, next->hash));
-    next->seq = e->seq;
-    if (e->immutable)
-        KT_GUARD(kt_buf_printf(line, ",\"hash\":\"%s\"", next->hash));
-    return kt_buf_puts(line, "}\n");
-}
-
-/* Line and head, or neither. */
-static kt_result store(struct audit_turn *t, const struct kt_buf *line, const struct audit_head *next,
-                       struct kt_error *err)
-{
-    kt_result r = kt_write_all(t->log_fd, line->data, line->len);
-    if (r.code == KT_OK)
-        r = audit_head_write(t->head_fd, next);
-    if (r.code == KT_OK) {
-        t->head = *next;
-        t->size = next->bytes;
-        return r;
-    }
-    int cause = errno;
-    if (ftruncate(t->log_fd, (off_t)t->size) != 0)
-        kt_warn("audit: %s: half a line could not be taken back: %s", t->dir, strerror(errno));
-    return kt_fail(err, KT_ERR_IO, "audit: cannot append to %s/" KT_AUDIT_CURRENT ": %s", t->dir,
-                   strerror(cause));
-}
-
-static kt_result write_event(const struct kt_audit *a, struct audit_turn *t, struct kt_event *e,
-                             struct kt_error *err)
-{
-    KT_CLEANUP(kt_buf_free) struct kt_buf line = KT_BUF_INIT(KT_AUDIT_LINE_MAX);
-    struct audit_head next = t->head;
-    struct kt_event numbered = *e;
-    numbered.seq = t->head.seq + 1;
-    numbered.prev_hash = t->head.hash;
-    kt_result r = build_line(&numbered, &line, &next);
-    if (r.code != KT_OK)
-        return kt_fail(err, r.code, "audit: cannot form the event: %s", kt_code_name(r.code));
-    if (t->size > 0 && t->size + line.len > a->max_bytes) {
-        if (audit_rotate(t).code != KT_OK)
-            kt_warn("audit: %s: no new file could be started (%s); the old one grows on", t->dir,
-                    strerror(errno));
-        next.first_seq = t->head.first_seq;
-    }
-    next.bytes = t->size + line.len;
-    KT_GUARD(store(t, &line, &next, err));
-    e->seq = numbered.seq;
-    return kt_ok();
-}
-
 /* What had to be repaired goes into the log itself, in front of the event that found it. */
 static kt_result write_note(const struct kt_audit *a, struct audit_turn *t, struct kt_error *err)
 {
@@ -152,19 +99,27 @@ static kt_result write_note(const struct kt_audit *a, struct audit_turn *t, stru
     note.cost_usd = -1;
     note.immutable = true;
     kt_event_fill_app(&note);
-    return write_event(a, t, &note, err);
+    struct kt_audit_item one = {.event = &note};
+    return audit_write(t, a->max_bytes, &one, 1, err);
 }
 
-/* One turn; without `e` only the repair and its note. */
-static kt_result take_turn(const struct kt_audit *a, struct kt_event *e, struct kt_error *err)
+static kt_result begin(const struct kt_audit *a, struct kt_error *err)
+{
+    KT_GUARD(audit_turn_begin(&turn, a->dir, err));
+    return turn.note_type ? write_note(a, &turn, err) : kt_ok();
+}
+
+/* One turn for all; without any only the repair and its note. The last failure, if there was one. */
+static kt_result take_turn(const struct kt_audit *a, struct kt_audit_item *items, size_t count,
+                           struct kt_error *err)
 {
     struct quiet q;
     quiet_enter(&q);
-    kt_result r = audit_turn_begin(&turn, a->dir, err);
-    if (r.code == KT_OK && turn.note_type)
-        r = write_note(a, &turn, err);
-    if (r.code == KT_OK && e)
-        r = write_event(a, &turn, e, err);
+    kt_result r = begin(a, err);
+    for (size_t i = 0; r.code != KT_OK && i < count; i++)
+        items[i].result = r;
+    if (r.code == KT_OK && count)
+        r = audit_write(&turn, a->max_bytes, items, count, err);
     audit_turn_end(&turn, r.code == KT_OK);
     quiet_leave(&q, r.code != KT_OK);
     return r;
@@ -186,8 +141,8 @@ kt_result kt_audit_open(const char *state_dir, uint64_t max_file_bytes, struct k
     a->max_bytes = max_file_bytes ? max_file_bytes : DEFAULT_FILE_BYTES;
     a->dir = audit_dir(state_dir);
     /* A turn without an event says now, not at the first call, that the folder cannot be written. */
-    kt_result r =
-        a->dir ? take_turn(a, NULL, err) : kt_fail(err, KT_ERR_IO, "audit: no path for %s/audit", state_dir);
+    kt_result r = a->dir ? take_turn(a, NULL, 0, err)
+                         : kt_fail(err, KT_ERR_IO, "audit: no path for %s/audit", state_dir);
     if (r.code != KT_OK)
         kt_audit_free(a);
     else
@@ -211,7 +166,15 @@ void kt_audit_free(struct kt_audit *a)
 
 kt_result kt_audit_append(struct kt_audit *a, struct kt_event *e, struct kt_error *err)
 {
-    kt_result r = take_turn(a, e, err);
-    KT_TRACE(AUDIT, "event %.32s: %s, seq %llu", e->id, kt_code_name(r.code), (unsigned long long)e->seq);
-    return r;
+    struct kt_audit_item one = {.event = e};
+    kt_audit_append_all(a, &one, 1, err);
+    return one.result;
+}
+
+void kt_audit_append_all(struct kt_audit *a, struct kt_audit_item *items, size_t count, struct kt_error *err)
+{
+    (void)!kt_is_ok(take_turn(a, items, count, err)); /* each item has its own */
+    for (size_t i = 0; i < count; i++)
+        KT_TRACE(AUDIT, "event %.32s: %s, seq %llu", items[i].event->id, kt_code_name(items[i].result.code),
+                 (unsigned long long)items[i].event->seq);
 }

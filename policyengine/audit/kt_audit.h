@@ -36,6 +36,14 @@ void kt_audit_free(struct kt_audit *a);
  * blocked meanwhile. */
 kt_result kt_audit_append(struct kt_audit *a, struct kt_event *e, struct kt_error *err) KT_MUST;
 
+struct kt_audit_item {
+    struct kt_event *event; /* borrowed; its seq is set */
+    kt_result result;       /* filled */
+};
+/* The same for many, in their order: one lock and, as a rule, one write for all. Where the write of many
+ * fails each is tried by itself. `err` holds the last failure. */
+void kt_audit_append_all(struct kt_audit *a, struct kt_audit_item *items, size_t count, struct kt_error *err);
+
 struct kt_audit_report {
     uint64_t events, files;
     bool ok;

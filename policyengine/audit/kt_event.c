@@ -38,14 +38,10 @@ static size_t utf8_at(const unsigned char *s, size_t n, size_t *bad)
     return need;
 }
 
-static const bool plain[256] = {[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
-
 kt_result kt_event_text(struct kt_buf *out, const char *data, size_t len)
 {
     const unsigned char *s = (const unsigned char *)data;
-    size_t start = 0, i = 0;
-    while (i < len && plain[s[i]])
-        i++;
+    size_t start = 0, i = kt_plain_run(data, len);
     if (i == len) /* most texts need neither escape nor repair */
         return kt_buf_append(out, data, len);
     while (i < len) {
@@ -62,29 +58,39 @@ kt_result kt_event_text(struct kt_buf *out, const char *data, size_t len)
     return kt_buf_json(out, data + start, len - start);
 }
 
-/* `,"name":`, without the comma for the first member of an object. Not by printf: an event has some sixty
- * members and must cost microseconds. */
-static kt_result name(struct kt_buf *b, const char *member)
+/* Writes `,"name":`, without the comma for the first member of an object, and makes room for `extra` bytes
+ * behind it. Not by printf, and not piece by piece: an event has some sixty members and must cost
+ * microseconds. */
+static kt_result name(struct kt_buf *b, const char *member, size_t extra)
 {
-    char text[48];
-    size_t n = strlen(member), at = 0;
-    KT_ENSURE(n <= sizeof text - 4, KT_ERR_INTERNAL);
-    char last = b->data[b->len - 1];
-    if (last != '{' && last != '[')
-        text[at++] = ',';
-    text[at++] = '"';
-    memcpy(text + at, member, n);
-    memcpy(text + at + n, "\":", 2);
-    return kt_buf_append(b, text, at + n + 2);
+    size_t n = strlen(member);
+    KT_GUARD(kt_buf_reserve(b, n + 4 + extra));
+    char *at = b->data + b->len;
+    if (at[-1] != '{' && at[-1] != '[')
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, member, n);
+    memcpy(at + n, "\":", 3);
+    b->len = (size_t)(at + n + 2 - b->data);
+    return kt_ok();
 }
 
 static kt_result put_text(struct kt_buf *b, const char *member, const char *value)
 {
     if (!value)
         return kt_ok();
-    KT_GUARD(name(b, member));
-    KT_GUARD(kt_buf_append(b, "\"", 1));
-    KT_GUARD(kt_event_text(b, value, strlen(value)));
+    size_t n = strlen(value);
+    KT_GUARD(name(b, member, n + 2));
+    char *at = b->data + b->len;
+    *at = '"';
+    if (kt_plain_run(value, n) == n) {
+        memcpy(at + 1, value, n);
+        memcpy(at + 1 + n, "\"", 2);
+        b->len += n + 2;
+        return kt_ok();
+    }
+    b->len++;
+    KT_GUARD(kt_event_text(b, value, n));
     return kt_buf_append(b, "\"", 1);
 }
 
@@ -100,13 +106,13 @@ static kt_result digits(struct kt_buf *b, uint64_t value)
 
 static kt_result put_u64(struct kt_buf *b, const char *member, uint64_t value)
 {
-    KT_GUARD(name(b, member));
+    KT_GUARD(name(b, member, 20));
     return digits(b, value);
 }
 
 static kt_result put_i64(struct kt_buf *b, const char *member, int64_t value)
 {
-    KT_GUARD(name(b, member));
+    KT_GUARD(name(b, member, 20));
     if (value < 0)
         KT_GUARD(kt_buf_append(b, "-", 1));
     return digits(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
@@ -132,7 +138,7 @@ static kt_result put_decimal(struct kt_buf *b, const char *member, double value)
 
 static kt_result open_with(struct kt_buf *b, const char *member, char bracket)
 {
-    KT_GUARD(name(b, member));
+    KT_GUARD(name(b, member, 20));
     return kt_buf_append(b, &bracket, 1);
 }
 
@@ -238,7 +244,7 @@ static kt_result put_result(struct kt_buf *b, const struct kt_event *e)
     if (answered)
         KT_GUARD(put_i64(b, "status", e->status));
     if (answered || e->stream) {
-        KT_GUARD(name(b, "stream"));
+        KT_GUARD(name(b, "stream", 5));
         KT_GUARD(kt_buf_puts(b, e->stream ? "true" : "false"));
     }
     if (e->usage.known) {

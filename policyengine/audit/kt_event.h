@@ -32,7 +32,7 @@ struct kt_event_attempt {
     const char *target, *provider, *model;
     int status;          /* HTTP; 0 = none */
     const char *outcome; /* ok, timeout, connection_error, rate_limit, server_error, client_error, bad_body,
-                            unavailable, excluded */
+                            too_large, unavailable, excluded */
     const char *detail;  /* short, never a key or text of the user */
     uint64_t latency_ms;
 };

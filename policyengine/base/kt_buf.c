@@ -25,7 +25,8 @@ kt_result kt_buf_reserve(struct kt_buf *b, size_t extra)
 
 kt_result kt_buf_append(struct kt_buf *b, const void *data, size_t len)
 {
-    KT_GUARD(kt_buf_reserve(b, len));
+    if (len >= b->cap - b->len || b->len + len > b->max) /* the former also while there is no room at all */
+        KT_GUARD(kt_buf_reserve(b, len));
     if (len > 0)
         memcpy(b->data + b->len, data, len);
     b->len += len;
@@ -61,6 +62,29 @@ kt_result kt_buf_printf(struct kt_buf *b, const char *fmt, ...)
     return r;
 }
 
+#define ONES 0x0101010101010101ull
+#define HIGHS 0x8080808080808080ull
+
+/* Eight at a time, because prompts are long and almost all of their bytes are of this kind. */
+size_t kt_plain_run(const char *data, size_t len)
+{
+    size_t i = 0;
+    for (; i + 8 <= len; i += 8) {
+        uint64_t w;
+        memcpy(&w, data + i, sizeof w);
+        uint64_t quote = w ^ (ONES * '"'), slash = w ^ (ONES * '\\');
+        uint64_t odd = (w - ONES * 0x20) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | w;
+        if (odd & HIGHS)
+            break;
+    }
+    for (; i < len; i++) {
+        unsigned char c = (unsigned char)data[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+    }
+    return i;
+}
+
 static size_t json_escape(unsigned char c, char out[7])
 {
     static const char shorts[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
@@ -76,7 +100,7 @@ static size_t json_escape(unsigned char c, char out[7])
 kt_result kt_buf_json(struct kt_buf *b, const char *data, size_t len)
 {
     size_t start = 0;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = kt_plain_run(data, len); i < len; i++) {
         unsigned char c = (unsigned char)data[i];
         if (c >= 0x20 && c != '"' && c != '\\')
             continue;

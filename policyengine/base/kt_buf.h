@@ -28,6 +28,9 @@ kt_result kt_buf_puts(struct kt_buf *b, const char *text) KT_MUST;
 kt_result kt_buf_printf(struct kt_buf *b, const char *fmt, ...) KT_MUST KT_PRINTF(2, 3);
 /* Appends `len` bytes as the inside of a JSON string: no quotes; control bytes, '"' and '\' escaped. */
 kt_result kt_buf_json(struct kt_buf *b, const char *data, size_t len) KT_MUST;
+/* Length of the run of bytes in front that JSON writes as they are: printable ASCII without quote and
+ * backslash. */
+size_t kt_plain_run(const char *data, size_t len);
 /* Room for `extra` more bytes behind len. */
 kt_result kt_buf_reserve(struct kt_buf *b, size_t extra) KT_MUST;
 /* Drops the first n bytes (n <= len). */

@@ -227,8 +227,13 @@ uint32_t kt_json_member(const struct kt_json *j, uint32_t obj, const char *name,
         *duplicate = false;
     if (obj >= j->count || j->tok[obj].type != KT_JSON_OBJECT)
         return 0;
+    size_t len = strlen(name);
     for (uint32_t k = obj + 1; k < j->tok[obj].next; k = j->tok[k + 1].next) {
-        if (!kt_json_str_eq(j, k, name))
+        const struct kt_json_tok *t = &j->tok[k];
+        bool same = t->escaped
+                        ? kt_json_escaped_eq(j, k, name)
+                        : t->end - t->start - 2 == len && memcmp(j->text + t->start + 1, name, len) == 0;
+        if (!same)
             continue;
         if (duplicate && found)
             *duplicate = true;

@@ -8,6 +8,8 @@
  */
 #include "policyengine/base/kt_buf.h"
 
+#include <string.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -56,8 +58,21 @@ uint32_t kt_json_member(const struct kt_json *j, uint32_t obj, const char *key, 
 
 /* Raw text of a token; for strings including the quotes. */
 struct kt_span kt_json_raw(const struct kt_json *j, uint32_t tok);
-/* True where the token is a string that unescapes to exactly `text`. */
-bool kt_json_str_eq(const struct kt_json *j, uint32_t tok, const char *text);
+bool kt_json_escaped_eq(const struct kt_json *j, uint32_t tok, const char *text);
+
+/* True where the token is a string that unescapes to exactly `text`. Inline: of a name in the source the
+ * compiler knows the length, and most names that are compared differ in it or in the first letter. */
+static inline bool kt_json_str_eq(const struct kt_json *j, uint32_t tok, const char *text)
+{
+    const struct kt_json_tok *t = &j->tok[tok];
+    if (tok >= j->count || t->type != KT_JSON_STRING)
+        return false;
+    if (t->escaped)
+        return kt_json_escaped_eq(j, tok, text);
+    size_t len = t->end - t->start - 2;
+    const char *raw = j->text + t->start + 1;
+    return len == 0 ? *text == '\0' : *raw == *text && strlen(text) == len && memcmp(raw, text, len) == 0;
+}
 /* Appends the unescaped UTF-8 of string token `tok`. A lone surrogate becomes U+FFFD. */
 kt_result kt_json_unescape(const struct kt_json *j, uint32_t tok, struct kt_buf *out) KT_MUST;
 

@@ -3,30 +3,6 @@
 
 #include <string.h>
 
-#define ONES 0x0101010101010101ull
-#define HIGHS 0x8080808080808080ull
-
-/* Length of the run of bytes that stand for themselves: printable ASCII without quote and backslash. Eight at
- * a time, because prompts are long and almost all of their bytes are of this kind. */
-static size_t plain_run(const char *p, size_t len)
-{
-    size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t w;
-        memcpy(&w, p + i, sizeof w);
-        uint64_t quote = w ^ (ONES * '"'), slash = w ^ (ONES * '\\');
-        uint64_t odd = (w - ONES * 0x20) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | w;
-        if (odd & HIGHS)
-            break;
-    }
-    for (; i < len; i++) {
-        unsigned char c = (unsigned char)p[i];
-        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
-            break;
-    }
-    return i;
-}
-
 /* Bytes of the UTF-8 character at `p`, 0 where it is none (overlong, surrogate, past U+10FFFF, cut). */
 static size_t utf8_len(const char *text, size_t avail)
 {
@@ -88,7 +64,7 @@ bool kt_json_lex_string(const char *text, size_t len, size_t *pos, bool *escaped
     size_t p = *pos + 1;
     *escaped = false;
     for (;;) {
-        p += plain_run(text + p, len - p);
+        p += kt_plain_run(text + p, len - p);
         *pos = p;
         if (p >= len)
             return false;

@@ -19,16 +19,11 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-bool kt_json_str_eq(const struct kt_json *j, uint32_t tok, const char *text)
+/* kt_json_str_eq of a string with a backslash. */
+bool kt_json_escaped_eq(const struct kt_json *j, uint32_t tok, const char *text)
 {
-    if (!is_string(j, tok))
-        return false;
     const char *p = j->text + j->tok[tok].start + 1, *end = j->text + j->tok[tok].end - 1;
-    if (p < end && *p != *text && *p != '\\')
-        return false; /* most names that are compared differ here */
     size_t len = strlen(text);
-    if (!j->tok[tok].escaped)
-        return (size_t)(end - p) == len && memcmp(p, text, len) == 0;
     while (p < end) {
         char c[4] = {*p};
         size_t n = 1;

@@ -117,7 +117,8 @@ static void release(struct kt_chain_run *r)
 /* Books what one slot of the policy at r->at took and answered. */
 static void settle(struct kt_chain_run *r, uint64_t started, enum kt_step step)
 {
-    r->results[r->at].time_ns += kt_now_mono_ns() - started;
+    r->clock_ns = kt_now_mono_ns();
+    r->results[r->at].time_ns += r->clock_ns - started;
     if (step == KT_STEP_ERROR)
         kt_run_fail(r);
     r->pending = step == KT_STEP_PENDING && !r->policies[r->at].out;
@@ -131,6 +132,12 @@ static enum kt_step ask_text(struct kt_chain_run *r, const struct kt_chain_link 
     return l->policy->text(l->opts, l->instance, p->state, &r->text, &r->sink);
 }
 
+static bool has_slot(const struct kt_policy *p, enum kt_run_call call)
+{
+    return call == KT_RUN_TOOL ? p->tool != NULL : call == KT_RUN_TEXT ? p->text != NULL : p->end != NULL;
+}
+
+/* The clock is read once between two policies: what ends one begins the next. */
 static void ask(struct kt_chain_run *r)
 {
     const struct kt_chain_link *l = r->links[r->at];
@@ -138,13 +145,17 @@ static void ask(struct kt_chain_run *r)
     if (r->call == KT_RUN_TOOL && !l->policy->tool)
         return; /* it has seen nothing yet */
     r->results[r->at].skipped = false;
-    uint64_t started = kt_now_mono_ns();
+    if (!has_slot(l->policy, r->call)) {
+        r->pending = false;
+        return;
+    }
+    uint64_t started = r->clock_ns;
     enum kt_step step = KT_STEP_DONE;
     if (r->call == KT_RUN_TOOL)
         step = l->policy->tool(l->opts, l->instance, p->state, &r->tool, &r->sink);
-    else if (r->call == KT_RUN_TEXT && l->policy->text)
+    else if (r->call == KT_RUN_TEXT)
         step = ask_text(r, l, p);
-    else if (r->call == KT_RUN_END && l->policy->end)
+    else
         step = l->policy->end(l->opts, l->instance, p->state, &r->sink);
     settle(r, started, step);
 }
@@ -161,6 +172,7 @@ static void merge(struct kt_chain_run *r)
 /* Goes on from r->at to the end of the chain, a stop or a PENDING. */
 static enum kt_step proceed(struct kt_chain_run *r)
 {
+    r->clock_ns = kt_now_mono_ns();
     for (; r->at < r->count && !halted(r); r->at++) {
         if (r->policies[r->at].out)
             continue;

@@ -41,6 +41,7 @@ struct kt_chain_run {
     size_t at; /* link that is asked now */
     enum kt_run_call call;
     bool pending;
+    uint64_t clock_ns;   /* monotonic; when the last slot ended */
     bool failed_now;     /* some policy failed in the call under way */
     struct kt_text text; /* of the call under way */
     struct kt_tool tool; /* of the call under way */

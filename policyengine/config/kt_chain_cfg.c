@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_config_parts.h"
 #include "policyengine/config/kt_schema.h"
-#include "policyengine/config/kt_suggest.h"
+#include "policyengine/base/kt_suggest.h"
 #include "policyengine/policies/kt_policy.h"
 
 #include <stdlib.h>

@@ -151,6 +151,7 @@ static kt_result read_root(struct kt_diags *diags, struct kt_node *root, struct 
         return kt_ok();
     KT_GUARD(check_pack(&c, root, config));
     KT_GUARD(kt_hosts_read(&c, root, config));
+    KT_GUARD(kt_telemetry_check(&c, root, config));
     KT_GUARD(read_model_map(&c, root, config));
     KT_GUARD(kt_chain_read(&c, root, config));
     KT_GUARD(kt_providers_read(&c, root, config));

@@ -26,6 +26,10 @@ kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct 
 kt_result kt_hosts_read(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config) KT_MUST;
 kt_result kt_hosts_default(struct kt_config *config) KT_MUST;
 
+/* E004 where telemetry.otlp_endpoint is no base URL. */
+kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root,
+                             const struct kt_config *config) KT_MUST;
+
 /* W001 for what is set below `node` but not acted on yet. */
 struct kt_unacted;
 kt_result kt_unacted_warn(struct kt_ctx *c, const struct kt_unacted *list,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_read.h"
-#include "policyengine/config/kt_suggest.h"
+#include "policyengine/base/kt_suggest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

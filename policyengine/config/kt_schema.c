@@ -83,8 +83,8 @@ static const struct kt_option monitor_rows[] = {
 
 static const struct kt_option telemetry_rows[] = {
     {ROW(telemetry_t_, otlp_endpoint, STRING),
-     .help = "base URL of an OpenTelemetry collector (OTLP over HTTP), e.g. http://127.0.0.1:4318: one span per call"},
-    {ROW(telemetry_t_, service_name, STRING), .def = "ktwrap", .help = "service.name of the spans"},
+     .help = "base URL of an OpenTelemetry collector (OTLP over HTTP), e.g. http://127.0.0.1:4318: one span per call, and histograms of tokens and times"},
+    {ROW(telemetry_t_, service_name, STRING), .def = "ktwrap", .help = "service.name of spans and metrics"},
     {ROW(telemetry_t_, propagate, BOOL), .def = "false", .help = "targets get traceparent, with the call's own span in it"},
     END};
 

@@ -5,7 +5,7 @@
 #include "policyengine/config/kt_read.h"
 #include "policyengine/config/kt_schema.h"
 #include "policyengine/config/kt_secret_run.h"
-#include "policyengine/config/kt_suggest.h"
+#include "policyengine/base/kt_suggest.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -51,6 +51,17 @@ static kt_result refuse(struct loader *l, struct kt_at at, const char *suggestio
     return kt_err(KT_ERR_USAGE);
 }
 
+/* The commonest mistake of all, and libyaml's words for it do not name it. */
+static const char *tab_hint(const struct loader *l)
+{
+    size_t at = l->parser.problem_mark.index;
+    for (size_t i = 0, chars = 0; i < l->src->len; i++) {
+        if (((unsigned char)l->src->text[i] & 0xc0) != 0x80 && chars++ == at)
+            return l->src->text[i] == '\t' ? "a tab: YAML is indented with spaces" : NULL;
+    }
+    return NULL;
+}
+
 static kt_result parser_error(struct loader *l)
 {
     const yaml_parser_t *p = &l->parser;
@@ -59,7 +70,7 @@ static kt_result parser_error(struct loader *l)
         return kt_err(KT_ERR_MEMORY);
     if (p->error == YAML_READER_ERROR)
         return refuse(l, at_offset(l, p->problem_offset + l->mark), "the file must be UTF-8 text", problem);
-    KT_GUARD(kt_complain(&l->ctx, "E006", at_mark(l, p->problem_mark), NULL, "%s%s%s", problem,
+    KT_GUARD(kt_complain(&l->ctx, "E006", at_mark(l, p->problem_mark), tab_hint(l), "%s%s%s", problem,
                          p->context ? ", " : "", p->context ? p->context : ""));
     return kt_err(KT_ERR_USAGE);
 }

@@ -156,8 +156,8 @@ static double within(double v, double low, double high)
 }
 
 /* One number from rules and model: log odds, set on texts that neither had seen (train.py). The worst of many
- * windows is bad by chance, so a page needs a worse one than a line does, or more that is bad beside it, unless
- * the rules speak too. */
+ * windows is bad by chance, so a page needs a worse one than a line does, or more that is bad beside it,
+ * unless the rules speak too. */
 static double weigh(const struct kt_injection_result *r)
 {
     double alone = 1 - within(r->rules / RULES_SURE, 0, 1);
@@ -204,6 +204,7 @@ static void scan_variants(struct kt_injection *w, const char *text, size_t len,
             continue;
         size_t n = len;
         memcpy(w->variant, text, len);
+        w->variant_dirty = len > w->variant_dirty ? len : w->variant_dirty;
         if (f == KT_INJ_ROT13)
             kt_decode_rot13(w->variant, len);
         else if (f == KT_INJ_REVERSED)
@@ -247,25 +248,34 @@ static void scan_hidden(struct kt_injection *w, struct kt_injection_level *l, st
     score_level(w, l->fold.hidden, l->fold.hidden_len, (unsigned)(l - w->levels) + 1, out);
 }
 
+/* The buffer for hidden text is not touched: most texts have none. */
+static void start_fold(struct kt_fold *f, char *block, const struct kt_injection_scope *scope)
+{
+    f->out = block;
+    f->len = f->hidden_len = 0;
+    f->cap = BLOCK;
+    f->gap = 0;
+    f->keep_lookalikes = !scope->lookalikes;
+    f->keep_forms = !scope->whole_unicode;
+}
+
 static void score_level(struct kt_injection *w, const char *text, size_t len, unsigned depth,
                         struct kt_injection_result *out)
 {
     struct kt_injection_level *l = &w->levels[depth];
-    l->fold = (struct kt_fold){.out = l->block,
-                               .cap = BLOCK,
-                               .keep_lookalikes = !w->scope.lookalikes,
-                               .keep_forms = !w->scope.whole_unicode};
-    size_t done = 0;
+    start_fold(&l->fold, l->block, &w->scope);
+    size_t done = 0, dirty = 0;
     for (;;) {
         done += kt_fold_text(&l->fold, text + done, len - done, true);
+        dirty = l->fold.len > dirty ? l->fold.len : dirty;
         scan_folded(w, l->block, l->fold.len, depth > 0, out);
         if (done == len)
             break;
         slide(&l->fold);
     }
     scan_hidden(w, l, out);
-    kt_wipe(l->block, sizeof l->block);
-    kt_wipe(&l->fold, sizeof l->fold);
+    kt_wipe(l->block, dirty);
+    kt_wipe(l->fold.hidden, l->fold.hidden_len);
     if (depth == DEPTH || !w->scope.decode)
         return;
     size_t at = 0, n = 0;
@@ -281,8 +291,9 @@ kt_result kt_injection_score(struct kt_injection *w, const char *text, size_t le
     *out = (struct kt_injection_result){0};
     w->scope = scope;
     w->failed = false;
+    w->variant_dirty = w->linear.dirty = 0;
     score_level(w, text, len, 0, out);
-    kt_wipe(w->variant, sizeof w->variant);
-    kt_wipe(w->linear.text, sizeof w->linear.text);
+    kt_wipe(w->variant, w->variant_dirty);
+    kt_wipe(w->linear.text, w->linear.dirty);
     return w->failed ? kt_err(KT_ERR_INTERNAL) : kt_ok();
 }

@@ -30,6 +30,7 @@ struct kt_injection {
     bool failed;
     struct kt_injection_level levels[KT_INJECTION_DEPTH + 1];
     char variant[KT_INJECTION_BLOCK];
+    size_t variant_dirty; /* bytes of it that held text */
     struct kt_injection_hit hits[KT_INJECTION_HITS];
     struct kt_linear_work linear;
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A linear model over hashed words, stems and classes of words (kt_classes.h) of folded text (kt_fold.h), alone
- * and in pairs, one signed byte per bucket. It looks at sentences and at rows of a few sentences, never at a
- * document alone, so that one hostile sentence is not outvoted by the page around it. The training script takes
- * its features from this code (tools/train_injection/features.c): there is no second implementation that could
- * differ.
+ * A linear model over hashed words, stems and classes of words (kt_classes.h) of folded text (kt_fold.h),
+ * alone and in pairs, one signed byte per bucket. It looks at sentences and at rows of a few sentences, never
+ * at a document alone, so that one hostile sentence is not outvoted by the page around it. The training
+ * script takes its features from this code (tools/train_injection/features.c): there is no second
+ * implementation that could differ.
  */
 #include "policyengine/base/kt_base.h"
 
@@ -34,9 +34,10 @@ struct kt_linear_sentence {
     uint32_t end; /* offset in the text */
 };
 
-/* Working memory; no initialisation. */
+/* Working memory; no initialisation but of `dirty`, for who wants to wipe it. */
 struct kt_linear_work {
     char text[KT_LINEAR_MAX + 16]; /* one space in front, room behind */
+    size_t dirty;                  /* the most bytes of it that were used */
     struct kt_linear_sentence sentences[KT_LINEAR_MAX / KT_LINEAR_SHORT + 2];
 };
 

@@ -227,7 +227,9 @@ static enum kt_pii_answer cf_match(const struct kt_pii_view *v, size_t at, size_
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_chars(v, at, 16, " ", &c);
     kt_pii_capitals(&c);
-    if (a == KT_PII_NO || (c.lower && c.groups > 1) || !cf_form(&c))
+    /* In groups it is written in capitals: so a word of prose needs nothing behind its space. */
+    bool in_groups = c.groups > 1 || (a == KT_PII_MORE && c.end < v->len);
+    if (a == KT_PII_NO || (c.lower && in_groups) || !cf_form(&c))
         return KT_PII_NO;
     if (a == KT_PII_MORE || !cf_checks(c.text) || c.groups == 2 || c.groups > 5)
         return a == KT_PII_MORE ? a : KT_PII_NO;

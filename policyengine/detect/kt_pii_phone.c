@@ -46,7 +46,7 @@ static bool national(const struct kt_pii_view *v, const struct kt_pii_number *n,
         return false;
     size_t hint = kt_pii_near(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
     if (form == KT_PII_PHONE_SURE)
-        return other > 16 || hint < other;
+        return other > 16 || hint <= other; /* "customer" is both: the writing decides */
     return hint < other || (other == KT_PII_FAR && kt_pii_context(v, n->start, 24, KT_PII_W_NUMBER));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* US social security numbers, AAA-GG-SSSS: areas 000, 666 and 9xx, group 00 and serial 0000 were never
- * issued, two well-known numbers were withdrawn. Taxpayer numbers (ITIN) are areas 9xx with groups 50-65,
- * 70-88, 90-92 and 94-99. */
+/* US social security and taxpayer numbers, AAA-GG-SSSS. Social security: areas 000, 666 and 9xx, group 00
+ * and serial 0000 were never issued, two well-known numbers were withdrawn. Taxpayer numbers (ITIN) are areas
+ * 9xx with groups 50-65, 70-88, 90-92 and 94-99. */
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
@@ -12,13 +12,16 @@ static bool issued(const char *d)
     for (size_t i = 0; i < KT_COUNT(withdrawn); i++)
         if (memcmp(d, withdrawn[i], 9) == 0)
             return false;
+    return d[0] != '9' && memcmp(d, "000", 3) != 0 && memcmp(d, "666", 3) != 0 &&
+           kt_pii_value(d + 3, 2) != 0 && memcmp(d + 5, "0000", 4) != 0;
+}
+
+static bool taxpayer(const char *d)
+{
     unsigned group = kt_pii_value(d + 3, 2);
-    if (group == 0 || memcmp(d + 5, "0000", 4) == 0)
-        return false;
-    if (d[0] == '9')
-        return (group >= 50 && group <= 65) || (group >= 70 && group <= 88) || (group >= 90 && group <= 92) ||
-               group >= 94;
-    return memcmp(d, "000", 3) != 0 && memcmp(d, "666", 3) != 0;
+    return d[0] == '9' && memcmp(d + 5, "0000", 4) != 0 &&
+           ((group >= 50 && group <= 65) || (group >= 70 && group <= 88) || (group >= 90 && group <= 92) ||
+            group >= 94);
 }
 
 /* How many groups of the number make an SSN; 0 = none. Unusual writings need a word in front that says what
@@ -45,7 +48,8 @@ static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_numb
     return 0;
 }
 
-static enum kt_pii_answer ssn_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
+static enum kt_pii_answer match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end,
+                                bool (*valid)(const char *digits))
 {
     const struct kt_pii_number *n;
     if (!kt_pii_starts_number(v, at))
@@ -54,19 +58,37 @@ static enum kt_pii_answer ssn_match(const struct kt_pii_view *v, size_t at, size
     if (a != KT_PII_YES)
         return a;
     unsigned groups = n->count >= 9 ? ssn_groups(v, n) : 0;
-    if (groups == 0 || !issued(n->digits))
+    if (groups == 0 || !valid(n->digits))
         return KT_PII_NO;
     *start = at;
     *end = n->end[groups - 1];
     return kt_pii_ends_number(v, *end, groups > 1 ? n->sep[1] : 0);
 }
 
-const struct kt_pii_kind kt_pii_ssn = {
-    .label = "ssn",
-    .name = "SSN",
-    .also = " us_ssn itin us_itin social_security_number national_ids ",
-    .help = "US social security and taxpayer numbers by their areas and groups",
-    .starts = KT_PII_AT_DIGIT,
-    .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
-    .digits = 9,
-    .match = ssn_match};
+static enum kt_pii_answer ssn_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
+{
+    return match(v, at, start, end, issued);
+}
+
+static enum kt_pii_answer itin_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
+{
+    return match(v, at, start, end, taxpayer);
+}
+
+const struct kt_pii_kind kt_pii_ssn = {.label = "ssn",
+                                       .name = "SSN",
+                                       .also = " us_ssn social_security_number national_ids ",
+                                       .help = "US social security numbers by their areas and groups",
+                                       .starts = KT_PII_AT_DIGIT,
+                                       .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
+                                       .digits = 9,
+                                       .match = ssn_match};
+
+const struct kt_pii_kind kt_pii_itin = {.label = "itin",
+                                        .name = "ITIN",
+                                        .also = " us_itin taxpayer_id national_ids ",
+                                        .help = "US taxpayer numbers (ITIN), areas 9xx, by their groups",
+                                        .starts = KT_PII_AT_DIGIT,
+                                        .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
+                                        .digits = 9,
+                                        .match = itin_match};

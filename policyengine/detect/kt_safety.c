@@ -27,7 +27,8 @@ struct sign {
 struct kt_safety {
     struct kt_fold fold;
     char block[BLOCK];
-    struct sign signs[SIGNS]; /* not judged yet, by end */
+    size_t dirty, hidden_dirty; /* bytes of block and fold.hidden that ever held text */
+    struct sign signs[SIGNS];   /* not judged yet, by end */
     unsigned sign_count;
     size_t seen; /* folded bytes of the block whose signs are known */
     double score;
@@ -53,15 +54,19 @@ const char *kt_safety_category_name(unsigned c)
 struct kt_safety *kt_safety_new(void)
 {
     struct kt_safety *s = malloc(sizeof *s);
-    if (s)
-        kt_safety_reset(s);
+    if (!s)
+        return NULL;
+    s->dirty = s->hidden_dirty = 0;
+    kt_safety_reset(s);
     return s;
 }
 
 void kt_safety_free(struct kt_safety *s)
 {
-    if (s)
-        kt_wipe(s, sizeof *s);
+    if (!s)
+        return;
+    kt_wipe(s->block, s->dirty);
+    kt_wipe(s->fold.hidden, s->hidden_dirty);
     free(s);
 }
 
@@ -203,6 +208,15 @@ static void look(struct kt_safety *s, size_t len, bool final)
     s->seen = len;
 }
 
+/* What must be wiped in the end: of most texts far less than the memory that there is. */
+static void note_dirty(struct kt_safety *s)
+{
+    if (s->fold.len > s->dirty)
+        s->dirty = s->fold.len;
+    if (s->fold.hidden_len > s->hidden_dirty)
+        s->hidden_dirty = s->fold.hidden_len;
+}
+
 static void keep_tail(struct kt_safety *s)
 {
     struct kt_fold *f = &s->fold;
@@ -250,6 +264,7 @@ kt_result kt_safety_feed(struct kt_safety *s, const char *text, size_t len, bool
     while (s->found == KT_SAFE_NONE) {
         size_t n = kt_fold_text(&s->fold, text + used, len - used, final);
         used += n;
+        note_dirty(s);
         bool full = used < len && s->fold.cap - s->fold.len < 8;
         size_t cut = full ? whole_words(s->block, s->fold.len) : s->fold.len;
         if (n > 0 || final)

@@ -38,7 +38,8 @@ enum kt_origin_class {
     KT_FROM_ASSISTANT, /* earlier answers in a request; the answer itself in the response phase */
     KT_FROM_TOOL,      /* tool / function results: foreign text (indirect injection) */
     KT_FROM_TOOL_CALL, /* arguments of a tool call */
-    KT_FROM_REASONING  /* what a model thought aloud, in an answer or in an earlier one */
+    KT_FROM_REASONING, /* what a model thought aloud, in an answer or in an earlier one */
+    KT_FROM_LABEL      /* goes along with a request and is no prompt: user, metadata, stop */
 };
 
 /* A tool that a request offers, or that a model called (in the history of a request, or in the answer). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/policies/pii_options.h"
+#include "policyengine/base/kt_suggest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,9 +55,21 @@ static void known_kinds(char *out, size_t room)
         used += (size_t)snprintf(out + used, room - used, "%s%s", i ? ", " : "", kinds[i]->label);
 }
 
+/* "did you mean 'x'?" or NULL; `out` is the storage of what is returned. */
+static const char *nearest(const char *name, char out[96])
+{
+    size_t n = 0;
+    struct kt_suggest s;
+    const struct kt_pii_kind *const *kinds = kt_pii_kinds(&n);
+    kt_suggest_begin(&s, name);
+    for (size_t i = 0; i < n; i++)
+        kt_suggest_try(&s, kinds[i]->label, strlen(kinds[i]->label));
+    return kt_suggest_text(&s, out);
+}
+
 static kt_result unknown(const char *option, const char *name, struct kt_error *err)
 {
-    char known[400];
+    char known[400], room[96];
     if (strpbrk(name, "\\[](){}^$*+?|"))
         return kt_fail(err, KT_ERR_USAGE,
                        "%s: \"%.60s\" is a pattern, not a kind of personal data; patterns of your own belong "
@@ -68,7 +81,9 @@ static kt_result unknown(const char *option, const char *name, struct kt_error *
                        "%s: names and places (\"%s\") are not detected: no rule tells them from other words",
                        option, name);
     known_kinds(known, sizeof known);
-    return kt_fail(err, KT_ERR_USAGE, "%s: unknown kind \"%.40s\"; known are %s", option, name, known);
+    const char *meant = nearest(name, room);
+    return kt_fail(err, KT_ERR_USAGE, "%s: unknown kind \"%.40s\"; %s%sknown are %s", option, name,
+                   meant ? meant : "", meant ? " " : "", known);
 }
 
 static kt_result add_names(const char *option, const struct kt_strings *names, uint32_t *set,

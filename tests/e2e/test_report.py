@@ -196,6 +196,11 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
         self.assertEqual(tree["events"], 0)
         self.assertEqual(sorted(p.name for p in (self.lab.tmp / "out").iterdir()),
                          ["junit.xml", "report.html", "report.json", "report.md", "report.sarif"])
+        # An event that cannot be written breaks each rule, even where fail_mode lets the call go on.
+        limited = ["sh", "-c", f"ulimit -f 0; {line}"]
+        got = self.lab.run("wrap", cfg, limited, env=KEY, options=["--fail-on", "block", "--fail-mode", "allow"])
+        self.assertEqual((got.returncode, "choices" in got.stdout), (1, True), got.stderr)
+        self.assertIn("1 audit events could not be written", got.stderr)
         got = self.lab.run("wrap", cfg, ["true"], options=["--fail-on", "everything"])
         self.assertEqual(got.returncode, 2)
         self.assertIn("block, redact, escalate, error and unseen", got.stderr)

@@ -39,7 +39,7 @@ class Provider:
     """Streams what the path of the prompt names; on one thread, for thousands of connections."""
 
     def __init__(self):
-        self.open, self.most, self.gone_at, self.sent = 0, 0, 0, 0
+        self.open, self.most, self.gone_at, self.sent = 0, 0, [], 0
         self.loop = asyncio.new_event_loop()
         self.release = asyncio.Event()
         ready = threading.Event()
@@ -104,7 +104,7 @@ class Provider:
         elif what == "gone":
             self.open += 1
             if not await reader.read(1):
-                self.gone_at = time.monotonic()
+                self.gone_at.append(time.monotonic())
             raise ConnectionError
         elif what == "much":
             for _ in range(2000):
@@ -278,29 +278,35 @@ providers:
     # ---- a client that goes ----
 
     def test_a_client_that_goes_takes_its_call_along(self):
+        """Within 100 ms. A machine that does other things may be late once or twice, not every time: nothing in it waits for a clock."""
         program = f"import sys; sys.path.insert(0, {str(CLIENTS)!r})\n" + """
 import socket, json, time
 body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "gone"}]}).encode()
-s = socket.create_connection(("api.openai.com", 80))
-s.sendall(b"POST /v1/chat/completions HTTP/1.1\\r\\nHost: api.openai.com\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
-text = b""
-while b"begun" not in text:
-    text += s.recv(4096)
-s.close()
-print(time.monotonic(), flush=True)
-sys.stdin.readline()
+for _ in sys.stdin:
+    s = socket.create_connection(("api.openai.com", 80))
+    s.sendall(b"POST /v1/chat/completions HTTP/1.1\\r\\nHost: api.openai.com\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(body), body))
+    text = b""
+    while b"begun" not in text:
+        text += s.recv(4096)
+    s.close()
+    print(time.monotonic(), flush=True)
 """
         argv, env = self.lab.wrapped("wrap", self.config(), [PYTHON, "-c", program], {"KEY": "k"})
         p = subprocess.Popen(argv, env=env, cwd=self.lab.tmp, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(lambda: (p.kill() if p.poll() is None else None, p.wait(), [f.close() for f in (p.stdin, p.stdout)]))
-        closed = float(p.stdout.readline())
-        wait_for(lambda: self.up.gone_at, what="the provider to see it")
-        took = self.up.gone_at - closed
-        print(f"the provider saw it {took * 1000:.1f} ms behind the close", flush=True)
-        p.communicate("\n", timeout=30)
+        took = []
+        for n in range(1, 11):
+            p.stdin.write("go\n")
+            p.stdin.flush()
+            closed = float(p.stdout.readline())
+            wait_for(lambda: len(self.up.gone_at) == n, what="the provider to see it")
+            took.append(self.up.gone_at[-1] - closed)
+        print("the provider saw it", ", ".join(f"{t * 1000:.1f}" for t in took), "ms behind the close", flush=True)
+        p.communicate(timeout=30)
         self.assertEqual(p.returncode, 0)
-        self.assertEqual([e.get("interruption") for e in self.lab.events()], ["client_gone"])
-        self.assertLess(took, 2.0, "100 ms on a quiet machine")
+        self.assertEqual([e.get("interruption") for e in self.lab.events()], ["client_gone"] * 10)
+        self.assertLess(sorted(took)[2], 0.1)
+        self.assertLess(max(took), 5.0)
 
 
 if __name__ == "__main__":

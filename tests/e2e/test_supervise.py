@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+import net  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
@@ -48,7 +49,8 @@ class Supervise(e2e.KtTest):
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
         self.assertEqual(len(mock.requests()) - seen, calls)
         self.assertNotIn("alice.jones", "".join(r["body"] for r in mock.requests()))
-        events = self.lab.events()[known:]
+        # Go opens connections that it then does not use: such an end looks like a client that refuses us.
+        events = [e for e in self.lab.events()[known:] if calls == 1 or e["event_type"] != "client_distrusts"]
         self.assertEqual([(e["event_type"], e["lane"]) for e in events], [("decision", lane)] * calls)
         self.assert_audit_ok()
 
@@ -77,6 +79,56 @@ class Supervise(e2e.KtTest):
             for mode in ("libc", "nb"):
                 with self.subTest(name=name, mode=mode):
                     self.captured([self.c(name, *flags, compiler=compiler), mode])
+
+    # What the engine in the keeper cannot take: a program in a network namespace of its own reaches no listener of ours.
+
+    def elsewhere(self, fail_mode, *options):
+        server = self.lab.tmp / "server.py"
+        server.write_text("""
+import socket, subprocess, sys
+s = socket.create_server(("127.0.0.1", 80))
+p = subprocess.Popen(sys.argv[1:])
+s.settimeout(0.1)
+seen = "nobody"
+while seen == "nobody" and p.poll() is None:
+    try:
+        c = s.accept()[0]
+        seen = "origin %s" % (b"alice.jones" in c.recv(65536))
+        c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+        c.close()
+    except socket.timeout:
+        pass
+p.wait()
+print(seen)
+""")
+        mock = self.lab.mocks.get("up") or self.lab.mock("up")
+        script = f"ip link set lo up && exec {PYTHON} {server} {self.c('static', '-static')} libc 2>&1"
+        net.map_hosts(["api.openai.com"], str(self.lab.tmp))
+        try:
+            return self.lab.run("wrap", self.targets(mock), ["unshare", "-n", "sh", "-c", script], env=KEY, options=["--fail-mode", fail_mode, *options])
+        finally:
+            net.unmap_hosts()
+
+    def test_fail_mode_decides_about_what_the_engine_cannot_take(self):
+        result = self.elsewhere("allow")
+        self.assertEqual((result.returncode, sorted(result.stdout.splitlines())), (0, ["origin True", '{"status": 200}']), result.stderr)
+        self.assertEqual([(e["event_type"], e["verdict"], e["origin"]) for e in self.lab.events()], [("unseen", "allow", "api.openai.com")])
+
+    def test_block_refuses_what_the_engine_cannot_take(self):
+        for fail_mode, options in (("block", []), ("allow", ["--strict"])):
+            known = len(self.lab.events())
+            result = self.elsewhere(fail_mode, *options)
+            self.assertEqual(sorted(result.stdout.splitlines()), ["connect: Connection refused", "nobody"])
+            self.assertEqual([(e["event_type"], e["origin"]) for e in self.lab.events()[known:]], [("unseen", "api.openai.com")])
+
+    def test_unprivileged(self):
+        """A user without any rights gets the whole lane: /etc/hosts, static programs, orphans."""
+        mock = self.lab.mock("up")
+        command = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--"]
+        argv, env = self.lab.wrapped("wrap", self.targets(mock), [self.c("static", "-static"), "libc"], env=KEY)
+        result = subprocess.run([*command, *argv], env=env, cwd=self.lab.tmp, capture_output=True, text=True, timeout=60)
+        self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+        self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()], [("decision", "supervise")])
 
     def test_numeric_address(self):
         mock = self.lab.mock("up")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host that is not intercepted is not touched; a process without an LLM call never maps the engine."""
+import json
 import pathlib
 import sys
 
@@ -57,13 +58,20 @@ class Untouched(e2e.KtTest):
         """Thousands of processes that call nobody: no file comes, none changes, and none of them maps the engine."""
         look = "find . -printf '%p %s %T@\\n' | sort"
         script = f"""cd "$1" && {look} >"$2/before" && i=0
-while [ $i -lt 2000 ]; do /bin/true || exit 9; i=$((i+1)); done
+while [ $i -lt 4000 ]; do /bin/true || exit 9; i=$((i+1)); done
 {look} >"$2/after" && cmp "$2/before" "$2/after" && echo same"""
         out = self.lab.tmp / "short"
         out.mkdir()
         got = self.lab.run("wrap", self.cfg, ["sh", "-c", script, "sh", str(self.lab.state), str(out)], env={"MISTRAL_API_KEY": "k"})
         self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "same\n", ""))
         self.assertGreater((out / "before").stat().st_size, 0)
+
+    def test_short_processes_stay_small(self):
+        """Peak memory, medians of starts in turn; time is the bench's (tests/bench/run)."""
+        got = self.lab.run("none", None, [str(self.lab.build / "bench" / "kt_bench_spawn"), str(self.lab.libkt), "60", "/bin/true"],
+                           env={"KT_POLICY_CONFIG": str(self.cfg), "KT_STATE_DIR": str(self.lab.state)})
+        rss = json.loads(got.stdout)
+        self.assertLess(rss["with_kib"] - rss["without_kib"], 200, rss)
 
     def test_requests_ca_bundle_variable(self):
         code = f"import requests; print(requests.get('{self.url}', timeout=10).text)"

@@ -143,6 +143,29 @@ static void fast_open(void)
     echo(fd, "echo fast\n");
 }
 
+/* The same inside a send, by sendto or sendmsg. */
+static void fast_send(int by_msg, int type)
+{
+    char text[] = "echo fast\n", buf[64];
+    struct iovec iov = {text, sizeof text - 1};
+    struct msghdr m = {.msg_name = &dest, .msg_namelen = dest_len, .msg_iov = &iov, .msg_iovlen = 1};
+    int fd = socket(AF_INET, SOCK_STREAM | type, 0);
+    for (int i = 0; i < 2; i++) { /* the second one: connected by now, or asked again behind EINPROGRESS */
+        errno = 4242;
+        ssize_t n = by_msg
+                        ? sendmsg(fd, &m, MSG_FASTOPEN)
+                        : sendto(fd, text, sizeof text - 1, MSG_FASTOPEN, (struct sockaddr *)&dest, dest_len);
+        printf("sent %zd errno %d\n", n, errno);
+        struct pollfd p = {fd, POLLOUT, 0};
+        poll(&p, 1, 2000);
+    }
+    peer_of(fd);
+    fcntl(fd, F_SETFL, 0);
+    ssize_t n = recv(fd, buf, sizeof text - 1, MSG_WAITALL);
+    buf[n > 0 ? n : 0] = '\0';
+    printf("got %s", buf);
+}
+
 static void literal(const char *ip, const char *port, int type)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
@@ -227,6 +250,8 @@ int main(int argc, char **argv)
         v6only();
     else if (strcmp(what, "fastopen") == 0)
         fast_open();
+    else if (strncmp(what, "fastsend", 8) == 0)
+        fast_send(strstr(what, "msg") != NULL, strstr(what, "nb") ? SOCK_NONBLOCK : 0);
     else if (strcmp(what, "fork") == 0)
         forked();
     return 0;

@@ -151,6 +151,69 @@ static void memory(const char *ip, const char *port)
     SSL_free(ssl);
 }
 
+/* The SSL gets a BIO that connects by itself, when the handshake first writes. */
+static void by_bio(int sni, const char *ip, const char *port)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    const char *ca = getenv("TEST_CA");
+    SSL *ssl = NULL;
+    char buf[4096];
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (ca)
+        SSL_CTX_load_verify_locations(ctx, ca, NULL);
+    BIO *bio = BIO_new_ssl_connect(ctx);
+    BIO_get_ssl(bio, &ssl);
+    if (sni)
+        SSL_set_tlsext_host_name(ssl, host);
+    BIO_set_conn_hostname(bio, ip ? ip : host);
+    BIO_set_conn_port(bio, port ? port : "443");
+    printf("connect %ld\n", BIO_do_connect(bio));
+    int rc = BIO_write(bio, request, sizeof request - 1);
+    printf("write %d\n", rc > 0);
+    if (rc > 0)
+        rc = BIO_read(bio, buf, sizeof buf - 1);
+    buf[rc > 0 ? rc : 0] = '\0';
+    printf("answer %s\n", strchr(buf, '{') ? strchr(buf, '{') : "none");
+    BIO_free_all(bio);
+    SSL_CTX_free(ctx);
+}
+
+/* A BIO of the program's own over a socket, as curl has: no fd at the SSL. */
+static int own_write(BIO *b, const char *data, int n)
+{
+    return (int)send((int)(intptr_t)BIO_get_data(b), data, (size_t)n, 0);
+}
+
+static int own_read(BIO *b, char *data, int n)
+{
+    return (int)recv((int)(intptr_t)BIO_get_data(b), data, (size_t)n, 0);
+}
+
+static long own_ctrl(BIO *b, int cmd, long n, void *p)
+{
+    (void)b, (void)n, (void)p;
+    return cmd == BIO_CTRL_FLUSH;
+}
+
+static void own_bio(int sni, const char *ip, const char *port)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_MEM, "own");
+    BIO_meth_set_write(m, own_write);
+    BIO_meth_set_read(m, own_read);
+    BIO_meth_set_ctrl(m, own_ctrl);
+    BIO *b = BIO_new(m);
+    SSL *ssl = client(sni);
+    BIO_set_data(b, (void *)(intptr_t)dial(ip, port));
+    BIO_set_init(b, 1);
+    SSL_set_bio(ssl, b, b);
+    say("connect", ssl, SSL_connect(ssl));
+    int rc = SSL_write(ssl, request, sizeof request - 1);
+    if (rc > 0)
+        answer(ssl);
+    SSL_free(ssl);
+    BIO_meth_free(m);
+}
+
 /* The flow ends while the program writes: an error that says so, although the read before wanted more. */
 static void dies(void)
 {
@@ -224,6 +287,14 @@ int main(int argc, char **argv)
         nonblocking();
     else if (strcmp(what, "memory") == 0)
         memory(ip, port);
+    else if (strcmp(what, "bio") == 0)
+        by_bio(1, ip, port);
+    else if (strcmp(what, "bio-nosni") == 0)
+        by_bio(0, ip, port);
+    else if (strcmp(what, "own-bio") == 0)
+        own_bio(1, ip, port);
+    else if (strcmp(what, "own-bio-nosni") == 0)
+        own_bio(0, ip, port);
     else if (strcmp(what, "dies") == 0)
         dies();
     else if (strcmp(what, "fork") == 0)

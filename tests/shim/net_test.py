@@ -39,6 +39,24 @@ class Resolve(ShimTest):
             self.run_program(os.path.join(HOSTS, "shim_host_net"), "resolve", name, status=None)
         self.assertEqual(self.events(), [])
 
+    def test_local_names_ask_for_a_plan_where_the_config_speaks_of_them(self):
+        for text in ("intercept: {hosts: [LocalHost]}", "intercept:\n  hosts:\n  - 127.0.0.1\n", "#" * 4090 + "::1", '# "0:0:0:0:0:0:0:1"'):
+            with self.subTest(text[-20:]):
+                if os.path.exists(self.log):
+                    os.unlink(self.log)
+                with open(self.config, "w") as f:
+                    f.write(text)
+                self.run_program(os.path.join(HOSTS, "shim_host_net"), "resolve", "localhost", status=None)
+                self.assertEqual(self.events(), ["start", "make_plan"])
+
+    def test_an_intercepted_local_address_is_diverted_by_the_first_connect(self):
+        self.plan_in("mode enforce\nfail_mode block\nhost 127.183.0.3 127.0.0.1\n")
+        with open(self.config, "w") as f:
+            f.write("intercept: {hosts: [127.0.0.1]}\n")
+        want = ["connect 0 errno 4242", "peer 127.0.0.1 11434 len 16", "got echo literal"]
+        self.assertEqual(self.host("net", "literal", "127.0.0.1", "11434"), want)
+        self.assertIn("adopt 127.0.0.1 11434", "\n".join(self.events()))
+
     def test_a_name_without_a_plan_loads_the_engine_once_and_its_plan_is_used(self):
         self.host("net", "resolve")
         self.assertEqual(self.events(), ["start", "make_plan"])
@@ -114,6 +132,13 @@ class Connect(ShimTest):
 
     def test_tcp_fast_open_does_not_stall(self):
         self.assertEqual(self.host("net", "fastopen")[1:], ["connect 0 errno 4242", "got echo fast"])
+
+    def test_tcp_fast_open_inside_a_send(self):
+        for how in ("fastsend", "fastsend-msg"):
+            with self.subTest(how):
+                self.assertEqual(self.host("net", how)[1:], ["sent 10 errno 4242", "sent -1 errno 106", "peer 127.183.0.1 443 len 16", "got echo fast"])
+                self.assertEqual(self.host("net", how + "-nb")[1:], ["sent -1 errno 115", "sent 10 errno 4242", "peer 127.183.0.1 443 len 16",
+                                                                     "got echo fast"])
 
     def test_unknown_synthetic_address_is_refused_here(self):
         self.assertEqual(self.host("net", "literal", "127.183.77.1", "443"), ["connect -1 errno 111"])

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from kt_harness import HOSTS, LIBKT, PYTHON, ShimTest, main
+from kt_harness import ENGINE, HOSTS, LIBKT, PYTHON, ShimTest, main
 
 PRINTENV = "/usr/bin/printenv"
 
@@ -79,6 +79,56 @@ class Dlopen(ShimTest):
         self.assertEqual(out, ["inner sees 127.183.0.1", "dlclose 0"])
 
 
+class Dlsym(ShimTest):
+    CODE = """
+import ctypes
+c = ctypes.CDLL(None)
+c.dlsym.restype, c.dlsym.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_char_p]
+c.dlerror.restype = ctypes.c_char_p
+def ask(handle, name):
+    fn = c.dlsym(handle, name)
+    return fn, c.dlerror()
+"""
+
+    def test_what_nobody_has_is_not_found(self):
+        code = self.CODE + """
+fn, why = ask(None, b"SSL_write")
+print(fn, b"undefined symbol: SSL_write" in why)
+h = ctypes.CDLL("libssl.so.3")._handle
+fn, why = ask(h, b"SSL_write_ex2")
+print(fn, b"undefined symbol: SSL_write_ex2" in why)
+"""
+        self.assertEqual(self.python(code).stdout.split(), ["None", "True", "None", "True"])
+
+    def test_what_is_found_leaves_no_error_and_is_always_the_same(self):
+        code = self.CODE + """
+h = ctypes.CDLL("libssl.so.3")._handle
+for name in (b"SSL_write", b"SSL_read_ex", b"SSL_get_error"):
+    a, b = ask(h, name), ask(h, name)
+    print(a == b, a[0] is not None, a[1])
+"""
+        self.assertEqual(self.python(code).stdout.splitlines(), ["True True None"] * 3)
+
+    def test_two_libraries_are_not_mixed_up(self):
+        other = os.path.join(self.dir, "libssl.so.3")
+        shutil.copy(os.path.realpath("/usr/lib/%s-linux-gnu/libssl.so.3" % os.uname().machine), other)
+        code = self.CODE + """
+def works(h):
+    def fn(name, *types):
+        return ctypes.CFUNCTYPE(*types)(ask(h, name)[0])
+    p = ctypes.c_void_p
+    ctx = fn(b"SSL_CTX_new", p, p)(fn(b"TLS_client_method", p)())
+    ssl = fn(b"SSL_new", p, p)(ctx)
+    buf = ctypes.create_string_buffer(1)
+    n = fn(b"SSL_read", ctypes.c_int, p, p, ctypes.c_int)(ssl, buf, 1)
+    fn(b"SSL_free", None, p)(ssl)
+    return n
+a, b = ctypes.CDLL("libssl.so.3")._handle, ctypes.CDLL(%r)._handle
+print(a != b, ask(a, b"SSL_read")[0] != ask(b, b"SSL_read")[0], works(a), works(b))
+""" % other
+        self.assertEqual(self.python(code).stdout.split(), ["True", "True", "-1", "-1"])
+
+
 class Start(ShimTest):
     def test_a_process_without_llm_calls_never_maps_the_engine(self):
         code = ("import socket,ssl,urllib.request;"
@@ -108,6 +158,13 @@ class Start(ShimTest):
         with_shim, with_nothing = calls(LIBKT), calls(libc_only)
         for name in ("openat", "brk", "socket", "read", "getrandom"):
             self.assertLessEqual(with_shim.count(name), with_nothing.count(name), name)
+
+    def test_thread_local_storage_is_small(self):
+        """Libraries that a program opens later share what is left of the static block; the engine's must fit there."""
+        for lib, limit in ((LIBKT, 64), (ENGINE.replace("tests/shim/libktfakeengine.so", "lib/libktengine.so"), 64)):
+            out = subprocess.run(["readelf", "-lW", lib], stdout=subprocess.PIPE, text=True, check=True).stdout
+            sizes = [int(l.split()[5], 16) for l in out.splitlines() if l.split()[:1] == ["TLS"]]
+            self.assertLessEqual(sum(sizes), limit, lib)
 
     def test_exports_only_the_hooks(self):
         with open(os.path.join(os.path.dirname(__file__), "..", "..", "shim", "libkt.map")) as f:

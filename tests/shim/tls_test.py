@@ -38,6 +38,40 @@ class Trust(ShimTest):
     def test_memory_bios_match_by_client_random(self):
         self.check("memory", "api.openai.com", lanes=["handoff"])
 
+    def test_a_bio_that_connects_by_itself(self):
+        for case in ("bio", "bio-nosni"):
+            with self.subTest(case):
+                self.assertIn("connect 1", self.check(case, "api.openai.com", lanes=["tls"]))
+
+    def test_an_own_bio_without_a_name_is_known_by_its_first_bytes(self):
+        for case, host in (("own-bio", "api.openai.com"), ("own-bio-nosni", "api.openai.com"), ("own-bio-nosni", "10.99.88.77")):
+            with self.subTest(case=case, host=host):
+                self.assertIn("connect 1 error 0 errno 0 verify 0", self.check(case, host, lanes=["handoff"], KT_PLAN=self.current_plan()))
+
+    def test_an_own_bio_without_a_name_to_others_is_left_alone(self):
+        port, crt = self.foreign_server()
+        out = self.host("ssl", "own-bio-nosni", "localhost", "127.0.0.1", str(port), TEST_CA=crt)
+        self.assertIn('answer {"origin":"foreign","lane":"none"}', out)
+        self.assertEqual(self.events(), [])
+
+    def test_an_address_over_memory_is_known_by_what_is_verified(self):
+        code = r"""
+import socket, ssl
+raw = socket.create_connection(("10.99.88.77", 443))
+i, o = ssl.MemoryBIO(), ssl.MemoryBIO()
+s = ssl.create_default_context().wrap_bio(i, o, server_hostname="10.99.88.77")
+def pump(call, *a):
+    while True:
+        try: return call(*a)
+        except ssl.SSLWantReadError:
+            raw.sendall(o.read()); i.write(raw.recv(65536))
+        finally: raw.sendall(o.read())
+pump(s.do_handshake)
+pump(s.write, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+print(pump(s.read, 65536).decode().split('"lane":"')[1].split('"')[0])
+"""
+        self.assertEqual(self.python(code, KT_PLAN=self.current_plan()).stdout, "handoff\n")
+
     def test_a_dead_flow_is_an_error_and_no_wait(self):
         out = self.host("ssl", "dies", "api.openai.com")
         self.assertEqual(out, ["read -1 error 2", "write -1 error 5 errno 32 verify 0"])
@@ -75,20 +109,20 @@ class Tripwire(ShimTest):
 
     def test_socket_block(self):
         port, crt = self.foreign_server()
-        for case in ("connect", "implicit"):
+        for case in ("connect", "implicit", "bio"):
             with self.subTest(case):
                 if os.path.exists(self.log):
                     os.unlink(self.log)
                 out = self.host("ssl", case, "api.openai.com", "127.0.0.1", str(port), TEST_CA=crt)
                 self.assertEqual(len(self.unseen()), 1, self.events())
-                self.assertFalse(any(l.startswith("answer") for l in out), out)
+                self.assertFalse(any(l.startswith("answer {") for l in out), out)
                 if case == "connect":
                     self.assertEqual(out[0], REFUSED)
 
     def test_memory_block(self):
         port, crt = self.foreign_server()
         out = self.host("ssl", "memory", "api.openai.com", "127.0.0.1", str(port), TEST_CA=crt)
-        self.assertEqual(out, ["handshake -1 error 5 errno 111 verify 0"])
+        self.assertEqual(out, ["handshake -1 error 1 errno 111 verify 0"])
         self.assertEqual(len(self.unseen()), 1, self.events())
 
     def test_allow_reports_and_lets_go(self):
@@ -127,6 +161,25 @@ while True:
 """ % (port, crt)
         self.assertEqual(self.python(code).stdout, "failed SSLCertVerificationError\n")
         self.assertEqual(len(self.unseen()), 1, self.events())
+
+    def test_asyncio_learns_of_a_refusal_at_once(self):
+        """It takes a system error for a call to wait: 60 seconds, by default."""
+        port, crt = self.foreign_server()
+        for held in ("", "held = socket.create_connection(('api.openai.com', 443))"):
+            code = """
+import asyncio, socket, ssl
+%s
+async def main():
+    ctx = ssl.create_default_context(cafile=%r)
+    try:
+        await asyncio.open_connection("127.0.0.1", %d, ssl=ctx, server_hostname="api.openai.com", ssl_handshake_timeout=45)
+        print("open")
+    except OSError as e:
+        print(type(e).__name__)
+asyncio.run(main())
+""" % (held, crt, port)
+            with self.subTest(held=held):
+                self.assertIn(self.python(code, timeout=20).stdout.strip(), ("SSLError", "SSLCertVerificationError"))
 
     def test_proxy_in_the_environment(self):
         port, crt = self.foreign_server()

@@ -175,6 +175,34 @@ TEST_F(AuditRecover, FullDiskLeavesNoHalfLine)
     expect_ok(5);
 }
 
+TEST_F(AuditRecover, AlmostFullDiskTakesWhatFits)
+{
+    write_events(4);
+    const size_t line = slurp("current.jsonl").size() / 4,
+                 room = slurp("current.jsonl").size() + 2 * line + line / 2;
+    pid_t pid = fork();
+    if (pid == 0) {
+        kt_audit *a = open();
+        rlimit lim = {room, room};
+        setrlimit(RLIMIT_FSIZE, &lim);
+        std::vector<kt_event> events;
+        for (const char *model : {"gpt-4o", "gpt-4o", "gpt-4o", "gpt-4o"})
+            events.push_back(event(model));
+        std::vector<kt_audit_item> items;
+        for (kt_event &e : events)
+            items.push_back({&e, kt_ok()});
+        kt_audit_append_all(a, items.data(), items.size(), nullptr);
+        bool right = events[0].seq == 5 && events[1].seq == 6 && events[2].seq == 0 && events[3].seq == 0;
+        for (size_t i = 0; i < 4; i++)
+            right &= (items[i].result.code == KT_OK) == (i < 2);
+        _exit(right ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    EXPECT_EQ(status, 0);
+    expect_ok(6);
+}
+
 TEST_F(AuditRecover, FullDiskDuringRotationKeepsTheOldFile)
 {
     write_events(5);

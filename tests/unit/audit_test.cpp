@@ -69,6 +69,27 @@ TEST_F(AuditWrite, NumbersChainsAndSaysWhereItStands)
     EXPECT_EQ(std::string(verify().last_hash), l[2].substr(l[2].size() - 66, 64));
 }
 
+TEST_F(AuditWrite, ManyInOneTurnAreLinesLikeAnyOther)
+{
+    kt_audit *a = open(4000); // some ten lines: files end in the middle of what is appended together
+    std::vector<kt_event> events;
+    for (int i = 0; i < 35; i++)
+        events.push_back(event("gpt-4o", i % 5 != 4));
+    std::vector<kt_audit_item> items;
+    for (kt_event &e : events)
+        items.push_back({&e, kt_err(KT_ERR_STATE)});
+    kt_audit_append_all(a, items.data(), items.size(), nullptr);
+    for (size_t i = 0; i < items.size(); i++) {
+        EXPECT_EQ(items[i].result.code, KT_OK);
+        EXPECT_EQ(events[i].seq, i + 1);
+    }
+    EXPECT_EQ(append(a).code, KT_OK);
+    kt_audit_append_all(a, nullptr, 0, nullptr);
+    kt_audit_free(a);
+    EXPECT_GE(named("0").size(), 2u);
+    expect_ok(36);
+}
+
 TEST_F(AuditWrite, FilesArePrivate)
 {
     write_events(1);

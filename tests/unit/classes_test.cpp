@@ -19,7 +19,8 @@ unsigned class_of(const std::string &word, char behind = ' ')
 
 TEST(Classes, OnePartInFiveLanguages)
 {
-    for (const char *word : {"ignore", "disregarding", "vergiss", "ignoriere", "oublie", "oubliez", "olvida", "dimentica"})
+    for (const char *word :
+         {"ignore", "disregarding", "vergiss", "ignoriere", "oublie", "oubliez", "olvida", "dimentica"})
         EXPECT_EQ(class_of(word), KT_CLASS_DROP) << word;
     for (const char *word : {"instructions", "anweisungen", "consignes", "instrucciones", "istruzioni"})
         EXPECT_EQ(class_of(word), KT_CLASS_ORDERS) << word;

@@ -46,7 +46,8 @@ struct Fault {
 
 const Fault faults[] = {
     /* syntax and limits of YAML */
-    {"tab as indentation", "  name: good", "\tname: good", "E006@2:1 ", "cannot start any token"},
+    {"tab as indentation", "  name: good", "\tname: good", "E006@2:1 ",
+     "a tab: YAML is indented with spaces"},
     {"flow list never closed", "[timeout]", "[timeout", "E006@17:10 ", "',' or ']'"},
     {"flow map never closed", "{max_body_bytes: 1048576}", "{max_body_bytes: 1048576", "E006@27:1 ",
      "',' or '}'"},
@@ -90,6 +91,15 @@ const Fault faults[] = {
      "E002@21:7 providers.targets[0].max_fallback_attempts", "unknown key"},
     {"setting of the gateway", "mode: enforce", "routes: []", "E007@25:1 routes", "model_map"},
     /* values */
+    {"collector without a scheme", "mode: enforce", "telemetry: {otlp_endpoint: '127.0.0.1:4318'}",
+     "E004@25:28 telemetry.otlp_endpoint", "must start with https:// or http://"},
+    {"collector at a port that is none", "mode: enforce", "telemetry: {otlp_endpoint: 'http://h:70000'}",
+     "E004@25:28 telemetry.otlp_endpoint", "port"},
+    {"collector with the path of a signal", "mode: enforce",
+     "telemetry: {otlp_endpoint: 'http://h:4318/v1/traces'}", "E004@25:28 telemetry.otlp_endpoint",
+     "are added to it"},
+    {"collector with a password", "mode: enforce", "telemetry: {otlp_endpoint: 'http://u:p@h:4318'}",
+     "E004@25:28 telemetry.otlp_endpoint", "user or password"},
     {"word out of no list", "mode: enforce", "mode: enforced", "E004@25:7 mode", "did you mean 'enforce'?"},
     {"number in quotes", "365", "\"365\"", "E004@12:21 policy.audit-logger.retention_days",
      "leave out the quotes"},

@@ -150,7 +150,7 @@ struct Chat {
 
     std::vector<std::string> texts() const
     {
-        static const char *const names[] = {"system", "user", "assistant", "tool", "call", "reasoning"};
+        static const char *const names[] = {"system", "user", "assistant", "tool", "call", "reasoning", "label"};
         std::vector<std::string> v;
         for (size_t i = 0; i < c.segment_count; i++)
             v.push_back(std::string(names[c.segments[i].from]) + ":" +
@@ -175,6 +175,27 @@ using V = std::vector<std::string>;
 std::string with_messages(const std::string &m)
 {
     return "{\"model\":\"m\",\"messages\":[" + m + "]}";
+}
+
+TEST(Chat, ReadsWhatGoesAlongWithTheRequest)
+{
+    Chat c("{\"model\":\"m\",\"user\":\"ann@example.org\",\"stop\":[\"END\",\"\\u0042YE\"],\"messages\":[{\"role\":"
+           "\"user\",\"content\":\"hi\"}],\"metadata\":{\"who\":\"bob\",\"deep\":{\"list\":[\"x\",1,null]}},"
+           "\"safety_identifier\":\"s1\",\"prompt_cache_key\":\"k\"}");
+    ASSERT_EQ(c.r.code, KT_OK) << c.err.text;
+    EXPECT_EQ(c.texts(), (V{"user:hi", "label:ann@example.org", "label:s1", "label:k", "label:who", "label:bob",
+                            "label:deep", "label:list", "label:x", "label:END", "label:BYE"}));
+    for (const char *odd : {"null", "7", "[]", "{}", "true", "\"\""}) {
+        Chat other(std::string("{\"model\":\"m\",\"messages\":[],\"user\":") + odd + "}");
+        EXPECT_EQ(other.r.code, KT_OK) << odd;
+        EXPECT_EQ(other.c.segment_count, 0u) << odd;
+    }
+    for (const char *name : {"user", "safety_identifier", "prompt_cache_key", "metadata", "stop"}) {
+        std::string member = std::string("\"") + name + "\":\"a\"";
+        Chat twice("{\"messages\":[]," + member + "," + member + "}");
+        EXPECT_EQ(twice.r.code, KT_ERR_USAGE) << name;
+        EXPECT_STREQ(twice.param, name);
+    }
 }
 
 TEST(Chat, ReadsTheTopLevel)

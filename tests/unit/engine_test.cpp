@@ -195,6 +195,7 @@ TEST(Engine, ReportsAreWrittenAtOnceAndDistrustOncePerMinute)
     EXPECT_TRUE(
         is(c.call("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"), 426));
     EXPECT_EQ(v.count("\"event_type\":\"request_refused\""), 1u);
+    EXPECT_EQ(v.count("\"reason_code\":\"websocket_not_supported\""), 1u);
     v.verify();
 }
 

@@ -230,7 +230,16 @@ TEST_F(Fallback, AnswerLargerThanTheLimit)
     Client k;
     ask(k, post(chat("x")));
     EXPECT_EQ(k.status, 200);
-    EXPECT_EQ(str(event(), "attempts.0.outcome"), "bad_body");
+    EXPECT_EQ(str(event(), "attempts.0.outcome"), "too_large");
+
+    configure(config(target("a", big.port(), "KT_TEST_KEY_A"), "limits:\n  max_response_bytes: 65536\n"));
+    Client alone;
+    ask(alone, post(chat("x")));
+    EXPECT_EQ(alone.status, 502);
+    EXPECT_NE(str(parse(alone.body), "error.message").find("larger than limits.max_response_bytes"),
+              std::string::npos)
+        << alone.body;
+    EXPECT_EQ(big.requests().size(), 2u) << "what is too large is not asked for again";
 }
 
 } // namespace

@@ -109,7 +109,8 @@ TEST_F(Origin, WebSocketIsRefusedFast)
     configure(config("", "intercept:\n  unknown_endpoints: pass\n"));
     Client k;
     ask(k, "GET /v1/realtime HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
-    EXPECT_EQ(k.status, 501);
+    EXPECT_EQ(k.status, 426);
+    EXPECT_EQ(str(event(), "reason_code"), "websocket_not_supported");
 }
 
 /* ---- origin ---- */

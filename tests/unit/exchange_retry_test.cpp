@@ -1,44 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retries, breakers, routes by state: the exchange with everything that processes share.
-#include "exchange_words.hpp"
-
-#include "interceptor/route/kt_route.h"
+#include "exchange_resilience.hpp"
 
 namespace {
 
 using namespace fake;
-
-class Resilience : public ExchangeTest {
-  protected:
-    void SetUp() override
-    {
-        ExchangeTest::SetUp();
-        ASSERT_TRUE(kt_is_ok(kt_state_open(dir.c_str(), &ctx.state)));
-    }
-    void TearDown() override
-    {
-        ExchangeTest::TearDown();
-        kt_state_free(ctx.state);
-    }
-    std::string outcomes(size_t i)
-    {
-        std::string out;
-        Json e = event(i);
-        const cJSON *a = nullptr;
-        cJSON_ArrayForEach(a, at(e.get(), "attempts"))
-        {
-            out += (out.empty() ? "" : " ") + std::string(at(a, "target")->valuestring) + ":" +
-                   at(a, "outcome")->valuestring;
-        }
-        return out;
-    }
-    kt_tstate *state(size_t i)
-    {
-        return kt_state_target(ctx.state, kt_target_key(&runtime->config->providers.targets[i]), kt_state_now_ms());
-    }
-    const std::string retry = "  retry: {max_attempts: 3, initial_delay_ms: 20, max_delay_ms: 1000}\n";
-    const std::string breaker = "  circuit_breaker: {failure_threshold: 2, recovery_timeout_seconds: 1}\n";
-};
 
 // Plays one answer after the other, then `answer`.
 struct Script {
@@ -64,17 +30,13 @@ struct Script {
     }
 };
 
-Handler status(int s, const std::string &extra = "")
-{
-    return [=](Conn &c, const Request &) { return c.reply(s, "application/json", "{}", extra); };
-}
-
 TEST_F(Resilience, TheSameTargetIsTriedAgainBeforeTheNext)
 {
     Script script;
     script.turns = {status(503), status(500)};
     Server first(script.handler()), second(answer);
-    configure(config(target("a", first.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B") + retry));
+    configure(config(target("a", first.port(), "KT_TEST_KEY_A") +
+                     target("b", second.port(), "KT_TEST_KEY_B") + retry));
     Client k;
     ask(k, post(chat("hello")));
     EXPECT_EQ(k.status, 200);
@@ -95,11 +57,13 @@ TEST_F(Resilience, RetriesEndAndTheNextTargetGetsItsOwn)
     one.turns = std::vector<Handler>(9, status(503));
     two.turns = {[](Conn &, const Request &) { return false; }, status(502)};
     Server first(one.handler()), second(two.handler());
-    configure(config(target("a", first.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B") + retry));
+    configure(config(target("a", first.port(), "KT_TEST_KEY_A") +
+                     target("b", second.port(), "KT_TEST_KEY_B") + retry));
     Client k;
     ask(k, post(chat("x")));
     EXPECT_EQ(k.status, 200);
-    EXPECT_EQ(outcomes(0), "a:server_error a:server_error a:server_error b:connection_error b:server_error b:ok");
+    EXPECT_EQ(outcomes(0),
+              "a:server_error a:server_error a:server_error b:connection_error b:server_error b:ok");
     EXPECT_EQ(k.headers["x-kt-attempts"], "6");
 }
 
@@ -118,8 +82,8 @@ TEST_F(Resilience, WhatIsNotListedIsNotTriedAgain)
 TEST_F(Resilience, RetryAfterIsKeptFromTheNewestAnswer)
 {
     Script script;
-    script.turns = {status(429, "Retry-After-Ms: 300\r\n"), status(429, "retry-after-ms: 120\r\nRetry-After: 60\r\n"),
-                    status(429)};
+    script.turns = {status(429, "Retry-After-Ms: 300\r\n"),
+                    status(429, "retry-after-ms: 120\r\nRetry-After: 60\r\n"), status(429)};
     Server up(script.handler());
     configure(config(target("a", up.port(), "KT_TEST_KEY_A") +
                      "  retry: {max_attempts: 4, initial_delay_ms: 20, max_delay_ms: 1000}\n"));
@@ -138,7 +102,8 @@ TEST_F(Resilience, ALongRetryAfterGoesToTheNextTarget)
     Script script;
     script.turns = {status(429, "Retry-After: 30\r\n")};
     Server limited(script.handler()), free(answer);
-    configure(config(target("a", limited.port(), "KT_TEST_KEY_A") + target("b", free.port(), "KT_TEST_KEY_B") + retry));
+    configure(config(target("a", limited.port(), "KT_TEST_KEY_A") +
+                     target("b", free.port(), "KT_TEST_KEY_B") + retry));
     Client k;
     ask(k, post(chat("x")));
     EXPECT_EQ(k.status, 200);
@@ -161,9 +126,10 @@ TEST_F(Resilience, AllTriesOfATargetShareItsTime)
     Script script;
     script.turns = {status(503), [&](Conn &, const Request &) { return end.wait() && false; }};
     Server slow(script.handler()), second(answer);
-    configure(config(target("a", slow.port(), "KT_TEST_KEY_A", "", "      timeout_seconds: 1\n") +
-                     target("b", second.port(), "KT_TEST_KEY_B") +
-                     "  retry: {max_attempts: 5, initial_delay_ms: 400, max_delay_ms: 400, jitter: false}\n"));
+    configure(
+        config(target("a", slow.port(), "KT_TEST_KEY_A", "", "      timeout_seconds: 1\n") +
+               target("b", second.port(), "KT_TEST_KEY_B") +
+               "  retry: {max_attempts: 5, initial_delay_ms: 400, max_delay_ms: 400, jitter: false}\n"));
     auto start = std::chrono::steady_clock::now();
     Client k;
     ask(k, post(chat("x")));
@@ -178,9 +144,10 @@ TEST_F(Resilience, AllTriesOfATargetShareItsTime)
 TEST_F(Resilience, TotalSecondsBoundRetriesToo)
 {
     Server up(status(503));
-    configure(config(target("a", up.port(), "KT_TEST_KEY_A") +
-                         "  retry: {max_attempts: 20, initial_delay_ms: 300, max_delay_ms: 300, jitter: false}\n",
-                     "limits:\n  total_seconds: 1\n"));
+    configure(
+        config(target("a", up.port(), "KT_TEST_KEY_A") +
+                   "  retry: {max_attempts: 20, initial_delay_ms: 300, max_delay_ms: 300, jitter: false}\n",
+               "limits:\n  total_seconds: 1\n"));
     Client k;
     ask(k, post(chat("x")));
     EXPECT_EQ(k.status, 502);
@@ -212,9 +179,11 @@ TEST_F(Resilience, TheClientMayGoWhileWeWait)
 TEST_F(Resilience, ABreakerOpensAndTriesAgainLater)
 {
     std::atomic<bool> broken{true};
-    Server first([&](Conn &c, const Request &r) { return broken ? c.reply(500, "text/plain", "x") : answer(c, r); });
+    Server first(
+        [&](Conn &c, const Request &r) { return broken ? c.reply(500, "text/plain", "x") : answer(c, r); });
     Server second(answer);
-    configure(config(target("a", first.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B") + breaker));
+    configure(config(target("a", first.port(), "KT_TEST_KEY_A") +
+                     target("b", second.port(), "KT_TEST_KEY_B") + breaker));
     for (int i = 0; i < 4; i++) {
         Client k;
         ask(k, post(chat("x")));
@@ -222,7 +191,8 @@ TEST_F(Resilience, ABreakerOpensAndTriesAgainLater)
     }
     EXPECT_EQ(outcomes(1), "a:server_error b:ok");
     EXPECT_EQ(outcomes(2), "a:unavailable b:ok");
-    EXPECT_EQ(str(event(2), "attempts.0.detail").rfind("breaker_open: open, ", 0), 0u) << str(event(2), "attempts.0.detail");
+    EXPECT_EQ(str(event(2), "attempts.0.detail").rfind("breaker_open: open, ", 0), 0u)
+        << str(event(2), "attempts.0.detail");
     EXPECT_EQ(first.requests().size(), 2u) << "nothing is sent while it is open";
     broken = false;
     kt_breaker_rules r = kt_breaker_rules_of(runtime->config, &runtime->config->providers.targets[0]);
@@ -282,13 +252,22 @@ TEST_F(Resilience, AClientThatLeavesOwesTheBreakerNothing)
 
 TEST_F(Resilience, BadAnswersAreFailuresOfTheServer)
 {
-    const char *const bodies[] = {"", "<html>", "{", "[]", "null", "{\"id\":\"x\"}", "{\"choices\":{}}", "{\"choices\":[]}",
-                                  "{\"choices\":null}", "{\"error\":{\"message\":\"no\"}}"};
+    const char *const bodies[] = {"",
+                                  "<html>",
+                                  "{",
+                                  "[]",
+                                  "null",
+                                  "{\"id\":\"x\"}",
+                                  "{\"choices\":{}}",
+                                  "{\"choices\":[]}",
+                                  "{\"choices\":null}",
+                                  "{\"error\":{\"message\":\"no\"}}"};
     size_t n = 0;
     for (const char *body : bodies) {
         Server first([&](Conn &c, const Request &) { return c.reply(200, "application/json", body); });
         Server second(answer);
-        configure(config(target("a", first.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B")));
+        configure(
+            config(target("a", first.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B")));
         Client k;
         ask(k, post(chat("x")));
         EXPECT_EQ(k.status, 200) << body;
@@ -299,10 +278,12 @@ TEST_F(Resilience, BadAnswersAreFailuresOfTheServer)
 TEST_F(Resilience, ContextOutcomesFollowTheConfig)
 {
     Server small([](Conn &c, const Request &) {
-        return c.reply(400, "application/json", R"({"error":{"message":"too long","code":"context_length_exceeded"}})");
+        return c.reply(400, "application/json",
+                       R"({"error":{"message":"too long","code":"context_length_exceeded"}})");
     });
     Server large(answer);
-    std::string targets = target("a", small.port(), "KT_TEST_KEY_A") + target("b", large.port(), "KT_TEST_KEY_B");
+    std::string targets =
+        target("a", small.port(), "KT_TEST_KEY_A") + target("b", large.port(), "KT_TEST_KEY_B");
     configure(config(targets));
     Client stays, moves;
     ask(stays, post(chat("x")));
@@ -334,183 +315,6 @@ TEST_F(Resilience, ARequestThatFitsNowhereIsNotSent)
     EXPECT_EQ(fits.headers["x-kt-target"], "a");
     ask(completion, post(chat("short", ",\"max_tokens\":60")));
     EXPECT_EQ(completion.headers["x-kt-target"], "b") << "the completion needs room, too";
-}
-
-TEST_F(Resilience, AnswersTeachSpeed)
-{
-    Server slow([](Conn &c, const Request &r) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(60));
-        return answer(c, r);
-    });
-    Server fast(answer);
-    configure(config(target("a", slow.port(), "KT_TEST_KEY_A") + target("b", fast.port(), "KT_TEST_KEY_B") +
-                     "  routing: {min_sample_count: 2}\n"));
-    runtime->config->providers.strategy = KT_STRATEGY_LATENCY;
-    std::string went;
-    for (int i = 0; i < 14; i++) {
-        Client k;
-        ask(k, post(chat("x")));
-        went += k.headers["x-kt-target"];
-    }
-    EXPECT_GE(std::count(went.begin(), went.end(), 'a'), 2);
-    EXPECT_EQ(went.substr(went.size() - 4), "bbbb") << went;
-    kt_samples s = kt_samples_read(state(0), KT_SAMPLE_TTFB, 300000, kt_state_now_ms());
-    EXPECT_GE(s.mean, 55);
-    EXPECT_LT(s.mean, 5000);
-    s = kt_samples_read(state(1), KT_SAMPLE_SPEED, 300000, kt_state_now_ms());
-    EXPECT_GT(s.mean, 0);
-}
-
-TEST_F(Resilience, WeightsShareCalls)
-{
-    Server one(answer), two(answer);
-    configure(config(target("a", one.port(), "KT_TEST_KEY_A", "", "      weight: 80\n") +
-                     target("b", two.port(), "KT_TEST_KEY_B", "", "      weight: 20\n")));
-    runtime->config->providers.strategy = KT_STRATEGY_WEIGHTED_ROUND_ROBIN;
-    for (int i = 0; i < 20; i++) {
-        Client k;
-        ask(k, post(chat("x")));
-    }
-    EXPECT_EQ(one.requests().size(), 16u);
-    EXPECT_EQ(two.requests().size(), 4u);
-}
-
-TEST_F(Resilience, AFullListOfAttemptsStillReachesEveryTarget)
-{
-    std::vector<std::unique_ptr<Server>> all;
-    std::string targets;
-    for (int i = 0; i < 20; i++) {
-        all.push_back(std::make_unique<Server>(status(503)));
-        targets += target("t" + std::to_string(i), all.back()->port(), "KT_TEST_KEY_A");
-    }
-    configure(config(targets + "  fallback: {enabled: true, max_fallback_attempts: 64}\n" +
-                     "  retry: {max_attempts: 20, initial_delay_ms: 0, max_delay_ms: 0}\n"));
-    Client k;
-    ask(k, post(chat("x")));
-    EXPECT_EQ(k.status, 502);
-    for (auto &s : all)
-        EXPECT_GE(s->requests().size(), 1u);
-}
-
-TEST_F(Resilience, ModelMapIsThatOfTheFilesFirstProviderInAnyOrder)
-{
-    Server mistral(answer), openai(answer);
-    std::string other = target("b", openai.port(), "KT_TEST_KEY_B", "own", "      pricing: {prompt: 1, completion: 1}\n");
-    other.replace(other.find("mistral"), 7, "openai");
-    configure(config(target("a", mistral.port(), "KT_TEST_KEY_A", "", "      pricing: {prompt: 9, completion: 9}\n") + other,
-                     "model_map: {gpt-4o: mapped}\n"));
-    runtime->config->providers.strategy = KT_STRATEGY_COST;
-    Client k;
-    ask(k, post(chat("x")));
-    EXPECT_EQ(str(parse(openai.requests().at(0).body), "model"), "own");
-    runtime->config->providers.targets[1].pricing.completion = 99;
-    Client second;
-    ask(second, post(chat("x")));
-    EXPECT_EQ(str(parse(mistral.requests().at(0).body), "model"), "mapped");
-}
-
-/* ---- limits ---- */
-
-TEST_F(Resilience, RateLimitsAnswer429AndWhen)
-{
-    Server up(answer);
-    configure(config(target("a", up.port(), "KT_TEST_KEY_A"),
-                     "global_rate_limit: {max_requests: 3, window_seconds: 3600}\n"
-                     "user_rate_limit: {max_requests: 2, window_seconds: 3600}\n"));
-    auto status_of = [&](const std::string &user) {
-        Client k;
-        ask(k, post(chat("x"), "X-User-Id: " + user + "\r\n"));
-        if (k.status == 429) {
-            EXPECT_EQ(str(parse(k.body), "error.code"), "rate_limit_exceeded");
-            EXPECT_GT(std::stoi(k.headers["retry-after"]), 0);
-            EXPECT_LE(std::stoi(k.headers["retry-after"]), 3600);
-            EXPECT_EQ(k.headers.count("x-should-retry"), 0u);
-        }
-        return k.status;
-    };
-    EXPECT_EQ(status_of("anna"), 200);
-    EXPECT_EQ(status_of("anna"), 200);
-    EXPECT_EQ(status_of("anna"), 429);
-    EXPECT_EQ(str(event(2), "reason_code"), "user_rate_limit");
-    EXPECT_EQ(status_of("bert"), 200);
-    EXPECT_EQ(status_of("carl"), 429);
-    EXPECT_EQ(str(event(4), "reason_code"), "global_rate_limit");
-    EXPECT_EQ(up.requests().size(), 3u);
-}
-
-TEST_F(Resilience, TokensAreCountedAsTheyWere)
-{
-    Server up(answer); // each answer reports 5 tokens
-    configure(config(target("a", up.port(), "KT_TEST_KEY_A"), "token_rate_limit: {max_tokens: 300, window_seconds: 3600}\n"));
-    for (int i = 0; i < 5; i++) { // each is thought to take 260
-        Client k;
-        ask(k, post(chat("x")));
-        EXPECT_EQ(k.status, 200) << i;
-    }
-    Client large;
-    ask(large, post(chat("x", ",\"max_tokens\":290")));
-    EXPECT_EQ(large.status, 429) << "25 are used, and 290 more would not fit";
-}
-
-TEST_F(Resilience, BudgetsAreMoney)
-{
-    Server up(answer); // 3 prompt and 2 completion tokens
-    std::string priced = target("a", up.port(), "KT_TEST_KEY_A", "", "      pricing: {prompt: 1000, completion: 1000}\n");
-    configure(config(priced, "limits: {budget: {usd: 1, window_seconds: 86400}}\n"));
-    Client one, two, three;
-    ask(one, post(chat("x", ",\"max_tokens\":20")));
-    EXPECT_EQ(one.status, 200);
-    EXPECT_DOUBLE_EQ(num(event(0), "cost_usd"), 0.005);
-    ask(two, post(chat("x", ",\"max_tokens\":995")));
-    EXPECT_EQ(two.status, 402) << "half a cent is spent";
-    EXPECT_EQ(str(parse(two.body), "error.code"), "budget_exceeded");
-    EXPECT_GT(std::stoi(two.headers["retry-after"]), 0);
-    ask(three, post(chat("x", ",\"max_tokens\":900")));
-    EXPECT_EQ(three.status, 200);
-    configure(config(priced, "limits: {max_cost_per_request: 0.01}\n"));
-    Client cheap, dear;
-    ask(cheap, post(chat("x", ",\"max_tokens\":2")));
-    EXPECT_EQ(cheap.status, 200);
-    ask(dear, post(chat("x", ",\"max_tokens\":20")));
-    EXPECT_EQ(dear.status, 402);
-    EXPECT_EQ(dear.headers["x-should-retry"], "false");
-    EXPECT_EQ(str(event(4), "attempts.0.detail").rfind("too_expensive: ", 0), 0u);
-}
-
-TEST_F(Resilience, WhatFailsCostsNothing)
-{
-    DeadPort dead;
-    configure(config(target("a", dead.port(), "KT_TEST_KEY_A", "", "      pricing: {prompt: 1000, completion: 1000}\n"),
-                     "limits: {budget: {usd: 1, window_seconds: 86400}}\n"));
-    for (int i = 0; i < 10; i++) {
-        Client k;
-        ask(k, post(chat("x", ",\"max_tokens\":900")));
-        EXPECT_EQ(k.status, 502);
-    }
-}
-
-TEST_F(Resilience, ObserveModeLimitsNothing)
-{
-    Server origin(answer);
-    origin_port = origin.port();
-    configure(config("", "global_rate_limit: {max_requests: 1, window_seconds: 3600}\n"), nullptr, KT_MODE_OBSERVE);
-    for (int i = 0; i < 3; i++) {
-        Client k;
-        ask(k, post(chat("x")));
-        EXPECT_EQ(k.status, 200);
-    }
-}
-
-TEST_F(Resilience, LimitsHoldForTheOriginToo)
-{
-    Server origin(answer);
-    origin_port = origin.port();
-    configure(config("", "global_rate_limit: {max_requests: 1, window_seconds: 3600}\n"));
-    Client one, two;
-    ask(one, post(chat("x")));
-    EXPECT_EQ(one.status, 200);
-    ask(two, post(chat("x")));
-    EXPECT_EQ(two.status, 429);
 }
 
 } // namespace

@@ -127,7 +127,7 @@ TEST(PiiOptions, Healthcare)
 
 TEST(PiiOptions, WrongNames)
 {
-    EXPECT_NE(refused("{entities: [emial]}").find("entities: unknown kind \"emial\"; known are email,"),
+    EXPECT_NE(refused("{entities: [emial]}").find("entities: unknown kind \"emial\"; did you mean 'email'? known are email,"),
               std::string::npos);
     EXPECT_NE(refused("{detect_patterns: ['\\d{4}-\\d{4}']}").find("dlp-filter.detect_patterns"),
               std::string::npos);

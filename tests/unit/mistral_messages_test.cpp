@@ -190,7 +190,7 @@ TEST(Mistral, PolicyEditsSurviveEveryRewriting)
         found++;
         EXPECT_EQ(kt_chat_redact(&c, &e, i, at, at + 6, "[X]", 3).code, KT_OK);
     }
-    EXPECT_EQ(found, 6u);
+    EXPECT_EQ(found, 7u);
     std::string s = send(body, "mistral-large-latest", &e, &c);
     EXPECT_EQ(s.find("SECRET"), std::string::npos) << s;
     size_t n = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* struct kt_option: what the table owns, defaults, scalars, "did you mean". */
 #include "policyengine/config/kt_read.h"
-#include "policyengine/config/kt_suggest.h"
+#include "policyengine/base/kt_suggest.h"
 
 #include <gtest/gtest.h>
 

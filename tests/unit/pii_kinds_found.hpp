@@ -110,7 +110,10 @@ inline const Case kinds_found[] = {
     {"Social Security: 536 22 8761", "Social Security: [SSN_1]"},
     {"536-22-8761 is my ssn", "[SSN_1] is my ssn"},
     {"social security no. 536228761", "social security no. [SSN_1]"},
-    {"ITIN 912-78-1234", "ITIN [SSN_1]"},
+    {"ITIN 912-78-1234", "ITIN [ITIN_1]"},
+    {"Customer John, (505) 852-9413, wants a refund.", "Customer John, [PHONE_1], wants a refund."},
+    {"Me puedes localizar en el 650 695 210.", "Me puedes localizar en el [PHONE_1]."},
+    {"Mi trovi al 363 476 2020 la sera.", "Mi trovi al [PHONE_1] la sera."},
     {"ssn=\xef\xbd\x9b"
      "536\xe2\x80\x93"
      "22\xe2\x80\x93"

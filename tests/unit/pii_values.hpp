@@ -54,6 +54,7 @@ inline const std::vector<Form> &forms()
         {"nhs", {"NHS number |### ### ####", "nhs |##########", "|4## 0## ####"}},
         {"aba", {"routing number |0########", "ABA: |1########"}},
         {"ssn", {"SSN |5##-2#-####", "|4##-1#-####", "social security no. |3########"}},
+        {"itin", {"ITIN |9##-7#-####", "|9##-8#-####", "taxpayer id |95#7#####"}},
         {"steuer_id", {"Steuer-ID: |8##########", "IdNr |4# ### ### ###"}},
         {"national_id",
          {"PESEL |8#0#1######", "cpf |###.###.###-##", "BSN |#########", "Aadhaar |2### #### ####"}},

@@ -10,6 +10,18 @@ using namespace state;
 
 class State : public StateTest {};
 
+TEST_F(State, LostEventsAreCountedForAll)
+{
+    kt_state *a = open(), *b = open();
+    EXPECT_EQ(kt_state_lost_events(b), 0u);
+    kt_state_event_lost(a);
+    kt_state_event_lost(b);
+    EXPECT_EQ(kt_state_lost_events(a), 2u);
+    EXPECT_EQ(kt_state_lost_events(open()), 2u);
+    kt_state_event_lost(nullptr);
+    EXPECT_EQ(kt_state_lost_events(nullptr), 0u);
+}
+
 TEST_F(State, KeysTellPartsApart)
 {
     auto two = [](const char *a, const char *b) { return kt_key_text(kt_key_text(KT_KEY_SEED, a), b); };

@@ -110,6 +110,45 @@ void check(Rig &rig, Kind kind, const Golden &g)
     EXPECT_EQ(rig.stream(kind, single).text, g.want) << g.chunks << ", byte by byte";
 }
 
+/* As the provider writes them, escapes included: what is in a string of its JSON. */
+const Golden kEscapes[] = {
+    {"a\\ud83d|\\ude00b", "a\xf0\x9f\x98\x80"
+                          "b"},
+    {"\\uD83D|\\uDE00", "\xf0\x9f\x98\x80"},
+    {"jane@example.org\\ud83d|\\ude00 joe@example.org", "[EMAIL_1]\xf0\x9f\x98\x80 [EMAIL_2]"},
+    {"x \\ud83d|\\ude00jane@|example.org", "x \xf0\x9f\x98\x80[EMAIL_1]"},
+    {"\\ud83d|\\ude00\\ud83d|\\ude00 ok", "\xf0\x9f\x98\x80\xf0\x9f\x98\x80 ok"},
+    {"\\ud83d||\\ude00 ok", "\xf0\x9f\x98\x80 ok"},
+    {"card 4111 1111 1111 1111\\ud83d|\\ude00", "card [CARD_1]\xf0\x9f\x98\x80"},
+    {"jane@example.org \\ud83d|x", "[EMAIL_1] \xef\xbf\xbdx"},
+    {"jane@example.org \\ud83d", "[EMAIL_1] \xef\xbf\xbd"},
+    {"jane@example.org \\\\ud83d|\\\\ude00", "[EMAIL_1] \\ud83d\\ude00"},
+    {"jane\\u0040exam|ple.org", "[EMAIL_1]"},
+};
+
+TEST(StreamGolden, CharactersInTwoHalves)
+{
+    Rig rig(
+        config("pii-detector, audit-logger", "  pii-detector: {}\n  audit-logger: {retention_days: 1}\n"));
+    ASSERT_TRUE(rig.good());
+    for (Kind kind : {Kind::Content, Kind::Arguments})
+        for (auto &g : kEscapes) {
+            const bool source = kind == Kind::Arguments;
+            Pieces pieces = split(g.chunks);
+            if (source) {
+                pieces.insert(pieces.begin(), "{\\\"q\\\":\\\"");
+                pieces.emplace_back("\\\"}");
+            }
+            std::string bytes = event("{\"role\":\"assistant\",\"content\":\"\"}");
+            for (auto &p : pieces)
+                bytes += event(delta(kind, p));
+            bytes += event("{}", "\"stop\"") + "data: [DONE]\n\n";
+            Seen s = rig.stream(kind, {bytes});
+            EXPECT_TRUE(s.whole) << s.body;
+            EXPECT_EQ(s.text, source ? "{\"q\":\"" + std::string(g.want) + "\"}" : g.want) << g.chunks;
+        }
+}
+
 TEST(StreamGolden, Texts)
 {
     Rig rig(

@@ -15,6 +15,11 @@ using pii_values::Text;
 using property::Random;
 
 constexpr size_t kTexts = 200; // of every kind
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kExchanges = 50; // memory is the same in all of them
+#else
+constexpr size_t kExchanges = kTexts;
+#endif
 
 std::string yaml()
 {
@@ -82,19 +87,27 @@ void every_window(policy_test::Policy &pii, const std::string &text, kt_origin_c
     }
 }
 
+/* Without \uXXXX, whose digits may look like a short value. */
+std::string without_escapes(std::string s)
+{
+    for (size_t at = 0; (at = s.find("\\u", at)) != std::string::npos;)
+        s.replace(at, std::min<size_t>(6, s.size() - at), " ");
+    return s;
+}
+
 void same(const Seen &s, const std::string &want, const std::string &value, const std::string &how)
 {
     ASSERT_TRUE(s.whole) << how << "\n" << s.body;
     ASSERT_EQ(s.text, want) << how;
     ASSERT_EQ(s.finish, "stop");
-    ASSERT_EQ(s.body.find(value), std::string::npos) << how;
+    ASSERT_EQ(without_escapes(s.body).find(value), std::string::npos) << how;
 }
 
-/* Whole deltas: `every` cut between characters, and pieces of four sizes. */
-void through_exchange(Rig &rig, Kind kind, const std::string &text, const std::string &value, bool every)
+/* Whole deltas: every cut between characters, and pieces of four sizes. */
+void through_exchange(Rig &rig, Kind kind, const std::string &text, const std::string &value)
 {
     const std::string want = rig.whole(kind, text);
-    for (size_t at = 0; every && at <= text.size(); at++)
+    for (size_t at = 0; at <= text.size(); at++)
         if (starts(text, at))
             same(rig.deltas(kind, cut_once(text, at)), want, value,
                  "cut at " + std::to_string(at) + " of " + text);
@@ -136,8 +149,8 @@ TEST(StreamProperty, TheClientGetsTheSameText)
 {
     Rig rig(yaml());
     ASSERT_TRUE(rig.good());
-    each_kind(texts_per_kind(kTexts), [&](policy_test::Policy &, const Text &t, Random &r) {
-        through_exchange(rig, Kind::Content, t.text, t.value, r.chance(30));
+    each_kind(texts_per_kind(kExchanges), [&](policy_test::Policy &, const Text &t, Random &) {
+        through_exchange(rig, Kind::Content, t.text, t.value);
     });
 }
 
@@ -145,8 +158,8 @@ TEST(StreamProperty, TheClientGetsTheSameArguments)
 {
     Rig rig(yaml());
     ASSERT_TRUE(rig.good());
-    each_kind(texts_per_kind(kTexts), [&](policy_test::Policy &, const Text &t, Random &r) {
-        through_exchange(rig, Kind::Arguments, source(t.text, r), t.value, r.chance(12));
+    each_kind(texts_per_kind(kExchanges), [&](policy_test::Policy &, const Text &t, Random &r) {
+        through_exchange(rig, Kind::Arguments, source(t.text, r), t.value);
     });
 }
 

@@ -53,6 +53,20 @@ static bool shim_knows(pid_t tid)
     return target_has_shim(tid, &known);
 }
 
+static struct answer to_engine(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
+                               const char *host, uint16_t port)
+{
+    int error;
+    if (divert_to_engine(s, fd, host, port, &error))
+        return refuse(error);
+    supervise_report(s, host,
+                     "the engine beside the program cannot take this connection (another network "
+                     "namespace, or no engine)");
+    if (s->o.strict || !supervise_plan_says(s, "fail_mode", "allow"))
+        return refuse(error);
+    return pass_connect(s, n, fd, host, port);
+}
+
 static struct answer on_stream(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
                                const struct target_dest *d)
 {
@@ -61,7 +75,7 @@ static struct answer on_stream(struct kt_supervise *s, const struct seccomp_noti
     if (!ours && is_synthetic(d))
         return refuse(ECONNREFUSED); /* nobody has this address */
     if (ours && (is_synthetic(d) || !shim_knows((pid_t)n->pid)))
-        return refuse(divert_to_engine(s, fd, host, d->port));
+        return to_engine(s, n, fd, host, d->port);
     return s->o.strict ? relay_connect(s, n, fd, d, ours ? host : "") : go_on;
 }
 
@@ -112,7 +126,7 @@ static struct answer on_send(struct kt_supervise *s, const struct seccomp_notif 
     return type == SOCK_DGRAM && is_quic(s, &d) ? refuse(ECONNREFUSED) : go_on;
 }
 
-/* Only under strict. */
+/* Without strict only where it may connect. */
 static struct answer on_sendmsg(struct kt_supervise *s, const struct seccomp_notif *n)
 {
     struct msghdr m;

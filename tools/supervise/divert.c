@@ -144,18 +144,17 @@ int divert_connect(int fd, int *end)
     return *end < 0 ? ECONNREFUSED : error;
 }
 
-int divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t port)
+bool divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t port, int *error)
 {
     int end;
-    if (divert_is_under_way(fd))
-        return divert_again(fd);
+    *error = ECONNREFUSED;
+    if (divert_is_under_way(fd)) {
+        *error = divert_again(fd);
+        return true;
+    }
     struct kt_engine *e = supervise_engine(s);
     if (!e)
-        return ECONNREFUSED;
-    int error = divert_connect(fd, &end);
-    if (end < 0)
-        return error;
-    if (!kt_is_ok(kt_engine_adopt(e, end, host, port)))
-        return ECONNREFUSED;
-    return error;
+        return false;
+    *error = divert_connect(fd, &end);
+    return end >= 0 && kt_is_ok(kt_engine_adopt(e, end, host, port));
 }

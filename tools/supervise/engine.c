@@ -25,3 +25,11 @@ void supervise_report(struct kt_supervise *s, const char *host, const char *deta
         kt_engine_report(e, KT_ABI_UNSEEN, host, detail);
     kt_warn("supervise: %s%s%s", host ? host : "", host ? ": " : "", detail);
 }
+
+bool supervise_plan_says(struct kt_supervise *s, const char *word, const char *value)
+{
+    pthread_mutex_lock(&s->lock);
+    bool yes = kt_span_eq(names_word(&s->names, word), value);
+    pthread_mutex_unlock(&s->lock);
+    return yes;
+}

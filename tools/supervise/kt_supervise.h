@@ -20,7 +20,6 @@ struct kt_supervise_options { /* all borrowed until kt_supervise_free */
         engine;       /* of the engine that takes the connections over; made when first wanted */
     const char *plan; /* the plan file of the tree */
     bool strict;
-    bool observe; /* mode */
 };
 
 struct kt_supervise;

@@ -6,6 +6,7 @@
 #include "tools/supervise/names.h"
 #include "tools/supervise/target.h"
 
+#include <linux/seccomp.h>
 #include <pthread.h>
 
 #define ONCE_PER_PROCESS 16
@@ -26,7 +27,9 @@ struct kt_supervise {
     unsigned told_next;
 };
 
-struct seccomp_notif;
+/* Is this what the plan says? E.g. "fail_mode", "allow". */
+bool supervise_plan_says(struct kt_supervise *s, const char *word, const char *value);
+
 enum answer_kind { ANSWER_CONTINUE, ANSWER_ERROR, ANSWER_SENT };
 struct answer {
     enum answer_kind kind;
@@ -40,14 +43,19 @@ struct kt_engine *supervise_engine(struct kt_supervise *s);
 void supervise_report(struct kt_supervise *s, const char *host, const char *detail);
 
 /* divert.c */
-/* Connects the socket `fd`, a copy of the program's, to us, and gives our end to the engine. Returns the
- * errno that the program's connect must see, 0 = connected. */
-int divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t port);
+/* Connects the socket `fd`, a copy of the program's, to us, and gives our end to the engine. *error is the
+ * errno that the program's connect must see, 0 = connected. False: the engine cannot take it. */
+bool divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t port, int *error);
 /* A loopback connection for the socket `fd`: our end in *end. As above; *end is -1 unless one was made. */
 int divert_connect(int fd, int *end);
 /* A connect is under way or done on this socket. */
 bool divert_is_under_way(int fd);
 int divert_again(int fd);
+
+/* pass.c */
+/* Completes a connect to its origin. `host`: a name, or a literal. */
+struct answer pass_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd, const char *host,
+                           uint16_t port);
 
 /* serve.c */
 /* The thread: answers until no process uses the filter. */

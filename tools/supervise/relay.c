@@ -127,7 +127,8 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
         return (struct answer){ANSWER_ERROR, divert_again(fd)};
     /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
      * to the origin itself. */
-    if ((target_thread_is(tid, "kt-engine") || s->o.observe) && target_has_shim(tid, &known))
+    if ((target_thread_is(tid, "kt-engine") || supervise_plan_says(s, "mode", "observe")) &&
+        target_has_shim(tid, &known))
         return (struct answer){ANSWER_CONTINUE, 0};
     struct begun *b = calloc(1, sizeof *b);
     if (!b)

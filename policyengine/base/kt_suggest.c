@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policyengine/config/kt_suggest.h"
+#include "policyengine/base/kt_suggest.h"
 
 #include <stdio.h>
 #include <string.h>

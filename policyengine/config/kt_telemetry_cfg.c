@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/config/kt_address.h"
+#include "policyengine/config/kt_config_parts.h"
+
+#include <string.h>
+
+static bool ends_in(const char *text, const char *tail)
+{
+    size_t n = strlen(text), m = strlen(tail);
+    return n >= m && strcmp(text + n - m, tail) == 0;
+}
+
+static const char *problem_of(const char *url)
+{
+    char host[256];
+    bool clear = false;
+    if (strchr(url, '@'))
+        return "it holds a user or password, which telemetry does not send";
+    const char *problem = kt_url_problem(url, host, &clear);
+    if (problem)
+        return problem;
+    return ends_in(url, "/v1/traces") || ends_in(url, "/v1/metrics")
+               ? "/v1/traces and /v1/metrics are added to it"
+               : NULL;
+}
+
+kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
+{
+    const struct kt_node *node = kt_node_at(root, "telemetry.otlp_endpoint");
+    const char *url = config->telemetry.otlp_endpoint;
+    const char *problem = node && url && *url ? problem_of(url) : NULL;
+    if (!problem)
+        return kt_ok();
+    size_t path = kt_path_push(c, "telemetry");
+    kt_path_push(c, "otlp_endpoint");
+    kt_result r = kt_complain(c, "E004", node->at, "http://host[:port][/path] of a collector",
+                              "is not the base URL of a collector: %s", problem);
+    kt_path_pop(c, path);
+    return r;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a stream ends before its time: a block, a policy that fails, a target that breaks off, a client that
+ * goes. */
+#include "exchange_filter.hpp"
+
+namespace {
+
+using namespace fake;
+
+class FilterEnd : public Filter {};
+
+TEST_F(FilterEnd, ABlockInMidStreamEndsIt)
+{
+    guarded();
+    close_ = false;
+    Client k;
+    through(k, kRole + piece("\"content\":\"fine words, then FORB\"") + piece("\"content\":\"IDDEN fruit\"") +
+                   piece("\"content\":\"more\""));
+    EXPECT_TRUE(k.ended);
+    EXPECT_EQ(k.status, 200);
+    EXPECT_TRUE(gone_.wait()) << "the upstream is cancelled";
+    Seen s = read_stream(k.body);
+    EXPECT_TRUE(s.good) << k.body;
+    EXPECT_EQ(s.texts["0"], "fine words, then ");
+    EXPECT_EQ(s.finish, "0content_filter ");
+    EXPECT_EQ(s.error, "output_blocked");
+    EXPECT_EQ(s.done, 1);
+    EXPECT_EQ(k.body.find("fruit"), std::string::npos);
+    Json e = event();
+    EXPECT_EQ(str(e, "verdict"), "block");
+    EXPECT_EQ(str(e, "reason_code"), "words.forbidden");
+    EXPECT_EQ(event_lines().size(), 1u);
+}
+
+TEST_F(FilterEnd, ABlockBeforeAnythingWasSentIsAnOrdinaryAnswer)
+{
+    guarded();
+    Client k, tool;
+    through(k, kRole + piece("\"content\":\"FORBIDDEN\"") + kStop + kDone);
+    EXPECT_EQ(k.status, 409);
+    EXPECT_EQ(k.headers["x-should-retry"], "false");
+    EXPECT_EQ(str(parse(k.body), "error.code"), "output_blocked");
+    through(tool,
+            kRole +
+                piece("\"tool_calls\":[{\"index\":0,\"id\":\"1\",\"function\":{\"name\":\"rm\",\"arguments\":"
+                      "\"{\"}}]"));
+    EXPECT_EQ(tool.status, 409);
+    EXPECT_EQ(str(event(1), "reason_code"), "guard.called");
+}
+
+TEST_F(FilterEnd, PoliciesThatAskOutside)
+{
+    guarded();
+    std::string s = kRole + piece("\"content\":\"one \"") + piece("\"content\":\"ASK SEC\"") +
+                    piece("\"content\":\"RET two\"") + kStop + kDone;
+    Seen k = through(s);
+    EXPECT_EQ(k.texts["0"], "one ASK [WORD_1] two");
+    EXPECT_TRUE(k.good && k.done == 1);
+    EXPECT_EQ(k.finish, "0stop ");
+    check_ = "{\"v\":\"bad\"}";
+    k = through(s);
+    EXPECT_EQ(k.texts["0"], "one ");
+    EXPECT_EQ(k.error, "output_blocked");
+    check_ = "again";
+    k = through(s);
+    EXPECT_EQ(k.error, "policy_failed") << "no end of it";
+    EXPECT_EQ(event_lines().size(), 3u);
+}
+
+TEST_F(FilterEnd, FailuresFollowFailMode)
+{
+    const std::string crash =
+        kRole + piece("\"content\":\"fine \"") + piece("\"content\":\"CRASH SECRET\"") + kStop + kDone;
+    const std::string odd =
+        kRole + piece("\"content\":\"fine \"") +
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\",\"content\":\"SECRET\"}}]}\n\n" +
+        kStop + kDone;
+    guarded(KT_FAIL_BLOCK);
+    Seen k = through(crash);
+    EXPECT_EQ(k.texts["0"], "fine ");
+    EXPECT_EQ(k.error, "policy_failed");
+    k = through(odd);
+    EXPECT_EQ(k.error, "unreadable_answer");
+    EXPECT_EQ(k.texts["0"], "fine ");
+    guarded(KT_FAIL_ALLOW);
+    k = through(crash);
+    EXPECT_EQ(k.texts["0"], "fine CRASH [WORD_1]") << "what the others want gone goes";
+    EXPECT_EQ(str(event(2), "error"), "policy_error");
+    k = through(odd);
+    EXPECT_EQ(k.done, 1);
+    EXPECT_EQ(str(event(3), "error"), "unreadable_answer");
+}
+
+TEST_F(FilterEnd, AnInterruptedStreamSaysSo)
+{
+    guarded();
+    Client k;
+    through(k, kRole + piece("\"content\":\"one SEC\""));
+    Seen s = read_stream(k.body);
+    EXPECT_EQ(s.error, "stream_interrupted") << k.body;
+    EXPECT_EQ(s.texts["0"], "one ") << "what was held is not shown";
+    EXPECT_EQ(str(event(), "error"), "stream_interrupted");
+    Client e;
+    through(e, kRole + piece("\"content\":\"one\"") +
+                   "data: {\"error\":{\"message\":\"m\",\"code\":\"their_own\"}}\n\n");
+    EXPECT_EQ(read_stream(e.body).error, "their_own");
+}
+
+TEST_F(FilterEnd, FallsBackUntilSomethingWasSent)
+{
+    Server second([](Conn &c, const Request &) {
+        return c.sse_head() && c.chunk(kRole + piece("\"content\":\"fine SECRET\"") + kStop + kDone) &&
+               c.chunk_end();
+    });
+    stream_ = kRole + piece("\"content\":\"SEC\"");
+    configure(config(target("a", up_.port(), "KT_TEST_KEY_A") + target("b", second.port(), "KT_TEST_KEY_B")),
+              guard());
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_EQ(read_stream(k.body).texts["0"], "fine [WORD_1]") << "all of the first was held back";
+    EXPECT_EQ(str(event(), "target"), "b");
+}
+
+TEST_F(FilterEnd, OfTheOriginToo)
+{
+    origin_port = up_.port();
+    configure(config(""), guard());
+    Client k;
+    through(k,
+            kRole + piece("\"content\":\"SECR\"") + piece("\"content\":\"ET for [NAME_1]\"") + kStop + kDone,
+            "<Bob>");
+    EXPECT_EQ(read_stream(k.body).texts["0"], "[WORD_1] for <Bob>");
+    EXPECT_EQ(k.headers.count("x-kt-attempts"), 0u);
+    EXPECT_EQ(str(event(), "target"), "origin");
+    Client cut;
+    through(cut, kRole);
+    EXPECT_EQ(cut.status, 502) << "nothing was said, and nobody else is there";
+    configure(config(""), guard(), KT_MODE_OBSERVE);
+    Client o;
+    std::string s =
+        kRole + piece("\"content\":\"SECR\"") + piece("\"content\":\"ET FORBIDDEN ASK\"") + kStop + kDone;
+    through(o, s);
+    EXPECT_EQ(o.body, s) << "not a byte is changed";
+    EXPECT_EQ(str(event(2), "would_verdict"), "block");
+    EXPECT_EQ(str(event(2), "verdict"), "allow");
+}
+
+TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
+{
+    Gate asked, go;
+    Server up([&](Conn &c, const Request &r) {
+        if (r.target == "/v1/check") {
+            asked.open();
+            go.wait();
+            return false;
+        }
+        return c.sse_head() && c.chunk(kRole + piece("\"content\":\"x ASK\"") + piece("\"content\":\"y\"")) &&
+               c.peer_gone();
+    });
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A")), guard());
+    Client k;
+    start(k, ask_stream());
+    ASSERT_TRUE(asked.wait());
+    on_loop([&] { kt_exchange_client_gone(k.x); });
+    go.open();
+    EXPECT_EQ(str(event(), "error"), "client_gone");
+    EXPECT_FALSE(k.over());
+}
+
+} // namespace
