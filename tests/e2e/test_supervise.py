@@ -271,6 +271,24 @@ sys.stdout.write(r.stdout); sys.stderr.write(r.stderr); sys.exit(r.returncode)
         self.assertEqual([e["event_type"] for e in self.lab.events()], ["client_distrusts"])
         self.assertEqual(self.got, [])
 
+    def test_strict_and_the_listener_sees_nothing(self):
+        """A static Go program, raw system calls and a program that executes itself without the preload, by name and by address: all are
+        captured, each has its event, and who counts at the intercepted host's own address counts no byte."""
+        self.origin(80, 443)
+        address = ["203.0.113.7", "80", "api.openai.com"]
+        runs = (([self.go(0)], {"KT_TEST_DIAL": "203.0.113.7:443"}), ([self.go(0)], {}), ([self.c("dynamic"), "raw", *address], {}),
+                ([self.c("dynamic"), "raw"], {}), ([self.c("static", "-static"), "ip", *address], {}), ([self.c("dynamic"), "exec"], {}))
+        for command, env in runs:
+            with self.subTest(command=command, env=env):
+                known = len(self.lab.events())
+                result = self.strict(command, env=env)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+                self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()[known:] if e["event_type"] != "client_distrusts"],
+                                 [("decision", "supervise")])
+        self.assertEqual(self.got, [])
+        self.assertEqual(len(self.lab.mocks["up"].requests()), len(runs))
+        self.assert_audit_ok()
+
     def test_strict_lets_others_through(self):
         self.origin(80, 25)
         result = self.strict([self.c("static", "-static"), "nb", "203.0.113.7", "80"])
