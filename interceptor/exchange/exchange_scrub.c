@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-#define SHORTEST 6 /* what servers without keys are given ("none", "EMPTY") is no secret, but a common word  \
-                    */
+#define SHORTEST                                                                                             \
+    6 /* what servers without keys are given ("none", "EMPTY") is no secret, but a common word               \
+       */
 
 static int hex(char c)
 {
