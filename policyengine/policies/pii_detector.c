@@ -149,11 +149,8 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
     if (!p)
         return KT_STEP_ERROR;
     struct hit_ctx ctx = {.opts = opts, .pii = pii, .text = t, .sink = s, .stream = p};
-    struct kt_pii_window window = {.data = t->data,
-                                   .len = t->len,
-                                   .base = t->base,
-                                   .final = t->final,
-                                   .json = kt_text_is_json(t)};
+    struct kt_pii_window window = {
+        .data = t->data, .len = t->len, .base = t->base, .final = t->final, .json = kt_text_is_json(t)};
     size_t hold = 0;
     kt_result r = kt_pii_stream_window(&p->scan, &window, pii->kinds, on_hit, &ctx, &hold);
     if (kt_text_is_json(t) && kt_is_ok(r))
