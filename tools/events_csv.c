@@ -65,7 +65,8 @@ static const struct column {
 /* Spreadsheets take these for the beginning of a formula, in full width too. */
 static bool formula(const char *text)
 {
-    static const char *const starts[] = {"=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"};
+    static const char *const starts[] = {"=",  "+",      "-",      "@",      "\t",
+                                         "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"};
     bool is = false;
     for (size_t i = 0; i < KT_COUNT(starts) && !is; i++)
         is = strncmp(text, starts[i], strlen(starts[i])) == 0;
