@@ -120,6 +120,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
         kt_x_target_done(x);
     else if (outcome == KT_CALL_TIMEOUT)
         kt_x_attempt_failed(x, "timeout", detail);
+    else if (outcome == KT_CALL_TOO_LARGE)
+        kt_x_attempt_failed(x, "too_large", detail);
     else
         kt_x_attempt_failed(x, "connection_error", detail);
     kt_x_leave(x);
