@@ -28,7 +28,7 @@ static const struct watched of_messages[] = {
     {"content", READS_TEXT},     {"text", READS_TEXT},         {"refusal", READS_TEXT},
     {"thinking", READS_THOUGHT}, {"reasoning", READS_THOUGHT}, {"reasoning_content", READS_THOUGHT},
     {"arguments", READS_ALL},    {"input", READS_ALL},         {"name", READS_NAME},
-    {"transcript", READS_TEXT},  {"filename", READS_TEXT},
+    {"transcript", READS_TEXT},  {"filename", READS_TEXT},     {"title", READS_TEXT},
 };
 
 /* What a tool's definition, or a schema, tells the model in words. */
