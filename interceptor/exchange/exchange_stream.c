@@ -102,8 +102,7 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     kt_x_stream_filtered(x, true);
     if (x->chat.include_usage && !x->stream.usage_chunk_seen)
         kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
-    if (x->filter.saw_done)
-        kt_x_send(x, "data: [DONE]\n\n", 14);
+    kt_x_send(x, "data: [DONE]\n\n", 14); /* clients wait for it, whether or not the target sent it */
     if (x->call)
         kt_call_release(x->call);
     x->call = NULL;
@@ -185,7 +184,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     struct kt_x_stream *s = &x->stream;
     if (kt_span_eq(e->data, "[DONE]") && s->chunks) {
         if (rewrites(x)) {
-            s->done = x->filter.saw_done = true;
+            s->done = true;
             kt_x_filter_end(x);
         } else {
             finish(x, e->end);
@@ -366,5 +365,7 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
     if (!record_success(x))
         return;
     release(x, s->held_base + s->held.len);
+    if (!kt_x_observe(x))
+        kt_x_send(x, "data: [DONE]\n\n", 14); /* every choice is finished, only the last word is missing */
     kt_x_end(x);
 }

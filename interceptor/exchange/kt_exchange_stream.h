@@ -72,7 +72,6 @@ struct kt_x_filter {
     struct kt_buf out;                   /* events for the client */
     size_t written;                      /* chunks of the answer that were put there */
     struct kt_buf queue;                 /* chunks that came while a policy asks outside */
-    bool saw_done;                       /* [DONE] was there */
     bool upstream_done;                  /* the call has ended meanwhile */
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];
