@@ -208,7 +208,7 @@ FAULTS = {
                                          stream=True, least=0.9, extra=one),
     "stream-cut-before-content": Fault(lambda s, c, n: bool(c.sendall(head(200, 9999, "text/event-stream") + sse(STREAM[:1], False).encode())), CONNECTION,
                                        stream=True),
-    "stream-error-first": Fault(whole(200, 'data: {"error":{"message":"overloaded"}}\n\n', "text/event-stream"), BODY, stream=True),
+    "stream-error-first": Fault(whole(200, 'data: {"error":{"message":"overloaded"}}\n\n', "text/event-stream"), SERVER, stream=True),
     "stream-empty": Fault(whole(200, "data: [DONE]\n\n", "text/event-stream"), BODY, stream=True),
     "stream-cut-behind-content": Fault(lambda s, c, n: bool(c.sendall(head(200, 9999, "text/event-stream") + sse(STREAM[:2], False).encode())), CONNECTION,
                                        stream=True, lacks="[DONE]"),
