@@ -49,6 +49,18 @@ class Docs(e2e.KtTest):
         keys = set(re.findall(r"^\| `([^`]+)`", self.kt("policy", "reference").stdout, re.M))
         self.assertEqual(keys - {k.replace("\\-", "-") for k in re.findall(r"^\.B (\S+)", config, re.M)}, set())
 
+    def test_the_readme_quotes_what_is_printed(self):
+        """The first column of "When something goes wrong": codes, event types and messages as the sources have them."""
+        table = (ROOT / "README.md").read_text().split("## When something goes wrong\n")[1].split("\n## ")[0]
+        quoted = [word for row in re.findall(r"^\| (.*?) \| .* \|$", table, re.M)[1:] for word in re.findall(r"`([^`]+)`", row)]
+        self.assertGreater(len(quoted), 12)
+        sources = "".join(f.read_text() for part in ("shim", "interceptor", "policyengine", "tools") for f in (ROOT / part).rglob("*.[ch]"))
+        printed = re.sub(r'"\s*"', "", sources)  # literals over more than one line
+        for text in quoted:
+            words = re.sub(r"^kt wrap: |\.\.\.$", "", text).strip()
+            pattern = re.escape(words).replace(re.escape("'x'"), "'%[.0-9]*s'")
+            self.assertRegex(printed, f'"[^"]*{pattern}', f"the README quotes {text}")
+
     def complete(self, *words):
         script = f"source {self.out}/kt.bash; COMP_WORDS=({' '.join(words)} ''); COMP_CWORD={len(words)}; _kt; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         got = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=self.lab.tmp)
