@@ -37,6 +37,7 @@ static enum kt_step next_step(struct kt_x_phase *p)
         const struct kt_segment *s = &p->body->segments[p->next_segment];
         struct kt_text t = {.segment = (unsigned)p->next_segment++,
                             .from = s->from,
+                            .plain = !s->json,
                             .data = s->text,
                             .len = s->len,
                             .final = true};

@@ -102,8 +102,7 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     kt_x_stream_filtered(x, true);
     if (x->chat.include_usage && !x->stream.usage_chunk_seen)
         kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
-    if (x->filter.saw_done)
-        kt_x_send(x, "data: [DONE]\n\n", 14);
+    kt_x_send(x, "data: [DONE]\n\n", 14); /* clients wait for it, whether or not the target sent it */
     if (x->call)
         kt_call_release(x->call);
     x->call = NULL;
@@ -158,13 +157,34 @@ void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why
 
 /* ---- events ---- */
 
+/* The bytes of an error event that wait for their release. */
+static void scrub_held(struct kt_exchange *x, uint64_t end)
+{
+    struct kt_x_stream *s = &x->stream;
+    uint64_t from = s->event_start > s->held_base ? s->event_start - s->held_base : 0;
+    uint64_t upto = end - s->held_base;
+    if (upto > from && upto <= s->held.len)
+        kt_x_scrub(x, s->held.data + from, (size_t)(upto - from));
+}
+
+/* In front of any content it is as good as a status: retries and the next target follow it. */
+static void refused_by_event(struct kt_exchange *x, struct kt_span json, const struct kt_json *j)
+{
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    break_off(&x->stream, "provider_error", "an error event instead of an answer");
+    if (x->stream.committed || !a->target || !kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
+        return;
+    kt_x_scrub(x, x->answer.data, x->answer.len);
+    a->status = x->status = x->stream.error_status = kt_x_error_status(j);
+}
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     struct kt_x_stream *s = &x->stream;
     if (kt_span_eq(e->data, "[DONE]") && s->chunks) {
         if (rewrites(x)) {
-            s->done = x->filter.saw_done = true;
+            s->done = true;
             kt_x_filter_end(x);
         } else {
             finish(x, e->end);
@@ -177,7 +197,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
     if (!c.valid || foreign || (c.error && !s->committed)) {
         if (c.valid)
-            break_off(s, "provider_error", "an error instead of an answer");
+            refused_by_event(x, e->data, &j);
         else
             break_off(s, "bad_chunk", "a chunk that is not JSON");
         return false;
@@ -187,6 +207,8 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->begun |= c.begun;
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
+    if (c.error && !rewrites(x))
+        scrub_held(x, e->end);
     s->event_start = e->end;
     if (rewrites(x)) {
         kt_x_filter_chunk(x, e->data, &j, &c);
@@ -273,6 +295,8 @@ static void fail(struct kt_exchange *x, const char *outcome, const char *detail)
     kt_x_drop_call(x);
     if (x->stream.committed)
         interrupted(x, outcome, detail);
+    else if (x->stream.error_status)
+        kt_x_failed(x, kt_failure_of_status(x->stream.error_status, kt_buf_span(&x->answer)), detail);
     else if (kt_x_attempt_now(x)->target)
         kt_x_attempt_failed(x, outcome, detail);
     else
@@ -341,5 +365,7 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
     if (!record_success(x))
         return;
     release(x, s->held_base + s->held.len);
+    if (!kt_x_observe(x))
+        kt_x_send(x, "data: [DONE]\n\n", 14); /* every choice is finished, only the last word is missing */
     kt_x_end(x);
 }

@@ -317,6 +317,9 @@ struct kt_x_chunk {
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
                                   struct kt_buf *usage_chunk);
 
+/* The HTTP status that would say what an error event says; 500 where it does not tell. */
+int kt_x_error_status(const struct kt_json *j);
+
 /* The graver outcome of the two phases is the event's. */
 void kt_x_response_verdict(struct kt_exchange *x);
 
@@ -364,6 +367,11 @@ void kt_x_stream_free(struct kt_x_stream *s);
 void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
 void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
 void kt_x_keepalive_stop(struct kt_exchange *x);
+
+/* exchange_scrub.c */
+/* Puts stars over the key of the target under way, however it is spelled: for whatever is neither an answer
+ * nor our own words. The length stays. */
+void kt_x_scrub(const struct kt_exchange *x, char *text, size_t len);
 
 /* exchange_commit.c */
 /* True where the answer leaves at the end of the loop's turn. */

@@ -23,6 +23,7 @@ struct kt_x_stream {
     const char *broken;       /* static: why the stream cannot go on; NULL = fine */
     const char *broken_by;    /* static: the same as a word for the event */
     size_t held_max;          /* most bytes of one text that policies held back between two chunks */
+    int error_status;         /* of an error event in front of any content, which is in x->answer; 0 = none */
     const char *interruption; /* static; the client saw the answer begin and not its end: why */
 };
 
@@ -38,6 +39,8 @@ struct kt_x_channel {
     struct kt_x_place place;
     enum kt_origin_class from;
     bool refusal, json;
+    bool custom; /* a tool call's free input, not the arguments of a function */
+    bool begun;  /* something else than blanks came: `json` is settled */
     bool ended;
     unsigned half;               /* of a character, whose other one may come with the next piece; 0 = none */
     unsigned segment;            /* in the chain's run */
@@ -69,7 +72,6 @@ struct kt_x_filter {
     struct kt_buf out;                   /* events for the client */
     size_t written;                      /* chunks of the answer that were put there */
     struct kt_buf queue;                 /* chunks that came while a policy asks outside */
-    bool saw_done;                       /* [DONE] was there */
     bool upstream_done;                  /* the call has ended meanwhile */
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];

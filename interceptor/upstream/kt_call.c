@@ -9,7 +9,8 @@
 
 const char *kt_call_outcome_name(enum kt_call_outcome o)
 {
-    static const char *const names[] = {"ok", "timeout", "connection_error", "tls_error", "aborted"};
+    static const char *const names[] = {"ok",        "timeout",   "connection_error",
+                                        "tls_error", "too_large", "aborted"};
     return (size_t)o < KT_COUNT(names) ? names[o] : "unknown";
 }
 
@@ -96,8 +97,10 @@ void kt_call_drop(struct kt_call *c)
 
 void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char *detail)
 {
-    if (c->overflow)
+    if (c->overflow) { /* libcurl only knows that we refused it */
+        outcome = KT_CALL_TOO_LARGE;
         detail = "the answer's head is too large";
+    }
     KT_TRACE(UPSTREAM, "call %p ends: %s %s", (void *)c, kt_call_outcome_name(outcome), detail);
     take_out(c);
     if (!c->released)

@@ -32,9 +32,11 @@ enum kt_call_outcome {
     KT_CALL_TIMEOUT,    /* one of the four time limits */
     KT_CALL_CONNECTION, /* name, connect, reset, cut before the answer's end */
     KT_CALL_TLS,        /* handshake or certificate */
+    KT_CALL_TOO_LARGE,  /* the answer's head is */
     KT_CALL_ABORTED     /* our own limit or an internal error */
 };
-const char *kt_call_outcome_name(enum kt_call_outcome o); /* ok timeout connection_error tls_error aborted */
+const char *
+kt_call_outcome_name(enum kt_call_outcome o); /* ok timeout connection_error tls_error too_large aborted */
 
 struct kt_call_header {
     const char *name, *value; /* NUL-terminated; a name or value with CR or LF is refused */

@@ -121,7 +121,7 @@ static kt_result redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_
     struct kt_span value = kt_span(t->data + (start - t->base), end - start);
     struct kt_marker m = pii_marker(c->pii, kind);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf out = KT_BUF_INIT(PII_VALUE_MAX);
-    if (t->from == KT_FROM_TOOL_CALL)
+    if (kt_text_is_json(t))
         KT_GUARD(json_marker(c, &m, start, value, &out));
     else
         KT_GUARD(plain_marker(c, &m, value, &out));
@@ -164,7 +164,7 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
                                    .json = true};
     size_t hold = 0;
     kt_result r = kt_pii_stream_window(&p->scan, &window, pii->kinds, on_hit, &ctx, &hold);
-    if (t->from == KT_FROM_TOOL_CALL && kt_is_ok(r))
+    if (kt_text_is_json(t) && kt_is_ok(r))
         follow_json(p, t, hold);
     s->hold_from(s, hold);
     if (!windowed)

@@ -83,6 +83,14 @@ TEST(Texts, CallsInTheHistory)
     EXPECT_EQ(b.tools(), (V{"calls 0 ls", "calls 0 sh", "calls 0 old"}));
 }
 
+TEST(Texts, TitlesOfCitations)
+{
+    Body b(KT_EP_CHAT, R"({"messages":[{"role":"assistant","content":"c","annotations":[
+{"type":"url_citation","url_citation":{"title":"of bob","url":"http://x/"}}]}]})");
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.texts(), (V{"0assistant:c", "0assistant:of bob"}));
+}
+
 TEST(Texts, PlainTextEndpoints)
 {
     Body c(KT_EP_COMPLETIONS, R"({"prompt":["a","b"],"suffix":"s","stream":true})");

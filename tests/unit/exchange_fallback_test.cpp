@@ -242,4 +242,20 @@ TEST_F(Fallback, AnswerLargerThanTheLimit)
     EXPECT_EQ(big.requests().size(), 2u) << "what is too large is not asked for again";
 }
 
+TEST_F(Fallback, AHeadThatIsTooLargeIsTheTargetsTrouble)
+{
+    Server up([](Conn &c, const Request &) {
+        std::string head;
+        for (int i = 0; i < 2000; i++)
+            head += "X-" + std::to_string(i) + ": " + std::string(200, 'b') + "\r\n";
+        return c.reply(200, "application/json", kAnswer, head);
+    });
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+    Client k;
+    ask(k, post(chat("x")));
+    EXPECT_EQ(k.status, 502);
+    EXPECT_EQ(str(event(), "attempts.0.outcome"), "too_large");
+    EXPECT_NE(k.body.find("a (too_large: the answer's head is too large)"), std::string::npos) << k.body;
+}
+
 } // namespace

@@ -94,11 +94,14 @@ TEST_F(Stream, AnySplitGivesTheSameBytes)
 TEST_F(Stream, MistralsShapesBecomeOpenAis)
 {
     const std::string chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{";
-    const std::string body = kRole +
-                             chunk + "\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]},\"finish_reason\":null}]}\n\n" +
-                             chunk + "\"content\":[{\"type\":\"text\",\"text\":\"4\"}]},\"finish_reason\":null}]}\n\n" +
-                             chunk + "\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},\"finish_reason\":\"model_length\"}]}\n\n" +
-                             kDone;
+    const std::string body =
+        kRole + chunk +
+        "\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]},\"finish_"
+        "reason\":null}]}\n\n" +
+        chunk + "\"content\":[{\"type\":\"text\",\"text\":\"4\"}]},\"finish_reason\":null}]}\n\n" + chunk +
+        "\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\","
+        "\"arguments\":\"{}\"}}]},\"finish_reason\":\"model_length\"}]}\n\n" +
+        kDone;
     Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(body) && c.chunk_end(); });
     one_target(up);
     Client k;
@@ -106,8 +109,10 @@ TEST_F(Stream, MistralsShapesBecomeOpenAis)
     EXPECT_TRUE(k.ended);
     EXPECT_EQ(k.body, kRole + chunk + "\"reasoning_content\":\"hm\"},\"finish_reason\":null}]}\n\n" + chunk +
                           "\"content\":\"4\"},\"finish_reason\":null}]}\n\n" + chunk +
-                          "\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"},\"type\":\"function\"}]},"
-                          "\"finish_reason\":\"length\"}]}\n\n" + kDone);
+                          "\"content\":\"\",\"tool_calls\":[{\"id\":\"a\",\"index\":0,\"function\":{\"name\":"
+                          "\"f\",\"arguments\":\"{}\"},\"type\":\"function\"}]},"
+                          "\"finish_reason\":\"length\"}]}\n\n" +
+                          kDone);
 }
 
 TEST_F(Stream, ConnectionServesAgain)
@@ -326,6 +331,16 @@ TEST_F(Stream, OriginsHugeLineIsPassedOn)
     ask(k, ask_stream());
     EXPECT_TRUE(k.ended);
     EXPECT_EQ(k.body, huge + kDone);
+}
+
+TEST_F(Stream, ACompleteAnswerWithoutDoneGetsIt)
+{
+    const std::string stream = kRole + delta("fine") + delta("", "\"stop\"", kUsage);
+    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(stream) && c.chunk_end(); });
+    openai_target(up);
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_EQ(k.body, stream + kDone);
 }
 
 } // namespace

@@ -291,7 +291,7 @@ TEST_F(UpstreamFault, HugeHeadIsCutOff)
     a.url = server.url("/");
     call(a, s);
     ASSERT_TRUE(s.wait_done());
-    EXPECT_EQ(s.outcome, KT_CALL_ABORTED);
+    EXPECT_EQ(s.outcome, KT_CALL_TOO_LARGE);
     EXPECT_EQ(s.heads, 0);
 }
 
