@@ -4,6 +4,7 @@
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/libc_symbol.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/real.h"
@@ -56,15 +57,17 @@ const struct kt_engine_abi *kt_engine_loaded(void)
     return atomic_load_explicit(&engine, memory_order_acquire);
 }
 
-/* A sanitizer's runtime ends the process when something is opened with RTLD_DEEPBIND. */
-static bool has_sanitizer(void)
+/* RTLD_DEEPBIND keeps the program's own libraries out of the engine. Not with a sanitizer, whose runtime ends
+ * the process, nor with an allocator of the program's (jemalloc, tcmalloc): libc's strdup would use that one
+ * and the engine's free libc's. */
+static bool must_share(void)
 {
     static const char *const marks[] = {"__asan_init", "__tsan_init", "__msan_init", "__hwasan_init",
                                         "__lsan_init"};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
         if (kt_real_dlsym(RTLD_DEFAULT, marks[i]))
             return true;
-    return false;
+    return !kt_libc_is_first("malloc");
 }
 
 static bool engine_path(char *out, size_t size)
@@ -81,7 +84,7 @@ static const struct kt_engine_abi *load(void)
     char path[PATH_MAX];
     if (!engine_path(path, sizeof path))
         return NULL;
-    int flags = RTLD_NOW | RTLD_LOCAL | (has_sanitizer() ? 0 : RTLD_DEEPBIND);
+    int flags = RTLD_NOW | RTLD_LOCAL | (must_share() ? 0 : RTLD_DEEPBIND);
     void *handle = KT_REAL(dlopen)(path, flags);
     if (!handle) {
         const char *why = dlerror();

@@ -4,15 +4,13 @@
 #include <elf.h>
 #include <link.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
+
+/* No function is called here: a sanitizer in the program stands in front of most of libc, and asks for dlsym
+ * while it is not ready itself. */
 
 #define HIDDEN_VERSION 0x8000 /* of a symbol that only old programs may bind to */
-
-struct wanted {
-    const char *name;
-    void *found;
-};
 
 struct tables {
     const ElfW(Sym) * symbols;
@@ -27,15 +25,11 @@ static const void *address_of(ElfW(Addr) base, ElfW(Addr) value)
     return (const void *)(value < base ? base + value : value); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-static bool read_tables(const struct dl_phdr_info *info, struct tables *t)
+static bool read_tables(const struct link_map *m, struct tables *t)
 {
-    const ElfW(Dyn) *d = NULL;
-    memset(t, 0, sizeof *t);
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
-            d = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr); /* NOLINT */
-    for (; d && d->d_tag != DT_NULL; d++) {
-        const void *at = address_of(info->dlpi_addr, d->d_un.d_ptr);
+    *t = (struct tables){NULL, NULL, NULL, NULL};
+    for (const ElfW(Dyn) *d = m->l_ld; d && d->d_tag != DT_NULL; d++) {
+        const void *at = address_of(m->l_addr, d->d_un.d_ptr);
         if (d->d_tag == DT_SYMTAB)
             t->symbols = at;
         else if (d->d_tag == DT_STRTAB)
@@ -46,6 +40,16 @@ static bool read_tables(const struct dl_phdr_info *info, struct tables *t)
             t->versions = at;
     }
     return t->symbols && t->strings && t->hash;
+}
+
+/* Is `prefix` the beginning of text, or all of it? */
+static bool begins(const char *text, const char *prefix, bool whole)
+{
+    while (*prefix && *prefix == *text) {
+        prefix++;
+        text++;
+    }
+    return *prefix == '\0' && (!whole || *text == '\0');
 }
 
 static uint32_t gnu_hash(const char *name)
@@ -68,7 +72,7 @@ static const ElfW(Sym) * find(const struct tables *t, const char *name)
         const ElfW(Sym) *s = &t->symbols[i];
         bool old = t->versions && (t->versions[i] & HIDDEN_VERSION);
         if ((chains[i - first] | 1) == (want | 1) && s->st_shndx != SHN_UNDEF && !old &&
-            strcmp(t->strings + s->st_name, name) == 0)
+            begins(t->strings + s->st_name, name, true))
             return s;
         if (chains[i - first] & 1)
             break;
@@ -76,24 +80,32 @@ static const ElfW(Sym) * find(const struct tables *t, const char *name)
     return NULL;
 }
 
-static int look(struct dl_phdr_info *info, size_t size, void *arg)
+static bool is_libc(const char *path)
 {
-    struct wanted *w = arg;
-    struct tables t;
-    (void)size;
-    const char *slash = strrchr(info->dlpi_name, '/');
-    const char *base = slash ? slash + 1 : info->dlpi_name;
-    if (strncmp(base, "libc.so", 7) != 0 && strncmp(base, "libdl.so", 8) != 0)
-        return 0;
-    const ElfW(Sym) *s = read_tables(info, &t) ? find(&t, w->name) : NULL;
-    if (s)
-        w->found = (void *)(info->dlpi_addr + s->st_value); /* NOLINT(performance-no-int-to-ptr) */
-    return s != NULL;
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/')
+            base = path + 1;
+    return begins(base, "libc.so", false) || begins(base, "libdl.so", false);
 }
 
 void *kt_libc_symbol(const char *name)
 {
-    struct wanted w = {name, NULL};
-    dl_iterate_phdr(look, &w);
-    return w.found;
+    for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next) {
+        struct tables t;
+        const ElfW(Sym) *s = m->l_name && is_libc(m->l_name) && read_tables(m, &t) ? find(&t, name) : NULL;
+        if (s)
+            return (void *)(m->l_addr + s->st_value); /* NOLINT(performance-no-int-to-ptr) */
+    }
+    return NULL;
+}
+
+bool kt_libc_is_first(const char *name)
+{
+    for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next) {
+        struct tables t;
+        if (m->l_name && read_tables(m, &t) && find(&t, name))
+            return is_libc(m->l_name);
+    }
+    return true;
 }

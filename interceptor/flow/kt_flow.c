@@ -147,7 +147,7 @@ static void read_requests(struct kt_flow *f)
                 kt_flow_close(f);
                 return;
             }
-            if (f->ssl || got == sizeof f->fs->scratch)
+            if (got == sizeof f->fs->scratch || (f->ssl && SSL_has_pending(f->ssl)))
                 break;
             __attribute__((fallthrough)); /* the socket is empty, or epoll says so */
         case KT_IO_AGAIN:

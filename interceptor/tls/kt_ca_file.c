@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/tls/kt_ca_object.h"
 
+#include "policyengine/base/kt_io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #define MAX_FILE (256 << 10)
+#define USUAL_FILE 4000u /* bytes; what is larger leaves pieces of itself where the buffer grew from */
 
 static int create(const char *path, mode_t mode)
 {
@@ -82,6 +85,14 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
     return -1;
 }
 
+/* In one piece: a BIO over the file would read it byte by byte, a thousand times through the program's hooks.
+ */
+static BIO *read_pem(int fd, struct kt_buf *text)
+{
+    bool read = kt_is_ok(kt_buf_reserve(text, USUAL_FILE)) && kt_is_ok(kt_read_to_end(fd, text));
+    return read ? BIO_new_mem_buf(kt_buf_span(text).data, (int)text->len) : NULL;
+}
+
 kt_result kt_ca_load(const char *cert_pem, const char *key_pem, struct kt_ca **out, struct kt_error *err)
 {
     __attribute__((unused)) KT_CLEANUP(kt_ca_errors_end) int mark = ERR_set_mark();
@@ -89,7 +100,9 @@ kt_result kt_ca_load(const char *cert_pem, const char *key_pem, struct kt_ca **o
     KT_ENSURE(cert_fd >= 0, KT_ERR_IO);
     KT_CLEANUP(kt_cleanup_fd) int key_fd = open_checked(key_pem, true, err);
     KT_ENSURE(key_fd >= 0, KT_ERR_IO);
-    BIO *cert_bio = BIO_new_fd(cert_fd, BIO_NOCLOSE), *key_bio = BIO_new_fd(key_fd, BIO_NOCLOSE);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf cert_text = KT_BUF_INIT(MAX_FILE);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf key_text = KT_BUF_INIT(MAX_FILE);
+    BIO *cert_bio = read_pem(cert_fd, &cert_text), *key_bio = read_pem(key_fd, &key_text);
     X509 *cert = cert_bio ? PEM_read_bio_X509(cert_bio, NULL, no_passphrase, NULL) : NULL;
     EVP_PKEY *key = key_bio ? PEM_read_bio_PrivateKey(key_bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(cert_bio);

@@ -18,7 +18,8 @@
 #define RULES_TOP 4.0    /* more evidence than this says nothing new ... */
 #define ODDS_TOP 8.0     /* ... nor do longer odds ... */
 #define BEST_LOW -3.5    /* ... nor words that the model has never seen ... */
-#define LENGTH_TOP 3.0   /* ... nor more than eight sentences; all as in train.py */
+#define LENGTH_TOP 3.0   /* ... nor more than eight sentences, ... */
+#define WHOLE_LOW -5.0   /* ... nor a page of nothing but ordinary words; all as in train.py */
 #define RULES_SURE 1.0   /* evidence from which on it does not matter how much stands around it */
 #define RULES_PLAIN 0.64 /* evidence from which on text in a disguise counts as an order: ... */
 #define DISGUISE 1.5     /* ... nobody encodes a harmless one */
@@ -155,13 +156,15 @@ static double within(double v, double low, double high)
 }
 
 /* One number from rules and model: log odds, set on texts that neither had seen (train.py). The worst of many
- * windows is bad by chance, so a page needs a worse one than a line does, unless the rules speak too. */
+ * windows is bad by chance, so a page needs a worse one than a line does, or more that is bad beside it,
+ * unless the rules speak too. */
 static double weigh(const struct kt_injection_result *r)
 {
     double alone = 1 - within(r->rules / RULES_SURE, 0, 1);
     double odds = KT_INJECTION_CONST + KT_INJECTION_RULES * within(r->rules, 0, RULES_TOP) +
                   KT_INJECTION_BEST * within(r->best, BEST_LOW, ODDS_TOP) +
-                  KT_INJECTION_LENGTH * alone * within(r->length, 0, LENGTH_TOP);
+                  alone * (KT_INJECTION_LENGTH * within(r->length, 0, LENGTH_TOP) +
+                           KT_INJECTION_WHOLE * within(r->whole, WHOLE_LOW, ODDS_TOP));
     if (r->decoded && r->rules >= RULES_PLAIN)
         odds += DISGUISE;
     return 1 / (1 + exp(-odds));
@@ -182,6 +185,7 @@ static void scan_block(struct kt_injection *w, const char *text, size_t len, boo
     now.rules = rate_hits(w, text, len, &now.families);
     kt_linear_run(&kt_linear_injection, &w->linear, text, len, &model);
     now.best = model.best;
+    now.whole = model.whole;
     now.length = model.sentences > 1 ? log2((double)model.sentences) : 0;
     now.score = weigh(&now);
     if (now.score > out->score)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A linear model over hashed n-grams: characters 3..5 and words 1..3 of folded text (kt_fold.h), one signed
- * byte per bucket. It looks at sentences and at rows of a few sentences, never at a document alone, so that
- * one hostile sentence is not outvoted by the page around it. The training script takes its features from
- * this code (tools/train_injection/features.c): there is no second implementation that could differ.
+ * A linear model over hashed words, stems and classes of words (kt_classes.h) of folded text (kt_fold.h),
+ * alone and in pairs, one signed byte per bucket. It looks at sentences and at rows of a few sentences, never
+ * at a document alone, so that one hostile sentence is not outvoted by the page around it. The training
+ * script takes its features from this code (tools/train_injection/features.c): there is no second
+ * implementation that could differ.
  */
 #include "policyengine/base/kt_base.h"
 
@@ -12,13 +13,14 @@
 extern "C" {
 #endif
 
-#define KT_LINEAR_BUCKETS 65536u /* first half: characters, second half: words */
-#define KT_LINEAR_MAX 4096u      /* bytes of one text; callers work in blocks */
-#define KT_LINEAR_SHORT 24u      /* bytes: a shorter sentence goes together with the next one */
-#define KT_LINEAR_LONG 200u      /* bytes: a longer one is cut at a space */
-#define KT_LINEAR_ROW 4u         /* sentences of one window ... */
-#define KT_LINEAR_REACH 320u     /* ... and their bytes */
-#define KT_LINEAR_SMOOTH 32u     /* features that say nothing, added to every window */
+#define KT_LINEAR_BITS 18u
+#define KT_LINEAR_BUCKETS (1u << KT_LINEAR_BITS)
+#define KT_LINEAR_MAX 4096u  /* bytes of one text; callers work in blocks */
+#define KT_LINEAR_SHORT 24u  /* bytes: a shorter sentence goes together with the next one */
+#define KT_LINEAR_LONG 200u  /* bytes: a longer one is cut at a space */
+#define KT_LINEAR_ROW 4u     /* sentences of one window ... */
+#define KT_LINEAR_REACH 320u /* ... and their bytes */
+#define KT_LINEAR_SMOOTH 32u /* features that say nothing, added to every window */
 
 struct kt_linear {
     const int8_t *weights; /* KT_LINEAR_BUCKETS */
@@ -34,7 +36,7 @@ struct kt_linear_sentence {
 
 /* Working memory; no initialisation but of `dirty`, for who wants to wipe it. */
 struct kt_linear_work {
-    char text[KT_LINEAR_MAX + 16]; /* one space in front, eight bytes of room behind */
+    char text[KT_LINEAR_MAX + 16]; /* one space in front, room behind */
     size_t dirty;                  /* the most bytes of it that were used */
     struct kt_linear_sentence sentences[KT_LINEAR_MAX / KT_LINEAR_SHORT + 2];
 };

@@ -2,13 +2,13 @@
 #include "policyengine/detect/kt_linear.h"
 #include "policyengine/detect/weights/injection.h"
 
-/* 64 KiB of numbers are no source text: the assembler takes the file as it is. */
+/* 256 KiB of numbers are no source text: the assembler takes the file as it is. */
 __asm__(".section .rodata\n"
         ".balign 64\n"
         ".hidden kt_linear_injection_weights\n"
         ".globl kt_linear_injection_weights\n"
         ".type kt_linear_injection_weights, @object\n"
-        ".size kt_linear_injection_weights, 65536\n"
+        ".size kt_linear_injection_weights, 262144\n"
         "kt_linear_injection_weights:\n"
         ".incbin \"" KT_WEIGHTS_FILE "\"\n"
         ".previous\n");

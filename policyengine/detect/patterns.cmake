@@ -9,7 +9,7 @@ target_compile_options(kt_patc PRIVATE -Wall -Wextra -Werror) # not kt_flags: a 
 target_link_libraries(kt_patc PRIVATE PkgConfig::HS)
 set_target_properties(kt_patc PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/gen)
 
-foreach(set injection safety)
+foreach(set injection safety classes)
     set(image ${CMAKE_BINARY_DIR}/gen/kt_scan_image_${set}.c)
     add_custom_command(
         OUTPUT ${image}
@@ -29,3 +29,9 @@ set_source_files_properties(detect/kt_linear_injection.c PROPERTIES
 add_executable(kt_injection_features EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tools/train_injection/features.c)
 target_link_libraries(kt_injection_features PRIVATE kt_detect kt_base)
 target_include_directories(kt_injection_features PRIVATE ${CMAKE_SOURCE_DIR})
+add_library(kt_injection_fit MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tools/train_injection/fit.c)
+target_include_directories(kt_injection_fit PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_options(kt_injection_fit PRIVATE -O2 -Wall -Wextra -Werror)
+target_link_libraries(kt_injection_fit PRIVATE m)
+set_target_properties(kt_injection_fit PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+add_dependencies(kt_injection_features kt_injection_fit)

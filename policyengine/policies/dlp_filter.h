@@ -2,7 +2,7 @@
 #pragma once
 /* What dlp-filter looks for in one segment: secrets, terms, classification marks, the user's patterns. */
 #include "policyengine/detect/kt_pattern_cache.h"
-#include "policyengine/detect/kt_secret.h"
+#include "policyengine/detect/kt_secret_folded.h"
 #include "policyengine/detect/kt_terms.h"
 #include "policyengine/policies/kt_policy.h"
 
@@ -35,6 +35,7 @@ typedef void (*dlp_hit_fn)(void *ctx, enum dlp_what what, const char *label, dou
 struct dlp_stream {
     unsigned segment;
     struct kt_secret_stream secrets;
+    struct kt_secret_folded folded;
     struct kt_terms_stream terms, marks;
     struct kt_buf behind; /* the bytes in front of `pattern_at`, for anchors */
     size_t pattern_at, pattern_floor;

@@ -70,6 +70,7 @@ void dlp_lists_free(struct dlp_lists *l)
 void dlp_stream_free(struct dlp_stream *s)
 {
     kt_secret_stream_free(&s->secrets);
+    kt_secret_folded_free(&s->folded);
     kt_buf_wipe_free(&s->behind);
 }
 
@@ -162,6 +163,9 @@ kt_result dlp_look(const struct dlp_options *o, const struct dlp_lists *l, struc
     size_t one = t->base + t->len;
     *hold = one;
     if (o->secrets) {
+        const struct kt_secret_window w = {t->data, t->len, t->base, t->final};
+        KT_GUARD(kt_secret_folded_window(&s->folded, &s->secrets, &w, on_secret, &c, &one));
+        *hold = one < *hold ? one : *hold;
         KT_GUARD(
             kt_secret_stream_window(&s->secrets, t->data, t->len, t->base, t->final, on_secret, &c, &one));
         *hold = one < *hold ? one : *hold;

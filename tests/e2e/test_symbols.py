@@ -42,6 +42,18 @@ class Symbols(e2e.KtTest):
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertEqual([e["event_type"] for e in self.lab.events()], ["client_distrusts"])
 
+    def test_private_copy_is_reported(self):
+        """OpenSSL inside of the program: its connection is ours, its trust is not, and both modes say so."""
+        mock = self.lab.mock("up")
+        client = self.compiled("private_copy", "fork_storm.c", "-l:libssl.a", "-l:libcrypto.a")
+        for mode, via in (("enforce", "wrap"), ("enforce", "preload"), ("observe", "wrap")):
+            with self.subTest(mode=mode, via=via):
+                known = len(self.lab.events())
+                result = self.lab.run(via, self.targets(mock), [client, "1"], env={**KEY, "KT_MODE": mode})
+                self.assertTrue(result.stdout.startswith("0 "), result)
+                self.assertEqual([(e["event_type"], e["origin"]) for e in self.lab.events()[known:]], [("client_distrusts", "api.openai.com:443")])
+        self.assertEqual(mock.requests(), [])
+
     def observed(self, *args):
         origin = self.lab.mocks.get("up") or self.lab.mock("up", ["--text", "The answer."], origin="api.openai.com")
         net.map_hosts(["api.openai.com"], str(self.lab.tmp))

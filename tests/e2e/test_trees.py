@@ -46,6 +46,28 @@ class Trees(e2e.KtTest):
         self.assertNotIn("alice.jones", "".join(r["body"] for r in self.mock.requests()))
         return got
 
+    def test_program_with_a_sanitizer(self):
+        """Its runtime refuses RTLD_DEEPBIND: the engine is loaded without."""
+        client = self.compiled("lost_chat_asan", "lost_chat.c", "-fsanitize=address", "-static-libasan")
+        for via in ("wrap", "preload"):
+            known = len(self.lab.events())
+            result = self.lab.run(via, self.cfg, [client, "libc"], env={**KEY, "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+            self.assertEqual([e["lane"] for e in self.lab.events()[known:]], ["divert"])
+
+    def test_allocator_of_the_programs_own(self):
+        """jemalloc, tcmalloc: the engine must use the one that libc's strdup uses."""
+        own = self.compiled("own_malloc.so", "own_malloc.c", "-shared", "-fPIC", "-fno-builtin")
+        for command, lane in (([self.compiled("lost_chat", "lost_chat.c"), "libc"], "divert"),
+                              (["curl", "-sS", "-o", "out", "-w", '{"status": %{http_code}}\\n', "-d", '{"model":"m","messages":[{"role":"user","content":"hello"}]}',
+                                "-H", "Content-Type: application/json", "https://api.openai.com/v1/chat/completions"], "handoff")):
+            with self.subTest(lane):
+                known = len(self.lab.events())
+                preload = f"LD_PRELOAD={own}:{self.lab.libkt}"
+                result = self.lab.run("wrap", self.cfg, ["env", preload, *command], env=KEY)
+                self.assertEqual((result.returncode, result.stdout, result.stderr), (0, '{"status": 200}\n', ""))
+                self.assertEqual([e["lane"] for e in self.lab.events()[known:]], [lane])
+
     def test_chdir_before_the_first_call(self):
         """Folders that were given relative to where the program started."""
         for via in ("wrap", "preload"):

@@ -19,6 +19,9 @@ class Failed(AssertionError):
     pass
 
 
+TLS_RECORD = re.compile(r"[\x14-\x17]\x03[\x01-\x04]|\\u001[4-7]\\u0003\\u000[1-4]")  # JSON writes them so
+
+
 def check(ok, text):
     if not ok:
         raise Failed(text)
@@ -71,6 +74,15 @@ def check_upstream(lab, rules):
             check_match(where, {k.lower(): v for k, v in req["headers"].items()}, rule.get("header", {}))
             if "body_json" in rule:
                 check_match(where, json.loads(req["body"]), rule["body_json"])
+
+
+def check_no_tls_bytes(lab):
+    """What was taken for plaintext, by an upstream or by the log, must hold no head of a TLS record."""
+    for name, mock in lab.mocks.items():
+        for req in mock.requests():
+            check(not TLS_RECORD.search(req["body"]), f"mock {name}: bytes of TLS in {req['body']!r}")
+    for event in lab.events():
+        check(not TLS_RECORD.search(json.dumps(event, ensure_ascii=False)), f"bytes of TLS in {event}")
 
 
 def check_events(lab, rules, count):
@@ -155,6 +167,7 @@ def run_variant(spec, build, via, lane):
         if expect.get("same"):
             same_alone(lab, spec, names, env, result)
         check_upstream(lab, expect.get("upstream", []))
+        check_no_tls_bytes(lab)
         check_events(lab, expect.get("event", []), expect.get("events"))
         check_match_lane(lab, expect, via, lane)
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from kt_harness import HOSTS, LIBKT, PYTHON, ShimTest, main
+from kt_harness import ENGINE, HOSTS, LIBKT, PYTHON, ShimTest, main
 
 PRINTENV = "/usr/bin/printenv"
 
@@ -158,6 +158,13 @@ class Start(ShimTest):
         with_shim, with_nothing = calls(LIBKT), calls(libc_only)
         for name in ("openat", "brk", "socket", "read", "getrandom"):
             self.assertLessEqual(with_shim.count(name), with_nothing.count(name), name)
+
+    def test_thread_local_storage_is_small(self):
+        """Libraries that a program opens later share what is left of the static block; the engine's must fit there."""
+        for lib, limit in ((LIBKT, 64), (ENGINE.replace("tests/shim/libktfakeengine.so", "lib/libktengine.so"), 64)):
+            out = subprocess.run(["readelf", "-lW", lib], stdout=subprocess.PIPE, text=True, check=True).stdout
+            sizes = [int(l.split()[5], 16) for l in out.splitlines() if l.split()[:1] == ["TLS"]]
+            self.assertLessEqual(sum(sizes), limit, lib)
 
     def test_exports_only_the_hooks(self):
         with open(os.path.join(os.path.dirname(__file__), "..", "..", "shim", "libkt.map")) as f:

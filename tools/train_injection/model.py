@@ -1,97 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
 """The linear model of kt_linear.h, fitted: logistic regression in which a text is as bad as its worst window.
 
-A text is a list of sentences, a sentence its length in bytes and its buckets. Standard library only; the rules
-for windows are those of kt_linear.c and its constants.
+Standard library only; the loops are in fit.c, the features come from the product's own code (features.c).
 """
 import array
-import math
+import ctypes
+import os
 import random
 import struct
 import subprocess
 
-BUCKETS, ROW, REACH, SMOOTH = 65536, 4, 320, 32
-SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "length", "decoded")
+BUCKETS = 1 << 18
+SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "length", "decoded", "whole")
 
 
-def look(program, texts):
-    """What the product's own code sees: per text a dict of SIGNS and its sentences."""
-    data = b"".join(b"%d\n%s\n" % (len(t), t) for t in (t.encode("utf-8", "replace") for t in texts))
-    out = subprocess.run([program], input=data, stdout=subprocess.PIPE, check=True).stdout
-    at, seen = 0, []
-    for _ in texts:
-        signs = dict(zip(SIGNS, struct.unpack_from("7f", out, at)))
-        (count,) = struct.unpack_from("I", out, at + 28)
-        at += 32
-        sentences = []
-        for _ in range(count):
-            size, n = struct.unpack_from("II", out, at)
-            buckets = array.array("H")
-            buckets.frombytes(out[at + 8: at + 8 + 2 * n])
-            sentences.append((size, buckets))
-            at += 8 + 2 * n
-        seen.append((signs, sentences))
-    if at != len(out):
-        raise SystemExit("the feature program gave more than was asked for")
-    return seen
+class _Rows(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("bucket", "sentence", "row", "size")]
 
 
-def windows(sentences):
-    """(first, last) of every row of sentences that is judged."""
-    for last in range(len(sentences)):
-        size = 0
-        for first in range(last, max(-1, last - ROW), -1):
-            size += sentences[first][0]
-            if first < last and size > REACH:
-                break
-            yield first, last
+class _Fit(ctypes.Structure):
+    _fields_ = [("weight", ctypes.c_void_p), ("seen", ctypes.c_void_p), ("bias", ctypes.c_double),
+                ("bias_seen", ctypes.c_double)]
+
+
+def at(numbers):
+    return ctypes.c_void_p(numbers.buffer_info()[0])
+
+
+class Texts:
+    """What the product's own code sees: `signs` per text (dicts of SIGNS), and the features as flat arrays (fit.c)."""
+
+    def __init__(self, program, texts):
+        self.bucket, self.sentence = array.array("I"), array.array("q", [0])
+        self.row, self.size, self.signs = array.array("q", [0]), array.array("i"), []
+        data = b"".join(b"%d\n%s\n" % (len(t), t) for t in (t.encode("utf-8", "replace") for t in texts))
+        out = subprocess.run([program], input=data, stdout=subprocess.PIPE, check=True).stdout
+        i, head = 0, 4 * len(SIGNS)
+        for _ in texts:
+            self.signs.append(dict(zip(SIGNS, struct.unpack_from(f"{len(SIGNS)}f", out, i))))
+            (count,) = struct.unpack_from("I", out, i + head)
+            i += head + 4
+            for _ in range(count):
+                size, n = struct.unpack_from("II", out, i)
+                self.bucket.frombytes(out[i + 8: i + 8 + 4 * n])
+                self.sentence.append(len(self.bucket))
+                self.size.append(size)
+                i += 8 + 4 * n
+            self.row.append(len(self.size))
+        if i != len(out):
+            raise SystemExit("the feature program gave more than was asked for")
+        self.library = os.path.join(os.path.dirname(program), "kt_injection_fit.so")
+
+    def __len__(self):
+        return len(self.row) - 1
+
+    def sentences(self, which):
+        return self.row[which + 1] - self.row[which]
+
+    def view(self):
+        return _Rows(at(self.bucket), at(self.sentence), at(self.row), at(self.size))
 
 
 class Model:
     def __init__(self, weights=None, bias=0.0):
-        self.weights, self.bias = weights or [0.0] * BUCKETS, bias
+        self.weights, self.bias = array.array("d", weights or [0.0] * BUCKETS), bias
 
-    def best(self, sentences):
-        """Log odds of the worst window, and which it is."""
-        get = self.weights.__getitem__
-        sums = [sum(map(get, b)) for _, b in sentences]
-        counts = [len(b) for _, b in sentences]
-        top, where = -1e9, (0, -1)
-        for first, last in windows(sentences):
-            n = sum(counts[first: last + 1]) + SMOOTH
-            z = sum(sums[first: last + 1]) / math.sqrt(n)
-            if z > top:
-                top, where = z, (first, last)
-        return (self.bias + top if sentences else self.bias), where
-
-    def fit(self, rows, seed, epochs=12, rate=0.25, decay=0.06):
-        """rows: (sentences, label 0/1, weight). AdaGrad; `decay` shrinks all weights after every pass."""
-        rng = random.Random(seed)
-        rows, seen = list(rows), [1.0] * BUCKETS
-        weights, bias_seen = self.weights, 1.0
+    def fit(self, texts, which, labels, weights, seed, epochs=12, rate=0.25, decay=0.06):
+        """AdaGrad over the rows `which`; `decay` shrinks all weights after every pass."""
+        rng, which, library = random.Random(seed), list(which), ctypes.CDLL(texts.library)
+        seen, view = array.array("d", [1.0]) * BUCKETS, texts.view()
+        labels, weights = array.array("f", labels), array.array("f", weights)
+        state = _Fit(at(self.weights), at(seen), self.bias, 1.0)
         for _ in range(epochs):
-            rng.shuffle(rows)
-            for sentences, label, weight in rows:
-                z, (first, last) = self.best(sentences)
-                g = (1 / (1 + math.exp(-max(-30.0, min(30.0, z)))) - label) * weight
-                if abs(g) < 0.02 or last < 0:
-                    continue
-                n = sum(len(b) for _, b in sentences[first: last + 1]) + SMOOTH
-                step = g / math.sqrt(n)
-                square, move = step * step * 40, rate * step * 6
-                for _, buckets in sentences[first: last + 1]:
-                    for b in buckets:
-                        seen[b] += square
-                        weights[b] -= move / math.sqrt(seen[b])
-                bias_seen += g * g
-                self.bias -= 0.1 * g / math.sqrt(bias_seen)
-            for b in range(BUCKETS):
-                weights[b] *= 1 - decay
+            rng.shuffle(which)
+            order = array.array("i", which)
+            library.kt_fit_pass(ctypes.byref(state), ctypes.byref(view), at(labels), at(weights), at(order),
+                                ctypes.c_int64(len(order)), ctypes.c_double(rate), ctypes.c_double(decay))
+        self.bias = state.bias
         return self
+
+    def judge(self, texts):
+        """Per text the log odds of (its worst window, all of it)."""
+        view, library = texts.view(), ctypes.CDLL(texts.library)
+        best, whole = array.array("d", [0.0]) * len(texts), array.array("d", [0.0]) * len(texts)
+        library.kt_fit_judge(at(self.weights), ctypes.c_double(self.bias), ctypes.byref(view),
+                             ctypes.c_int64(len(texts)), at(best), at(whole))
+        return list(zip(best, whole))
 
     def quantize(self):
         """int8 weights and the scale that makes them floats again; the largest 0.02 % are cut."""
-        top = sorted(abs(w) for w in self.weights)[-13] or 1.0
+        top = sorted(abs(w) for w in self.weights)[-BUCKETS // 5000] or 1.0
         scale = top / 127
         ints = [max(-127, min(127, round(w / scale))) for w in self.weights]
         return array.array("b", ints), scale

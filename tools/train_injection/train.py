@@ -15,7 +15,6 @@ import hashlib
 import math
 import os
 import pickle
-from multiprocessing import Pool
 
 import corpus
 import model
@@ -23,14 +22,15 @@ import model
 HERE = os.path.dirname(os.path.abspath(__file__))
 WEIGHTS = os.path.join(HERE, "..", "..", "policyengine", "detect", "weights")
 SEED = 20261121
-RULES_MAX, RULES_SURE, BEST_MIN, ODDS_MAX, LENGTH_MAX = 4.0, 1.0, -3.5, 8.0, 3.0  # as in kt_injection.c
-# weights of the rules, the worst window and log2 of the sentences: set on held-out odds (REPORT.md)
-JOIN = (1.75, 1.2, -0.8)
+# as in kt_injection.c
+RULES_MAX, RULES_SURE, BEST_MIN, ODDS_MAX, LENGTH_MAX, WHOLE_MIN = 4.0, 1.0, -3.5, 8.0, 3.0, -5.0
+# weights of the rules, the worst window, log2 of the sentences, the whole: set on held-out odds (REPORT.md)
+JOIN = (1.5, 1.2, -0.8, 0.3)
 DEFAULT_THRESHOLD = 0.8
 # the most that may pass the default threshold by mistake, per kind of harmless text, held out
-ALLOWED = {"ordinary": 0.006, "documents": 0.006, "hard": 0.025, "role": 0.01, "awesome_old": 0.08}
+ALLOWED = {"ordinary": 0.006, "documents": 0.008, "hard": 0.03, "role": 0.02, "awesome_old": 0.08,
+           "lines/trick": 0.05, "lines/role": 0.03, "lines/plain": 0.008}
 KINDS = {"role": ("role", "hard_role"), "hard": ("hard", "quote"), "ordinary": ("ordinary", "prose", "odd")}
-state = {}
 
 
 def kind(row):
@@ -42,24 +42,40 @@ def kind(row):
     if row.source == "awesome_old":
         return row.source
     family = row.source.rsplit("/", 1)[1]
+    if row.source.startswith("lines/"):
+        return "lines/" + family
     return next((k for k, names in KINDS.items() if family.startswith(names)), "long")
 
 
-def hold_out(fold):
-    rows = state["rows"]
-    m = model.Model().fit(((r.sentences, r.label, r.weight) for r in rows if r.fold != fold), SEED + fold)
-    return [(i, m.best(r.sentences)[0]) for i, r in enumerate(rows) if r.fold == fold]
+def author(row):
+    """The file of a text by hand, else None."""
+    return row.source.split("/")[1] if row.source.startswith("lines/") else None
 
 
-def train_all(_):
-    m = model.Model().fit(((r.sentences, r.label, r.weight) for r in state["rows"]), SEED)
-    return m.quantize(), m.bias
+def train(rows, texts):
+    """Weights, bias, and the odds of every row by a model that had seen neither it nor its fold; for texts by hand
+    by one that had seen nothing of their author."""
+    labels, weights, held = [r.label for r in rows], [r.weight for r in rows], [None] * len(rows)
+
+    def without(out, seed):
+        m = model.Model().fit(texts, [i for i in range(len(rows)) if i not in out], labels, weights, SEED + seed)
+        judged = m.judge(texts)
+        for i in out:
+            held[i] = judged[i]
+
+    for fold in range(corpus.FOLDS):
+        without({i for i, r in enumerate(rows) if r.fold == fold and not author(r)}, fold)
+    for name in sorted({author(r) for r in rows} - {None}):
+        without({i for i, r in enumerate(rows) if author(r) == name}, 0)
+    full = model.Model().fit(texts, range(len(rows)), labels, weights, SEED)
+    return full.quantize(), full.bias, held
 
 
 def signs(row):
     rules = min(row.signs["rules"], RULES_MAX)
-    length = min(math.log2(max(1, len(row.sentences))), LENGTH_MAX)
-    return [rules, max(BEST_MIN, min(ODDS_MAX, row.oof)), length * (1 - min(rules / RULES_SURE, 1))]
+    length, alone = min(math.log2(max(1, row.sentences)), LENGTH_MAX), 1 - min(rules / RULES_SURE, 1)
+    best, whole = row.oof
+    return [rules, max(BEST_MIN, min(ODDS_MAX, best)), length * alone, max(WHOLE_MIN, min(ODDS_MAX, whole)) * alone]
 
 
 def odds(row):
@@ -106,34 +122,23 @@ def write_weights(ints, scale, bias, const):
  * {hashlib.sha256(data).hexdigest()} */
 #define KT_INJECTION_SCALE {scale:.9g}
 #define KT_INJECTION_BIAS {bias:.9g}
-/* log odds of a block = CONST + RULES * rules + BEST * worst window + LENGTH * log2(sentences), see
- * kt_injection.c */
+/* log odds of a block = CONST + RULES * rules + BEST * worst window
+ * + (LENGTH * log2(sentences) + WHOLE * whole block) * (1 - rules, at least 0), see kt_injection.c */
 #define KT_INJECTION_CONST {const:.6f}
 #define KT_INJECTION_RULES {JOIN[0]}
 #define KT_INJECTION_BEST {JOIN[1]}
 #define KT_INJECTION_LENGTH {JOIN[2]}
+#define KT_INJECTION_WHOLE {JOIN[3]}
 """)
 
 
-def train(jobs):
-    """Weights, bias, and the odds of every row by a model that had not seen it."""
-    held = [None] * len(state["rows"])
-    with Pool(jobs) as pool:
-        full = pool.apply_async(train_all, (0,))
-        for see in pool.imap_unordered(hold_out, range(corpus.FOLDS)):
-            for i, best in see:
-                held[i] = best
-        weights, bias = full.get()
-    return weights, bias, held
-
-
-def trained(a, mark):
+def trained(a, mark, rows, texts):
     if a.odds and os.path.exists(a.odds):
         with open(a.odds, "rb") as f:
             kept = pickle.load(f)
         if kept[0] == mark:
             return kept[1]
-    result = train(a.jobs)
+    result = train(rows, texts)
     if a.odds:
         with open(a.odds, "wb") as f:
             pickle.dump((mark, result), f)
@@ -144,24 +149,24 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--features", required=True, help="the program kt_injection_features")
     p.add_argument("--data", help="folder of the shared development sets")
-    p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--odds", help="file that keeps the trained model: with it a change of the rules alone takes seconds")
     a = p.parse_args()
     rows = corpus.own(SEED)
-    rows += corpus.long_texts(rows, SEED) + corpus.glued_texts(rows, SEED)
-    train, measured = corpus.shared(a.data)
-    rows += train
-    for r, seen in zip(rows + measured, model.look(a.features, [r.text for r in rows + measured])):
-        r.signs, r.sentences = seen
-    state.update(rows=rows, measured=measured)
+    rows += corpus.long_texts(rows, SEED) + corpus.glued_texts(rows, SEED) + corpus.lines()
+    shared, measured = corpus.shared(a.data)
+    rows += shared
+    texts, documents = (model.Texts(a.features, [r.text for r in some]) for some in (rows, measured))
+    for some, seen in ((rows, texts), (measured, documents)):
+        for i, r in enumerate(some):
+            r.signs, r.sentences = seen.signs[i], seen.sentences(i)
     print(f"{len(rows)} rows to train on, {len(measured)} to measure with", flush=True)
-    mark = hashlib.sha256("\0".join(r.text for r in rows).encode()).hexdigest()
-    (ints, scale), bias, held = trained(a, mark)
+    mark = hashlib.sha256(texts.bucket.tobytes() + bytes(r.label for r in rows)).hexdigest()
+    (ints, scale), bias, held = trained(a, mark, rows, texts)
     for r, seen in zip(rows, held):
         r.oof = seen
     shipped = model.Model([w * scale for w in ints], bias)
-    for r in measured:  # never trained on: what ships may judge them
-        r.oof = shipped.best(r.sentences)[0]
+    for r, seen in zip(measured, shipped.judge(documents)):  # never trained on: what ships may judge them
+        r.oof = seen
     line = threshold(rows + measured)
     write_weights(ints, scale, bias, math.log(DEFAULT_THRESHOLD / (1 - DEFAULT_THRESHOLD)) - line)
     with open(os.path.join(HERE, "figures.md"), "w", encoding="utf-8") as f:

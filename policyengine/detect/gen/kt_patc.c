@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Build-time only: turns a pattern table into C data. `kt_patc <set> <output.c>`: the phrases as a serialized
- * Vectorscan database for the baseline CPU, the concepts and rules as a lexicon. Compiling takes seconds that
- * no wrapped program should pay.
+ * Vectorscan database for the baseline CPU, the concepts and rules as a lexicon; `kt_patc classes
+ * <output.c>`: the word classes of the linear model. Compiling takes seconds that no wrapped program should
+ * pay.
  */
 #include "policyengine/detect/gen/kt_patc.h"
 
 #include <hs/hs.h>
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,16 +63,21 @@ int main(int argc, char **argv)
         s = strcmp(argv[1], "injection") == 0 ? &kt_patc_injection
             : strcmp(argv[1], "safety") == 0  ? &kt_patc_safety
                                               : NULL;
-    if (!s) {
-        fprintf(stderr, "usage: kt_patc injection|safety OUTPUT.c\n");
+    bool classes = argc == 3 && strcmp(argv[1], "classes") == 0;
+    if (!s && !classes) {
+        fprintf(stderr, "usage: kt_patc injection|safety|classes OUTPUT.c\n");
         return 2;
     }
     FILE *out = fopen(argv[2], "w");
     if (!out)
         kt_patc_die(argv[2], "cannot be written");
-    fprintf(out, "/* Generated from policyengine/detect/patterns/%s.def by kt_patc. */\n", s->name);
-    kt_patc_lexicon(s, out);
-    write_image(s, out);
+    fprintf(out, "/* Generated from policyengine/detect/patterns/%s.def by kt_patc. */\n", argv[1]);
+    if (s) {
+        kt_patc_lexicon(s, out);
+        write_image(s, out);
+    } else {
+        kt_patc_classes(out);
+    }
     int failed = ferror(out);
     if (fclose(out) != 0 || failed)
         kt_patc_die(argv[2], "cannot be written");

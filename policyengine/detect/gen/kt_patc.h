@@ -36,3 +36,6 @@ void kt_patc_expand(const char *where, const char *expression, void (*add)(void 
 
 /* Writes struct kt_lexicon kt_lexicon_<name> and what it points to. */
 void kt_patc_lexicon(const struct kt_patc_set *set, FILE *out);
+
+/* Writes the tables of kt_classes.h. */
+void kt_patc_classes(FILE *out);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The features of kt_linear.h, sentence by sentence: words, stems (their first five letters) and classes of
+ * words (kt_classes.h), alone and in pairs. All inline with the callback: a call per feature would cost most.
+ * Only kt_linear.c includes this.
+ */
+#include "policyengine/detect/kt_classes.h"
+#include "policyengine/detect/kt_lexicon.h"
+#include "policyengine/detect/kt_linear.h"
+
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define LOW(bytes) (~UINT64_C(0) >> (64 - 8 * (bytes)))
+#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
+#define STEM 5u   /* letters */
+#define NEAR 6u   /* classes before a word that are paired with its class ... */
+#define FAR 12u   /* ... and how many words back they may stand */
+#define BESIDE 2u /* classes before a word that are paired with its stem ... */
+#define CLOSE 6u  /* ... and how many words back those may stand */
+#define FIRST 3u  /* words, and classes, that begin a sentence */
+
+/* What a feature says; part of its hash. */
+enum kt_linear_kind {
+    KIND_WORD,
+    KIND_STEM,
+    KIND_STEMS_NEXT,  /* two stems, neighbours */
+    KIND_STEMS_APART, /* two stems with one or two words between them */
+    KIND_CLASS,
+    KIND_CLASS_LATER, /* in a sentence that is not the first one */
+    KIND_CLASS_LAST,  /* in the last sentence of several */
+    KIND_PAIR,        /* two classes of one sentence, in order */
+    KIND_TRIPLE,      /* three that follow each other */
+    KIND_TURN,        /* a class that began the sentence before, and one that begins this */
+    KIND_WORD_CLASS,  /* a word, then a class */
+    KIND_CLASS_WORD,  /* a class, then a word */
+    KIND_CLASS_STEM,  /* a class, a stem some words later */
+    KIND_OPENING,     /* one of the first words of a sentence, and which */
+    KIND_OPENING_TWO,
+};
+
+INLINE uint64_t load(const char *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w; /* little-endian hosts only, as the weights are (checked where the engine is built) */
+}
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the weights were hashed little-endian");
+
+INLINE unsigned bucket(unsigned kind, uint64_t h)
+{
+    return (unsigned)((h + kind * UINT64_C(0x2545f4914f6cdd1d)) * GOLDEN >> (64 - KT_LINEAR_BITS));
+}
+
+INLINE uint64_t turn(uint64_t h, unsigned by)
+{
+    return h << by | h >> (64 - by);
+}
+
+INLINE uint64_t class_hash(unsigned id)
+{
+    return id * UINT64_C(0xd6e8feb86659fd93);
+}
+
+INLINE uint64_t word_hash(const char *p, size_t len)
+{
+    uint64_t h = len;
+    for (; len > 8; p += 8, len -= 8)
+        h = (h ^ load(p)) * UINT64_C(0xd6e8feb86659fd93);
+    h = (h ^ (load(p) & LOW(len))) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
+/* What a sentence has had: "ha ha ha" says no more than once, however long it goes on. A slot that two keys
+ * share forgets the older one: then it counts again, which is harmless. */
+#define SLOTS 256u
+struct had {
+    uint16_t marks[SLOTS];
+};
+
+INLINE bool again(struct had *had, uint64_t key)
+{
+    uint64_t h = key * GOLDEN;
+    uint16_t mark = (uint16_t)(h >> 40 | 1), *slot = &had->marks[h >> 56];
+    bool same = *slot == mark;
+    *slot = mark;
+    return same;
+}
+
+/* The classes that began the sentence before. */
+struct kt_linear_turn {
+    unsigned id[FIRST], count;
+};
+
+/* A sentence under way. `row`: its classes so far, the newest first; its start counts as one. */
+struct sentence {
+    bool later, last;
+    const struct kt_linear_turn *before;
+    struct kt_linear_turn now;
+    struct {
+        unsigned id, at;
+    } row[NEAR];
+    unsigned row_count, at;  /* `at`: words so far */
+    uint64_t word, stems[3]; /* the words before this one, the newest first; 0 = none */
+    unsigned class_before;
+};
+
+INLINE void class_features(struct sentence *s, unsigned id, kt_linear_feature_fn fn, void *ctx)
+{
+    uint64_t h = class_hash(id);
+    fn(ctx, bucket(KIND_CLASS, h));
+    for (unsigned i = 0; i < s->row_count && s->at - s->row[i].at <= FAR; i++)
+        if (s->row[i].id != id)
+            fn(ctx, bucket(KIND_PAIR, h + turn(class_hash(s->row[i].id), 21)));
+    if (s->row_count > 1 && s->at - s->row[1].at <= FAR)
+        fn(ctx,
+           bucket(KIND_TRIPLE, h + turn(class_hash(s->row[0].id), 21) + turn(class_hash(s->row[1].id), 42)));
+    if (s->word)
+        fn(ctx, bucket(KIND_WORD_CLASS, h + turn(s->word, 21)));
+    if (s->later)
+        fn(ctx, bucket(KIND_CLASS_LATER, h));
+    if (s->later && s->last)
+        fn(ctx, bucket(KIND_CLASS_LAST, h));
+    if (s->now.count == FIRST)
+        return;
+    for (unsigned i = 0; i < s->before->count; i++)
+        fn(ctx, bucket(KIND_TURN, h + turn(class_hash(s->before->id[i]), 21)));
+    s->now.id[s->now.count++] = id;
+}
+
+INLINE void stem_features(const struct sentence *s, uint64_t stem, kt_linear_feature_fn fn, void *ctx)
+{
+    fn(ctx, bucket(KIND_STEM, stem));
+    if (s->stems[0])
+        fn(ctx, bucket(KIND_STEMS_NEXT, stem + turn(s->stems[0], 21)));
+    for (unsigned i = 1; i < 3 && s->stems[i]; i++)
+        fn(ctx, bucket(KIND_STEMS_APART, stem + turn(s->stems[i], 21)));
+    for (unsigned i = 0; i < BESIDE && i < s->row_count && s->at - s->row[i].at <= CLOSE; i++)
+        fn(ctx, bucket(KIND_CLASS_STEM, stem + turn(class_hash(s->row[i].id), 21)));
+    if (s->at <= FIRST)
+        fn(ctx, bucket(KIND_OPENING, stem + s->at));
+    if (s->at == 2)
+        fn(ctx, bucket(KIND_OPENING_TWO, stem + turn(s->stems[0], 21)));
+}
+
+INLINE void step(struct sentence *s, unsigned id, uint64_t word, uint64_t stem)
+{
+    s->class_before = id;
+    s->word = word;
+    s->stems[2] = s->stems[1];
+    s->stems[1] = s->stems[0];
+    s->stems[0] = stem;
+    if (!id)
+        return;
+    s->row_count = s->row_count < NEAR ? s->row_count + 1 : NEAR;
+    for (unsigned i = s->row_count; i-- > 1;)
+        s->row[i] = s->row[i - 1];
+    s->row[0].id = id;
+    s->row[0].at = s->at;
+}
+
+/* The features of the sentence [from,to) of a prepared text. `turns`: of the sentence before, becomes that of
+ * this one. */
+INLINE void each_feature(const char *t, size_t from, size_t to, size_t len, struct kt_linear_turn *turns,
+                         kt_linear_feature_fn fn, void *ctx)
+{
+    struct had had = {{0}};
+    struct kt_linear_turn before = *turns;
+    struct sentence s = {.later = from > 0, .last = to == len, .before = &before};
+    s.row[0].id = KT_CLASS_COUNT;
+    s.row_count = 1;
+    for (size_t i = from + 1; i < to + 1;) { /* one space stands in front */
+        size_t start = i;
+        while (i < to + 1 && kt_lexicon_letter((unsigned char)t[i]))
+            i++;
+        size_t n = i - start;
+        if (n == 0) {
+            i++;
+            continue;
+        }
+        uint64_t word = word_hash(t + start, n), stem = word_hash(t + start, n < STEM ? n : STEM);
+        unsigned id = kt_class_of(t + start, n);
+        s.at++;
+        if (!again(&had, word + turn(s.word, 21))) {
+            fn(ctx, bucket(KIND_WORD, word));
+            stem_features(&s, stem, fn, ctx);
+            if (s.class_before)
+                fn(ctx, bucket(KIND_CLASS_WORD, word + turn(class_hash(s.class_before), 21)));
+            if (id)
+                class_features(&s, id, fn, ctx);
+        }
+        step(&s, id, word, stem);
+    }
+    *turns = s.now;
+}
