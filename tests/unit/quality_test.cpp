@@ -170,6 +170,13 @@ const Case cases[] = {
     {"type: refusal", "I can't recommend this film enough!", false},
     {"type: not-refusal", "Of course, here are three ideas.", true},
     {"type: not-refusal", "I cannot assist with that.", false},
+    {"type: not-refusal", "The function cannot help with sorting; use qsort.", true},
+    {"type: not-refusal", "This library can't provide threads.", true},
+    {"type: not-refusal", "Der Compiler kann das nicht wissen.", true},
+    {"type: not-refusal", "Le funzioni non sono in grado di ordinare.", true},
+    {"type: refusal", "We cannot provide that.", true},
+    {"type: refusal", "Ich kann dir dabei nicht helfen.", true},
+    {"type: refusal", "As an AI language model, I cannot do that.", true},
     /* repeats and marks */
     {"type: repetition", "the cat sat on the mat and then it left for the old barn", true},
     {"type: repetition", "I am a robot now. I am a robot now. I am a robot now. I am a robot now.", false},
