@@ -143,6 +143,8 @@ const Case cases[] = {
     {"type: max-words, value: 2", "one\ntwo", true},
     {"type: word-count, value: 2", "one two", true},
     {"type: word-count, value: {max: 1}", "one two", false},
+    {"type: words, value: {max: 2}", "one two", true},
+    {"type: words, value: {max: 1}", "one two", false},
     {"type: sentences, value: 2", "It is 3.5 metres. Really!", true},
     {"type: sentences, value: 1", "No full stop", true},
     {"type: sentences, value: 0", "...", true},
