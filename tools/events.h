@@ -39,6 +39,14 @@ bool events_time(const char *timestamp, uint64_t *ns);
 bool events_wanted(const struct events_options *o, const struct cJSON *event);
 /* Appends the human form and a newline. Nothing in it can steer a terminal, whatever the event holds. */
 kt_result events_format(const struct cJSON *event, bool colour, struct kt_buf *out) KT_MUST;
+/* Bytes of a character at the start of `text` (UTF-8, NUL behind it) that a reader does not see, or that
+ * makes what follows read differently: controls (C0, DEL, C1), marks of direction, line separators, those of
+ * no width, tags; 0 = any other. */
+size_t events_unsafe(const char *text);
+#define EVENTS_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, shown in their place */
+/* Writes JSON with these as \uXXXX, which keeps the value; inside of a page they are replaced, and '<' is
+ * escaped. */
+void events_put_json(const char *json, bool html, FILE *to);
 /* Appends text of foreign origin (the first 1024 bytes of it) so that it cannot steer a terminal. */
 kt_result events_safe_text(struct kt_buf *out, const char *text) KT_MUST;
 

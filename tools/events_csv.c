@@ -62,25 +62,32 @@ static const struct column {
     {"interruption", NULL, "interruption", PLAIN},
 };
 
+/* Spreadsheets take these for the beginning of a formula, in full width too. */
+static bool formula(const char *text)
+{
+    static const char *const starts[] = {"=",  "+",      "-",      "@",      "\t",
+                                         "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"};
+    bool is = false;
+    for (size_t i = 0; i < KT_COUNT(starts) && !is; i++)
+        is = strncmp(text, starts[i], strlen(starts[i])) == 0;
+    return is;
+}
+
 static kt_result put_cell(struct kt_buf *out, const char *text)
 {
-    const char *guard = text[0] && strchr("=+-@\t\r", text[0]) ? "'" : "";
     bool quote = strpbrk(text, ",\"\r\n") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ');
-    if (!quote) {
-        KT_GUARD(kt_buf_puts(out, guard));
-        return kt_buf_puts(out, text);
-    }
-    KT_GUARD(kt_buf_printf(out, "\"%s", guard));
+    KT_GUARD(kt_buf_printf(out, "%s%s", quote ? "\"" : "", formula(text) ? "'" : ""));
     for (const char *at = text; *at;) {
-        size_t n = strcspn(at, "\"");
-        KT_GUARD(kt_buf_append(out, at, n));
-        at += n;
-        if (*at == '"') {
+        size_t bad = strchr("\t\r\n", *at) ? 0 : events_unsafe(at);
+        if (bad)
+            KT_GUARD(kt_buf_puts(out, EVENTS_REPLACEMENT));
+        else if (*at == '"')
             KT_GUARD(kt_buf_puts(out, "\"\""));
-            at++;
-        }
+        else
+            KT_GUARD(kt_buf_append(out, at, 1));
+        at += bad ? bad : 1;
     }
-    return kt_buf_puts(out, "\"");
+    return quote ? kt_buf_puts(out, "\"") : kt_ok();
 }
 
 /* "pii-detector/request:redact:3;..." (kind, phase, verdict, matches) of all policies that ran. */

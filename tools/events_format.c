@@ -6,18 +6,46 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Bytes of a character that may not reach a terminal: DEL, C1 controls, and those that turn the writing
- * direction around. kt_event_text has made the text valid UTF-8 and escaped C0 before. */
-static size_t unsafe(const unsigned char *s)
+size_t events_unsafe(const char *text)
 {
-    if (s[0] == 0x7F)
-        return 1;
-    if (s[0] == 0xC2 && s[1] >= 0x80 && s[1] <= 0x9F)
-        return 2;
-    bool bidi = s[0] == 0xE2 && ((s[1] == 0x80 && ((s[2] >= 0xAA && s[2] <= 0xAE) || s[2] == 0x8E ||
-                                                   s[2] == 0x8F || s[2] == 0xA8 || s[2] == 0xA9)) ||
-                                 (s[1] == 0x81 && s[2] >= 0xA6 && s[2] <= 0xA9));
-    return bidi ? 3 : 0;
+    const unsigned char *s = (const unsigned char *)text;
+    if (s[0] < 0x80)
+        return (s[0] && s[0] < ' ') || s[0] == 0x7f;
+    if (s[0] == 0xc2)
+        return (s[1] >= 0x80 && s[1] <= 0x9f) || s[1] == 0xad ? 2 : 0;
+    if (s[0] == 0xd8)
+        return s[1] == 0x9c ? 2 : 0;
+    if (s[0] == 0xe1)
+        return s[1] == 0xa0 && s[2] == 0x8e ? 3 : 0;
+    if (s[0] == 0xe2 && s[1] == 0x80)
+        return (s[2] >= 0x8b && s[2] <= 0x8f) || (s[2] >= 0xa8 && s[2] <= 0xae) ? 3 : 0;
+    if (s[0] == 0xe2 && s[1] == 0x81)
+        return s[2] >= 0xa0 && s[2] <= 0xaf ? 3 : 0;
+    if (s[0] == 0xef)
+        return s[1] == 0xbb && s[2] == 0xbf ? 3 : 0;
+    bool tag = s[0] == 0xf3 && s[1] == 0xa0 && (s[2] == 0x80 || s[2] == 0x81);
+    return tag && (s[3] & 0xc0) == 0x80 ? 4 : 0;
+}
+
+void events_put_json(const char *json, bool html, FILE *to)
+{
+    for (const char *p = json; *p;) {
+        size_t bad = events_unsafe(p);
+        const unsigned char *s = (const unsigned char *)p;
+        if (html && (bad || *p == '<'))
+            fputs(bad ? EVENTS_REPLACEMENT : "\\u003c", to);
+        else if (bad == 4) /* U+E0000..7F */
+            fprintf(to, "\\udb40\\udc%02x", (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu));
+        else if (bad == 3)
+            fprintf(to, "\\u%04x", (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu));
+        else if (bad == 2)
+            fprintf(to, "\\u%04x", (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu));
+        else if (bad == 1)
+            fprintf(to, "\\u%04x", s[0]);
+        else
+            putc(*p, to);
+        p += bad ? bad : 1;
+    }
 }
 
 /* Text of foreign origin: model names and paths come from whoever made the request. */
@@ -26,7 +54,7 @@ kt_result events_safe_text(struct kt_buf *out, const char *text)
     KT_CLEANUP(kt_buf_free) struct kt_buf clean = KT_BUF_INIT(1u << 20);
     KT_GUARD(kt_event_text(&clean, text, strnlen(text, 1024)));
     for (size_t i = 0; i < clean.len;) {
-        size_t bad = unsafe((const unsigned char *)clean.data + i);
+        size_t bad = events_unsafe(clean.data + i);
         KT_GUARD(bad ? kt_buf_append(out, "?", 1) : kt_buf_append(out, clean.data + i, 1));
         i += bad ? bad : 1;
     }

@@ -8,17 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Inside of a script element only "</" and "<!" end or change anything; JSON has another way to write '<'. */
-static void put_data(const char *json, FILE *to)
-{
-    for (const char *p = json; *p; p++) {
-        if (*p == '<')
-            fputs("\\u003c", to);
-        else
-            putc(*p, to);
-    }
-}
-
 static kt_result write_html(const struct report *r, FILE *to)
 {
     cJSON *tree = report_tree(r);
@@ -36,7 +25,8 @@ static kt_result write_html(const struct report *r, FILE *to)
     fputs("</style>\n</head>\n", to);
     fwrite(kt_page_body, 1, kt_page_body_len, to);
     fputs("<script type=\"application/json\" id=\"data\">", to);
-    put_data(text, to);
+    /* Inside of a script element only "</" and "<!" end or change anything. */
+    events_put_json(text, true, to);
     free(text);
     fputs("</script>\n<script>\n", to);
     fwrite(kt_page_script, 1, kt_page_script_len, to);

@@ -157,7 +157,7 @@ static kt_result write_json(const struct report *r, FILE *to)
     char *text = tree ? cJSON_PrintUnformatted(tree) : NULL;
     cJSON_Delete(tree);
     KT_ENSURE(text, KT_ERR_MEMORY);
-    fputs(text, to);
+    events_put_json(text, false, to);
     putc('\n', to);
     free(text);
     return ferror(to) ? kt_err(KT_ERR_IO) : kt_ok();

@@ -25,7 +25,12 @@ struct junit_sums {
 static void put_xml(FILE *to, const char *text)
 {
     for (const char *p = text; *p; p++) {
-        if (*p == '<')
+        size_t bad = events_unsafe(p);
+        if (bad == 1 && strchr("\t\r\n", *p))
+            putc(' ', to);
+        else if (bad)
+            fputs(EVENTS_REPLACEMENT, to), p += bad - 1;
+        else if (*p == '<')
             fputs("&lt;", to);
         else if (*p == '>')
             fputs("&gt;", to);
@@ -33,8 +38,6 @@ static void put_xml(FILE *to, const char *text)
             fputs("&amp;", to);
         else if (*p == '"')
             fputs("&quot;", to);
-        else if ((unsigned char)*p < 0x20)
-            putc(' ', to);
         else if ((unsigned char)*p == 0xef && (unsigned char)p[1] == 0xbf && (unsigned char)p[2] >= 0xbe)
             fputs("?", to), p += 2; /* U+FFFE and U+FFFF are no characters of XML */
         else

@@ -12,8 +12,11 @@
 static void cell(FILE *to, const char *text)
 {
     for (const char *p = text; *p; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+        size_t bad = events_unsafe(p);
+        if (bad == 1 && strchr("\t\r\n", *p))
             putc(' ', to);
+        else if (bad)
+            fputs(EVENTS_REPLACEMENT, to), p += bad - 1;
         else if (*p == '<')
             fputs("&lt;", to);
         else if (*p == '&')

@@ -131,7 +131,7 @@ static kt_result write_sarif(const struct report *r, FILE *to)
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     KT_ENSURE(text, KT_ERR_MEMORY);
-    fputs(text, to);
+    events_put_json(text, false, to);
     putc('\n', to);
     free(text);
     KT_GUARD(read);

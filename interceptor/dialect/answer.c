@@ -35,6 +35,11 @@ static KT_MUST kt_result read_choice(struct kt_chat *a, uint32_t choice, unsigne
     return kt_ok();
 }
 
+struct kt_text kt_answer_silence(unsigned segment)
+{
+    return (struct kt_text){.segment = segment, .from = KT_FROM_ASSISTANT, .data = "", .final = true};
+}
+
 /* True where neither words nor a call were found since: a thought, or a tool that has no name, is neither. */
 static bool is_silent(const struct kt_chat *a, size_t segments, size_t tools)
 {

@@ -88,11 +88,7 @@ kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t
 bool kt_answer_has_text(enum kt_endpoint e);
 /* The text of which policies hear behind the last segment, once for each silent choice: an answer that says
  * nothing is still judged. An answer without any choice counts as one. */
-static inline struct kt_text kt_answer_silence(unsigned segment)
-{
-    struct kt_text none = {segment, KT_FROM_ASSISTANT, "", 0, 0, true};
-    return none;
-}
+struct kt_text kt_answer_silence(unsigned segment);
 /* A whole (not streamed) answer of `e`: texts and called tools of every choice, in `a` as a request's.
  * `text` is borrowed. KT_ERR_SYNTAX, KT_ERR_USAGE, KT_ERR_LIMIT where the answer is not of the endpoint's
  * shape, so that a text could stand in it unread. */

@@ -7,6 +7,7 @@
 #include "interceptor/dialect/kt_segments.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum reads {
     READS_NOTHING, /* only watched for duplicates */
@@ -75,6 +76,16 @@ static KT_MUST kt_result grow(struct kt_chat *c, struct kt_error *err)
     return kt_ok();
 }
 
+/* Providers pass on what a model wrote for arguments, whether it is an object or a sentence. A blank may be
+ * the first piece of either. */
+static bool may_be_json(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!strchr(" \t\r\n", text[i]))
+            return strchr("{[\"", text[i]) != NULL;
+    return true;
+}
+
 /* `f` holds the string; NULL at the root. */
 static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
 {
@@ -88,12 +99,12 @@ static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t to
     bool call = reads == READS_ALL && w->watched == of_messages && w->from != KT_FROM_LABEL;
     bool thought = w->from == KT_FROM_ASSISTANT && (reads == READS_THOUGHT || (f && f->thought));
     s->from = call ? KT_FROM_TOOL_CALL : thought ? KT_FROM_REASONING : w->from;
-    s->json = call && f && f->arguments;
     s->choice = w->choice;
     s->tok = tok;
     s->len = text.len;
     s->text = kt_buf_take(&text);
     KT_ENSURE(s->text, KT_ERR_MEMORY);
+    s->json = call && f && f->arguments && may_be_json(s->text, s->len);
     w->c->segment_count++;
     return kt_ok();
 }

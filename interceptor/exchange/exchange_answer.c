@@ -223,6 +223,7 @@ void kt_x_target_done(struct kt_exchange *x)
         give_success(x);
         return;
     }
+    kt_x_scrub(x, x->answer.data, x->answer.len);
     snprintf(detail, sizeof detail, "status %d", x->status);
     kt_x_failed(x, kt_failure_of_status(x->status, kt_buf_span(&x->answer)), detail);
 }

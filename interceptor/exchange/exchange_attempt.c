@@ -50,6 +50,7 @@ void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *de
     a->outcome = outcome;
     a->end_ns = kt_now_mono_ns();
     snprintf(a->detail, sizeof a->detail, "%s", detail ? detail : "");
+    kt_x_scrub(x, a->detail, strlen(a->detail));
     kt_x_feedback(x, a);
     KT_TRACE(ROUTE, "exchange %s: %s %s %s", x->id, a->target && a->target->id ? a->target->id : "origin",
              outcome, a->detail);
@@ -83,6 +84,7 @@ static void on_head(void *arg, const struct kt_call_head *head)
     a->status = x->status = head->status;
     kt_x_note_head(x, a, head);
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_target);
+    kt_x_scrub(x, x->fields.text.data, x->fields.text.len);
     const char *type = kt_call_head_get(head, "content-type");
     bool sse = type && strncasecmp(type, "text/event-stream", 17) == 0;
     x->mode = KT_X_BUFFER;

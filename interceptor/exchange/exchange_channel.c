@@ -55,6 +55,7 @@ enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, boo
     struct kt_span window = from(c, c->chain_at);
     struct kt_text t = {.segment = c->segment,
                         .from = c->from,
+                        .plain = !c->json,
                         .data = window.data,
                         .len = window.len,
                         .base = c->chain_at,

@@ -288,8 +288,12 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
 
 static void pass(struct kt_exchange *x, struct kt_span json)
 {
-    if (!kt_x_observe(x) && !failed(x, kt_x_put_event(&x->filter.out, json)))
-        kt_x_stream_filtered(x, true);
+    struct kt_buf *out = &x->filter.out;
+    size_t before = out->len;
+    if (kt_x_observe(x) || failed(x, kt_x_put_event(out, json)))
+        return;
+    kt_x_scrub(x, out->data + before, out->len - before);
+    kt_x_stream_filtered(x, true);
 }
 
 static void deal_with(struct kt_exchange *x, struct kt_span json, struct kt_json *parsed, struct queued q)

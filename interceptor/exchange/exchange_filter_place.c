@@ -37,16 +37,20 @@ bool kt_x_choice_ends(const struct kt_chat *a, uint32_t choice)
     return reason && a->json.tok[reason].type == KT_JSON_STRING;
 }
 
-/* The number of the tool call that holds `tok`; those of the old `function_call` have the last one. */
-static unsigned tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok)
+/* The number of the tool call that holds `tok`; those of the old `function_call` have the last one. `custom`:
+ * it is the free input of one. */
+static unsigned tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bool *custom)
 {
     uint32_t delta = kt_json_member(j, choice, "delta", NULL);
     uint32_t list = delta ? kt_json_member(j, delta, "tool_calls", NULL) : 0;
     unsigned place = 0;
     if (list && j->tok[list].type == KT_JSON_ARRAY)
         for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next, place++)
-            if (tok > t && tok < j->tok[t].next)
+            if (tok > t && tok < j->tok[t].next) {
+                uint32_t own = kt_json_member(j, t, "custom", NULL);
+                *custom = own && tok > own && tok < j->tok[own].next;
                 return kt_x_choice_index(j, t, place);
+            }
     return UINT32_MAX;
 }
 
@@ -143,7 +147,7 @@ struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_s
         .choice = kt_x_choice_index(&a->json, choice, s->choice), .from = s->from, .json = s->json};
     c.refusal = kt_json_str_eq(&a->json, s->tok - 1, "refusal");
     if (s->from == KT_FROM_TOOL_CALL)
-        c.tool = tool_of(&a->json, choice, s->tok);
+        c.tool = tool_of(&a->json, choice, s->tok, &c.custom);
     else
         c.place = place_of(&a->json, choice, s->tok);
     return c;
@@ -152,7 +156,7 @@ struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_s
 bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b)
 {
     return a->choice == b->choice && a->tool == b->tool && a->from == b->from && a->refusal == b->refusal &&
-           strcmp(a->place.name, b->place.name) == 0;
+           a->custom == b->custom && strcmp(a->place.name, b->place.name) == 0;
 }
 
 /* The text ends with this piece: its choice is finished, and no other piece of it follows in the chunk. */

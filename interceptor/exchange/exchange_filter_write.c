@@ -52,7 +52,8 @@ static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_
     }
     if (c->from == KT_FROM_TOOL_CALL && c->tool != UINT32_MAX) {
         KT_GUARD(kt_buf_printf(out, "\"delta\":{\"tool_calls\":[{\"index\":%u,", c->tool));
-        return put_text(out, "\"function\":{\"arguments\":\"", text, "\"}}]}");
+        const char *field = c->custom ? "\"custom\":{\"input\":\"" : "\"function\":{\"arguments\":\"";
+        return put_text(out, field, text, "\"}}]}");
     }
     if (c->from == KT_FROM_TOOL_CALL)
         return put_text(out, "\"delta\":{\"function_call\":{\"arguments\":\"", text, "\"}}");

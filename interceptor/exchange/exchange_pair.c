@@ -6,6 +6,8 @@
  */
 #include "interceptor/exchange/kt_exchange_filter.h"
 
+#include <string.h>
+
 #define ESCAPE 6u /* bytes of \uXXXX */
 #define REPLACEMENT "\xEF\xBF\xBD"
 #define REPLACEMENT_LEN 3u
@@ -49,11 +51,21 @@ static KT_MUST kt_result put_pair(struct kt_buf *out, unsigned high, unsigned lo
     return kt_buf_append(out, utf8, sizeof utf8);
 }
 
+/* The first piece that is not blank tells whether it is JSON. */
+static void settle_json(struct kt_x_channel *c, const struct kt_segment *s)
+{
+    if (c->begun)
+        return;
+    c->json = c->restore.json = s->json;
+    c->begun = strspn(s->text, " \t\r\n") < s->len;
+}
+
 kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
                            bool final)
 {
     struct kt_span raw = kt_json_raw(j, s->tok), text = kt_span(s->text, s->len);
     raw = kt_span(raw.data + 1, raw.len - 2);
+    settle_json(c, s);
     unsigned low = c->half && j->tok[s->tok].escaped ? leading_half(raw) : 0;
     if (low) {
         KT_GUARD(put_pair(&c->text, c->half, low));

@@ -32,7 +32,8 @@ static struct kt_text next_text(struct kt_x_phase *p)
     if (at >= p->body->segment_count)
         return kt_answer_silence(at);
     const struct kt_segment *s = &p->body->segments[at];
-    return (struct kt_text){.segment = at, .from = s->from, .data = s->text, .len = s->len, .final = true};
+    return (struct kt_text){
+        .segment = at, .from = s->from, .plain = !s->json, .data = s->text, .len = s->len, .final = true};
 }
 
 static enum kt_step next_step(struct kt_x_phase *p)

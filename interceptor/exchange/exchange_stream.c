@@ -158,6 +158,16 @@ void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why
 
 /* ---- events ---- */
 
+/* The bytes of an error event that wait for their release. */
+static void scrub_held(struct kt_exchange *x, uint64_t end)
+{
+    struct kt_x_stream *s = &x->stream;
+    uint64_t from = s->event_start > s->held_base ? s->event_start - s->held_base : 0;
+    uint64_t upto = end - s->held_base;
+    if (upto > from && upto <= s->held.len)
+        kt_x_scrub(x, s->held.data + from, (size_t)(upto - from));
+}
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
@@ -187,6 +197,8 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->begun |= c.begun;
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
+    if (c.error && !rewrites(x))
+        scrub_held(x, e->end);
     s->event_start = e->end;
     if (rewrites(x)) {
         kt_x_filter_chunk(x, e->data, &j, &c);

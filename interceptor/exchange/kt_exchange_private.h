@@ -369,6 +369,11 @@ void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here
 void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
 void kt_x_keepalive_stop(struct kt_exchange *x);
 
+/* exchange_scrub.c */
+/* Puts stars over the key of the target under way, however it is spelled: for whatever is neither an answer
+ * nor our own words. The length stays. */
+void kt_x_scrub(const struct kt_exchange *x, char *text, size_t len);
+
 /* exchange_commit.c */
 /* True where the answer leaves at the end of the loop's turn. */
 bool kt_x_commit_later(struct kt_exchange *x, int status, struct kt_span body) KT_MUST;

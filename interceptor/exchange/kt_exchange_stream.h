@@ -38,6 +38,8 @@ struct kt_x_channel {
     struct kt_x_place place;
     enum kt_origin_class from;
     bool refusal, json;
+    bool custom; /* a tool call's free input, not the arguments of a function */
+    bool begun;  /* something else than blanks came: `json` is settled */
     bool ended;
     unsigned half;               /* of a character, whose other one may come with the next piece; 0 = none */
     unsigned segment;            /* in the chain's run */

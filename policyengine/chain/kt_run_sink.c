@@ -114,7 +114,7 @@ static void sink_hold_from(struct kt_sink *s, size_t offset)
  * spelling; `plain` is what it says then. */
 static bool unescaped(const struct kt_chain_run *r, const char *value, size_t len, struct kt_buf *plain)
 {
-    if (r->call != KT_RUN_TEXT || r->text.from != KT_FROM_TOOL_CALL || !memchr(value, '\\', len))
+    if (r->call != KT_RUN_TEXT || !kt_text_is_json(&r->text) || !memchr(value, '\\', len))
         return false;
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf source = KT_BUF_INIT(len + 2);
     struct kt_json j = {0};

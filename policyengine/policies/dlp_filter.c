@@ -180,7 +180,7 @@ static void redact(struct window *w, const struct find *f, size_t start)
 {
     static const char *const kinds[] = {"SECRET", "TERM", "CLASSIFICATION", "PATTERN"};
     const struct kt_text *t = w->t;
-    enum json_place place = t->from == KT_FROM_TOOL_CALL ? place_of(w, start, f->end) : JSON_INSIDE;
+    enum json_place place = kt_text_is_json(t) ? place_of(w, start, f->end) : JSON_INSIDE;
     if (place == JSON_ACROSS) {
         stop(w, f, " across the structure of a tool call's arguments, where it cannot be replaced");
         return;
@@ -243,7 +243,7 @@ static enum kt_step dlp_text(const void *opts, void *instance, void *state, cons
     kt_result r = dlp_look(opts, instance, &g->look, t, on_find, &w, &hold);
     if (r.code == KT_OK && !w.failed)
         settle(&w, t->final ? SIZE_MAX : hold);
-    if (t->from == KT_FROM_TOOL_CALL && !t->final)
+    if (kt_text_is_json(t) && !t->final)
         follow_json(g, t, hold);
     if (!windowed)
         segment_free(&whole);

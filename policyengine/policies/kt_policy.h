@@ -37,7 +37,7 @@ enum kt_origin_class {
     KT_FROM_USER,
     KT_FROM_ASSISTANT, /* earlier answers in a request; the answer itself in the response phase */
     KT_FROM_TOOL,      /* tool / function results: foreign text (indirect injection) */
-    KT_FROM_TOOL_CALL, /* arguments of a tool call */
+    KT_FROM_TOOL_CALL, /* arguments of a tool call: see kt_text_is_json */
     KT_FROM_REASONING, /* what a model thought aloud, in an answer or in an earlier one */
     KT_FROM_LABEL      /* goes along with a request and is no prompt: user, metadata, stop */
 };
@@ -58,7 +58,15 @@ struct kt_text {
     size_t len;
     size_t base; /* absolute offset of data[0] in the segment */
     bool final;  /* the segment ends behind this window */
+    bool plain;  /* of a tool call: its words as they are, not their JSON source */
 };
+
+/* A tool call's arguments are JSON source, in which what is put in must stay JSON; the input of a custom tool
+ * is free text. */
+static inline bool kt_text_is_json(const struct kt_text *t)
+{
+    return t->from == KT_FROM_TOOL_CALL && !t->plain;
+}
 
 /* A check that needs the world outside, e.g. a moderation endpoint: the engine does the I/O. */
 struct kt_external {

@@ -115,7 +115,7 @@ static kt_result redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_
     struct kt_span value = kt_span(t->data + (start - t->base), end - start);
     struct kt_marker m = pii_marker(c->pii, kind);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf out = KT_BUF_INIT(PII_VALUE_MAX);
-    if (t->from == KT_FROM_TOOL_CALL)
+    if (kt_text_is_json(t))
         KT_GUARD(json_marker(c, &m, start, value, &out));
     else
         KT_GUARD(kt_marker_put(&c->opts->redaction, &m, c->sink, value.data, value.len, &out));
@@ -149,14 +149,11 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
     if (!p)
         return KT_STEP_ERROR;
     struct hit_ctx ctx = {.opts = opts, .pii = pii, .text = t, .sink = s, .stream = p};
-    struct kt_pii_window window = {.data = t->data,
-                                   .len = t->len,
-                                   .base = t->base,
-                                   .final = t->final,
-                                   .json = t->from == KT_FROM_TOOL_CALL};
+    struct kt_pii_window window = {
+        .data = t->data, .len = t->len, .base = t->base, .final = t->final, .json = kt_text_is_json(t)};
     size_t hold = 0;
     kt_result r = kt_pii_stream_window(&p->scan, &window, pii->kinds, on_hit, &ctx, &hold);
-    if (t->from == KT_FROM_TOOL_CALL && kt_is_ok(r))
+    if (kt_text_is_json(t) && kt_is_ok(r))
         follow_json(p, t, hold);
     s->hold_from(s, hold);
     if (!windowed)

@@ -290,6 +290,40 @@ TEST_F(CmdEventsReport, CsvIsExactAndNoCellIsAFormula)
     EXPECT_EQ(out.find(e.capture_request), std::string::npos);
 }
 
+TEST_F(CmdEventsReport, NoFormatShowsWhatAReaderCannotSee)
+{
+    const std::vector<std::string> marks = {"\u202e", "\u2066", "\u2069", "\u200e", "\u200b",     "\u061c", "\ufeff",
+                                            "\u00ad", "\u009b", "\x7f",   "\u2028", "\U000e0041"};
+    std::string model = "\uff1d1";
+    for (auto &m : marks)
+        model += "x" + m;
+    forge("{\"id\":\"1\",\"event_type\":\"llm_call\",\"timestamp\":\"2026-01-02T03:04:05.123456789Z\",\"verdict\":"
+          "\"block\",\"model\":\"" +
+          model + "\\u001b\"}\n");
+    EXPECT_EQ(run({"export", "--format", "csv"}), 0);
+    auto rows = csv(out);
+    std::string cell = rows[1].at(column(rows, "model"));
+    EXPECT_EQ(cell.substr(0, 8), "'\uff1d1x\xef\xbf");
+    std::vector<std::string> texts = {out};
+    for (const char *format : {"html", "markdown", "junit", "sarif", "json"}) {
+        std::string command = kt_path() + " report --state-dir=" + state + " --" + format + " " + state +
+                              "/r." + format + " >/dev/null 2>&1";
+        EXPECT_NE(system(command.c_str()), -1);
+        texts.push_back(slurp(state + "/r." + format));
+        EXPECT_NE(texts.back().find("\uff1d1x"), std::string::npos) << format << texts.back().substr(0, 400);
+    }
+    for (auto &text : texts)
+        for (auto &m : marks)
+            EXPECT_EQ(text.find(m), std::string::npos) << text.substr(0, 400);
+    for (auto &text : texts)
+        EXPECT_EQ(text.find('\x1b'), std::string::npos);
+    cJSON *j = cJSON_Parse(texts.back().c_str()); /* the value is kept */
+    cJSON *call = cJSON_GetArrayItem(cJSON_GetObjectItem(j, "calls"), 0);
+    ASSERT_NE(call, nullptr);
+    EXPECT_EQ(cJSON_GetObjectItem(call, "model")->valuestring, model + "\x1b");
+    cJSON_Delete(j);
+}
+
 TEST_F(CmdEventsReport, AFileAppearsWholeOrNotAtAll)
 {
     add(5);

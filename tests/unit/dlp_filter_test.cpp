@@ -161,6 +161,62 @@ TEST(Dlp, WhatOnlyLooksLikeADisguiseChangesNothing)
         same_at_every_cut(c, text);
 }
 
+namespace {
+
+std::string base64(const std::string &in)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (size_t i = 0; i < in.size(); i += 3) {
+        unsigned w = 0, n = (unsigned)std::min<size_t>(3, in.size() - i);
+        for (unsigned k = 0; k < 3; k++)
+            w = w << 8 | (k < n ? (unsigned char)in[i + k] : 0);
+        for (unsigned k = 0; k < 4; k++)
+            out += k <= n ? letters[w >> (18 - 6 * k) & 63] : '=';
+    }
+    return out;
+}
+
+std::string hex(const std::string &in)
+{
+    std::string out;
+    for (char c : in) {
+        out += "0123456789abcdef"[(unsigned char)c >> 4];
+        out += "0123456789abcdef"[c & 15];
+    }
+    return out;
+}
+
+} // namespace
+
+TEST(Dlp, EncodedSecretsOfAKnownFormAreFoundInWholeTexts)
+{
+    Configured c("dlp-filter", "{}");
+    std::string t = token();
+    for (const std::string &plain : {t, "token " + t, "the token is " + t + "."})
+        for (const std::string &one : {base64(plain), hex(plain), "0x" + hex(plain)})
+            for (const char *front : {"", "use ", "a long enough line in front of it: ", "x==", "\n"}) {
+                Result r = c->whole(front + one + " now");
+                EXPECT_EQ(r.text, std::string(front) + "[SECRET_1] now") << one;
+                EXPECT_EQ(r.labels, "github-token:1 ");
+            }
+    std::string late = base64(std::string(9000, 'a') + " " + t); /* behind the first piece */
+    EXPECT_EQ(c->whole(late).text, "[SECRET_1]");
+}
+
+TEST(Dlp, OrdinaryEncodedTextIsLeftAlone)
+{
+    Configured c("dlp-filter", "{}");
+    std::string binary;
+    for (int i = 0; i < 200000; i++)
+        binary += (char)random_bytes();
+    for (const std::string &text :
+         {base64(binary), hex(binary), base64("password = \"Tr0ub4dor&31\""), base64("just a sentence, and no more"),
+          base64("-----BEGIN CERTIFICATE-----\n" + base64(binary.substr(0, 900)) + "\n-----END CERTIFICATE-----\n"),
+          std::string("policyengine/detect/kt_secret_encoded/and/so/on"), std::string(100000, 'A')})
+        EXPECT_EQ(c->whole("see " + text + " there").text, "see " + text + " there");
+}
+
 TEST(Dlp, ToolCallArgumentsStayJson)
 {
     Configured c("dlp-filter", "{detect_patterns: ['\\d{6}', '\"a\": \"b', 'EMP-\\d+'], secrets: true}");

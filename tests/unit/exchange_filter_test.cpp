@@ -166,4 +166,84 @@ TEST_F(Filter, UsageAndLineEndsOfEveryKind)
     EXPECT_EQ(num(event(), "usage.total_tokens"), 6);
 }
 
+/* ---- tools whose input is free text ---- */
+
+class ToolWords : public Filter {
+  protected:
+    void SetUp() override
+    {
+        Filter::SetUp();
+        std::string text = config(target("a", up_.port(), "KT_TEST_KEY_A", "m"));
+        text.replace(text.find("chain: []"), 9, "chain: [pii-detector, dlp-filter]");
+        configure(text);
+    }
+    // What one field of the first tool call, put together as SDKs do, says behind the policies.
+    std::string said(const std::string &inside, const std::vector<std::string> &pieces,
+                     const std::string &where)
+    {
+        std::string stream = kRole, out;
+        for (const std::string &p : pieces) {
+            std::string d = inside;
+            stream += piece(d.replace(d.find('@'), 1, quoted(p)));
+        }
+        Client k;
+        through(k, stream + piece("", 0, "\"tool_calls\"") + kDone);
+        for (size_t at = 0; (at = k.body.find("data: {", at)) != std::string::npos; at += 6) {
+            Json j = parse(k.body.substr(at + 6, k.body.find("\n\n", at) - at - 6));
+            out += str(j, "choices.0.delta." + where);
+            if (const cJSON *f = at_delta(j); f && where.find("custom") != std::string::npos) {
+                EXPECT_FALSE(cJSON_GetObjectItem(f, "function")) << k.body;
+            }
+        }
+        return out;
+    }
+    static const cJSON *at_delta(const Json &j)
+    {
+        return fake::at(j.get(), "choices.0.delta.tool_calls.0");
+    }
+};
+
+const char kCustom[] =
+    R"("tool_calls":[{"index":0,"id":"t","type":"custom","custom":{"name":"n","input":@}}])";
+const char kFunction[] =
+    R"("tool_calls":[{"index":0,"id":"t","type":"function","function":{"name":"n","arguments":@}}])";
+
+TEST_F(ToolWords, FreeInputIsRedactedInItsOwnFieldWithoutQuotes)
+{
+    const std::string where = "tool_calls.0.custom.input";
+    EXPECT_EQ(said(kCustom, {"to jane.", "roe@example", ".org now"}, where), "to [EMAIL_1] now");
+    EXPECT_EQ(said(kCustom, {"jane.roe@example.org"}, where), "[EMAIL_1]");
+    EXPECT_EQ(said(kCustom, {"password=", "Zk83hTq9wLm2xVb7"}, where).find('"'), std::string::npos);
+    EXPECT_EQ(said(kCustom, {"{\"n\": 4111", "111111111111}"}, where), "{\"n\": [CARD_1]}")
+        << "whatever it looks like, it is text";
+}
+
+TEST_F(ToolWords, ArgumentsThatAreNoJsonGetNoQuotes)
+{
+    const std::string where = "tool_calls.0.function.arguments", legacy = "function_call.arguments";
+    EXPECT_EQ(said(kFunction, {" ", "jane.roe@ex", "ample.org"}, where), " [EMAIL_1]");
+    EXPECT_EQ(said(R"("function_call":{"arguments":@})", {"jane.roe@ex", "ample.org"}, legacy), "[EMAIL_1]");
+    EXPECT_EQ(said(kFunction, {" ", "{\"n\": 4111", "111111111111}"}, where), " {\"n\": \"[CARD_1]\"}")
+        << "JSON stays JSON";
+}
+
+TEST_F(ToolWords, InAWholeAnswerToo)
+{
+    std::string answer = completion(
+        {R"("content":null,"tool_calls":[{"id":"a","type":"custom","custom":{"name":"n","input":"jane.roe@example.org "}},)"
+         R"({"id":"b","type":"function","function":{"name":"n","arguments":"{\"n\": 4111111111111111}"}}],)"
+         R"("function_call":{"name":"x","arguments":"jane.roe@example.org "})"});
+    Server whole([&](Conn &c, const Request &) { return c.reply(200, "application/json", answer); });
+    std::string text = config(target("a", whole.port(), "KT_TEST_KEY_A", "m"));
+    text.replace(text.find("chain: []"), 9, "chain: [pii-detector]");
+    configure(text);
+    Client k;
+    ask(k, post(chat("x")));
+    Json j = parse(k.body);
+    const std::string m = "choices.0.message.";
+    EXPECT_EQ(str(j, m + "tool_calls.0.custom.input"), "[EMAIL_1] ");
+    EXPECT_EQ(str(j, m + "tool_calls.1.function.arguments"), "{\"n\": \"[CARD_1]\"}");
+    EXPECT_EQ(str(j, m + "function_call.arguments"), "[EMAIL_1] ");
+}
+
 } // namespace

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A key that a command prints: exchanges wait for it, the loop does not. */
-#include "exchange_fixture.hpp"
+#include "exchange_filter.hpp"
 
 using namespace fake;
 
@@ -82,6 +82,76 @@ TEST_F(ExchangeKey, ACommandThatFailsIsAMissingKey)
     EXPECT_EQ(k.status, 200);
     ASSERT_EQ(up.requests().size(), 1u);
     EXPECT_EQ(up.requests()[0].header("authorization"), "Bearer sk-target-b");
+}
+
+/* ---- a provider that quotes the key ---- */
+
+class QuotedKey : public StreamTest {
+  protected:
+    static std::string error(const std::string &key)
+    {
+        return R"({"error":{"message":"Incorrect API key provided: )" + key +
+               R"(.","type":"invalid_request_error","code":"invalid_api_key"}})";
+    }
+    // Nothing of it is in what the client got, nor in the log.
+    void expect_no_key(const Client &k)
+    {
+        for (const std::string part : {"sk-target", "target-a", "get\\u002d", "%2dtarget"}) {
+            EXPECT_EQ(k.body.find(part), std::string::npos) << part << ": " << k.body;
+            for (const std::string &line : event_lines())
+                EXPECT_EQ(line.find(part), std::string::npos) << line;
+        }
+        for (const auto &[name, value] : k.headers)
+            EXPECT_EQ(value.find("sk-target"), std::string::npos) << name;
+    }
+};
+
+TEST_F(QuotedKey, IsStarsInARefusalHoweverItIsSpelled)
+{
+    for (const std::string key : {"sk-target-a", "Bearer sk-target-a", "\\u0073k-t\\u0061rget\\u002da",
+                                  "sk%2dtarget%2Da", "sk-\\u002dsk-target-a", "sk-tarsk-target-a"}) {
+        Server up([&](Conn &c, const Request &) {
+            return c.reply(401, "application/json", error(key), "X-Request-Id: r-sk-target-a\r\n");
+        });
+        one_target(up);
+        Client k;
+        ask(k, post(chat("x")));
+        EXPECT_EQ(k.status, 401);
+        expect_no_key(k);
+        EXPECT_EQ(str(parse(k.body), "error.code"), "invalid_api_key");
+        EXPECT_NE(str(parse(k.body), "error.message").find("Incorrect API key provided: "),
+                  std::string::npos);
+        EXPECT_NE(k.body.find("***********"), std::string::npos) << k.body;
+    }
+}
+
+TEST_F(QuotedKey, OfAnotherTargetOrTooShortToBeOneStays)
+{
+    setenv("KT_TEST_KEY_A", "EMPTY", 1);
+    Server up([&](Conn &c, const Request &) {
+        return c.reply(401, "application/json", error("EMPTY sk-target-b"));
+    });
+    one_target(up);
+    Client k;
+    ask(k, post(chat("x")));
+    EXPECT_EQ(str(parse(k.body), "error.message"), "Incorrect API key provided: EMPTY sk-target-b.");
+}
+
+TEST_F(QuotedKey, IsStarsInAnErrorEvent)
+{
+    std::string stream = kRole + delta("so far") + "data: " + error("sk-target-a") + "\n\n" + kDone;
+    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(stream) && c.chunk_end(); });
+    std::string expected = stream;
+    expected.replace(expected.find("sk-target-a"), 11, "***********");
+    openai_target(up); /* bytes as they came */
+    Client raw, written;
+    ask(raw, ask_stream());
+    EXPECT_EQ(raw.body, expected);
+    expect_no_key(raw);
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A", "m")), guard());
+    ask(written, ask_stream());
+    EXPECT_NE(written.body.find("provided: ***********."), std::string::npos) << written.body;
+    expect_no_key(written);
 }
 
 } // namespace

@@ -90,9 +90,7 @@ class Policy {
             abort();
     }
     /* Takes the chain; of what it was made from, nothing. */
-    explicit Policy(kt_chain *chain) : policy_(nullptr), chain_(chain)
-    {
-    }
+    explicit Policy(kt_chain *chain) : policy_(nullptr), chain_(chain) {}
     ~Policy()
     {
         kt_chain_free(chain_);
@@ -126,8 +124,13 @@ class Policy {
             window.insert(window.end(), pieces[i].begin(), pieces[i].end());
             window.shrink_to_fit();
             static const char none = 0;
-            kt_text t{
-                3, from, window.empty() ? &none : window.data(), window.size(), base, i + 1 == pieces.size()};
+            kt_text t{3,
+                      from,
+                      window.empty() ? &none : window.data(),
+                      window.size(),
+                      base,
+                      i + 1 == pieces.size(),
+                      false};
             if (kt_chain_run_text(r, &t) != KT_STEP_DONE)
                 out.step = KT_STEP_ERROR;
             size_t hold = kt_chain_run_hold_from(r, 3);

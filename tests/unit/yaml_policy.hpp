@@ -106,7 +106,8 @@ class Policy {
                       window.empty() ? &none : window.data(),
                       window.size(),
                       base,
-                      i + 1 == pieces.size() && !cut_off};
+                      i + 1 == pieces.size() && !cut_off,
+                      false};
             settle(r, kt_chain_run_text(r, &t), out);
             if (kt_chain_run_stopped(r))
                 break;
