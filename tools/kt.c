@@ -54,11 +54,12 @@ static void print_help(FILE *to)
 }
 
 /* A disk that was full under our stdout is not a success. */
-static int printed(const struct kt_command *c, int status)
+static int printed(const char *name, int status)
 {
     if ((fflush(stdout) == 0 && !ferror(stdout)) || status != KT_EXIT_OK)
         return status;
-    fprintf(stderr, "kt %s: cannot write stdout: %s\n", c->name, strerror(errno));
+    fprintf(stderr, "%s%s: cannot write stdout: %s\n", name ? "kt " : "kt", name ? name : "",
+            strerror(errno));
     return KT_EXIT_USAGE;
 }
 
@@ -82,19 +83,19 @@ int main(int argc, char **argv)
     }
     if (kt_is_help(argv[1]) || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return KT_EXIT_OK;
+        return printed(NULL, KT_EXIT_OK);
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         puts("kt " KT_VERSION);
-        return KT_EXIT_OK;
+        return printed(NULL, KT_EXIT_OK);
     }
     for (size_t i = 0; i < KT_COUNT(commands); i++)
         if (strcmp(argv[1], commands[i]->name) == 0) {
             if (wants_help(commands[i], argc, argv)) {
                 fputs(commands[i]->usage, stdout);
-                return KT_EXIT_OK;
+                return printed(commands[i]->name, KT_EXIT_OK);
             }
-            return printed(commands[i], commands[i]->run(argc - 1, argv + 1));
+            return printed(commands[i]->name, commands[i]->run(argc - 1, argv + 1));
         }
     fprintf(stderr, "kt: no command '%s'\nTry 'kt --help'.\n", argv[1]);
     return KT_EXIT_USAGE;

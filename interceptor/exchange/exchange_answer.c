@@ -190,7 +190,9 @@ static void give_success(struct kt_exchange *x)
 {
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_span body = kt_buf_span(&x->answer);
-    const char *wrong = x->chat.stream ? "no event stream" : wrong_body(x, body, &j);
+    const char *wrong = x->chat.stream
+                            ? "a whole answer or something else, where an event stream was asked for"
+                            : wrong_body(x, body, &j);
     if (wrong) {
         kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;
@@ -243,6 +245,20 @@ static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
     return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");
 }
 
+/* What an error event said; that of a status is told by the status. */
+static KT_MUST kt_result quote_event(const struct kt_exchange *x, struct kt_buf *out)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf wrapped = KT_BUF_INIT(KT_X_MAX_RESPONSE);
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    if (!x->stream.error_status)
+        return kt_ok();
+    KT_GUARD(kt_error_wrap(x->status, x->answer.data, x->answer.len, &wrapped));
+    KT_GUARD(kt_json_parse(&j, wrapped.data, wrapped.len, NULL));
+    uint32_t error = kt_json_member(&j, 0, "error", NULL);
+    KT_GUARD(kt_buf_puts(out, "; the last one said: "));
+    return kt_json_unescape(&j, kt_json_member(&j, error, "message", NULL), out);
+}
+
 static bool was_tried(const struct kt_x_attempt *a)
 {
     const char *outcome = a->outcome ? a->outcome : "";
@@ -289,7 +305,7 @@ void kt_x_all_failed(struct kt_exchange *x)
     }
     KT_CLEANUP(kt_buf_free) struct kt_buf message = KT_BUF_INIT(16u << 10);
     x->error = "all_targets_failed";
-    bool listed = kt_is_ok(list_attempts(x, &message));
+    bool listed = kt_is_ok(list_attempts(x, &message)) && kt_is_ok(quote_event(x, &message));
     x->retry_after_ms = breakers_wait_ms(x);
     kt_x_reply_error(x, x->retry_after_ms < 0 ? 502 : 503, "upstream_error", x->error,
                      listed ? message.data : "ktwrap: no target could answer");

@@ -121,3 +121,44 @@ struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct
     read_usage(j, listed && j->tok[choices].size == 0, usage, usage_chunk, &out);
     return out;
 }
+
+/* ---- errors ---- */
+
+static bool holds(struct kt_span text, const char *word)
+{
+    return text.data && memmem(text.data, text.len, word, strlen(word)) != NULL;
+}
+
+/* 0 = the member tells nothing. */
+static int status_told(const struct kt_json *j, uint32_t object, const char *name)
+{
+    static const struct {
+        const char *word;
+        int status;
+    } words[] = {{"rate_limit", 429},      {"quota", 429},        {"overloaded", 503},
+                 {"unavailable", 503},     {"timeout", 504},      {"authentication", 401},
+                 {"invalid_api_key", 401}, {"permission", 403},   {"content_", 400},
+                 {"context_length", 400},  {"server_error", 500}, {"invalid_request", 400}};
+    uint32_t tok = kt_json_member(j, object, name, NULL);
+    struct kt_span raw = tok ? kt_json_raw(j, tok) : kt_span("", 0);
+    if (tok && j->tok[tok].type == KT_JSON_NUMBER && raw.len == 3 &&
+        (raw.data[0] == '4' || raw.data[0] == '5'))
+        return (raw.data[0] - '0') * 100 + (raw.data[1] - '0') * 10 + raw.data[2] - '0';
+    for (size_t i = 0; tok && j->tok[tok].type == KT_JSON_STRING && i < KT_COUNT(words); i++)
+        if (holds(raw, words[i].word))
+            return words[i].status;
+    return 0;
+}
+
+int kt_x_error_status(const struct kt_json *j)
+{
+    static const char *const names[] = {"status", "code", "type", "raw_status_code"};
+    uint32_t inner = kt_json_member(j, 0, "error", NULL);
+    uint32_t object = inner && j->tok[inner].type == KT_JSON_OBJECT ? inner : 0;
+    for (size_t i = 0; i < KT_COUNT(names); i++) {
+        int status = status_told(j, object, names[i]);
+        if (status)
+            return status;
+    }
+    return 500;
+}

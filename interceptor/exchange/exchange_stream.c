@@ -168,6 +168,17 @@ static void scrub_held(struct kt_exchange *x, uint64_t end)
         kt_x_scrub(x, s->held.data + from, (size_t)(upto - from));
 }
 
+/* In front of any content it is as good as a status: retries and the next target follow it. */
+static void refused_by_event(struct kt_exchange *x, struct kt_span json, const struct kt_json *j)
+{
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    break_off(&x->stream, "provider_error", "an error event instead of an answer");
+    if (x->stream.committed || !a->target || !kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
+        return;
+    kt_x_scrub(x, x->answer.data, x->answer.len);
+    a->status = x->status = x->stream.error_status = kt_x_error_status(j);
+}
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
@@ -187,7 +198,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
     if (!c.valid || foreign || (c.error && !s->committed)) {
         if (c.valid)
-            break_off(s, "provider_error", "an error instead of an answer");
+            refused_by_event(x, e->data, &j);
         else
             break_off(s, "bad_chunk", "a chunk that is not JSON");
         return false;
@@ -285,6 +296,8 @@ static void fail(struct kt_exchange *x, const char *outcome, const char *detail)
     kt_x_drop_call(x);
     if (x->stream.committed)
         interrupted(x, outcome, detail);
+    else if (x->stream.error_status)
+        kt_x_failed(x, kt_failure_of_status(x->stream.error_status, kt_buf_span(&x->answer)), detail);
     else if (kt_x_attempt_now(x)->target)
         kt_x_attempt_failed(x, outcome, detail);
     else

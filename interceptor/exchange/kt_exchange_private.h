@@ -317,6 +317,9 @@ struct kt_x_chunk {
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
                                   struct kt_buf *usage_chunk);
 
+/* The HTTP status that would say what an error event says; 500 where it does not tell. */
+int kt_x_error_status(const struct kt_json *j);
+
 /* The graver outcome of the two phases is the event's. */
 void kt_x_response_verdict(struct kt_exchange *x);
 

@@ -23,6 +23,7 @@ struct kt_x_stream {
     const char *broken;       /* static: why the stream cannot go on; NULL = fine */
     const char *broken_by;    /* static: the same as a word for the event */
     size_t held_max;          /* most bytes of one text that policies held back between two chunks */
+    int error_status;         /* of an error event in front of any content, which is in x->answer; 0 = none */
     const char *interruption; /* static; the client saw the answer begin and not its end: why */
 };
 

@@ -3,10 +3,14 @@
 #include "interceptor/gateway/kt_gateway_private.h"
 
 #include <openssl/err.h>
+#include <string.h>
 
 static const char *reason(void)
 {
-    const char *text = ERR_reason_error_string(ERR_peek_last_error());
+    unsigned long e =
+        ERR_peek_error(); /* the first: "No such file or directory", not "system lib" behind it */
+    const char *text =
+        ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e)) : ERR_reason_error_string(ERR_peek_last_error());
     return text ? text : "unknown reason";
 }
 

@@ -198,6 +198,7 @@ class Life(GatewayTest):
         for args, word in ((["walk"], "gateway run"), (["run"], "--policy-config"), ([*base, "/no/such.yaml"], "no/such.yaml"), ([*base, cfg, "--listen", "8080"], "ADDR:PORT"),
                            ([*base, cfg, "--listen", "127.0.0.1:99999"], "65535"), ([*base, cfg, "--api-token", "short"], "at least"),
                            ([*base, cfg, "--tls-cert", cfg], "go together"), ([*base, cfg, "--tls-cert", cfg, "--tls-key", cfg], "cannot be used"),
+                           ([*base, cfg, "--tls-cert", "/no/such", "--tls-key", cfg], "cannot be used: No such file"),
                            ([*base, cfg, "--threads", "0"], "from 1"), ([*base, cfg, "--fail-mode", "open"], "block or allow")):
             r = run(*args)
             self.assertEqual(r.returncode, 2, (args, r.stderr))

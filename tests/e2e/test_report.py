@@ -117,6 +117,11 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
             got = subprocess.run(f"{self.lab.kt} report --state-dir {self.lab.state} --json - >/dev/full", shell=True, capture_output=True, text=True)
             self.assertEqual(got.returncode, 2)
             self.assertIn("cannot write stdout", got.stderr)
+            for cmd in ("--help", "--version", "report --help"):
+                for to in ("/dev/full", "&-"):
+                    got = subprocess.run(f"{self.lab.kt} {cmd} >{to}", shell=True, executable="/bin/bash", capture_output=True, text=True)
+                    self.assertEqual(got.returncode, 2, (cmd, to))
+                    self.assertIn("cannot write stdout", got.stderr)
             for cmd in ("events stats", "events export"):
                 got = subprocess.run(f"{self.lab.kt} {cmd} --state-dir {self.lab.state} >/dev/full", shell=True, capture_output=True, text=True)
                 self.assertEqual(got.returncode, 2, cmd)

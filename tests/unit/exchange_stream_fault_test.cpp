@@ -40,13 +40,13 @@ TEST_F(StreamFault, FallbackUntilTheFirstContent)
              return c.sse_head() && c.chunk("data: {\"error\":{\"message\":\"overloaded\"}}\n\n") &&
                     c.chunk_end();
          },
-         "bad_body"},
+         "server_error"},
         {"error event of Mistral",
          [](Conn &c, const Request &) {
              return c.sse_head() && c.chunk("data: {\"object\":\"error\",\"message\":\"overloaded\"}\n\n") &&
                     c.chunk_end();
          },
-         "bad_body"},
+         "server_error"},
         {"not json",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk("data: {oops\n\n") && c.chunk_end(); },
          "bad_body"},
@@ -70,6 +70,37 @@ TEST_F(StreamFault, FallbackUntilTheFirstContent)
         EXPECT_EQ(str(event(n), "attempts.0.outcome"), f.outcome) << f.name;
         EXPECT_EQ(str(event(n), "attempts.1.outcome"), "ok") << f.name;
         n++;
+    }
+}
+
+TEST_F(StreamFault, AnErrorEventInFrontIsAsGoodAsItsStatus)
+{
+    struct Case {
+        const char *error;
+        int status;
+        const char *outcome, *says;
+    };
+    const std::vector<Case> cases = {
+        {R"({"error":{"message":"slow, sk-target-a","type":"rate_limit_error"}})", 429, "rate_limit",
+         "slow, ***********"},
+        {R"({"error":{"message":"bad words","type":"invalid_request_error","code":"x"}})", 400,
+         "client_error", "bad words"},
+        {R"({"error":{"message":"no key","code":401}})", 401, "client_error", "no key"},
+        {R"({"object":"error","message":"odd","type":"invalid_request_error"})", 400, "client_error", "odd"},
+        {R"({"error":{"message":"too many, sk-target-a","type":"server_error"}})", 502, "server_error",
+         "ktwrap: no target could answer: a (server_error); the last one said: too many, ***********"},
+    };
+    size_t n = 0;
+    for (const Case &c : cases) {
+        Server up([&](Conn &k, const Request &) {
+            return k.sse_head() && k.chunk(kRole + "data: " + c.error + "\n\n" + kDone) && k.chunk_end();
+        });
+        one_target(up);
+        Client k;
+        ask(k, ask_stream());
+        EXPECT_EQ(k.status, c.status) << k.body;
+        EXPECT_EQ(str(parse(k.body), "error.message"), c.says);
+        EXPECT_EQ(str(event(n++), "attempts.0.outcome"), c.outcome);
     }
 }
 
