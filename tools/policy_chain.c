@@ -63,6 +63,10 @@ static void run_all(struct kt_checked *c)
         c->bytes += s->len;
         (void)settle(c, kt_chain_run_text(c->run, &t));
     }
+    for (unsigned i = 0; i < c->chat.silent && !kt_chain_run_stopped(c->run); i++) {
+        struct kt_text t = kt_answer_silence((unsigned)c->chat.segment_count + i);
+        (void)settle(c, kt_chain_run_text(c->run, &t));
+    }
     (void)settle(c, kt_chain_run_end(c->run));
     c->outcome = kt_chain_run_outcome(c->run);
     for (size_t i = 0; i < c->outcome.policy_count; i++)

@@ -35,6 +35,20 @@ static KT_MUST kt_result read_choice(struct kt_chat *a, uint32_t choice, unsigne
     return kt_ok();
 }
 
+struct kt_text kt_answer_silence(unsigned segment)
+{
+    return (struct kt_text){.segment = segment, .from = KT_FROM_ASSISTANT, .data = "", .final = true};
+}
+
+/* True where neither words nor a call were found since: a thought, or a tool that has no name, is neither. */
+static bool is_silent(const struct kt_chat *a, size_t segments, size_t tools)
+{
+    bool spoken = a->tool_count > tools;
+    for (size_t i = segments; i < a->segment_count; i++)
+        spoken |= a->segments[i].from != KT_FROM_REASONING;
+    return !spoken;
+}
+
 static KT_MUST kt_result read_choices(struct kt_chat *a, struct kt_error *err)
 {
     const struct kt_json *j = &a->json;
@@ -45,11 +59,14 @@ static KT_MUST kt_result read_choices(struct kt_chat *a, struct kt_error *err)
     if (!choices || twice || j->tok[choices].type != KT_JSON_ARRAY)
         return kt_fail(err, KT_ERR_USAGE, "the answer has no list of choices");
     a->choices_tok = choices;
+    a->silent = j->tok[choices].size == 0;
     unsigned number = 0;
     for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, number++) {
         if (number == KT_ANSWER_MAX_CHOICES)
             return kt_fail(err, KT_ERR_LIMIT, "the answer has more than %u choices", KT_ANSWER_MAX_CHOICES);
+        size_t segments = a->segment_count, tools = a->tool_count;
         KT_GUARD(read_choice(a, c, number, err));
+        a->silent += is_silent(a, segments, tools);
     }
     return kt_ok();
 }

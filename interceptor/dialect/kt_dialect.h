@@ -55,6 +55,7 @@ struct kt_chat {
     char *model;         /* owned; NULL where absent */
     uint32_t model_tok, messages_tok;
     uint32_t choices_tok;       /* of an answer: its list of choices; 0 = none */
+    unsigned silent;            /* of an answer: choices in which nothing is said and no tool called */
     bool stream, include_usage; /* `stream_options.include_usage` */
     bool token_ids;             /* some of the text stands there as the numbers of a tokenizer, unreadable */
     /* Owned. What offered tools and schemas say comes first; then messages in order: string and multi-part
@@ -85,6 +86,9 @@ kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t
 
 /* True where an answer of this endpoint holds text that a model wrote. */
 bool kt_answer_has_text(enum kt_endpoint e);
+/* The text of which policies hear behind the last segment, once for each silent choice: an answer that says
+ * nothing is still judged. An answer without any choice counts as one. */
+struct kt_text kt_answer_silence(unsigned segment);
 /* A whole (not streamed) answer of `e`: texts and called tools of every choice, in `a` as a request's.
  * `text` is borrowed. KT_ERR_SYNTAX, KT_ERR_USAGE, KT_ERR_LIMIT where the answer is not of the endpoint's
  * shape, so that a text could stand in it unread. */

@@ -183,3 +183,46 @@ kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bo
     c->ended = final;
     return kt_ok();
 }
+
+/* ---- choices without a word ---- */
+
+static unsigned slot(unsigned choice)
+{
+    return choice < KT_ANSWER_MAX_CHOICES ? choice : KT_ANSWER_MAX_CHOICES - 1;
+}
+
+void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice)
+{
+    f->calls[slot(choice)] = true;
+}
+
+static KT_MUST kt_result open_if_silent(struct kt_exchange *x, unsigned choice)
+{
+    const struct kt_x_filter *f = &x->filter;
+    bool spoken = f->calls[slot(choice)];
+    for (size_t i = 0; i < f->count && !spoken; i++)
+        spoken = f->channels[i].choice == choice && f->channels[i].from != KT_FROM_REASONING;
+    struct kt_x_channel key = {.choice = choice, .from = KT_FROM_ASSISTANT};
+    return spoken || kt_x_channel_of(x, &key) ? kt_ok() : kt_err(KT_ERR_LIMIT);
+}
+
+kt_result kt_x_open_silent(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    uint32_t choice;
+    for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++) {
+        unsigned number = kt_x_choice_index(&f->chunk.json, choice, place);
+        f->begun[slot(number)] = true;
+        if (kt_x_choice_ends(&f->chunk, choice))
+            KT_GUARD(open_if_silent(x, number));
+    }
+    if (!f->at_end)
+        return kt_ok();
+    bool any = false;
+    for (unsigned i = 0; i < KT_ANSWER_MAX_CHOICES; i++) {
+        if (f->begun[i])
+            KT_GUARD(open_if_silent(x, i));
+        any |= f->begun[i];
+    }
+    return any || !f->head.len ? kt_ok() : open_if_silent(x, 0);
+}

@@ -154,6 +154,7 @@ static bool do_tool(struct kt_exchange *x)
     uint32_t choice = kt_x_choice_at(&f->chunk, n->choice);
     t.choice = kt_x_choice_index(&f->chunk.json, choice, n->choice);
     f->asks = KT_X_ASKS_TOOL;
+    kt_x_choice_calls(f, t.choice);
     enum kt_step step = x->res.run ? kt_chain_run_tool(x->res.run, &t) : KT_STEP_DONE;
     return !halted(x, step, t.choice);
 }
@@ -251,6 +252,8 @@ static void run(struct kt_exchange *x)
     while (f->next_text < f->chunk.segment_count)
         if (!do_text(x, false))
             return;
+    if (failed(x, kt_x_open_silent(x)))
+        return;
     while (f->next_close < f->count)
         if (!do_close(x, false))
             return;

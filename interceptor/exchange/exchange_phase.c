@@ -25,6 +25,17 @@ static bool goes_on(const struct kt_exchange *x, enum kt_step step)
     return step == KT_STEP_DONE || (step == KT_STEP_ERROR && (kt_x_fail_open(x) || kt_x_observe(x)));
 }
 
+/* The texts of the body, and behind them those of an answer's choices that hold none. */
+static struct kt_text next_text(struct kt_x_phase *p)
+{
+    unsigned at = (unsigned)p->next_segment++;
+    if (at >= p->body->segment_count)
+        return kt_answer_silence(at);
+    const struct kt_segment *s = &p->body->segments[at];
+    return (struct kt_text){
+        .segment = at, .from = s->from, .plain = !s->json, .data = s->text, .len = s->len, .final = true};
+}
+
 static enum kt_step next_step(struct kt_x_phase *p)
 {
     bool stopped = kt_chain_run_stopped(p->run);
@@ -33,14 +44,8 @@ static enum kt_step next_step(struct kt_x_phase *p)
         struct kt_tool t = {.role = n->role, .choice = n->choice, .name = kt_span(n->name, n->len)};
         return kt_chain_run_tool(p->run, &t);
     }
-    if (p->next_segment < p->body->segment_count && !stopped) {
-        const struct kt_segment *s = &p->body->segments[p->next_segment];
-        struct kt_text t = {.segment = (unsigned)p->next_segment++,
-                            .from = s->from,
-                            .plain = !s->json,
-                            .data = s->text,
-                            .len = s->len,
-                            .final = true};
+    if (p->next_segment < p->body->segment_count + p->body->silent && !stopped) {
+        struct kt_text t = next_text(p);
         return kt_chain_run_text(p->run, &t);
     }
     p->ended = true;

@@ -345,6 +345,10 @@ kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
 /* NULL on OOM or past the maximum. */
 struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
 void kt_x_channel_free(struct kt_x_channel *c);
+/* The choice (as the provider numbers it) has called a tool. */
+void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice);
+/* Gives every choice that ends here without a word or a call an empty text, so that policies judge it. */
+kt_result kt_x_open_silent(struct kt_exchange *x) KT_MUST;
 /* Shows the chain what there is; `final`: nothing more comes. */
 enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
 /* Behind an ask that is done: appends to `out` what may go to the client now. */

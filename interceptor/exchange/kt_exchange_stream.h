@@ -66,6 +66,8 @@ struct kt_x_filter {
     bool content;                        /* the chunk says something, as it came */
     bool said;                           /* some text of the chunk is released */
     bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
+    bool begun[KT_ANSWER_MAX_CHOICES];   /* by the provider's number; those beyond share the last one */
+    bool calls[KT_ANSWER_MAX_CHOICES];   /* the choice has called a tool */
     struct kt_edits edits;               /* of the chunk */
     struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
     struct kt_buf extra;                 /* events in front of the chunk */

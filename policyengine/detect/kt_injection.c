@@ -18,12 +18,18 @@
 #define RULES_TOP 4.0    /* more evidence than this says nothing new ... */
 #define ODDS_TOP 8.0     /* ... nor do longer odds ... */
 #define BEST_LOW -3.5    /* ... nor words that the model has never seen ... */
-#define LENGTH_TOP 3.0   /* ... nor more than eight sentences, ... */
-#define WHOLE_LOW -5.0   /* ... nor a page of nothing but ordinary words; all as in train.py */
+#define LENGTH_TOP 12.0  /* ... nor more than four thousand sentences, ... */
+#define WHOLE_LOW -5.0   /* ... nor a page of nothing but ordinary words. */
+#define WHOLE_END 5.0    /* log2 of the sentences from which on the whole says nothing beside the worst ... */
+#define WHOLE_FADE 2.0   /* ... and over how much it fades; all as in train.py */
+#define SENTENCE 64u     /* bytes, about, where not all sentences were counted */
 #define RULES_SURE 1.0   /* evidence from which on it does not matter how much stands around it */
+#define RULES_PAGE 0.4   /* ... and what more it takes per doubling of a page, ... */
+#define PAGE 3.0         /* ... which begins behind eight sentences (log2) */
 #define RULES_PLAIN 0.64 /* evidence from which on text in a disguise counts as an order: ... */
 #define DISGUISE 1.5     /* ... nobody encodes a harmless one */
-#define QUOTE_REACH 160u /* bytes around a sign in which quotes are looked for */
+#define RULES_REACH 1024u /* bytes within which signs count together */
+#define QUOTE_REACH 160u  /* bytes around a sign in which quotes are looked for */
 
 /* The strongest signs of one family, each once. */
 struct top {
@@ -136,18 +142,38 @@ static bool counts(const struct kt_injection_scope *scope, unsigned family)
                                         : family < KT_INJ_SCORED;
 }
 
-static double rate_hits(const struct kt_injection *w, const char *text, size_t len, unsigned *families)
+/* The signs that end within RULES_REACH bytes from `from` on. */
+static double rate_reach(const struct kt_injection *w, const double *weights, size_t from, unsigned *families)
 {
     struct top tops[KT_INJ_SCORED] = {0};
-    bool meta = has_family(w, KT_INJ_META);
     for (unsigned i = 0; i < w->hit_count; i++) {
         const struct kt_injection_hit *h = &w->hits[i];
-        if (!counts(&w->scope, h->family))
-            continue;
-        bool told = meta && quoted(text, len, h->end);
-        rank(&tops[h->family], h->weight / 100.0 * (told ? 0.45 : 1), h->sign);
+        if (weights[i] > 0 && h->end >= from && h->end - from < RULES_REACH)
+            rank(&tops[h->family], weights[i], h->sign);
     }
     return combine(tops, families);
+}
+
+/* The strongest stretch of the block: weak signs that stand pages apart are no evidence together. */
+static double rate_hits(const struct kt_injection *w, const char *text, size_t len, unsigned *families)
+{
+    double weights[KT_INJECTION_HITS], best = 0;
+    bool meta = has_family(w, KT_INJ_META);
+    *families = 0;
+    for (unsigned i = 0; i < w->hit_count; i++) {
+        const struct kt_injection_hit *h = &w->hits[i];
+        bool told = counts(&w->scope, h->family) && meta && quoted(text, len, h->end);
+        weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 * (told ? 0.45 : 1) : 0;
+    }
+    for (size_t from = 0; w->hit_count && from <= len; from += RULES_REACH / 2) {
+        unsigned here;
+        double sum = rate_reach(w, weights, from, &here);
+        if (sum > best || from == 0) {
+            best = sum;
+            *families = here;
+        }
+    }
+    return best;
 }
 
 static double within(double v, double low, double high)
@@ -160,11 +186,14 @@ static double within(double v, double low, double high)
  * unless the rules speak too. */
 static double weigh(const struct kt_injection_result *r)
 {
-    double alone = 1 - within(r->rules / RULES_SURE, 0, 1);
+    double length = within(r->length, 0, LENGTH_TOP);
+    double sure = RULES_SURE + RULES_PAGE * within(length - PAGE, 0, LENGTH_TOP);
+    double alone = 1 - within(r->rules / sure, 0, 1);
+    double few = within((WHOLE_END - r->length) / WHOLE_FADE, 0, 1);
     double odds = KT_INJECTION_CONST + KT_INJECTION_RULES * within(r->rules, 0, RULES_TOP) +
                   KT_INJECTION_BEST * within(r->best, BEST_LOW, ODDS_TOP) +
-                  alone * (KT_INJECTION_LENGTH * within(r->length, 0, LENGTH_TOP) +
-                           KT_INJECTION_WHOLE * within(r->whole, WHOLE_LOW, ODDS_TOP));
+                  alone * (KT_INJECTION_LENGTH * length +
+                           KT_INJECTION_WHOLE * few * within(r->whole, WHOLE_LOW, ODDS_TOP));
     if (r->decoded && r->rules >= RULES_PLAIN)
         odds += DISGUISE;
     return 1 / (1 + exp(-odds));
@@ -186,7 +215,10 @@ static void scan_block(struct kt_injection *w, const char *text, size_t len, boo
     kt_linear_run(&kt_linear_injection, &w->linear, text, len, &model);
     now.best = model.best;
     now.whole = model.whole;
-    now.length = model.sentences > 1 ? log2((double)model.sentences) : 0;
+    size_t page =
+        w->page > BLOCK ? w->page / SENTENCE : 0; /* of all blocks: each is one more chance to be wrong */
+    size_t sentences = page > model.sentences ? page : model.sentences;
+    now.length = sentences > 1 ? log2((double)sentences) : 0;
     now.score = weigh(&now);
     if (now.score > out->score)
         *out = now;
@@ -264,6 +296,7 @@ static void score_level(struct kt_injection *w, const char *text, size_t len, un
 {
     struct kt_injection_level *l = &w->levels[depth];
     start_fold(&l->fold, l->block, &w->scope);
+    w->page = depth == 0 ? len : 0;
     size_t done = 0, dirty = 0;
     for (;;) {
         done += kt_fold_text(&l->fold, text + done, len - done, true);

@@ -36,7 +36,7 @@ struct kt_injection_result {
     bool decoded;      /* found in decoded text */
     double rules;      /* what made the score: evidence of the rules, 0 = none, ... */
     double best;       /* ... log odds of the model for its worst window, ... */
-    double length;     /* ... log2 of the sentences of that block, ... */
+    double length;     /* ... log2 of the sentences of that block, or of a long text, ... */
     double whole;      /* ... and log odds of the block as one window */
 };
 

@@ -31,6 +31,7 @@ struct kt_injection {
     struct kt_injection_level levels[KT_INJECTION_DEPTH + 1];
     char variant[KT_INJECTION_BLOCK];
     size_t variant_dirty; /* bytes of it that held text */
+    size_t page;          /* bytes of the text that is looked at; 0 = of something decoded */
     struct kt_injection_hit hits[KT_INJECTION_HITS];
     struct kt_linear_work linear;
 };

@@ -14,9 +14,12 @@
 #define LABEL_MAX 63u
 _Static_assert(LOCAL_MAX <= KT_PII_BEHIND, "the local part must lie in the view");
 
-/* A two-byte sequence of U+00C0..U+024F without the two signs among them. */
+/* A two-byte sequence of U+00C0..U+024F without the two signs among them, or an accent of its own
+ * (U+0300..U+036F): macOS writes u and a diaeresis for one letter. */
 static bool latin_pair(unsigned char lead, unsigned char next)
 {
+    if (lead == 0xcc || lead == 0xcd)
+        return (next & 0xc0) == 0x80 && (lead == 0xcc || next <= 0xaf);
     return lead >= 0xc3 && lead <= 0xc9 && (next & 0xc0) == 0x80 &&
            !(lead == 0xc3 && (next == 0x97 || next == 0xb7));
 }

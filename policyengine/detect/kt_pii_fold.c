@@ -100,6 +100,21 @@ static size_t unicode_escape(const char *s, size_t left, uint32_t *c)
     return 6;
 }
 
+#define NESTED_MAX 8u /* backslashes: JSON source within JSON source, three deep */
+
+/* "\\\\n" at s, a line end in JSON source that stands in JSON source: its length, 1 where it is none, 0 where
+ * it may go on behind the end. */
+static size_t nested_space(const char *s, size_t left, uint32_t *c)
+{
+    size_t n = 2;
+    while (n < left && n < NESTED_MAX && s[n] == '\\')
+        n++;
+    if (n == left)
+        return 0;
+    *c = s[n] == 'n' ? '\n' : s[n] == 't' ? '\t' : '\r';
+    return s[n] == 'n' || s[n] == 't' || s[n] == 'r' ? n + 1 : 1;
+}
+
 /* The escape at s ("\\..."): its length, 1 where it is none, 0 where it goes on behind the end. */
 static size_t escape(const char *s, size_t left, uint32_t *c)
 {
@@ -107,6 +122,11 @@ static size_t escape(const char *s, size_t left, uint32_t *c)
     *c = '\\';
     if (left < 2)
         return 0;
+    if (s[1] == '\\') {
+        size_t n = nested_space(s, left, c);
+        if (n != 1)
+            return n;
+    }
     if (s[1] != 'u') {
         const char *known = s[1] ? strchr(letters, s[1]) : NULL;
         *c = known ? (unsigned char)stands_for[known - letters] : '\\';

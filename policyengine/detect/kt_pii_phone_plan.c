@@ -174,6 +174,8 @@ static enum kt_pii_phone_form trunk_run(const char *d, unsigned digits)
 
 enum kt_pii_phone_form kt_pii_phone_national(const struct kt_pii_number *n, unsigned groups, unsigned digits)
 {
+    if (digits > 1 && n->digits[0] == '0' && n->digits[1] == '0')
+        return KT_PII_PHONE_NONE; /* "00 00 00 00 00" is a dump: no area begins with 0 */
     if (groups == 1 && n->digits[0] == '0')
         return trunk_run(n->digits, digits);
     if (trunk_shape(n, groups, digits)) /* "046 454 286" has the groups of other numbers */

@@ -93,15 +93,21 @@ static void follow_json(struct pii_stream *p, const struct kt_text *t, size_t to
     }
 }
 
-/* The marker for a value in JSON source: it is told by the value that the source stands for, and stays inside
- * its string, or becomes one. */
+/* The marker is told by the value that a source with escapes stands for. */
+static kt_result plain_marker(struct hit_ctx *c, const struct kt_marker *m, struct kt_span value,
+                              struct kt_buf *out)
+{
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(PII_VALUE_MAX);
+    KT_GUARD(kt_pii_decode_json(value.data, value.len, &plain));
+    return kt_marker_put(&c->opts->redaction, m, c->sink, plain.data, plain.len, out);
+}
+
+/* The marker for a value in JSON source stays inside its string, or becomes one. */
 static kt_result json_marker(struct hit_ctx *c, const struct kt_marker *m, size_t start, struct kt_span value,
                              struct kt_buf *out)
 {
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(PII_VALUE_MAX);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf marker = KT_BUF_INIT(PII_VALUE_MAX);
-    KT_GUARD(kt_pii_decode_json(value.data, value.len, &plain));
-    KT_GUARD(kt_marker_put(&c->opts->redaction, m, c->sink, plain.data, plain.len, &marker));
+    KT_GUARD(plain_marker(c, m, value, &marker));
     follow_json(c->stream, c->text, start);
     bool quotes = !c->stream->in_string;
     KT_GUARD(kt_buf_puts(out, quotes ? "\"" : ""));
@@ -118,7 +124,7 @@ static kt_result redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_
     if (kt_text_is_json(t))
         KT_GUARD(json_marker(c, &m, start, value, &out));
     else
-        KT_GUARD(kt_marker_put(&c->opts->redaction, &m, c->sink, value.data, value.len, &out));
+        KT_GUARD(plain_marker(c, &m, value, &out));
     struct kt_span marker = kt_buf_span(&out);
     c->sink->redact(c->sink, start, end, marker.data, marker.len, kind->label);
     return kt_ok();
@@ -149,8 +155,13 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
     if (!p)
         return KT_STEP_ERROR;
     struct hit_ctx ctx = {.opts = opts, .pii = pii, .text = t, .sink = s, .stream = p};
-    struct kt_pii_window window = {
-        .data = t->data, .len = t->len, .base = t->base, .final = t->final, .json = kt_text_is_json(t)};
+    struct kt_pii_window window = {.data = t->data,
+                                   .len = t->len,
+                                   .base = t->base,
+                                   .final = t->final,
+                                   /* Prompts, tool results and answers hold JSON source as often as not,
+                                    * and a value stands behind its "\\n". */
+                                   .json = true};
     size_t hold = 0;
     kt_result r = kt_pii_stream_window(&p->scan, &window, pii->kinds, on_hit, &ctx, &hold);
     if (kt_text_is_json(t) && kt_is_ok(r))

@@ -215,9 +215,10 @@ static const struct kt_option entry_table[] = {
     {ENTRY(type, KT_OPT_STRING), .required = true,
      .help =
          "contains, contains-any, contains-all, starts-with, ends-with, equals, regex, is-json, json-schema, "
-         "[min-|max-]length, [min-|max-]words, word-count, [min-|max-]sentences, refusal, repetition, "
-         "not-empty, "
-         "not-empty, markdown; each with not- in front"},
+         "[min-|max-]length, [min-|max-]words (word-count is words), [min-|max-]sentences, language, "
+         "refusal, "
+         "repetition (holds where the text does not repeat itself), not-empty, markdown; each with not- in "
+         "front"},
     {ENTRY(name, KT_OPT_STRING), .help = "label of a failure in the event; default: the type"},
     {ENTRY(value, KT_OPT_JSON),
      .help = "a text, a list of texts, a number, {min, max} or a JSON schema, by type"},

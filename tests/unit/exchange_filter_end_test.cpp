@@ -167,4 +167,35 @@ TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
     EXPECT_FALSE(k.over());
 }
 
+TEST_F(FilterEnd, AChoiceWithoutAWordIsJudgedAsTheEmptyText)
+{
+    std::string y = config(target("a", up_.port(), "KT_TEST_KEY_A", "m"),
+                           "policy:\n  quality-scorer: {assertions: [{type: not-empty}]}\n");
+    configure(y.replace(y.find("chain: []"), 9, "chain: [quality-scorer]"));
+    const std::string call = piece("\"tool_calls\":[{\"index\":0,\"id\":\"1\",\"function\":{\"name\":\"ls\","
+                                   "\"arguments\":\"\"}}]");
+    const struct {
+        std::string stream;
+        bool passes;
+    } all[] = {
+        {kRole + kStop + kDone, false},
+        {piece("\"content\":\"\"") + kStop + kDone, false},
+        {piece("\"content\":null") + kStop + kDone, false},
+        {piece("\"reasoning_content\":\"hm\"") + kStop + kDone, false},
+        {piece("\"content\":\"a\"") + kStop + piece("", 1, "\"stop\"") + kDone, false},
+        {kRole + kDone, false},
+        {piece("\"content\":\"a\"") + kStop + kDone, true},
+        {piece("\"content\":\"a\"", 0, "\"stop\"") + kDone, true},
+        {call + piece("", 0, "\"tool_calls\"") + kDone, true},
+        {call + piece("\"content\":\"a\"", 1, "\"stop\"") + piece("", 0, "\"tool_calls\"") + kDone, true},
+    };
+    size_t n = 0;
+    for (auto &one : all) {
+        Client k;
+        through(k, one.stream);
+        EXPECT_EQ(k.body.find("output_blocked") == std::string::npos, one.passes) << one.stream << k.body;
+        EXPECT_EQ(str(event(n++), "verdict"), one.passes ? "allow" : "block") << one.stream;
+    }
+}
+
 } // namespace

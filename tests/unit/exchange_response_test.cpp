@@ -25,7 +25,9 @@ TEST_F(Response, RedactsEveryTextOfEveryChoiceAndNothingElse)
     EXPECT_EQ(k.status, 200) << k.body;
     std::string want = body;
     // Mistral's list of content is a text to OpenAI's clients; a thought behind it has no place there.
-    const std::string list = "\"content\":[{\"type\":\"text\",\"text\":\"p SECRET\"},{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"SECRET t\"}]}]";
+    const std::string list =
+        "\"content\":[{\"type\":\"text\",\"text\":\"p "
+        "SECRET\"},{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"SECRET t\"}]}]";
     want.replace(want.find(list), list.size(), "\"content\":\"p SECRET\"");
     size_t changed = 0;
     for (size_t i = want.find("SECRET"); i != std::string::npos; i = want.find("SECRET"), changed++)
@@ -320,6 +322,34 @@ TEST_F(Response, ObserveChangesNothingAndSaysWhatWouldBe)
     EXPECT_EQ(p.status, 200) << "an outside check delays the last byte only";
     EXPECT_TRUE(p.ended);
     EXPECT_EQ(event_lines().size(), 2u);
+}
+
+TEST_F(Response, AChoiceWithoutAWordIsJudgedAsTheEmptyText)
+{
+    std::string y = config(target("a", up_.port(), "KT_TEST_KEY_A"),
+                           "policy:\n  quality-scorer: {min_output_chars: 1}\n");
+    configure(y.replace(y.find("chain: []"), 9, "chain: [quality-scorer]"));
+    const std::string call = "\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":{\"name\":"
+                             "\"ls\",\"arguments\":\"\"}}]";
+    const struct {
+        std::vector<std::string> messages;
+        int status;
+    } all[] = {
+        {{says("")}, 409},
+        {{"\"content\":null"}, 409},
+        {{"\"content\":null,\"tool_calls\":[]"}, 409},
+        {{"\"content\":[]"}, 409},
+        {{"\"content\":\"\",\"reasoning_content\":\"hm\""}, 409},
+        {{says("a"), says("")}, 409},
+        {{"\"content\":null," + call}, 200},
+        {{"\"content\":\"\"," + call, says("a")}, 200},
+        {{says("a")}, 200},
+    };
+    for (auto &one : all) {
+        Client k;
+        through(k, completion(one.messages));
+        EXPECT_EQ(k.status, one.status) << completion(one.messages);
+    }
 }
 
 } // namespace

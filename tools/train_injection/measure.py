@@ -64,6 +64,8 @@ def main():
     holdout(a, "holdout.txt")
     print()
     holdout(a, "holdout2.txt")
+    print()
+    holdout(a, "holdout3.txt")
     if a.data:
         sets(a)
 

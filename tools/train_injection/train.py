@@ -23,7 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 WEIGHTS = os.path.join(HERE, "..", "..", "policyengine", "detect", "weights")
 SEED = 20261121
 # as in kt_injection.c
-RULES_MAX, RULES_SURE, BEST_MIN, ODDS_MAX, LENGTH_MAX, WHOLE_MIN = 4.0, 1.0, -3.5, 8.0, 3.0, -5.0
+RULES_MAX, RULES_SURE, BEST_MIN, ODDS_MAX, LENGTH_MAX, WHOLE_MIN = 4.0, 1.0, -3.5, 8.0, 12.0, -5.0
+WHOLE_END, WHOLE_FADE, RULES_PAGE, PAGE, BLOCK, SENTENCE = 5.0, 2.0, 0.4, 3.0, 4096, 64
 # weights of the rules, the worst window, log2 of the sentences, the whole: set on held-out odds (REPORT.md)
 JOIN = (1.5, 1.2, -0.8, 0.3)
 DEFAULT_THRESHOLD = 0.8
@@ -73,9 +74,13 @@ def train(rows, texts):
 
 def signs(row):
     rules = min(row.signs["rules"], RULES_MAX)
-    length, alone = min(math.log2(max(1, row.sentences)), LENGTH_MAX), 1 - min(rules / RULES_SURE, 1)
+    size = len(row.text.encode())
+    sentences = max(1, row.sentences, size // SENTENCE if size > BLOCK else 0)
+    length = min(math.log2(sentences), LENGTH_MAX)
+    alone = 1 - min(rules / (RULES_SURE + RULES_PAGE * max(0, length - PAGE)), 1)
+    few = max(0, min(1, (WHOLE_END - length) / WHOLE_FADE))
     best, whole = row.oof
-    return [rules, max(BEST_MIN, min(ODDS_MAX, best)), length * alone, max(WHOLE_MIN, min(ODDS_MAX, whole)) * alone]
+    return [rules, max(BEST_MIN, min(ODDS_MAX, best)), length * alone, max(WHOLE_MIN, min(ODDS_MAX, whole)) * few * alone]
 
 
 def odds(row):
