@@ -318,27 +318,19 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/* TSan goes on to know the parent's threads in a fork child and dies of two with one stack. */
 #if defined(__SANITIZE_THREAD__)
-/* TSan goes on to know the parent's threads in a fork child, and takes one with the same stack for a second
- * of them: nothing is joined there. */
-static _Atomic pid_t first_process;
+static pid_t started_by;
+#define STARTED_BY(pid) (started_by = started_by ? started_by : (pid))
+#define MAY_JOIN() (started_by == getpid())
+#else
+#define STARTED_BY(pid) ((void)0)
+#define MAY_JOIN() true
 #endif
-
-static void join(pthread_t thread)
-{
-#if defined(__SANITIZE_THREAD__)
-    if (first_process != getpid())
-        return;
-#endif
-    pthread_join(thread, NULL);
-}
 
 kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void))
 {
-#if defined(__SANITIZE_THREAD__)
-    pid_t none = 0;
-    atomic_compare_exchange_strong(&first_process, &none, getpid());
-#endif
+    STARTED_BY(getpid());
     KT_ENSURE(!l->has_thread, KT_ERR_STATE);
     sigset_t all, saved;
     sigfillset(&all);
@@ -372,8 +364,8 @@ bool kt_loop_stop(struct kt_loop *l, unsigned timeout)
     if (over)
         l->has_thread = false;
     pthread_mutex_unlock(&l->lock);
-    if (over)
-        join(l->thread);
+    if (over && MAY_JOIN())
+        pthread_join(l->thread, NULL);
     return ended;
 }
 
