@@ -11,15 +11,42 @@ static bool space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* Bytes of the space at s: also those that do not break, and the wide one; 0 = none. */
+static size_t space_len(const char *s, size_t left)
+{
+    if (left > 0 && space(*s))
+        return 1;
+    if (left >= 2 && memcmp(s, "\xc2\xa0", 2) == 0)
+        return 2;
+    bool wide = left >= 3 && (memcmp(s, "\xe2\x80\xaf", 3) == 0 || memcmp(s, "\xe3\x80\x80", 3) == 0);
+    return wide ? 3 : 0;
+}
+
+/* The same, and characters without width: a text of nothing else is empty. */
+static size_t nothing_len(const char *s, size_t left)
+{
+    size_t n = space_len(s, left);
+    if (n || left < 3)
+        return n;
+    bool zero = memcmp(s, "\xe2\x80", 2) == 0 && (unsigned char)s[2] >= 0x8b && (unsigned char)s[2] <= 0x8f;
+    return zero || memcmp(s, "\xe2\x81\xa0", 3) == 0 || memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+static size_t trailing_len(const char *text, size_t len)
+{
+    for (size_t n = 1; n <= 3 && n <= len; n++)
+        if (nothing_len(text + len - n, n) == n)
+            return n;
+    return 0;
+}
+
 void quality_answer_init(struct quality_answer *t, const char *text, size_t len)
 {
     *t = (struct quality_answer){.text = kt_span(text, len), .lower = KT_BUF_INIT(QUALITY_ANSWER_MAX)};
-    while (len > 0 && space(text[len - 1]))
-        len--;
-    while (len > 0 && space(*text)) {
-        text++;
-        len--;
-    }
+    for (size_t n; (n = trailing_len(text, len)) > 0;)
+        len -= n;
+    for (size_t n; (n = nothing_len(text, len)) > 0; len -= n)
+        text += n;
     t->trimmed = kt_span(text, len);
 }
 
@@ -44,10 +71,10 @@ kt_result quality_answer_text(const struct quality_assertion *a, struct quality_
 /* The next word at or behind *at: [start, *at). */
 static bool next_word(struct kt_span text, size_t *at, size_t *start)
 {
-    while (*at < text.len && space(text.data[*at]))
-        ++*at;
+    for (size_t n; (n = space_len(text.data + *at, text.len - *at)) > 0;)
+        *at += n;
     *start = *at;
-    while (*at < text.len && !space(text.data[*at]))
+    while (*at < text.len && !space_len(text.data + *at, text.len - *at))
         ++*at;
     return *at > *start;
 }
@@ -78,6 +105,27 @@ static bool spoken(uint32_t c)
     return c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
+/* Is the full stop at `at` that of a shortened word: a single letter ("e.g.", "z. B."), or one that is usual
+ * in English, German, French, Spanish or Italian? */
+static bool shortens(struct kt_span text, size_t at)
+{
+    static const char usual[] =
+        " dr mr mrs ms prof st vs approx dept fig no nr bzw ca evtl ggf inkl str tel abs "
+        "mme mlle av art sr sra ud uds dott sig ecc pag p.ej ";
+    char word[10] = " ";
+    size_t start = at, n = 0;
+    while (start > 0 && at - start < 8 && spoken((unsigned char)text.data[start - 1]))
+        start--;
+    for (size_t i = start; i < at; i++)
+        n += ((unsigned char)text.data[i] & 0xc0) != 0x80; /* characters */
+    if (n == 1)
+        return !(text.data[start] >= '0' && text.data[start] <= '9');
+    for (n = 1; start < at; start++)
+        word[n++] = (char)(text.data[start] | 0x20);
+    word[n++] = ' ';
+    return n > 3 && n < sizeof word && strstr(usual, word);
+}
+
 size_t quality_sentences(struct kt_span text)
 {
     size_t n = 0;
@@ -92,7 +140,7 @@ size_t quality_sentences(struct kt_span text)
             n++;
             words = false;
         }
-        stopped = stop || (stopped && closes(c));
+        stopped = (stop && !(c == '.' && shortens(text, i))) || (stopped && closes(c));
         words = words || (spoken(c) && !stop);
         before = c != '\r' ? c : before;
         i += step;
