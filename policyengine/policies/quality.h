@@ -105,6 +105,10 @@ kt_result quality_repeated(struct kt_span text, unsigned n, double *share) KT_MU
  * maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength, pattern, minItems, maxItems; title,
  * description, default, examples, $schema and $id say nothing. Anything else is refused. ---- */
 #define QUALITY_SCHEMA_DEPTH 32u
+#define QUALITY_SCHEMA_BRANCHES 32u /* schemas of one anyOf, oneOf or allOf */
+#define QUALITY_SCHEMA_UNIQUE 1000u /* elements of a list with uniqueItems: a longer one does not hold */
+#define QUALITY_SCHEMA_STEPS                                                                                 \
+    2000000ul /* values looked at, once per branch: an answer that needs more does not hold */
 #define QUALITY_SCHEMA_MEMBERS 128u
 /* new. `text` (JSON) is copied. */
 kt_result quality_schema_new(const char *text, struct quality_schema **out, struct kt_error *err) KT_MUST;

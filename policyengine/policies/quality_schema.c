@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A subset of JSON schema, read straight from the tokens of the schema and of the document. */
-#include "policyengine/detect/kt_chars.h"
-#include "policyengine/policies/quality.h"
+/* A subset of JSON schema, read straight from its tokens: is it one that we can follow? */
+#include "policyengine/policies/quality_schema.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PATTERNS_MAX 64u
-
-struct quality_schema {
-    char *text; /* owned */
-    struct kt_json json;
-    struct {
-        uint32_t tok; /* of the string */
-        struct kt_user_regex *regex;
-    } patterns[PATTERNS_MAX];
-    size_t pattern_count;
-};
-
-static bool is_type(const struct kt_json *j, uint32_t t, unsigned type)
-{
-    return j->tok[t].type == type;
-}
-
-static bool is_bool(const struct kt_json *j, uint32_t t)
-{
-    return is_type(j, t, KT_JSON_TRUE) || is_type(j, t, KT_JSON_FALSE);
-}
-
-/* ---- when the config is loaded: is it a schema that we can follow? ---- */
 
 static bool strings_only(const struct kt_json *j, uint32_t t)
 {
@@ -67,6 +42,8 @@ static const struct {
         K_MEMBERS,
         K_SUB,
         K_SUB_OR_BOOL,
+        K_SUBS,
+        K_BOOL,
         K_NAMES,
         K_LIST,
         K_ANY,
@@ -82,6 +59,12 @@ static const struct {
     {"enum", K_LIST},
     {"additionalProperties", K_SUB_OR_BOOL},
     {"const", K_ANY},
+    {"anyOf", K_SUBS},
+    {"oneOf", K_SUBS},
+    {"allOf", K_SUBS},
+    {"not", K_SUB},
+    {"uniqueItems", K_BOOL},
+    {"multipleOf", K_NUMBER},
     {"minimum", K_NUMBER},
     {"maximum", K_NUMBER},
     {"minLength", K_COUNT},
@@ -111,10 +94,21 @@ static kt_result check_members(struct quality_schema *s, uint32_t t, unsigned de
     return kt_ok();
 }
 
+static kt_result check_subs(struct quality_schema *s, uint32_t t, unsigned depth, struct kt_error *err)
+{
+    const struct kt_json *j = &s->json;
+    if (!is_type(j, t, KT_JSON_ARRAY) || j->tok[t].size == 0 || j->tok[t].size > QUALITY_SCHEMA_BRANCHES)
+        return kt_fail(err, KT_ERR_USAGE, "schema: anyOf, oneOf and allOf must be lists of 1 to %u schemas",
+                       QUALITY_SCHEMA_BRANCHES);
+    for (uint32_t i = t + 1; i < j->tok[t].next; i = j->tok[i].next)
+        KT_GUARD(check(s, i, depth + 1, err));
+    return kt_ok();
+}
+
 static kt_result check_pattern(struct quality_schema *s, uint32_t t, struct kt_error *err)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(KT_USER_REGEX_BYTES * 2);
-    if (!is_type(&s->json, t, KT_JSON_STRING) || s->pattern_count == PATTERNS_MAX)
+    if (!is_type(&s->json, t, KT_JSON_STRING) || s->pattern_count == QUALITY_SCHEMA_PATTERNS)
         return kt_fail(err, KT_ERR_USAGE, "schema: pattern must be a text, and there may be 64 of them");
     KT_GUARD(kt_json_unescape(&s->json, t, &text));
     KT_GUARD(kt_user_regex_new(kt_buf_span(&text).data, false, &s->patterns[s->pattern_count].regex, err));
@@ -140,6 +134,11 @@ static kt_result check_keyword(struct quality_schema *s, size_t keyword, uint32_
         return check(s, t, depth + 1, err);
     case K_SUB:
         return check(s, t, depth + 1, err);
+    case K_SUBS:
+        return check_subs(s, t, depth, err);
+    case K_BOOL:
+        ok = is_bool(j, t);
+        break;
     case K_NAMES:
         ok = strings_only(j, t) && j->tok[t].size <= QUALITY_SCHEMA_MEMBERS;
         break;
@@ -209,189 +208,4 @@ void quality_schema_free(struct quality_schema *s)
     kt_json_free(&s->json);
     free(s->text);
     free(s);
-}
-
-/* ---- when an answer comes ---- */
-
-/* True where two strings spell the same. */
-static bool same_text(const struct kt_json *a, uint32_t x, const struct kt_json *b, uint32_t y)
-{
-    struct kt_span p = kt_json_raw(a, x), q = kt_json_raw(b, y);
-    if (!a->tok[x].escaped && !b->tok[y].escaped)
-        return p.len == q.len && memcmp(p.data, q.data, p.len) == 0;
-    KT_CLEANUP(kt_buf_free)
-    struct kt_buf l = KT_BUF_INIT(QUALITY_ANSWER_MAX), r = KT_BUF_INIT(QUALITY_ANSWER_MAX);
-    return kt_is_ok(kt_json_unescape(a, x, &l)) && kt_is_ok(kt_json_unescape(b, y, &r)) && l.len == r.len &&
-           (l.len == 0 || memcmp(l.data, r.data, l.len) == 0);
-}
-
-/* The value of the member that the key token `key` of `of` names; 0 = none. */
-static uint32_t member(const struct kt_json *j, uint32_t object, const struct kt_json *of, uint32_t key)
-{
-    for (uint32_t k = object + 1; k < j->tok[object].next; k = j->tok[k + 1].next)
-        if (same_text(j, k, of, key))
-            return k + 1;
-    return 0;
-}
-
-/* `want` lies in the schema, so its size and depth are the config's. */
-static bool equal(const struct kt_json *w, uint32_t want, const struct kt_json *d, uint32_t t)
-{
-    double a = 0, b = 0;
-    if (w->tok[want].type != d->tok[t].type)
-        return false;
-    switch (w->tok[want].type) {
-    case KT_JSON_STRING:
-        return same_text(w, want, d, t);
-    case KT_JSON_NUMBER:
-        return kt_is_ok(kt_json_number(w, want, &a)) && kt_is_ok(kt_json_number(d, t, &b)) && !(a < b) &&
-               !(a > b);
-    case KT_JSON_ARRAY:
-    case KT_JSON_OBJECT:
-        break;
-    default:
-        return true;
-    }
-    if (w->tok[want].size != d->tok[t].size)
-        return false;
-    bool object = w->tok[want].type == KT_JSON_OBJECT;
-    uint32_t i = want + 1, k = t + 1;
-    for (; i < w->tok[want].next; i = w->tok[i + object].next) {
-        uint32_t other = object ? member(d, t, w, i) : k;
-        if ((object && !other) || !equal(w, i + object, d, other))
-            return false;
-        k = object ? k : d->tok[k].next;
-    }
-    return true;
-}
-
-struct match {
-    const struct quality_schema *s;
-    const struct kt_json *d;
-};
-
-static bool holds(const struct match *m, uint32_t schema, uint32_t t);
-
-static bool has_type(const struct match *m, uint32_t name, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    double v = 0;
-    static const char *const names[] = {
-        [KT_JSON_OBJECT] = "object", [KT_JSON_ARRAY] = "array",  [KT_JSON_STRING] = "string",
-        [KT_JSON_NUMBER] = "number", [KT_JSON_TRUE] = "boolean", [KT_JSON_FALSE] = "boolean",
-        [KT_JSON_NULL] = "null"};
-    if (is_type(j, name, KT_JSON_ARRAY)) {
-        for (uint32_t i = name + 1; i < j->tok[name].next; i = j->tok[i].next)
-            if (has_type(m, i, t))
-                return true;
-        return false;
-    }
-    if (kt_json_str_eq(j, name, "integer"))
-        return kt_is_ok(kt_json_number(m->d, t, &v)) && floor(v) == v;
-    return kt_json_str_eq(j, name, names[m->d->tok[t].type]);
-}
-
-static bool members_hold(const struct match *m, uint32_t schema, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    uint32_t properties = kt_json_member(j, schema, "properties", NULL);
-    uint32_t others = kt_json_member(j, schema, "additionalProperties", NULL);
-    for (uint32_t k = t + 1; (properties || others) && k < m->d->tok[t].next; k = m->d->tok[k + 1].next) {
-        uint32_t sub = properties ? member(j, properties, m->d, k) : 0;
-        if (!sub && others && is_bool(j, others)) {
-            if (is_type(j, others, KT_JSON_FALSE))
-                return false;
-            continue;
-        }
-        sub = sub ? sub : others;
-        if (sub && !holds(m, sub, k + 1))
-            return false;
-    }
-    uint32_t required = kt_json_member(j, schema, "required", NULL);
-    for (uint32_t i = required + 1; required && i < j->tok[required].next; i = j->tok[i].next)
-        if (!member(m->d, t, j, i))
-            return false;
-    return true;
-}
-
-/* `value` against the limits; 0 = no such keyword. */
-static bool within(const struct kt_json *j, uint32_t schema, const char *least, const char *most,
-                   double value)
-{
-    double v = 0;
-    uint32_t low = kt_json_member(j, schema, least, NULL), high = kt_json_member(j, schema, most, NULL);
-    return !(low && (!kt_is_ok(kt_json_number(j, low, &v)) || value < v)) &&
-           !(high && (!kt_is_ok(kt_json_number(j, high, &v)) || value > v));
-}
-
-static bool number_holds(const struct match *m, uint32_t schema, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    double v = 0, bound = 0;
-    uint32_t above = kt_json_member(j, schema, "exclusiveMinimum", NULL);
-    uint32_t below = kt_json_member(j, schema, "exclusiveMaximum", NULL);
-    return kt_is_ok(kt_json_number(m->d, t, &v)) && within(j, schema, "minimum", "maximum", v) &&
-           !(above && (!kt_is_ok(kt_json_number(j, above, &bound)) || v <= bound)) &&
-           !(below && (!kt_is_ok(kt_json_number(j, below, &bound)) || v >= bound));
-}
-
-static bool string_holds(const struct match *m, uint32_t schema, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(QUALITY_ANSWER_MAX);
-    if (!kt_is_ok(kt_json_unescape(m->d, t, &text)))
-        return false;
-    struct kt_span s = kt_buf_span(&text);
-    uint32_t pattern = kt_json_member(j, schema, "pattern", NULL);
-    for (size_t i = 0; pattern && i < m->s->pattern_count; i++)
-        if (m->s->patterns[i].tok == pattern && !kt_user_regex_find(m->s->patterns[i].regex, s.data, s.len))
-            return false;
-    return within(j, schema, "minLength", "maxLength", (double)kt_chars_count(s.data, s.len));
-}
-
-static bool array_holds(const struct match *m, uint32_t schema, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    uint32_t items = kt_json_member(j, schema, "items", NULL);
-    for (uint32_t i = t + 1; items && i < m->d->tok[t].next; i = m->d->tok[i].next)
-        if (!holds(m, items, i))
-            return false;
-    return within(j, schema, "minItems", "maxItems", m->d->tok[t].size);
-}
-
-static bool one_of(const struct match *m, uint32_t list, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    for (uint32_t i = list + 1; i < j->tok[list].next; i = j->tok[i].next)
-        if (equal(j, i, m->d, t))
-            return true;
-    return false;
-}
-
-/* As deep as the schema, QUALITY_SCHEMA_DEPTH at most. */
-static bool holds(const struct match *m, uint32_t schema, uint32_t t)
-{
-    const struct kt_json *j = &m->s->json;
-    uint32_t type = kt_json_member(j, schema, "type", NULL), list = kt_json_member(j, schema, "enum", NULL);
-    uint32_t one = kt_json_member(j, schema, "const", NULL);
-    if ((type && !has_type(m, type, t)) || (list && !one_of(m, list, t)) || (one && !equal(j, one, m->d, t)))
-        return false;
-    switch (m->d->tok[t].type) {
-    case KT_JSON_OBJECT:
-        return members_hold(m, schema, t);
-    case KT_JSON_ARRAY:
-        return array_holds(m, schema, t);
-    case KT_JSON_STRING:
-        return string_holds(m, schema, t);
-    case KT_JSON_NUMBER:
-        return number_holds(m, schema, t);
-    default:
-        return true;
-    }
-}
-
-bool quality_schema_holds(const struct quality_schema *s, const struct kt_json *doc)
-{
-    const struct match m = {s, doc};
-    return holds(&m, 0, 0);
 }

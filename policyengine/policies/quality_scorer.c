@@ -221,7 +221,8 @@ static const struct kt_option entry_table[] = {
          "front"},
     {ENTRY(name, KT_OPT_STRING), .help = "label of a failure in the event; default: the type"},
     {ENTRY(value, KT_OPT_JSON),
-     .help = "a text, a list of texts, a number, {min, max} or a JSON schema, by type"},
+     .help = "a text, a list of texts, a number, {min, max} or a JSON schema (all but $ref, formats and "
+             "conditions), by type"},
     {ENTRY(threshold, KT_OPT_FLOAT), .def = "0", .max = 1,
      .help = "share from which on contains-all holds (0..1); 0 = all"},
     {ENTRY(weight, KT_OPT_FLOAT), .def = "1.0", .max = 10, .help = "in the average"},
