@@ -10,12 +10,28 @@
 
 /* Top-level fields that we or a policy act on: where two of them disagree, we and the provider might read
  * different ones. */
-static const char *const read_once[] = {"model",           "messages", "stream",    "stream_options",
-                                        "prediction",      "tools",    "functions", "prompt",
-                                        "response_format", "suffix",   "input"};
+static const char *const read_once[] = {"model",
+                                        "messages",
+                                        "stream",
+                                        "stream_options",
+                                        "prediction",
+                                        "tools",
+                                        "functions",
+                                        "prompt",
+                                        "response_format",
+                                        "suffix",
+                                        "input",
+                                        "user",
+                                        "safety_identifier",
+                                        "prompt_cache_key",
+                                        "metadata",
+                                        "stop"};
 
-/* They go along with a request: a person's address in `user` leaves like one in the prompt. */
-static const char *const labels[] = {"user", "safety_identifier", "prompt_cache_key", "metadata", "stop"};
+/* Read in their own way, or holding no words. Every other field goes along with a request as a label: a
+ * person's address in `user`, or in a field of somebody's own server, leaves like one in the prompt. */
+static const char *const no_labels[] = {"model",  "messages",  "stream_options", "prediction",
+                                        "tools",  "functions", "prompt",         "response_format",
+                                        "suffix", "input",     "logit_bias"};
 
 struct parse {
     struct kt_chat *c;
@@ -208,19 +224,21 @@ static KT_MUST kt_result no_messages(const struct parse *p)
     return there ? wrong(p, "messages", "this endpoint takes no 'messages'") : kt_ok();
 }
 
+static bool is_label(const struct kt_json *j, uint32_t key)
+{
+    for (size_t i = 0; i < KT_COUNT(no_labels); i++)
+        if (kt_json_str_eq(j, key, no_labels[i]))
+            return false;
+    return true;
+}
+
 static KT_MUST kt_result parse_labels(const struct parse *p)
 {
     struct kt_chat *c = p->c;
-    for (size_t i = 0; i < KT_COUNT(labels); i++) {
-        bool duplicate;
-        uint32_t value = kt_json_member(&c->json, 0, labels[i], &duplicate);
-        *p->param = labels[i];
-        if (duplicate)
-            return kt_fail(p->err, KT_ERR_USAGE, "'%s' occurs more than once", labels[i]);
-        if (value)
-            KT_GUARD(kt_segments_label(c, value, p->err));
-    }
-    *p->param = NULL;
+    const struct kt_json *j = &c->json;
+    for (uint32_t k = 1; k < j->tok[0].next; k = j->tok[k + 1].next)
+        if (is_label(j, k))
+            KT_GUARD(kt_segments_label(c, k + 1, p->err));
     return kt_ok();
 }
 

@@ -150,7 +150,8 @@ struct Chat {
 
     std::vector<std::string> texts() const
     {
-        static const char *const names[] = {"system", "user", "assistant", "tool", "call", "reasoning", "label"};
+        static const char *const names[] = {"system", "user",      "assistant", "tool",
+                                            "call",   "reasoning", "label"};
         std::vector<std::string> v;
         for (size_t i = 0; i < c.segment_count; i++)
             v.push_back(std::string(names[c.segments[i].from]) + ":" +
@@ -179,12 +180,16 @@ std::string with_messages(const std::string &m)
 
 TEST(Chat, ReadsWhatGoesAlongWithTheRequest)
 {
-    Chat c("{\"model\":\"m\",\"user\":\"ann@example.org\",\"stop\":[\"END\",\"\\u0042YE\"],\"messages\":[{\"role\":"
+    Chat c("{\"model\":\"m\",\"user\":\"ann@example.org\",\"stop\":[\"END\",\"\\u0042YE\"],\"messages\":[{"
+           "\"role\":"
            "\"user\",\"content\":\"hi\"}],\"metadata\":{\"who\":\"bob\",\"deep\":{\"list\":[\"x\",1,null]}},"
            "\"safety_identifier\":\"s1\",\"prompt_cache_key\":\"k\"}");
     ASSERT_EQ(c.r.code, KT_OK) << c.err.text;
-    EXPECT_EQ(c.texts(), (V{"user:hi", "label:ann@example.org", "label:s1", "label:k", "label:who", "label:bob",
-                            "label:deep", "label:list", "label:x", "label:END", "label:BYE"}));
+    EXPECT_EQ(c.texts(), (V{"user:hi", "label:ann@example.org", "label:END", "label:BYE", "label:who",
+                            "label:bob", "label:deep", "label:list", "label:x", "label:s1", "label:k"}));
+    Chat foreign("{\"model\":\"m\",\"documents\":[{\"text\":\"ann@example.org\"}],\"messages\":[],\"logit_"
+                 "bias\":{\"1\":2}}");
+    EXPECT_EQ(foreign.texts(), (V{"label:text", "label:ann@example.org"}));
     for (const char *odd : {"null", "7", "[]", "{}", "true", "\"\""}) {
         Chat other(std::string("{\"model\":\"m\",\"messages\":[],\"user\":") + odd + "}");
         EXPECT_EQ(other.r.code, KT_OK) << odd;
@@ -388,7 +393,7 @@ TEST(Body, RedactionAndModelTouchNothingElse)
     Chat c(odd);
     kt_edits e{};
     ASSERT_EQ(kt_chat_redact(&c.c, &e, 0, 5, 10, "[EMAIL_1]", 9).code, KT_OK);
-    EXPECT_EQ(kt_chat_redact(&c.c, &e, 1, 0, 0, "", 0).code, KT_ERR_STATE);
+    EXPECT_EQ(kt_chat_redact(&c.c, &e, c.c.segment_count, 0, 0, "", 0).code, KT_ERR_STATE);
     EXPECT_EQ(kt_chat_redact(&c.c, &e, 0, 5, 99, "", 0).code, KT_ERR_STATE);
     std::string expect = odd;
     expect.replace(expect.find("\\u0061@b.c"), 10, "[EMAIL_1]");
