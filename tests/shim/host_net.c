@@ -36,6 +36,25 @@ static void resolve(const char *host, int family)
     freeaddrinfo(list);
 }
 
+/* Two names in the C library's own threads, one of them for IPv6, and one that is no name. */
+static void ask_async(const char *host)
+{
+    struct addrinfo six = {.ai_family = AF_INET6, .ai_socktype = SOCK_STREAM};
+    struct gaicb one = {.ar_name = host, .ar_service = "443"};
+    struct gaicb two = {.ar_name = host, .ar_request = &six}, three = {.ar_name = "127.0.0.1"};
+    struct gaicb *list[] = {&one, NULL, &two, &three};
+    printf("getaddrinfo_a %d\n", getaddrinfo_a(GAI_WAIT, list, 4, NULL));
+    for (int i = 0; i < 4; i++) {
+        char text[64] = "";
+        if (!list[i] || gai_error(list[i]) != 0)
+            continue;
+        getnameinfo(list[i]->ar_result->ai_addr, list[i]->ar_result->ai_addrlen, text, sizeof text, NULL, 0,
+                    NI_NUMERICHOST);
+        printf("addr %s\n", text);
+        freeaddrinfo(list[i]->ar_result);
+    }
+}
+
 static void peer_of(int fd)
 {
     struct sockaddr_storage ss;
@@ -232,6 +251,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(what, "udp") == 0) {
         literal(host, argv[3], SOCK_DGRAM);
+        return 0;
+    }
+    if (strcmp(what, "async") == 0) {
+        ask_async(host);
         return 0;
     }
     if (strcmp(what, "names") == 0) {

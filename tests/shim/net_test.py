@@ -29,6 +29,9 @@ class Resolve(ShimTest):
             "small buffer 1",
         ])
 
+    def test_getaddrinfo_a(self):
+        self.assertEqual(self.host("net", "async"), ["getaddrinfo_a 0", "addr 127.183.0.1", "addr ::ffff:127.183.0.1", "addr 127.0.0.1"])
+
     def test_suffix_and_prefix_of_a_host_are_other_hosts(self):
         for other in ("notapi.openai.com", "api.openai.com.invalid", "openai.com.localhost"):
             p = self.run_program(os.path.join(HOSTS, "shim_host_net"), "resolve", other, status=None)
