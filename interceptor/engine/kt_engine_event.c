@@ -49,7 +49,7 @@ static void keep(const struct kt_runtime *rt, struct kt_event *ev)
     kt_chain_run_free(run);
 }
 
-static void write_event(struct kt_engine *e, struct kt_event *ev)
+void kt_engine_write_event(struct kt_engine *e, struct kt_event *ev)
 {
     struct kt_error err = {KT_OK, ""};
     struct kt_runtime *rt = e->runtimes ? kt_runtimes_peek(e->runtimes) : NULL;
@@ -62,9 +62,11 @@ static void write_event(struct kt_engine *e, struct kt_event *ev)
         ev->config.version = rt->config->pack.version;
         ev->config.sha256 = rt->config->sha256;
     }
-    ev->timestamp_ns = kt_now_real_ns();
     ev->cost_usd = -1;
-    kt_event_fill_app(ev);
+    if (!ev->timestamp_ns) {
+        ev->timestamp_ns = kt_now_real_ns();
+        kt_event_fill_app(ev);
+    }
     if (!e->ctx.audit)
         kt_fail(&err, KT_ERR_IO, "%s", e->ctx.audit_error);
     else if (kt_event_new_id(ev->id).code == KT_OK)
@@ -118,7 +120,7 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
     ev.origin = origin;
     ev.status = status;
     ev.message = message;
-    write_event(e, &ev);
+    kt_engine_write_event(e, &ev);
     if (distrusts)
         kt_warn("%s: %s", origin, message);
 }
@@ -136,7 +138,7 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
     ev.origin = host;
     ev.message = detail;
     kt_runtime_unref(rt);
-    write_event(e, &ev);
+    kt_engine_write_event(e, &ev);
     kt_engine_leave(e);
 }
 
@@ -150,6 +152,6 @@ void kt_engine_config_trouble(void *engine, const char *text)
     ev.verdict = "error";
     ev.reason_code = "config_unusable";
     ev.message = text;
-    write_event(e, &ev);
+    kt_engine_write_event(e, &ev);
     kt_warn("the policy config cannot be used: %s", text);
 }

@@ -75,10 +75,13 @@ kt_result kt_engine_start(struct kt_engine *e)
     KT_GUARD(kt_flows_new(&o, &flows));
     guard = e->guard_thread;
     kt_result r = kt_loop_start(e->loop, on_start);
-    if (r.code == KT_OK)
-        e->flows = flows;
-    else
+    if (r.code != KT_OK) {
         kt_flows_free(flows);
+        return r;
+    }
+    e->flows = flows;
+    if (!kt_is_ok(kt_loop_post_job(e->loop, &e->sweep)))
+        KT_TRACE(FLOW, "%s", "calls that others left are not looked for");
     return r;
 }
 
