@@ -104,6 +104,7 @@ struct kt_flows {
     atomic_uint refs; /* the owner's and each flow's */
     atomic_uint count;
     atomic_bool draining;
+    atomic_bool warm;      /* a request was started */
     atomic_bool forgotten; /* by a fork child */
     bool closing;          /* loop thread */
     struct kt_flow *first; /* loop thread */

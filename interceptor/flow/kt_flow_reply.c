@@ -156,8 +156,12 @@ static void finish(struct kt_flow *f, bool abortive)
         f->close_after = true;
         atomic_store(&f->input, KT_INPUT_DISCARD);
     }
-    kt_flow_flush(f);
-    if (!go_on || f->failed || kt_flow_backlog(f) > 0)
+    /* A stream ends inside of libcurl's callback. What libcurl does behind it (it ends its transfer) comes
+     * first: the client's next request would wait for it. */
+    bool later = f->framing == KT_FRAME_CHUNKED;
+    if (!later)
+        kt_flow_flush(f);
+    if (later || !go_on || f->failed || kt_flow_backlog(f) > 0)
         kt_flow_defer(f, KT_WORK_FLUSH);
 }
 
