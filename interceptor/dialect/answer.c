@@ -82,7 +82,7 @@ kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *tex
 
 kt_result kt_answer_take(struct kt_chat *a, enum kt_endpoint e, struct kt_json *json, struct kt_error *err)
 {
-    *a = (struct kt_chat){.endpoint = e, .json = *json};
+    *a = (struct kt_chat){.endpoint = e, .answer = true, .json = *json};
     memset(json, 0, sizeof *json);
     kt_result r = kt_answer_has_text(e) ? read_choices(a, err) : kt_ok();
     if (!kt_is_ok(r))

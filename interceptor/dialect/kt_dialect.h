@@ -36,6 +36,7 @@ struct kt_segment {
     bool json;       /* the text is JSON source itself: a tool call's arguments */
     unsigned choice; /* of an answer */
     uint32_t tok;    /* string token in json */
+    size_t skip;     /* bytes of the string in front of the text: an address's host */
     char *text;      /* owned, unescaped UTF-8, NUL-terminated; may hold NULs */
     size_t len;
 };
@@ -57,11 +58,13 @@ struct kt_chat {
     uint32_t choices_tok;       /* of an answer: its list of choices; 0 = none */
     unsigned silent;            /* of an answer: choices in which nothing is said and no tool called */
     bool stream, include_usage; /* `stream_options.include_usage` */
+    bool answer;                /* not a request */
     bool token_ids;             /* some of the text stands there as the numbers of a tokenizer, unreadable */
     /* Owned. What offered tools and schemas say comes first; then messages in order: string and multi-part
      * text content, system, developer, user, assistant, tool results, tool-call arguments, refusals,
      * reasoning, participant names; predicted output last. Of other endpoints: `prompt`, `suffix`, `input`.
-     */
+     * All other strings of a request are labels, or names where they cannot be replaced; what is left out are
+     * the model, the words of the API itself, hosts of addresses and the bytes of files. */
     struct kt_segment *segments;
     size_t segment_count, segment_cap;
     struct kt_tool_name *tools; /* owned; offered ones first */
@@ -77,7 +80,7 @@ kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct 
                         const char **param) KT_MUST;
 void kt_chat_free(struct kt_chat *c);
 /* More segments than this are refused with KT_ERR_LIMIT. Empty strings are no segments. */
-#define KT_CHAT_MAX_SEGMENTS 65536
+#define KT_CHAT_MAX_SEGMENTS 262144
 /* Adds one redaction (offsets in the segment's decoded text). */
 kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t segment, size_t start,
                          size_t end, const char *text, size_t len) KT_MUST;

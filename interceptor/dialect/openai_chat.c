@@ -27,12 +27,6 @@ static const char *const read_once[] = {"model",
                                         "metadata",
                                         "stop"};
 
-/* Read in their own way, or holding no words. Every other field goes along with a request as a label: a
- * person's address in `user`, or in a field of somebody's own server, leaves like one in the prompt. */
-static const char *const no_labels[] = {"model",  "messages",  "stream_options", "prediction",
-                                        "tools",  "functions", "prompt",         "response_format",
-                                        "suffix", "input",     "logit_bias"};
-
 struct parse {
     struct kt_chat *c;
     struct kt_error *err;
@@ -224,21 +218,33 @@ static KT_MUST kt_result no_messages(const struct parse *p)
     return there ? wrong(p, "messages", "this endpoint takes no 'messages'") : kt_ok();
 }
 
-static bool is_label(const struct kt_json *j, uint32_t key)
+/* Read in their own way. Every other field goes along with a request as a label: a person's address in
+ * `user`, or in a field of somebody's own server, leaves like one in the prompt. */
+static bool is_label(const struct kt_chat *c, uint32_t key)
 {
-    for (size_t i = 0; i < KT_COUNT(no_labels); i++)
-        if (kt_json_str_eq(j, key, no_labels[i]))
+    static const char *const of_chat[] = {"messages",  "prediction",      "tools",
+                                          "functions", "response_format", NULL};
+    static const char *const of_prompts[] = {"prompt", "suffix", NULL};
+    static const char *const of_inputs[] = {"input", NULL};
+    bool prompts = c->endpoint == KT_EP_COMPLETIONS || c->endpoint == KT_EP_FIM;
+    bool inputs = c->endpoint == KT_EP_EMBEDDINGS || c->endpoint == KT_EP_MODERATIONS;
+    const char *const *own = prompts ? of_prompts : inputs ? of_inputs : of_chat;
+    for (; *own; own++)
+        if (kt_json_str_eq(&c->json, key, *own))
             return false;
-    return true;
+    return !kt_json_str_eq(&c->json, key, "model");
 }
 
 static KT_MUST kt_result parse_labels(const struct parse *p)
 {
     struct kt_chat *c = p->c;
     const struct kt_json *j = &c->json;
-    for (uint32_t k = 1; k < j->tok[0].next; k = j->tok[k + 1].next)
-        if (is_label(j, k))
-            KT_GUARD(kt_segments_label(c, k + 1, p->err));
+    for (uint32_t k = 1; k < j->tok[0].next; k = j->tok[k + 1].next) {
+        if (!is_label(c, k))
+            continue;
+        KT_GUARD(kt_segments_key(c, k, p->err));
+        KT_GUARD(kt_segments_label(c, k + 1, p->err));
+    }
     return kt_ok();
 }
 
@@ -313,5 +319,6 @@ kt_result kt_chat_redact(const struct kt_chat *c, struct kt_edits *edits, size_t
                          size_t end, const char *text, size_t len)
 {
     KT_ENSURE(segment < c->segment_count, KT_ERR_STATE);
-    return kt_edits_in_string(edits, &c->json, c->segments[segment].tok, start, end, text, len);
+    const struct kt_segment *s = &c->segments[segment];
+    return kt_edits_in_string(edits, &c->json, s->tok, s->skip + start, s->skip + end, text, len);
 }

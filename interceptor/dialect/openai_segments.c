@@ -2,41 +2,69 @@
 /*
  * The texts of one message, of offered tools, of a prompt. Not a list of known places but a walk over
  * everything in the message: a text is what stands under a key that models read, at any depth, so that a part
- * type which we have never heard of is read all the same.
+ * type which we have never heard of is read all the same. What else goes to a provider is a label, or a name
+ * where it could not be replaced: no string leaves unseen but the words of the API, and none is seen twice.
  */
 #include "interceptor/dialect/kt_segments.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* What is not among these is looked at all the same, where it goes to a provider: as a label. */
 enum reads {
-    READS_NOTHING, /* only watched for duplicates */
+    READS_OTHER,   /* no text that we know of */
     READS_TEXT,    /* a string, or a list of strings */
     READS_THOUGHT, /* the same, and all texts below are the model's reasoning */
     READS_ALL,     /* every string below: arguments of a tool call may come as an object */
-    READS_NAME     /* of a participant: in the message itself, not in what it holds */
+    READS_PERSON,  /* a participant's name: in the message itself, not in what it holds */
+    READS_NAME,    /* cannot be replaced: ids, names of tools and properties */
+    READS_URL,     /* the same, behind the name of the host */
+    READS_DATA     /* bytes of a file, as a rule */
 };
 
 struct watched {
     const char *key;
     enum reads reads;
+    bool many; /* nobody is misled where it occurs twice */
 };
 
 static const struct watched of_messages[] = {
-    {"role", READS_NOTHING},     {"type", READS_NOTHING},      {"tool_calls", READS_NOTHING},
-    {"custom", READS_NOTHING},   {"function", READS_NOTHING},  {"function_call", READS_NOTHING},
-    {"content", READS_TEXT},     {"text", READS_TEXT},         {"refusal", READS_TEXT},
-    {"thinking", READS_THOUGHT}, {"reasoning", READS_THOUGHT}, {"reasoning_content", READS_THOUGHT},
-    {"arguments", READS_ALL},    {"input", READS_ALL},         {"name", READS_NAME},
-    {"transcript", READS_TEXT},  {"filename", READS_TEXT},     {"title", READS_TEXT},
+    {"role", READS_NAME, false},
+    {"type", READS_NAME, false},
+    {"tool_calls", READS_OTHER, false},
+    {"custom", READS_OTHER, false},
+    {"function", READS_OTHER, false},
+    {"function_call", READS_OTHER, false},
+    {"content", READS_TEXT, false},
+    {"text", READS_TEXT, false},
+    {"refusal", READS_TEXT, false},
+    {"thinking", READS_THOUGHT, false},
+    {"reasoning", READS_THOUGHT, false},
+    {"reasoning_content", READS_THOUGHT, false},
+    {"arguments", READS_ALL, false},
+    {"input", READS_ALL, false},
+    {"name", READS_PERSON, false},
+    {"transcript", READS_TEXT, false},
+    {"filename", READS_TEXT, false},
+    {"title", READS_TEXT, false},
+    {"id", READS_NAME, true},
+    {"tool_call_id", READS_NAME, true},
+    {"file_id", READS_NAME, true},
+    {"url", READS_URL, true},
+    {"image_url", READS_URL, true}, /* Mistral's may be a string */
+    {"document_url", READS_URL, true},
+    {"data", READS_DATA, true},
+    {"file_data", READS_DATA, true},
 };
 
 /* What a tool's definition, or a schema, tells the model in words. */
 static const struct watched of_tools[] = {
-    {"type", READS_NOTHING},    {"custom", READS_NOTHING}, {"function", READS_NOTHING},
-    {"name", READS_NOTHING},    {"enum", READS_ALL},       {"description", READS_TEXT},
-    {"default", READS_ALL},     {"const", READS_ALL},      {"examples", READS_ALL},
-    {"definition", READS_TEXT},
+    {"type", READS_NAME, false},       {"custom", READS_OTHER, false}, {"function", READS_OTHER, false},
+    {"name", READS_NAME, false},       {"enum", READS_ALL, false},     {"description", READS_TEXT, false},
+    {"default", READS_ALL, false},     {"const", READS_ALL, false},    {"examples", READS_ALL, false},
+    {"definition", READS_TEXT, false}, {"title", READS_TEXT, true},    {"$comment", READS_TEXT, true},
+    {"required", READS_NAME, true},    {"pattern", READS_NAME, true},  {"format", READS_NAME, true},
+    {"$ref", READS_NAME, true},        {"$id", READS_NAME, true},      {"$schema", READS_NAME, true},
 };
 
 /* A container that is open at the current token. */
@@ -46,6 +74,8 @@ struct frame {
     bool object, at_key;
     bool arguments;     /* the value at hand stands under the key of that name */
     bool thought;       /* all below is reasoning */
+    bool call;          /* all below says which tool is called, and with what */
+    bool calls_now;     /* the value at hand does */
     enum reads member;  /* objects: what the key before the current value says */
     enum reads inherit; /* what holds for all that lies inside */
 };
@@ -86,7 +116,28 @@ static bool may_be_json(const char *text, size_t len)
     return true;
 }
 
-/* `f` holds the string; NULL at the root. */
+/* Whose words a string is; `f` holds it, NULL at the root. */
+static enum kt_origin_class origin(const struct walk *w, const struct frame *f, enum reads reads)
+{
+    if (w->from == KT_FROM_LABEL)
+        return KT_FROM_LABEL;
+    switch (reads) {
+    case READS_NAME:
+        return KT_FROM_NAME;
+    case READS_URL: /* what an answer quoted will not be fetched */
+        return w->from == KT_FROM_ASSISTANT ? KT_FROM_LABEL : KT_FROM_NAME;
+    case READS_OTHER:
+    case READS_DATA:
+        return KT_FROM_LABEL;
+    case READS_ALL:
+        return w->watched == of_messages ? KT_FROM_TOOL_CALL : w->from;
+    default:
+        break;
+    }
+    bool thought = w->from == KT_FROM_ASSISTANT && (reads == READS_THOUGHT || (f && f->thought));
+    return thought ? KT_FROM_REASONING : w->from;
+}
+
 static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
 {
     struct kt_span raw = kt_json_raw(&w->c->json, tok);
@@ -95,55 +146,82 @@ static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t to
     KT_GUARD(grow(w->c, w->err));
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(raw.len);
     KT_GUARD(kt_json_unescape(&w->c->json, tok, &text));
+    size_t skip = reads == READS_URL ? kt_url_host_end(text.data, text.len) : 0;
+    if (skip == text.len || (reads == READS_DATA && kt_is_data(text.data, text.len)))
+        return kt_ok();
     struct kt_segment *s = &w->c->segments[w->c->segment_count];
-    bool call = reads == READS_ALL && w->watched == of_messages && w->from != KT_FROM_LABEL;
-    bool thought = w->from == KT_FROM_ASSISTANT && (reads == READS_THOUGHT || (f && f->thought));
-    s->from = call ? KT_FROM_TOOL_CALL : thought ? KT_FROM_REASONING : w->from;
+    s->from = origin(w, f, reads);
     s->choice = w->choice;
     s->tok = tok;
-    s->len = text.len;
+    s->skip = skip;
+    s->len = text.len - skip;
     s->text = kt_buf_take(&text);
     KT_ENSURE(s->text, KT_ERR_MEMORY);
-    s->json = call && f && f->arguments && may_be_json(s->text, s->len);
+    memmove(s->text, s->text + skip, s->len + 1);
+    s->json = s->from == KT_FROM_TOOL_CALL && f && f->arguments && may_be_json(s->text, s->len);
     w->c->segment_count++;
     return kt_ok();
 }
 
+/* Keys of which nothing is known are words of somebody's; in a schema they are names of properties. */
+static KT_MUST kt_result unknown_key(struct walk *w, const struct frame *f, uint32_t tok)
+{
+    if (w->c->answer || kt_is_api_word(&w->c->json, tok))
+        return kt_ok();
+    return emit(w, f, tok, w->watched == of_tools ? READS_NAME : READS_OTHER);
+}
+
+static enum reads member_of(const struct walk *w, const struct frame *f, enum reads reads)
+{
+    if (reads != READS_PERSON || (w->depth == 1 && w->from != KT_FROM_TOOL))
+        return reads;
+    return w->depth == 1 || f->call ? READS_NAME : READS_OTHER;
+}
+
 static KT_MUST kt_result key(struct walk *w, struct frame *f, uint32_t tok)
 {
+    const struct kt_json *j = &w->c->json;
     f->at_key = false;
     f->member = f->inherit;
     if (f->inherit == READS_ALL)
-        return emit(w, f, tok, READS_ALL);
-    f->arguments = kt_json_str_eq(&w->c->json, tok, "arguments");
+        return w->from == KT_FROM_LABEL ? unknown_key(w, f, tok) : emit(w, f, tok, READS_ALL);
+    f->arguments = kt_json_str_eq(j, tok, "arguments");
+    f->calls_now = f->call || kt_json_str_eq(j, tok, "tool_calls") || kt_json_str_eq(j, tok, "function_call");
     for (uint32_t i = 0; i < w->watched_count; i++) {
         const struct watched *k = &w->watched[i];
-        if (!kt_json_str_eq(&w->c->json, tok, k->key))
+        if (!kt_json_str_eq(j, tok, k->key))
             continue;
-        if (f->seen & 1u << i)
+        if (!k->many && f->seen & 1u << i)
             return kt_fail(w->err, KT_ERR_USAGE, "'%s' occurs more than once in one object of the messages",
                            k->key);
         f->seen |= 1u << i;
-        f->member = k->reads;
-        if (f->member == READS_NAME && (w->depth > 1 || w->from == KT_FROM_TOOL))
-            f->member = READS_NOTHING;
+        f->member = member_of(w, f, k->reads);
+        return kt_ok();
     }
-    return kt_ok();
+    return unknown_key(w, f, tok);
+}
+
+/* An answer goes to the program: there only what the model said is looked at. */
+static bool is_looked_at(const struct walk *w, uint32_t tok, enum reads reads)
+{
+    bool said = reads == READS_TEXT || reads == READS_THOUGHT || reads == READS_ALL || reads == READS_PERSON;
+    return said || (!w->c->answer && !(reads == READS_NAME && kt_is_api_word(&w->c->json, tok)));
 }
 
 static KT_MUST kt_result value(struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
 {
     const struct kt_json_tok *t = &w->c->json.tok[tok];
     if (t->type == KT_JSON_STRING)
-        return reads == READS_NOTHING ? kt_ok() : emit(w, f, tok, reads);
+        return is_looked_at(w, tok, reads) ? emit(w, f, tok, reads) : kt_ok();
     if (t->type != KT_JSON_OBJECT && t->type != KT_JSON_ARRAY)
         return kt_ok();
     bool object = t->type == KT_JSON_OBJECT;
-    enum reads inherit = object && reads != READS_ALL ? READS_NOTHING : reads;
+    enum reads inherit = object && reads != READS_ALL ? READS_OTHER : reads;
     w->open[w->depth++] = (struct frame){.next = t->next,
                                          .object = object,
                                          .at_key = object,
                                          .thought = reads == READS_THOUGHT || (f && f->thought),
+                                         .call = f && (f->object ? f->calls_now : f->call),
                                          .inherit = inherit};
     return kt_ok();
 }
@@ -184,7 +262,7 @@ kt_result kt_segments_collect(struct kt_chat *c, uint32_t root, enum kt_origin_c
     struct walk w;
     begin(&w, c, from, err);
     w.choice = choice;
-    return walk(&w, root, READS_NOTHING);
+    return walk(&w, root, READS_OTHER);
 }
 
 kt_result kt_segments_text(struct kt_chat *c, uint32_t value, enum kt_origin_class from, unsigned choice,
@@ -202,7 +280,7 @@ kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *
     begin(&w, c, KT_FROM_SYSTEM, err);
     w.watched = of_tools;
     w.watched_count = KT_COUNT(of_tools);
-    return walk(&w, tools, READS_NOTHING);
+    return walk(&w, tools, READS_OTHER);
 }
 
 kt_result kt_segments_label(struct kt_chat *c, uint32_t value, struct kt_error *err)
@@ -211,4 +289,11 @@ kt_result kt_segments_label(struct kt_chat *c, uint32_t value, struct kt_error *
     begin(&w, c, KT_FROM_LABEL, err);
     w.watched_count = 0;
     return walk(&w, value, READS_ALL);
+}
+
+kt_result kt_segments_key(struct kt_chat *c, uint32_t key, struct kt_error *err)
+{
+    struct walk w;
+    begin(&w, c, KT_FROM_LABEL, err);
+    return kt_is_api_word(&c->json, key) ? kt_ok() : emit(&w, NULL, key, READS_OTHER);
 }

@@ -82,7 +82,7 @@ void kt_x_estimate(struct kt_exchange *x)
         return;
     for (size_t i = 0; i < x->chat.segment_count; i++) {
         const struct kt_segment *s = &x->chat.segments[i];
-        if (s->from != KT_FROM_LABEL)
+        if (s->from != KT_FROM_LABEL && s->from != KT_FROM_NAME)
             x->prompt_tokens += kt_tokens_estimate(s->text, s->len) + KT_TOKENS_PER_MESSAGE;
     }
     int64_t newer = number_at(&x->chat.json, "max_completion_tokens");

@@ -64,6 +64,8 @@ struct kt_reply_sink {
     void (*abort)(void *flow);
     /* Bytes that the client has not taken yet. */
     size_t (*backlog)(void *flow);
+    /* May be NULL: somebody waits for what is there, it need not wait for the end of the callback. */
+    void (*push)(void *flow);
     void *flow;
 };
 

@@ -48,33 +48,6 @@ static void sink_match(struct kt_sink *s, const char *label)
         count_label(&r->results[r->at], label);
 }
 
-static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
-                        const char *label)
-{
-    struct kt_chain_run *r = s->chain;
-    if (r->call != KT_RUN_TEXT || end > r->text.base + r->text.len || start > end) {
-        kt_run_fail(r);
-        return;
-    }
-    const struct kt_run_segment *g = &r->segments[r->text.segment];
-    if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
-        start = g->released;
-        kt_run_fail(r);
-    }
-    bool again =
-        start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, r->text.segment, start, end);
-    if (start >= end || again)
-        return;
-    struct kt_redaction new_range = {
-        .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
-    if (kt_redactions_add(&r->redactions, (unsigned)r->at, &new_range).code != KT_OK) {
-        kt_run_fail(r);
-        return;
-    }
-    raise_verdict(&r->results[r->at], KT_VERDICT_REDACT);
-    sink_match(s, label);
-}
-
 static void sink_score(struct kt_sink *s, double score)
 {
     struct kt_chain_run *r = s->chain;
@@ -100,6 +73,52 @@ static void sink_stop(struct kt_sink *s, enum kt_verdict v, const char *reason_c
     r->stop_link = r->at;
     r->stop_reason = reason_code;
     snprintf(r->stop_message, sizeof r->stop_message, "%s", message ? message : "");
+}
+
+/* A name with another name in it would mean something else, or nothing. */
+static void refuse_name(struct kt_sink *s, const char *label)
+{
+    const struct kt_chain_run *r = s->chain;
+    const struct kt_policy *p = r->links[r->at]->policy;
+    char message[sizeof r->stop_message];
+    snprintf(
+        message, sizeof message,
+        "Blocked by policy %s: what it takes out stands in a name, an id or an address, where nothing can "
+        "be replaced.",
+        p->kind);
+    sink_match(s, label);
+    sink_stop(s, KT_VERDICT_BLOCK, p->reason_code, -1, message);
+}
+
+static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
+                        const char *label)
+{
+    struct kt_chain_run *r = s->chain;
+    if (r->call != KT_RUN_TEXT || end > r->text.base + r->text.len || start > end) {
+        kt_run_fail(r);
+        return;
+    }
+    if (r->text.from == KT_FROM_NAME) {
+        refuse_name(s, label);
+        return;
+    }
+    const struct kt_run_segment *g = &r->segments[r->text.segment];
+    if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
+        start = g->released;
+        kt_run_fail(r);
+    }
+    bool again =
+        start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, r->text.segment, start, end);
+    if (start >= end || again)
+        return;
+    struct kt_redaction new_range = {
+        .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
+    if (kt_redactions_add(&r->redactions, (unsigned)r->at, &new_range).code != KT_OK) {
+        kt_run_fail(r);
+        return;
+    }
+    raise_verdict(&r->results[r->at], KT_VERDICT_REDACT);
+    sink_match(s, label);
 }
 
 static void sink_hold_from(struct kt_sink *s, size_t offset)

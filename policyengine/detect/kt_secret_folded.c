@@ -27,15 +27,31 @@ static char mathematical(uint32_t c)
     return (char)(i < 26 ? 'A' + i : 'a' + i - 26);
 }
 
-/* Dashes and spaces stay: a word behind a dash is no part of a token. Nor are control characters and what
- * ends a JSON string read out of escapes. */
-static struct unit unit_at(const char *s, size_t left, bool final)
+#define NESTED_MAX 8u /* backslashes: JSON source within JSON source, three deep */
+
+/* "\n", "\"", "\/" at s, and the same in JSON source that stands in JSON source: what it stands for, 0 where
+ * it is none. *raw: its length, 0 where it may go on behind the end. */
+static char escape(const char *s, size_t left, bool final, size_t *raw)
+{
+    static const char letters[] = "\"'/bfnrt", stands_for[] = "\"'/  \n\r\t";
+    size_t n = 1;
+    while (n < left && n < NESTED_MAX && s[n] == '\\')
+        n++;
+    if (n == left && n < NESTED_MAX) {
+        *raw = final ? 1 : 0;
+        return 0;
+    }
+    const char *known = n < left && s[n] ? strchr(letters, s[n]) : NULL;
+    *raw = known ? n + 1 : 1;
+    return known ? stands_for[known - letters] : 0;
+}
+
+/* A letter as \uXXXX, or what else is spelled with several bytes. Dashes and spaces stay: a word behind a
+ * dash is no part of a token. Nor are control characters read out of \uXXXX, and what ends a JSON string. */
+static struct unit spelled(const char *s, size_t left, bool final)
 {
     struct unit u = {.raw = 1, .text = s[0]};
-    bool escape = s[0] == '\\' && (left < 2 ? !final : s[1] == 'u');
-    if ((unsigned char)s[0] < 0x80 && !escape)
-        return u;
-    struct kt_pii_unit p = kt_pii_unit(s, left, escape, final);
+    struct kt_pii_unit p = kt_pii_unit(s, left, s[0] == '\\', final);
     if (p.raw == 0) {
         u.raw = 0;
         return u;
@@ -43,12 +59,25 @@ static struct unit unit_at(const char *s, size_t left, bool final)
     uint32_t c = 0;
     kt_char_next(p.text, p.len, &c);
     char plain = p.raw < 2 ? 0 : p.len == 4 ? mathematical(c) : 0;
-    bool wide = (unsigned char)s[0] == 0xef || escape;
+    bool wide = (unsigned char)s[0] == 0xef || s[0] == '\\';
     if (p.raw > 1 && p.len == 1 && wide && p.text[0] > ' ' && p.text[0] != '"' && p.text[0] != '\\')
         plain = p.text[0];
     u.folds = p.widthless || plain;
     u.widthless = p.widthless;
     u.raw = u.folds ? p.raw : 1;
+    u.text = plain ? plain : s[0];
+    return u;
+}
+
+static struct unit unit_at(const char *s, size_t left, bool final)
+{
+    struct unit u = {.raw = 1, .text = s[0]};
+    if ((unsigned char)s[0] >= 0x80 || (s[0] == '\\' && left > 1 && s[1] == 'u'))
+        return spelled(s, left, final);
+    if (s[0] != '\\')
+        return u;
+    char plain = escape(s, left, final, &u.raw);
+    u.folds = plain != 0;
     u.text = plain ? plain : s[0];
     return u;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Secrets in disguise: with characters of no width in them, in full-width or mathematical letters, or with
- * letters as \uXXXX. A second look beside kt_secret_stream_window, at the text with these folded; it begins
- * at the first window that holds one, so that other text pays for one quick test only.
+ * Secrets in disguise: with characters of no width in them, in full-width or mathematical letters, with
+ * letters as \uXXXX, or between the escapes of JSON source ("\n", "\"", "\/", nested ones too). A second look
+ * beside kt_secret_stream_window, at the text with these folded; it begins at the first window that holds
+ * one, so that other text pays for one quick test only.
  */
 #include "policyengine/detect/kt_secret.h"
 

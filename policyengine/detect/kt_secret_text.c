@@ -107,9 +107,10 @@ bool kt_secret_starts(const struct kt_secret_view *v, size_t at)
     if (at <= v->floor || !kt_secret_is(v->data[at - 1], KT_CH_ALNUM))
         return true;
     const char *p = v->data + at;
-    if (at >= 2 && p[-2] == '\\' && strchr("nrt", p[-1]))
+    if (at >= 2 && p[-2] == '\\' && strchr("bfnrtv", p[-1]))
         return true;
-    if (at >= 3 && p[-3] == '%' && hex_digit(p[-2]) && hex_digit(p[-1]))
+    bool byte = at >= 3 && (p[-3] == '%' || (at >= 4 && p[-4] == '\\' && p[-3] == 'x'));
+    if (byte && hex_digit(p[-2]) && hex_digit(p[-1]))
         return true;
     return at >= 6 && p[-6] == '\\' && p[-5] == 'u' && hex_digit(p[-4]) && hex_digit(p[-3]) &&
            hex_digit(p[-2]) && hex_digit(p[-1]);

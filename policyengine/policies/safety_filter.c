@@ -213,7 +213,7 @@ static enum kt_step safety_text(const void *opts, void *instance, void *state, c
     const struct safety_options *o = opts;
     const struct safety_instance *in = instance;
     struct safety_state *st = state;
-    if (t->from == KT_FROM_SYSTEM || t->from == KT_FROM_LABEL)
+    if (t->from == KT_FROM_SYSTEM || t->from == KT_FROM_LABEL || t->from == KT_FROM_NAME)
         return KT_STEP_DONE;
     if (t->final && t->base == 0)
         return whole_text(o, in, st, t, s);

@@ -148,14 +148,16 @@ struct Chat {
     Chat(const Chat &) = delete;
     Chat &operator=(const Chat &) = delete;
 
-    std::vector<std::string> texts() const
+    /* `all`: labels and names, too. */
+    std::vector<std::string> texts(bool all = false) const
     {
         static const char *const names[] = {"system", "user",      "assistant", "tool",
-                                            "call",   "reasoning", "label"};
+                                            "call",   "reasoning", "label",     "name"};
         std::vector<std::string> v;
         for (size_t i = 0; i < c.segment_count; i++)
-            v.push_back(std::string(names[c.segments[i].from]) + ":" +
-                        std::string(c.segments[i].text, c.segments[i].len));
+            if (all || c.segments[i].from < KT_FROM_LABEL)
+                v.push_back(std::string(names[c.segments[i].from]) + ":" +
+                            std::string(c.segments[i].text, c.segments[i].len));
         return v;
     }
     std::string body_for(const char *provider, const char *model, kt_edits *edits = nullptr) const
@@ -185,11 +187,12 @@ TEST(Chat, ReadsWhatGoesAlongWithTheRequest)
            "\"user\",\"content\":\"hi\"}],\"metadata\":{\"who\":\"bob\",\"deep\":{\"list\":[\"x\",1,null]}},"
            "\"safety_identifier\":\"s1\",\"prompt_cache_key\":\"k\"}");
     ASSERT_EQ(c.r.code, KT_OK) << c.err.text;
-    EXPECT_EQ(c.texts(), (V{"user:hi", "label:ann@example.org", "label:END", "label:BYE", "label:who",
-                            "label:bob", "label:deep", "label:list", "label:x", "label:s1", "label:k"}));
+    EXPECT_EQ(c.texts(true), (V{"user:hi", "label:ann@example.org", "label:END", "label:BYE", "label:who",
+                                "label:bob", "label:deep", "label:list", "label:x", "label:s1", "label:k"}));
     Chat foreign("{\"model\":\"m\",\"documents\":[{\"text\":\"ann@example.org\"}],\"messages\":[],\"logit_"
-                 "bias\":{\"1\":2}}");
-    EXPECT_EQ(foreign.texts(), (V{"label:text", "label:ann@example.org"}));
+                 "bias\":{\"1\":2},\"prompt\":\"p\",\"a@b.c\":1}");
+    EXPECT_EQ(foreign.texts(true),
+              (V{"label:documents", "label:ann@example.org", "label:1", "label:p", "label:a@b.c"}));
     for (const char *odd : {"null", "7", "[]", "{}", "true", "\"\""}) {
         Chat other(std::string("{\"model\":\"m\",\"messages\":[],\"user\":") + odd + "}");
         EXPECT_EQ(other.r.code, KT_OK) << odd;

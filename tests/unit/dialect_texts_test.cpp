@@ -32,12 +32,16 @@ struct Body {
     }
     Body(const Body &) = delete;
     Body &operator=(const Body &) = delete;
-    V texts() const
+    /* `all`: labels and names, too. */
+    V texts(bool all = false) const
     {
-        static const char *const names[] = {"system", "user", "assistant", "tool", "call", "reasoning"};
+        static const char *const names[] = {"system", "user",      "assistant", "tool",
+                                            "call",   "reasoning", "label",     "name"};
         V v;
         for (size_t i = 0; i < c.segment_count; i++) {
             const kt_segment &s = c.segments[i];
+            if (!all && s.from >= KT_FROM_LABEL)
+                continue;
             v.push_back(std::to_string(s.choice) + names[s.from] + (s.json ? "*:" : ":") +
                         std::string(s.text, s.len));
         }
@@ -70,6 +74,90 @@ TEST(Texts, OfferedToolsAndSchemas)
                             "0system:d3", "0system:d4", "0system:d5", "0system:d6", "0user:u"}));
     EXPECT_EQ(b.tools(),
               (V{"offers 0 ab", "offers 0 free", "offers 0 web_search", "offers 0 flat", "offers 0 old"}));
+}
+
+TEST(Texts, NamesAndWordsOfSchemas)
+{
+    Body b(KT_EP_CHAT,
+           R"({"messages":[],"tools":[{"type":"function","x-owner":"o","function":{"name":"f","strict":true,
+"parameters":{"type":"object","$comment":"c","title":"t","required":["ann","b"],"properties":{"ann":{"type":["string","odd"],
+"examples":["e"],"pattern":"^x","title":"t2","$ref":"#/$defs/d"},"b":{"deep":["l"],"items":{"anyOf":[{"const":"k"}]}}}}}}]})");
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.texts(true), (V{"0name:x-owner", "0label:o", "0name:f", "0system:c", "0system:t", "0name:ann",
+                                "0name:b", "0name:ann", "0name:odd", "0system:e", "0name:^x", "0system:t2",
+                                "0name:#/$defs/d", "0name:b", "0name:deep", "0label:l", "0system:k"}));
+}
+
+TEST(Texts, WhatMessagesCarryBesideTheirText)
+{
+    std::string bytes(400, 'A');
+    Body b(
+        KT_EP_CHAT,
+        R"({"messages":[{"role":"user","name":"bob","context":"c1","tags":["t1",{"k1":"t2"}],"metadata":{"m":"v","text":"u1"},
+"content":[{"type":"text","text":"u2","cache_control":{"type":"ephemeral","ttl":"5m"}},
+{"type":"image_url","image_url":{"url":"https://host.example/p?mail=a@b.c","detail":"high"}},
+{"type":"image_url","image_url":"https://ann@host.example/"},{"type":"image_url","image_url":{"url":"https://host.example"}},
+{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}},{"type":"image_url","image_url":{"url":"data:text/plain,a@b.c"}},
+{"type":"file","file":{"filename":"f1","file_data":"data:application/pdf;base64,)" +
+            bytes + R"(","file_id":"file-1"}},
+{"type":"input_audio","input_audio":{"data":")" +
+            bytes + R"(","format":"wav"}},{"type":"own","data":"d1","name":"n1"}]},
+{"role":"assistant","annotations":[{"url_citation":{"title":"a1","url":"http://x.example/q"}}],"tool_calls":[{"id":"call_1","index":0,"extra":"x1",
+"function":{"name":"f2","arguments":"{}"}}]},{"role":"tool","tool_call_id":"call_1","name":"f2","content":"r"}]})");
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.texts(true), (V{"0user:bob",
+                                "0label:context",
+                                "0label:c1",
+                                "0label:tags",
+                                "0label:t1",
+                                "0label:k1",
+                                "0label:t2",
+                                "0label:m",
+                                "0label:v",
+                                "0user:u1",
+                                "0user:u2",
+                                "0label:ttl",
+                                "0label:5m",
+                                "0name:/p?mail=a@b.c",
+                                "0label:high",
+                                "0name:https://ann@host.example/",
+                                "0name:data:text/plain,a@b.c",
+                                "0user:f1",
+                                "0name:file-1",
+                                "0label:wav",
+                                "0name:own",
+                                "0label:d1",
+                                "0label:n1",
+                                "0assistant:a1",
+                                "0label:/q",
+                                "0name:call_1",
+                                "0label:index",
+                                "0label:extra",
+                                "0label:x1",
+                                "0name:f2",
+                                "0call*:{}",
+                                "0name:call_1",
+                                "0name:f2",
+                                "0tool:r"}));
+    Body answer(KT_EP_CHAT,
+                R"({"choices":[{"message":{"role":"assistant","content":"a","x":"y","tool_calls":[{"id":"i",
+"function":{"name":"f","arguments":"{}"}}]}}]})",
+                true);
+    EXPECT_EQ(answer.texts(true), (V{"0assistant:a", "0call*:{}"})) << "of an answer what the model said";
+}
+
+TEST(Texts, APartOfAnAddressIsRewrittenInItsPlace)
+{
+    Body b(KT_EP_CHAT, R"({"messages":[{"role":"assistant","url":"http:\/\/h.example\/\u0061@b.c?x"}]})");
+    ASSERT_EQ(b.texts(true), (V{"0label:/a@b.c?x"}));
+    kt_edits e{};
+    ASSERT_EQ(kt_chat_redact(&b.c, &e, 0, 1, 6, "[EMAIL_1]", 9).code, KT_OK);
+    kt_buf out = KT_BUF_INIT(1 << 16);
+    ASSERT_EQ(kt_chat_body_for(&b.c, nullptr, nullptr, &e, &out).code, KT_OK);
+    EXPECT_EQ(std::string(out.data, out.len),
+              R"({"messages":[{"role":"assistant","url":"http:\/\/h.example\/[EMAIL_1]?x"}]})");
+    kt_buf_free(&out);
+    kt_edits_free(&e);
 }
 
 TEST(Texts, CallsInTheHistory)

@@ -189,6 +189,29 @@ std::string hex(const std::string &in)
 
 } // namespace
 
+TEST(Dlp, EscapesOfSourceAreNoHidingPlace)
+{
+    Configured c("dlp-filter", "{}");
+    std::string t = token();
+    for (const char *e : {R"(\n)", R"(\t)", R"(\r)", R"(\b)", R"(\f)", R"(\/)", R"(\")", R"(\\n)", R"(\\\")",
+                          R"(\\\\t)", R"(\x0a)", R"(\u0022)"})
+        for (const std::string &text : {"key" + (e + t) + " x", "{\"a\": \"key" + (e + t) + e + "more\"}"}) {
+            Result r = c->whole(text);
+            EXPECT_NE(r.text.find(std::string("key") + e + "[SECRET_1]"), std::string::npos)
+                << text << r.text;
+            same_at_every_cut(c, text);
+        }
+    const std::pair<const char *, const char *> rows[] = {
+        {R"(postgres:\/\/bob:hunT3r2Xq9@db.internal\/x)", R"(postgres:\/\/bob:[SECRET_1]@db.internal\/x)"},
+        {R"({\\\"password\\\": \\\"hunT3r2Xq9\\\"})", R"({\\\"password\\\": \\\"[SECRET_1]\\\"})"},
+        {R"(a\npassword =\t'hunT3r2Xq9'\n)", R"(a\npassword =\t'[SECRET_1]'\n)"},
+        {R"(C:\temp\new\build.log "\n" \\\\ \)", R"(C:\temp\new\build.log "\n" \\\\ \)"}};
+    for (const auto &row : rows) {
+        EXPECT_EQ(c->whole(row.first).text, row.second);
+        same_at_every_cut(c, row.first);
+    }
+}
+
 TEST(Dlp, EncodedSecretsOfAKnownFormAreFoundInWholeTexts)
 {
     Configured c("dlp-filter", "{}");
@@ -211,8 +234,10 @@ TEST(Dlp, OrdinaryEncodedTextIsLeftAlone)
     for (int i = 0; i < 200000; i++)
         binary += (char)random_bytes();
     for (const std::string &text :
-         {base64(binary), hex(binary), base64("password = \"Tr0ub4dor&31\""), base64("just a sentence, and no more"),
-          base64("-----BEGIN CERTIFICATE-----\n" + base64(binary.substr(0, 900)) + "\n-----END CERTIFICATE-----\n"),
+         {base64(binary), hex(binary), base64("password = \"Tr0ub4dor&31\""),
+          base64("just a sentence, and no more"),
+          base64("-----BEGIN CERTIFICATE-----\n" + base64(binary.substr(0, 900)) +
+                 "\n-----END CERTIFICATE-----\n"),
           std::string("policyengine/detect/kt_secret_encoded/and/so/on"), std::string(100000, 'A')})
         EXPECT_EQ(c->whole("see " + text + " there").text, "see " + text + " there");
 }
