@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -79,7 +80,7 @@ class Trees(e2e.KtTest):
                 else:
                     env["LD_PRELOAD"] = str(self.lab.libkt)
                 known = len(self.lab.events())
-                result = e2e.subprocess.run(argv, env=env, cwd=self.lab.tmp, capture_output=True, text=True, timeout=60)
+                result = subprocess.run(argv, env=env, cwd=self.lab.tmp, capture_output=True, text=True, timeout=60)
                 self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "200\n200\n", ""))
                 self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * 2)
 
