@@ -145,6 +145,16 @@ struct kt_runtime *kt_engine_runtime(struct kt_engine *e)
     return kt_runtimes_get(e->runtimes);
 }
 
+struct kt_state *kt_engine_state(struct kt_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    if (!e->ctx.state && !kt_is_ok(kt_state_open(e->paths.state_dir, &e->ctx.state)))
+        e->ctx.state = NULL;
+    struct kt_state *s = e->ctx.state;
+    pthread_mutex_unlock(&e->lock);
+    return s;
+}
+
 kt_result kt_engine_share(struct kt_engine *e, struct kt_engine_ctx *out)
 {
     pthread_mutex_lock(&e->lock);

@@ -73,7 +73,7 @@ void kt_engine_write_event(struct kt_engine *e, struct kt_event *ev)
         (void)!kt_is_ok(kt_audit_append(e->ctx.audit, ev, &err));
     if (err.code != KT_OK) {
         kt_warn("an audit event (%s) was lost: %s", ev->event_type, err.text);
-        kt_state_event_lost(e->ctx.state);
+        kt_state_event_lost(kt_engine_state(e));
     }
     kt_runtime_unref(rt);
 }
@@ -127,13 +127,19 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
 
 void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail)
 {
+    bool refused = what == KT_ABI_REFUSED;
     kt_engine_enter(e);
+    if (refused && !due(e, "refused", host)) { /* programs try again and again */
+        kt_engine_leave(e);
+        return;
+    }
     struct kt_runtime *rt = kt_runtimes_peek(e->runtimes);
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
-    bool unread = what == KT_ABI_UNREAD, unseen = what == KT_ABI_UNSEEN || unread;
+    bool unread = what == KT_ABI_UNREAD, unseen = what == KT_ABI_UNSEEN || unread || refused;
     ev.event_type = unseen ? "unseen" : "trust_failed";
-    ev.verdict = !unseen ? "error" : unread || rt->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
+    bool passes = unread || (rt->fail_mode == KT_FAIL_ALLOW && !refused);
+    ev.verdict = !unseen ? "error" : passes ? "allow" : "block";
     ev.reason_code = unseen ? "not_captured" : "trust_failed";
     ev.origin = host;
     ev.message = detail;

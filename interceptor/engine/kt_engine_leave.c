@@ -147,11 +147,7 @@ static size_t collect(struct kt_engine *e, struct kt_state *s, const char *run, 
 
 size_t kt_engine_report_cut(struct kt_engine *e, const char *run, size_t *alive)
 {
-    pthread_mutex_lock(&e->lock);
-    bool opened = e->ctx.state || kt_is_ok(kt_state_open(e->paths.state_dir, &e->ctx.state));
-    struct kt_state *s = opened ? e->ctx.state : NULL;
-    pthread_mutex_unlock(&e->lock);
-    return collect(e, s, run, alive);
+    return collect(e, kt_engine_state(e), run, alive);
 }
 
 void kt_engine_sweep(void *engine)

@@ -61,6 +61,10 @@ void kt_engine_leaving_free(struct kt_engine *e);
 /* Events for the calls of dead processes that belong to no `kt wrap`. */
 void kt_engine_sweep(void *engine);
 
+/* kt_engine.c */
+/* Borrowed; opened where nobody needed it before. NULL: no memory. Not with e->lock held. */
+struct kt_state *kt_engine_state(struct kt_engine *e);
+
 /* kt_engine_ca.c */
 /* Any thread. Borrowed for ever; NULL where none can be made. */
 struct kt_ca *kt_engine_ca(struct kt_engine *e);
