@@ -194,13 +194,14 @@ void kt_tap_close(uint64_t tap)
     kt_guard_leave(saved);
 }
 
-void kt_tap_settle(bool last)
+bool kt_tap_settle(enum kt_abi_leave how)
 {
     const struct kt_engine_abi *engine = kt_engine_loaded();
-    bool any = kt_tap_used() || (last && kt_fdtab_used());
+    bool any = kt_tap_used() || kt_fdtab_used();
     if (!engine || !any || !kt_engine_is_of_this_process())
-        return;
+        return false;
     int saved = kt_guard_enter();
-    engine->tap_settle(last);
+    engine->settle(how);
     kt_guard_leave(saved);
+    return true;
 }
