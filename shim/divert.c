@@ -130,12 +130,27 @@ static void no_fast_open(int fd)
     errno = saved;
 }
 
+/* The program's own seccomp filter, or no fd left. */
+static void report_refused(const struct kt_diverted *d, const struct kt_engine_abi *engine, int why)
+{
+    char detail[200];
+    int saved = kt_guard_enter();
+    snprintf(detail, sizeof detail, "a connection to port %u could not be taken (%s) and was refused",
+             d->port, strerrordesc_np(why));
+    engine->report(KT_ABI_REFUSED, d->origin, detail);
+    kt_guard_leave(saved);
+}
+
 static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_abi *engine)
 {
     struct kt_loopback l;
     int saved = errno;
-    if (kt_loopback_open(fd, &l) != 0)
+    if (kt_loopback_open(fd, &l) != 0) {
+        int why = errno;
+        report_refused(d, engine, why);
+        errno = why == EPERM || why == ENOSYS || why == EACCES ? ECONNREFUSED : why;
         return -1;
+    }
     no_fast_open(fd);
     int rc = kt_connect_through(fd, &l.addr.sa, l.len);
     int err = errno;
@@ -145,6 +160,7 @@ static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_
         d->loop_len = l.len;
         end = kt_loopback_accept(&l, fd, ACCEPT_MS);
         if (end < 0 || !kt_fdtab_add(fd, d)) {
+            report_refused(d, engine, errno);
             if (end >= 0)
                 KT_REAL(close)(end);
             rc = -1;

@@ -9,6 +9,7 @@
 #include "shim/own_fd.h"
 #include "shim/real.h"
 #include "shim/self.h"
+#include "shim/tls_libraries.h"
 #include "shim/trace.h"
 
 #include <dlfcn.h>
@@ -85,7 +86,9 @@ static const struct kt_engine_abi *load(void)
     if (!engine_path(path, sizeof path))
         return NULL;
     int flags = RTLD_NOW | RTLD_LOCAL | (must_share() ? 0 : RTLD_DEEPBIND);
+    kt_tls_libraries_before_engine();
     void *handle = KT_REAL(dlopen)(path, flags);
+    kt_tls_libraries_after_engine();
     if (!handle) {
         const char *why = dlerror();
         KT_TRACE_SHIM("engine: %s", why ? why : "cannot be opened");

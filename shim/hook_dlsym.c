@@ -7,6 +7,7 @@
 #include "shim/caller.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/tls_libraries.h"
 #include "shim/via.h"
 
 #include <dlfcn.h>
@@ -81,6 +82,7 @@ static struct kt_symbol_jump jump(void *real, void *handle, const char *name, co
     }
     if (fn && !is_of_program(fn)) { /* its own copy calls itself: nothing to stand in front of */
         void *thunk = kt_via_address(id, fn);
+        kt_tls_libraries_asked();
         dlerror(); /* ours, if any; the program's own would be gone after a success as well */
         j = (struct kt_symbol_jump){(void *)itself, thunk ? thunk : fn};
     }

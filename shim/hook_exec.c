@@ -9,9 +9,29 @@
 #include "shim/tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <unistd.h>
+
+/* Events of calls that the program leaves behind are written first. Not for a file that cannot be executed:
+ * Python's execvp tries one folder after the other. */
+static bool settle(int dir, const char *path)
+{
+    int saved = errno;
+    bool may = !kt_bypass() && (!path || faccessat(dir, path, X_OK, AT_EACCESS) == 0);
+    bool settled = may && kt_tap_settle(KT_ABI_EXEC);
+    errno = saved;
+    return settled;
+}
+
+static void failed(bool settled)
+{
+    int saved = errno;
+    if (settled)
+        kt_tap_settle(KT_ABI_EXEC_FAILED);
+    errno = saved;
+}
 
 enum how { BY_PATH, BY_SEARCH, BY_FD };
 
@@ -19,12 +39,12 @@ static int run(enum how how, const char *path, int fd, char *const argv[], char 
 {
     struct kt_scratch s;
     s.map = NULL;
-    if (!kt_bypass())
-        kt_tap_settle(false);
+    bool settled = settle(AT_FDCWD, how == BY_PATH ? path : NULL);
     char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
     int rc = how == BY_PATH     ? KT_REAL(execve)(path, argv, env)
              : how == BY_SEARCH ? KT_REAL(execvpe)(path, argv, env)
                                 : KT_REAL(fexecve)(fd, argv, env);
+    failed(settled);
     kt_scratch_done(&s);
     return rc;
 }
@@ -58,8 +78,7 @@ KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *cons
 {
     struct kt_scratch s;
     s.map = NULL;
-    if (!kt_bypass())
-        kt_tap_settle(false);
+    bool settled = settle(dirfd, flags & AT_EMPTY_PATH ? NULL : path);
     char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
     __typeof__(&execveat) real = KT_REAL(execveat);
     int rc = -1;
@@ -67,6 +86,7 @@ KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *cons
         rc = real(dirfd, path, argv, env, flags);
     else
         errno = ENOSYS;
+    failed(settled);
     kt_scratch_done(&s);
     return rc;
 }

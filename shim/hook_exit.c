@@ -12,7 +12,7 @@
 static _Noreturn void leave(void (*real)(int), int status)
 {
     if (!kt_bypass())
-        kt_tap_settle(true);
+        kt_tap_settle(KT_ABI_EXIT);
     if (real)
         real(status);
     for (;;)

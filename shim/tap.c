@@ -10,11 +10,11 @@
 #include "shim/plan.h"
 #include "shim/real.h"
 #include "shim/tap_sockets.h"
+#include "shim/tls_libraries.h"
 #include "shim/trace.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -61,15 +61,6 @@ bool kt_tap_on(void)
 
 /* ---- can it be read? ---- */
 
-static int is_tls_library(struct dl_phdr_info *info, size_t size, void *found)
-{
-    (void)size, (void)found;
-    const char *slash = strrchr(info->dlpi_name, '/');
-    const char *name = slash ? slash + 1 : info->dlpi_name;
-    return strncmp(name, "libssl.so", 9) == 0 || strncmp(name, "libgnutls.so", 12) == 0 ||
-           strncmp(name, "libssl-", 7) == 0;
-}
-
 /* Node and others carry an OpenSSL of their own, which calls itself without asking the loader. */
 static bool has_private_tls(void)
 {
@@ -82,7 +73,7 @@ bool kt_tap_can(const char *service)
     if (service && (strcmp(service, "80") == 0 || strcmp(service, "http") == 0))
         return true;
     int saved = errno;
-    bool can = !has_private_tls() && dl_iterate_phdr(is_tls_library, NULL) != 0;
+    bool can = !has_private_tls() && kt_tls_libraries_of_program();
     errno = saved;
     return can;
 }
@@ -203,13 +194,14 @@ void kt_tap_close(uint64_t tap)
     kt_guard_leave(saved);
 }
 
-void kt_tap_settle(bool last)
+bool kt_tap_settle(enum kt_abi_leave how)
 {
     const struct kt_engine_abi *engine = kt_engine_loaded();
-    bool any = kt_tap_used() || (last && kt_fdtab_used());
+    bool any = kt_tap_used() || kt_fdtab_used();
     if (!engine || !any || !kt_engine_is_of_this_process())
-        return;
+        return false;
     int saved = kt_guard_enter();
-    engine->tap_settle(last);
+    engine->settle(how);
     kt_guard_leave(saved);
+    return true;
 }

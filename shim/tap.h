@@ -29,8 +29,8 @@ void kt_tap_connected(int fd, const struct sockaddr *sa, socklen_t len, int rc);
 uint64_t kt_tap_open(const char *host, uint16_t port, bool tls);
 void kt_tap_copy(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len);
 void kt_tap_close(uint64_t tap);
-/* See kt_engine_abi.tap_settle. */
-void kt_tap_settle(bool last);
+/* See kt_engine_abi.settle. False: nothing was ever captured in this process, and nothing was done. */
+bool kt_tap_settle(enum kt_abi_leave how);
 
 /* Around fork. */
 void kt_tap_lock(void);

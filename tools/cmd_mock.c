@@ -61,6 +61,14 @@ static int add_marker(struct args *a, const char *text)
     return 0;
 }
 
+static int add_gather(struct args *a, const char *text)
+{
+    struct kt_error err = {0};
+    if (mock_gather_add(&a->o, text, &err).code != KT_OK)
+        return kt_usage_error(&kt_cmd_mock, "--gather: %s", err.text);
+    return 0;
+}
+
 /* -1 where it is no option that takes a value. */
 static int set_option(struct args *a, const char *name, const char *v)
 {
@@ -89,6 +97,8 @@ static int set_option(struct args *a, const char *name, const char *v)
         return add_fault(a, v);
     if (strcmp(name, "--moderate") == 0)
         return add_marker(a, v);
+    if (strcmp(name, "--gather") == 0)
+        return add_gather(a, v);
     if (strcmp(name, "--name") == 0)
         return kt_strings_add(&a->o.names, v).code == KT_OK ? 0 : KT_EXIT_USAGE;
     return -1;
@@ -208,6 +218,8 @@ static const char usage[] =
     "                       violence_and_threats, dangerous, criminal, selfharm, health, financial, law,\n"
     "                       pii, jailbreaking) in texts with the word W; C may be an HTTP status (300-599),\n"
     "                       which is then the whole answer. Repeatable\n"
+    "  --gather W=N         chat calls with the word W in their body are answered when N of them are there\n"
+    "                       (400 after 15 s): proves that a program makes N at once. Repeatable\n"
     "\n"
     "  --fault F            a fault for chat completions; F is a comma list of\n"
     "                         status=N       that status with the provider's error body (300-599)\n"

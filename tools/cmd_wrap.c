@@ -279,7 +279,8 @@ static int run_program(struct wrap *w, int *sig)
                    .run = w->report.run,
                    .lane = "supervise"},
     };
-    return wrap_guard_run(&w->guard, &p, sig);
+    int status = wrap_guard_run(&w->guard, &p, sig);
+    return wrap_report_finish(&w->report, &p.engine, status);
 }
 
 static int run(int argc, char **argv)
@@ -308,8 +309,7 @@ static int run(int argc, char **argv)
     find_program(&w);
     int sig;
     rc = run_program(&w, &sig);
-    rc = wrap_report_finish(&w.report, w.paths.state_dir, rc);
-    if (sig)
+    if (sig && rc == 128 + sig)
         kt_die_by_signal(sig);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/wrap_keeper.h"
 
+#include "tools/wrap_cut.h"
 #include "tools/wrap_run.h"
 
 #include <errno.h>
@@ -121,6 +122,8 @@ static _Noreturn void keep(struct keeper *k)
         kt_supervise_wait(k->supervise, -1);
     }
     kt_supervise_free(k->supervise);
+    if (!alone)
+        wrap_cut_late(&k->program->engine);
     k->program->ended(k->program->arg);
     if (alone)
         tell(k, n);

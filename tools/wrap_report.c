@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/wrap_report.h"
 
+#include "interceptor/engine/kt_engine.h"
 #include "interceptor/state/kt_state.h"
 #include "tools/report.h"
+#include "tools/wrap_cut.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,6 +67,10 @@ void wrap_report_begin(struct wrap_report *w, const char *state_dir)
     if ((w->rules || w->dir) && !kt_is_ok(kt_state_open(state_dir, &w->state)))
         w->state = NULL;
     w->lost = kt_state_lost_events(w->state);
+    w->unlisted = kt_marks_unlisted(w->state);
+    if (w->rules && !kt_state_is_shared(w->state))
+        fprintf(stderr, "kt wrap: calls that exec or a signal cuts off will not be seen: %s\n",
+                w->state ? kt_state_problem(w->state) : "no memory");
 }
 
 static bool say_lost(struct wrap_report *w, const char *dir)
@@ -80,8 +86,10 @@ static bool say_lost(struct wrap_report *w, const char *dir)
     return lost > 0;
 }
 
-int wrap_report_finish(struct wrap_report *w, const char *state_dir, int status)
+int wrap_report_finish(struct wrap_report *w, const struct kt_engine_options *engine, int status)
 {
+    const char *state_dir = engine->state_dir;
+    bool cut = wrap_cut_say(w, engine);
     struct events_options o = {.state_dir = state_dir, .run = w->run};
     if (!w->rules && !w->dir)
         return status;
@@ -100,7 +108,8 @@ int wrap_report_finish(struct wrap_report *w, const char *state_dir, int status)
     int wrote = w->dir ? write_all(&r, w->dir) : KT_EXIT_OK;
     if (r.broken)
         report_say_broken(&r, "wrap");
-    if ((say_lost(w, o.dir) && w->rules) || r.broken)
+    bool holes = say_lost(w, o.dir) || cut;
+    if ((holes && w->rules) || r.broken)
         return KT_EXIT_POLICY;
     return status ? status : wrote;
 }

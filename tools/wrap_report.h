@@ -12,7 +12,10 @@ struct wrap_report {
     char run[WRAP_RUN_MAX]; /* KT_RUN of the program: which calls are its own */
     struct kt_state *state; /* own; counts the events that could not be written */
     uint64_t lost;          /* of them, before the program */
+    uint64_t unlisted;      /* calls under way that nobody could note, before the program */
 };
+
+struct kt_engine_options;
 
 /* Checks what was given, before the program starts: the rule and the folder (made where it is missing). The
  * run gets a fresh name, inside of the one that this process itself runs in. Returns the exit status and has
@@ -20,8 +23,9 @@ struct wrap_report {
 int wrap_report_prepare(struct wrap_report *w);
 /* Before the program, once its state folder is there. */
 void wrap_report_begin(struct wrap_report *w, const char *state_dir);
-/* After the program: writes the reports, says what broke the rule. Calls whose events could not be written
- * break every rule: nobody knows what they were. Returns `status`, or KT_EXIT_POLICY where
+/* After the program, whose engines had these options: writes the events of calls that were cut off and the
+ * reports, says what broke the rule. Calls whose events could not be written, that were cut off or are still
+ * under way break every rule: nobody knows what they were. Returns `status`, or KT_EXIT_POLICY where
  * the rule was broken or nobody can tell, or KT_EXIT_USAGE where a report could not be written and the
  * program had no failure of its own. */
-int wrap_report_finish(struct wrap_report *w, const char *state_dir, int status);
+int wrap_report_finish(struct wrap_report *w, const struct kt_engine_options *engine, int status);

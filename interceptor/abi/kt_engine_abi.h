@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 2u
+#define KT_ABI_VERSION 3u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -43,9 +43,16 @@ struct kt_abi_origin {
 };
 
 enum kt_abi_event {
-    KT_ABI_UNSEEN = 1,      /* TLS to an intercepted host on a connection that was not diverted */
-    KT_ABI_UNREAD = 3,      /* a connection in the tap lane that cannot be looked at, or no further */
-    KT_ABI_TRUST_FAILED = 2 /* our CA could not be given to an SSL */
+    KT_ABI_UNSEEN = 1,       /* TLS to an intercepted host on a connection that was not diverted */
+    KT_ABI_UNREAD = 3,       /* a connection in the tap lane that cannot be looked at, or no further */
+    KT_ABI_TRUST_FAILED = 2, /* our CA could not be given to an SSL */
+    KT_ABI_REFUSED = 4 /* a connection to an intercepted host that could not be taken, and was refused */
+};
+
+enum kt_abi_leave {
+    KT_ABI_EXEC,       /* the process may become another program */
+    KT_ABI_EXIT,       /* it ends without atexit handlers */
+    KT_ABI_EXEC_FAILED /* it did not become another one */
 };
 
 enum kt_abi_dir { KT_ABI_OUT, KT_ABI_IN }; /* from the program; to it */
@@ -98,10 +105,9 @@ struct kt_engine_abi {
      * nothing. */
     void (*tap_data)(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len);
     void (*tap_close)(uint64_t tap);
-    /* The process ends without atexit handlers (`last`), or may become another program: events of what was
-     * tapped, and at the end (`last`) of calls under way, are written, which takes a bounded time. Nothing to
-     * do: returns at once. */
-    void (*tap_settle)(int last);
+    /* The process leaves: events of what was tapped and of calls under way are written, which takes a bounded
+     * time. Allocates nothing in this thread. Nothing to do: returns at once. */
+    void (*settle)(enum kt_abi_leave how);
 
     /* Reports what the shim saw; writes the event at once. `host` borrowed. */
     void (*report)(enum kt_abi_event what, const char *host, const char *detail);

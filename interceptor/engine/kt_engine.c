@@ -88,6 +88,8 @@ kt_result kt_engine_new(const struct kt_engine_options *o, struct kt_engine **ou
     struct kt_engine *e = calloc(1, sizeof *e);
     KT_ENSURE(e, KT_ERR_MEMORY);
     kt_engine_gate_init(e);
+    kt_engine_leaving_init(e);
+    e->ctx.runs = kt_run_keys_of(o->run);
     pthread_mutex_init(&e->lock, NULL);
     e->guard_thread = o->guard_thread;
     e->ctx.owner = e;
@@ -132,6 +134,7 @@ void kt_engine_free(struct kt_engine *e)
     free(e->mode);
     free(e->fail_mode);
     free(e->plan);
+    kt_engine_leaving_free(e);
     pthread_mutex_destroy(&e->lock);
     pthread_rwlock_destroy(&e->gate);
     free(e);
@@ -140,6 +143,16 @@ void kt_engine_free(struct kt_engine *e)
 struct kt_runtime *kt_engine_runtime(struct kt_engine *e)
 {
     return kt_runtimes_get(e->runtimes);
+}
+
+struct kt_state *kt_engine_state(struct kt_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    if (!e->ctx.state && !kt_is_ok(kt_state_open(e->paths.state_dir, &e->ctx.state)))
+        e->ctx.state = NULL;
+    struct kt_state *s = e->ctx.state;
+    pthread_mutex_unlock(&e->lock);
+    return s;
 }
 
 kt_result kt_engine_share(struct kt_engine *e, struct kt_engine_ctx *out)

@@ -58,8 +58,13 @@ bool kt_engine_taps(struct kt_engine *e);
 uint64_t kt_engine_tap_open(struct kt_engine *e, const char *host, uint16_t port, bool tls);
 void kt_engine_tap_data(struct kt_engine *e, uint64_t tap, enum kt_tap_dir dir, const void *data, size_t len);
 void kt_engine_tap_close(struct kt_engine *e, uint64_t tap);
-/* Writes the events of what was tapped; `last`: ends the engine, too. At most 100 ms. */
-void kt_engine_tap_settle(struct kt_engine *e, bool last);
+/* The process leaves: events of what was tapped, and of calls under way, are written. KT_ABI_EXIT ends the
+ * engine, too; KT_ABI_EXEC_FAILED lets the calls go on. At most 100 ms. */
+void kt_engine_settle(struct kt_engine *e, enum kt_abi_leave how);
+/* Events "interrupted" for the calls of a run (as KT_RUN has it; NULL = of none) whose processes are dead
+ * without having written one. *alive: how many are under way in processes that live. Returns how many it
+ * wrote, or tried to. */
+size_t kt_engine_report_cut(struct kt_engine *e, const char *run, size_t *alive);
 
 /* The shared plan of this environment; made where none is current. */
 kt_result kt_engine_make_plan(struct kt_engine *e, char *path, size_t size, struct kt_error *err) KT_MUST;

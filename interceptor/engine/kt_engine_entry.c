@@ -102,9 +102,9 @@ void kt_entry_tap_close(uint64_t tap)
     kt_engine_tap_close(engine, tap);
 }
 
-void kt_entry_tap_settle(int last)
+void kt_entry_settle(enum kt_abi_leave how)
 {
-    kt_engine_tap_settle(engine, last);
+    kt_engine_settle(engine, how);
 }
 
 void kt_entry_report(enum kt_abi_event what, const char *host, const char *detail)

@@ -15,7 +15,7 @@ int kt_entry_tap_enabled(void);
 uint64_t kt_entry_tap_open(const struct kt_abi_origin *origin, int tls);
 void kt_entry_tap_data(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len);
 void kt_entry_tap_close(uint64_t tap);
-void kt_entry_tap_settle(int last);
+void kt_entry_settle(enum kt_abi_leave how);
 void kt_entry_report(enum kt_abi_event what, const char *host, const char *detail);
 void kt_entry_fork_prepare(void);
 void kt_entry_fork_parent(void);

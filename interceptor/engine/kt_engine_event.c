@@ -49,7 +49,7 @@ static void keep(const struct kt_runtime *rt, struct kt_event *ev)
     kt_chain_run_free(run);
 }
 
-static void write_event(struct kt_engine *e, struct kt_event *ev)
+void kt_engine_write_event(struct kt_engine *e, struct kt_event *ev)
 {
     struct kt_error err = {KT_OK, ""};
     struct kt_runtime *rt = e->runtimes ? kt_runtimes_peek(e->runtimes) : NULL;
@@ -62,16 +62,18 @@ static void write_event(struct kt_engine *e, struct kt_event *ev)
         ev->config.version = rt->config->pack.version;
         ev->config.sha256 = rt->config->sha256;
     }
-    ev->timestamp_ns = kt_now_real_ns();
     ev->cost_usd = -1;
-    kt_event_fill_app(ev);
+    if (!ev->timestamp_ns) {
+        ev->timestamp_ns = kt_now_real_ns();
+        kt_event_fill_app(ev);
+    }
     if (!e->ctx.audit)
         kt_fail(&err, KT_ERR_IO, "%s", e->ctx.audit_error);
     else if (kt_event_new_id(ev->id).code == KT_OK)
         (void)!kt_is_ok(kt_audit_append(e->ctx.audit, ev, &err));
     if (err.code != KT_OK) {
         kt_warn("an audit event (%s) was lost: %s", ev->event_type, err.text);
-        kt_state_event_lost(e->ctx.state);
+        kt_state_event_lost(kt_engine_state(e));
     }
     kt_runtime_unref(rt);
 }
@@ -118,25 +120,31 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
     ev.origin = origin;
     ev.status = status;
     ev.message = message;
-    write_event(e, &ev);
+    kt_engine_write_event(e, &ev);
     if (distrusts)
         kt_warn("%s: %s", origin, message);
 }
 
 void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail)
 {
+    bool refused = what == KT_ABI_REFUSED;
     kt_engine_enter(e);
+    if (refused && !due(e, "refused", host)) { /* programs try again and again */
+        kt_engine_leave(e);
+        return;
+    }
     struct kt_runtime *rt = kt_runtimes_peek(e->runtimes);
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
-    bool unread = what == KT_ABI_UNREAD, unseen = what == KT_ABI_UNSEEN || unread;
+    bool unread = what == KT_ABI_UNREAD, unseen = what == KT_ABI_UNSEEN || unread || refused;
     ev.event_type = unseen ? "unseen" : "trust_failed";
-    ev.verdict = !unseen ? "error" : unread || rt->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
+    bool passes = unread || (rt->fail_mode == KT_FAIL_ALLOW && !refused);
+    ev.verdict = !unseen ? "error" : passes ? "allow" : "block";
     ev.reason_code = unseen ? "not_captured" : "trust_failed";
     ev.origin = host;
     ev.message = detail;
     kt_runtime_unref(rt);
-    write_event(e, &ev);
+    kt_engine_write_event(e, &ev);
     kt_engine_leave(e);
 }
 
@@ -150,6 +158,6 @@ void kt_engine_config_trouble(void *engine, const char *text)
     ev.verdict = "error";
     ev.reason_code = "config_unusable";
     ev.message = text;
-    write_event(e, &ev);
+    kt_engine_write_event(e, &ev);
     kt_warn("the policy config cannot be used: %s", text);
 }

@@ -76,10 +76,12 @@ void kt_engine_fork_child(struct kt_engine *e)
     e->flows = NULL;
     e->taps = NULL;
     e->ctx.loop = NULL;
+    e->ctx.under_way = NULL;
     e->ctx.upstream = NULL;
     /* Made anew, not unlocked: the lock knows its writer by thread id, and ours is another one now. The
      * threads whose read locks it may hold are not in this process. */
     kt_engine_gate_init(e);
+    kt_engine_leaving_init(e);
     if (inside > 0)
         pthread_rwlock_rdlock(&e->gate);
 }

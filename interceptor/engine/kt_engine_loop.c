@@ -8,6 +8,7 @@
 #include "interceptor/upstream/kt_upstream.h"
 #include "policyengine/base/kt_log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define DEFAULT_MAX_BODY (64u << 20)
@@ -49,13 +50,13 @@ kt_result kt_engine_start(struct kt_engine *e)
     KT_ENSURE(!e->stopped, KT_ERR_STATE);
     if (e->flows)
         return kt_ok();
+    if (!e->ctx.state) /* first: it counts the events that cannot be written */
+        KT_GUARD(kt_state_open(e->paths.state_dir, &e->ctx.state));
     if (!e->loop)
         KT_GUARD(kt_loop_new(&e->loop));
     e->ctx.loop = e->loop;
     if (!e->ctx.upstream)
         KT_GUARD(kt_upstream_new(e->loop, &e->ctx.upstream));
-    if (!e->ctx.state)
-        KT_GUARD(kt_state_open(e->paths.state_dir, &e->ctx.state));
     if (!e->otlp)
         KT_GUARD(kt_otlp_new(e->loop, e->ctx.upstream, &e->otlp));
     e->ctx.witness = (struct kt_witness){kt_otlp_exchange, e->otlp};
@@ -75,11 +76,24 @@ kt_result kt_engine_start(struct kt_engine *e)
     KT_GUARD(kt_flows_new(&o, &flows));
     guard = e->guard_thread;
     kt_result r = kt_loop_start(e->loop, on_start);
-    if (r.code == KT_OK)
-        e->flows = flows;
-    else
+    if (r.code != KT_OK) {
         kt_flows_free(flows);
+        return r;
+    }
+    e->flows = flows;
+    if (!kt_is_ok(kt_loop_post_job(e->loop, &e->sweep)))
+        KT_TRACE(FLOW, "%s", "calls that others left are not looked for");
     return r;
+}
+
+/* Outside of e->lock. */
+static void report_refused(struct kt_engine *e, const char *host, uint16_t port, enum kt_code why)
+{
+    char detail[200];
+    snprintf(detail, sizeof detail, "a connection to port %u could not be taken (%s) and was refused", port,
+             kt_code_name(why));
+    kt_warn("%s: %s", host, detail);
+    kt_engine_report(e, KT_ABI_REFUSED, host, detail);
 }
 
 kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port)
@@ -94,7 +108,7 @@ kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_
     else
         kt_disown_close(kt_own_fd(fd)); /* through the registry, so that the shim's mark goes, too */
     if (r.code != KT_OK)
-        kt_warn("a connection to %s could not be taken: %s", host, kt_code_name(r.code));
+        report_refused(e, host, port, r.code);
     kt_engine_leave(e);
     return r;
 }

@@ -16,6 +16,15 @@ struct kt_engine_leak {
     void *what[3];
 };
 
+/* A thread that is about to exec, and the event thread, which writes the events for it. */
+struct kt_engine_leaving {
+    struct kt_loop_job job;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    unsigned asked, answered; /* under lock, as the next */
+    bool back;                /* the exec failed */
+};
+
 struct kt_engine {
     char *config_paths, *mode, *fail_mode, *plan; /* owned; NULL = not set */
     void (*guard_thread)(void);
@@ -33,6 +42,8 @@ struct kt_engine {
     struct kt_prober *prober;
     struct kt_otlp *otlp;
     bool stopped;
+    struct kt_engine_leaving leaving;
+    struct kt_loop_job sweep;
     struct kt_ca *ca;
     struct {
         uint64_t key, until_ns;
@@ -44,6 +55,16 @@ void kt_engine_gate_init(struct kt_engine *e);
 void kt_engine_enter(struct kt_engine *e);
 void kt_engine_leave(struct kt_engine *e);
 
+/* kt_engine_leave.c */
+void kt_engine_leaving_init(struct kt_engine *e);
+void kt_engine_leaving_free(struct kt_engine *e);
+/* Events for the calls of dead processes that belong to no `kt wrap`. */
+void kt_engine_sweep(void *engine);
+
+/* kt_engine.c */
+/* Borrowed; opened where nobody needed it before. NULL: no memory. Not with e->lock held. */
+struct kt_state *kt_engine_state(struct kt_engine *e);
+
 /* kt_engine_ca.c */
 /* Any thread. Borrowed for ever; NULL where none can be made. */
 struct kt_ca *kt_engine_ca(struct kt_engine *e);
@@ -52,6 +73,8 @@ struct kt_ca *kt_engine_ca(struct kt_engine *e);
 void kt_engine_event(void *engine, const char *event_type, const char *host, uint16_t port, int status,
                      const char *message);
 void kt_engine_config_trouble(void *engine, const char *text);
+/* Adds config, mode and retention; the time and the program are ours where there is no time yet. */
+void kt_engine_write_event(struct kt_engine *e, struct kt_event *ev);
 
 /* kt_engine_loop.c */
 /* Lock held: the event thread runs after it. */

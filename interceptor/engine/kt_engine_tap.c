@@ -4,8 +4,6 @@
 
 #include "policyengine/base/kt_log.h"
 
-#define SETTLE_MS 100
-
 bool kt_engine_taps(struct kt_engine *e)
 {
     kt_engine_enter(e);
@@ -56,17 +54,4 @@ void kt_engine_tap_close(struct kt_engine *e, uint64_t tap)
     if (taps)
         kt_tap_close(taps, tap);
     kt_engine_leave(e);
-}
-
-void kt_engine_tap_settle(struct kt_engine *e, bool last)
-{
-    kt_engine_enter(e);
-    struct kt_taps *taps = taps_of(e);
-    bool any = taps && kt_taps_used(taps);
-    if (any && !last)
-        kt_taps_flush(taps, SETTLE_MS);
-    kt_engine_leave(e);
-    any = last && (any || kt_engine_flow_count(e) > 0);
-    if (any && !kt_engine_stop(e, SETTLE_MS))
-        kt_warn("the process ended before its calls were worked off; an event may be missing");
 }

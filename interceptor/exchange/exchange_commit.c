@@ -56,6 +56,8 @@ static size_t record(struct kt_commit *c, struct kt_exchange *all[COMMIT_MAX])
         all[count++] = x;
         x->recorded = !kt_x_draft_begin(x, d);
         x->record_ok = x->recorded;
+        if (x->recorded)
+            kt_mark_clear(&x->mark);
         drafts += !x->recorded;
     }
     for (size_t i = 0; i < drafts; i++)

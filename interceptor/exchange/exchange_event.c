@@ -285,6 +285,7 @@ void kt_x_recorded(struct kt_exchange *x, kt_result written, const struct kt_err
 {
     x->recorded = true;
     x->record_ok = kt_is_ok(written);
+    kt_mark_clear(&x->mark);
     if (x->record_ok)
         return;
     kt_warn("an audit event was lost: %s", err->text);

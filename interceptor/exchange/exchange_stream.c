@@ -327,6 +327,8 @@ void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len)
     if (!rewrites(x) && !s->committed && s->held.len > KT_X_UNCOMMITTED_MAX)
         commit(x);
     release(x, kt_sse_boundary(&s->sse));
+    if (x->sink.push && !x->over) /* what libcurl does behind us takes as long as our part */
+        x->sink.push(x->sink.flow);
 }
 
 static const char *outcome_word(enum kt_call_outcome o)

@@ -33,6 +33,7 @@ struct kt_runtime *kt_runtime_ref(struct kt_runtime *r);
 void kt_runtime_unref(struct kt_runtime *r);
 
 struct kt_commit;
+struct kt_exchange;
 struct kt_upstream; /* libcurl multi on the loop; interceptor/upstream */
 
 /* What all exchanges of an engine share; lives as long as the engine. */
@@ -45,8 +46,10 @@ struct kt_engine_ctx {
     const char *lane;                           /* static: of connections that end here; NULL = divert */
     struct kt_runtime *(*runtime)(void *owner); /* new reference to the current one; any thread */
     void *owner;
-    struct kt_commit *commit;  /* whole answers wait for the end of the loop's turn; NULL = they do not */
-    struct kt_witness witness; /* learns of every exchange; .exchange NULL = nobody does */
+    struct kt_commit *commit;      /* whole answers wait for the end of the loop's turn; NULL = they do not */
+    struct kt_witness witness;     /* learns of every exchange; .exchange NULL = nobody does */
+    struct kt_run_keys runs;       /* that this process belongs to */
+    struct kt_exchange *under_way; /* those that were started, the newest first; loop thread */
 };
 
 /* The way back to the client. Implemented by the flow; engine thread only. */
@@ -61,10 +64,10 @@ struct kt_reply_sink {
     void (*abort)(void *flow);
     /* Bytes that the client has not taken yet. */
     size_t (*backlog)(void *flow);
+    /* May be NULL: somebody waits for what is there, it need not wait for the end of the callback. */
+    void (*push)(void *flow);
     void *flow;
 };
-
-struct kt_exchange;
 
 struct kt_exchange_origin {
     const char *host; /* copied */
@@ -84,6 +87,11 @@ void kt_exchange_start(struct kt_exchange *x, const struct kt_reply_sink *sink);
 /* Engine thread: the client went away. Cancels upstream, writes the event, frees itself; no sink slot is
  * called any more. */
 void kt_exchange_client_gone(struct kt_exchange *x);
+/* Engine thread: the process may become another program (exec). Every call under way gets its event now,
+ * error "interrupted". */
+void kt_exchange_interrupt_all(struct kt_engine_ctx *ctx);
+/* It did not: those calls go on, and each gets another event at its end. */
+void kt_exchange_go_on_all(struct kt_engine_ctx *ctx);
 /* Engine thread: the client took bytes; resume upstream if it was paused. */
 void kt_exchange_writable(struct kt_exchange *x);
 /*

@@ -84,6 +84,9 @@ struct kt_exchange {
     struct kt_exchange_watcher watcher;
     bool tapped; /* watched only: the answer comes from elsewhere, and goes nowhere */
     bool started, head_sent, over;
+    bool interrupted;                                    /* its event was written in front of an exec */
+    struct kt_mark mark;                                 /* until the event is written */
+    struct kt_exchange *next_under_way, *prev_under_way; /* once started */
     bool early; /* the head went out before there was an answer: see exchange_keepalive.c */
     struct kt_timer keepalive;
     uint64_t sent_ns; /* when the client last got something of a stream */
@@ -160,6 +163,12 @@ void kt_x_enter(struct kt_exchange *x);
 void kt_x_leave(struct kt_exchange *x);
 /* Plan and pending checks are done: to the origin, to a target, or the refusal. */
 void kt_x_go(struct kt_exchange *x);
+
+/* exchange_interrupt.c: what is left of a call whose process ends, or becomes another program, in its middle
+ */
+void kt_x_mark(struct kt_exchange *x);
+void kt_x_list(struct kt_exchange *x);
+void kt_x_unlist(struct kt_exchange *x);
 
 /* exchange_prepare.c */
 void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)

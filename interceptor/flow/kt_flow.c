@@ -83,6 +83,8 @@ static void linger(struct kt_flow *f)
 static bool progress(struct kt_flow *f)
 {
     size_t before = kt_flow_backlog(f);
+    bool pushed = f->pushed;
+    f->pushed = false;
     kt_flow_flush(f);
     size_t now = kt_flow_backlog(f);
     if (f->phase == KT_PHASE_OPEN && !f->failed && f->close_after && now == 0)
@@ -91,7 +93,7 @@ static bool progress(struct kt_flow *f)
         kt_flow_watch(f);
     if (f->failed)
         kt_flow_close(f);
-    if (f->x && now < before)
+    if (f->x && (now < before || pushed))
         f->fs->o.service->writable(f->x);
     return f->phase != KT_PHASE_CLOSED;
 }

@@ -81,8 +81,8 @@ kt_result kt_flows_adopt(struct kt_flows *fs, int fd, const char *host, uint16_t
 /* Any thread. A new reference to the flow whose ClientHello carried this random; NULL = none. */
 struct kt_flow *kt_flows_by_random(struct kt_flows *fs, const uint8_t random[32]);
 /* Any thread but the loop's. Returns len, or -1 with errno EPIPE where the flow is gone. Runs the request
- * chain here. What comes behind a request that is not answered yet is dropped, and the connection ends after
- * that answer. */
+ * chain here, and sends the request on where the loop's thread sleeps. What comes behind a request that is
+ * not answered yet is dropped, and the connection ends after that answer. */
 ssize_t kt_flow_write(struct kt_flow *f, const void *data, size_t len);
 void kt_flow_release(struct kt_flow *f);
 

@@ -6,6 +6,7 @@
 #include "policyengine/base/kt_log.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 
 /* Hands over to the loop thread. False where the loop is gone. */
 static bool raise_signal(struct kt_flow *f, unsigned signal)
@@ -17,6 +18,24 @@ static bool raise_signal(struct kt_flow *f, unsigned signal)
         return true;
     atomic_store(&f->signals, 0);
     atomic_store(&f->input, KT_INPUT_SHUT);
+    kt_flow_release(f);
+    return false;
+}
+
+/* Sends the request on in the program's thread, where the loop's sleeps: waking it takes longer than all that
+ * it would do. Not the first one, which loads and connects: that needs a stack of our own. libcurl's OpenSSL
+ * may be the program's, and with it the thread's queue of errors. */
+static bool start_here(struct kt_flow *f)
+{
+    if (!atomic_load(&f->fs->warm) || ERR_peek_error() != 0 ||
+        atomic_fetch_or(&f->signals, KT_SIGNAL_START) != 0)
+        return false;
+    kt_flow_ref(f);
+    bool done = kt_loop_run_here(f->fs->loop, kt_flow_signalled, f);
+    ERR_clear_error();
+    if (done)
+        return true;
+    atomic_fetch_and(&f->signals, ~(unsigned)KT_SIGNAL_START);
     kt_flow_release(f);
     return false;
 }
@@ -50,7 +69,7 @@ static const char *lane_of(const struct kt_flow *f)
     return ctx && ctx->lane ? ctx->lane : "divert";
 }
 
-static void complete(struct kt_flow *f)
+static void complete(struct kt_flow *f, bool handoff)
 {
     struct kt_request r;
     kt_http_take(f->parser, &r);
@@ -82,6 +101,8 @@ static void complete(struct kt_flow *f)
     }
     s->prepare(x);
     f->ready = x;
+    if (handoff && start_here(f))
+        return;
     if (!raise_signal(f, KT_SIGNAL_START)) {
         f->ready = NULL;
         s->drop(x);
@@ -124,7 +145,7 @@ void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff)
         if (state == KT_HTTP_CONTINUE) {
             raise_signal(f, KT_SIGNAL_CONTINUE);
         } else if (state == KT_HTTP_COMPLETE) {
-            complete(f);
+            complete(f, handoff);
         } else if (state == KT_HTTP_ERROR) {
             int status = kt_http_error(f->parser, &text);
             f->ready_asked = (struct kt_flow_asked){.minor = 1};
@@ -157,8 +178,10 @@ void kt_flow_signalled(void *flow)
         kt_flow_queue(f, go_on, sizeof go_on - 1);
         kt_flow_defer(f, KT_WORK_FLUSH);
     }
-    if (signals & KT_SIGNAL_START)
+    if (signals & KT_SIGNAL_START) {
         kt_flow_start(f);
+        atomic_store(&f->fs->warm, true);
+    }
     if ((signals & KT_SIGNAL_REFUSE) && f->phase != KT_PHASE_CLOSED)
         kt_flow_refusal(f);
     kt_flow_release(f);

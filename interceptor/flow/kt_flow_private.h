@@ -65,6 +65,7 @@ struct kt_flow {
     struct kt_buf out;     /* encoded bytes of the answer */
     size_t out_at;         /* of which so many have left */
     size_t out_held;       /* and so many at the end must wait for the answer's end */
+    bool pushed;           /* this turn's first piece has left */
     bool failed;           /* the connection cannot be written */
     bool close_after;      /* end the connection when `out` has left */
     bool abortive;         /* ... so that the client sees a broken answer */
@@ -103,6 +104,7 @@ struct kt_flows {
     atomic_uint refs; /* the owner's and each flow's */
     atomic_uint count;
     atomic_bool draining;
+    atomic_bool warm;      /* a request was started */
     atomic_bool forgotten; /* by a fork child */
     bool closing;          /* loop thread */
     struct kt_flow *first; /* loop thread */

@@ -156,8 +156,12 @@ static void finish(struct kt_flow *f, bool abortive)
         f->close_after = true;
         atomic_store(&f->input, KT_INPUT_DISCARD);
     }
-    kt_flow_flush(f);
-    if (!go_on || f->failed || kt_flow_backlog(f) > 0)
+    /* A stream ends inside of libcurl's callback. What libcurl does behind it (it ends its transfer) comes
+     * first: the client's next request would wait for it. */
+    bool later = f->framing == KT_FRAME_CHUNKED;
+    if (!later)
+        kt_flow_flush(f);
+    if (later || !go_on || f->failed || kt_flow_backlog(f) > 0)
         kt_flow_defer(f, KT_WORK_FLUSH);
 }
 
@@ -176,6 +180,17 @@ static size_t sink_backlog(void *flow)
     return kt_flow_backlog(flow);
 }
 
+/* Once a turn: what comes behind it in the same turn leaves with the turn's end, in one record. */
+static void sink_push(void *flow)
+{
+    struct kt_flow *f = flow;
+    if (f->pushed || kt_flow_backlog(f) == f->out_held)
+        return;
+    f->pushed = true;
+    kt_flow_flush(f);
+    kt_flow_defer(f, KT_WORK_FLUSH);
+}
+
 void kt_flow_start(struct kt_flow *f)
 {
     const struct kt_reply_sink sink = {.head = sink_head,
@@ -183,6 +198,7 @@ void kt_flow_start(struct kt_flow *f)
                                        .end = sink_end,
                                        .abort = sink_abort,
                                        .backlog = sink_backlog,
+                                       .push = sink_push,
                                        .flow = f};
     struct kt_exchange *x = f->ready;
     f->ready = NULL;

@@ -69,6 +69,12 @@ static size_t on_backlog(void *call)
     return c->sink.backlog(c->sink.flow);
 }
 
+static void on_push(void *call)
+{
+    const struct call *c = call;
+    c->sink.push(c->sink.flow);
+}
+
 /* ---- our own answers ---- */
 
 static void refuse(struct call *c, int status, const char *type, const char *code, const char *message)
@@ -220,8 +226,13 @@ static void start(struct kt_exchange *x, const struct kt_reply_sink *sink)
         answer(c, sink);
         return;
     }
-    const struct kt_reply_sink mine = {
-        .head = on_head, .body = on_body, .end = on_end, .abort = on_abort, .backlog = on_backlog, .flow = c};
+    const struct kt_reply_sink mine = {.head = on_head,
+                                       .body = on_body,
+                                       .end = on_end,
+                                       .abort = on_abort,
+                                       .backlog = on_backlog,
+                                       .push = sink->push ? on_push : NULL,
+                                       .flow = c};
     c->sink = *sink;
     kt_exchange_start(c->x, &mine);
 }

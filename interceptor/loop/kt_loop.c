@@ -1,41 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "interceptor/loop/kt_loop.h"
+#include "interceptor/loop/kt_loop_private.h"
 
 #include "interceptor/loop/kt_fds.h"
-#include "interceptor/loop/kt_timers.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BATCH 64
 #define NS_PER_MS 1000000u
-
-struct kt_loop {
-    int epfd, evfd;
-    struct kt_timers timers;
-    struct epoll_event batch[BATCH];
-    int batch_count, batch_at;
-
-    pthread_mutex_t lock; /* everything below */
-    pthread_cond_t changed;
-    struct kt_loop_job *first, *last;
-    size_t jobs;
-    bool woken;  /* the eventfd was written and not seen since: one write wakes for many posts */
-    bool refuse; /* no further posts */
-    bool quit;
-    bool running; /* some thread is inside kt_loop_run */
-    bool has_thread;
-    bool parked;
-    unsigned park_wanted;
-    pthread_t thread;
-    void (*on_start)(void);
-    atomic_ulong owner; /* pthread_t of the running thread; 0 = none */
-};
 
 kt_result kt_loop_new(struct kt_loop **out)
 {
@@ -103,6 +77,7 @@ void kt_loop_watch_drop(struct kt_loop *l, struct kt_loop_watch *w)
         return;
     epoll_ctl(l->epfd, EPOLL_CTL_DEL, w->fd, NULL);
     w->events = 0;
+    l->dropped = true;
     forget_in_batch(l, w);
 }
 
@@ -133,7 +108,7 @@ void kt_loop_timer_set(struct kt_loop *l, struct kt_timer *t, uint64_t due_ns)
 
 /* Only timers that were armed before this round: one that always re-arms itself in the past must not starve
  * the fds. */
-static void run_timers(struct kt_loop *l)
+void kt_loop_due_timers(struct kt_loop *l)
 {
     uint64_t limit = l->timers.seq;
     struct kt_timer *t = l->timers.root;
@@ -207,17 +182,17 @@ static bool next_job(struct kt_loop *l, struct kt_loop_job *out)
 
 /* At most as many as are queued now: jobs that post jobs must starve neither the fds nor a fork that waits.
  */
-static void run_jobs(struct kt_loop *l)
+void kt_loop_queued_jobs(struct kt_loop *l)
 {
     pthread_mutex_lock(&l->lock);
-    size_t n = l->jobs < BATCH ? l->jobs : BATCH;
+    size_t n = l->jobs < KT_LOOP_BATCH ? l->jobs : KT_LOOP_BATCH;
     pthread_mutex_unlock(&l->lock);
     struct kt_loop_job j;
     while (n-- > 0 && next_job(l, &j))
         j.fn(j.arg);
 }
 
-static void wake(struct kt_loop *l)
+void kt_loop_wake(struct kt_loop *l)
 {
     int saved = errno;
     eventfd_write(l->evfd, 1);
@@ -235,6 +210,7 @@ static void clear_wake(struct kt_loop *l)
 
 static int timeout_ms(struct kt_loop *l)
 {
+    l->wait_until_ns = l->timers.root ? l->timers.root->due_ns : UINT64_MAX;
     if (!l->timers.root)
         return -1;
     uint64_t now = kt_now_mono_ns(), due = l->timers.root->due_ns;
@@ -259,14 +235,14 @@ static void dispatch(struct kt_loop *l, int n)
             if (events)
                 w->fn(w->arg, events);
         }
-        run_jobs(l);
+        kt_loop_queued_jobs(l);
     }
     l->batch_at = l->batch_count = 0;
 }
 
-/* Between callbacks: where a fork may wait, and where the loop may end. False = end. *idle = nothing is
- * queued. */
-static bool checkpoint(struct kt_loop *l, bool *idle)
+/* Between callbacks: where a fork may wait, and where the loop may end. False = end. *ms = how long to wait
+ * for events. */
+static bool checkpoint(struct kt_loop *l, int *ms)
 {
     pthread_mutex_lock(&l->lock);
     while (l->park_wanted > 0) {
@@ -275,10 +251,28 @@ static bool checkpoint(struct kt_loop *l, bool *idle)
         pthread_cond_wait(&l->changed, &l->lock);
     }
     l->parked = false;
-    *idle = l->first == NULL;
-    bool go_on = !l->quit && !(l->refuse && *idle);
+    bool idle = l->first == NULL;
+    bool go_on = !l->quit && !(l->refuse && idle);
+    *ms = idle ? timeout_ms(l) : 0;
+    l->dropped = false;
+    l->open = go_on && *ms != 0;
     pthread_mutex_unlock(&l->lock);
     return go_on;
+}
+
+/* Behind the wait: a guest finishes first. True where events may be for watches that it dropped; they are not
+ * looked at, epoll tells all but the wake-up again. */
+static bool come_back(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->open = false;
+    while (l->guest)
+        pthread_cond_wait(&l->changed, &l->lock);
+    bool stale = l->dropped;
+    if (stale)
+        l->woken = false;
+    pthread_mutex_unlock(&l->lock);
+    return stale;
 }
 
 void kt_loop_run(struct kt_loop *l)
@@ -287,12 +281,13 @@ void kt_loop_run(struct kt_loop *l)
     l->running = true;
     pthread_mutex_unlock(&l->lock);
     atomic_store(&l->owner, (unsigned long)pthread_self());
-    bool idle = false;
-    while (checkpoint(l, &idle)) {
-        int n = epoll_wait(l->epfd, l->batch, BATCH, idle ? timeout_ms(l) : 0);
-        dispatch(l, n > 0 ? n : 0);
-        run_timers(l);
-        run_jobs(l);
+    int ms = 0;
+    while (checkpoint(l, &ms)) {
+        int n = epoll_wait(l->epfd, l->batch, KT_LOOP_BATCH, ms);
+        bool stale = ms != 0 && come_back(l);
+        dispatch(l, n > 0 && !stale ? n : 0);
+        kt_loop_due_timers(l);
+        kt_loop_queued_jobs(l);
     }
     atomic_store(&l->owner, 0);
     pthread_mutex_lock(&l->lock);
@@ -306,7 +301,7 @@ void kt_loop_quit(struct kt_loop *l)
     pthread_mutex_lock(&l->lock);
     l->quit = true;
     pthread_mutex_unlock(&l->lock);
-    wake(l);
+    kt_loop_wake(l);
 }
 
 static void *thread_main(void *arg)
@@ -356,7 +351,7 @@ bool kt_loop_stop(struct kt_loop *l, unsigned timeout)
     struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u), .tv_nsec = (long)(until % 1000000000u)};
     pthread_mutex_lock(&l->lock);
     l->refuse = true;
-    wake(l);
+    kt_loop_wake(l);
     int rc = 0;
     while (l->has_thread && l->running && rc == 0)
         rc = pthread_cond_timedwait(&l->changed, &l->lock, &ts);
@@ -367,32 +362,4 @@ bool kt_loop_stop(struct kt_loop *l, unsigned timeout)
     if (over && MAY_JOIN())
         pthread_join(l->thread, NULL);
     return ended;
-}
-
-/* --- fork --- */
-
-/* The lock stays taken until unpark: a fork copies it in a known state, and nobody is inside a post. */
-void kt_loop_park(struct kt_loop *l)
-{
-    pthread_mutex_lock(&l->lock);
-    l->park_wanted++;
-    wake(l);
-    while (l->running && !l->parked)
-        pthread_cond_wait(&l->changed, &l->lock);
-}
-
-void kt_loop_unpark(struct kt_loop *l)
-{
-    l->park_wanted--;
-    pthread_cond_broadcast(&l->changed);
-    pthread_mutex_unlock(&l->lock);
-}
-
-void kt_loop_after_fork_child(struct kt_loop *l)
-{
-    l->park_wanted = 0;
-    l->refuse = true;
-    l->running = l->parked = l->has_thread = false;
-    atomic_store(&l->owner, 0);
-    pthread_mutex_unlock(&l->lock);
 }

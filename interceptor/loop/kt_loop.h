@@ -64,6 +64,11 @@ kt_result kt_loop_post(struct kt_loop *l, kt_loop_job_fn fn, void *arg) KT_MUST;
  * KT_ERR_STATE as above. */
 kt_result kt_loop_post_job(struct kt_loop *l, struct kt_loop_job *job) KT_MUST;
 
+/* Any thread but the loop's: runs fn(arg), the jobs that it posts and the timers that are due right here, as
+ * if this thread were the loop's, where that one waits for events and nothing is queued: the caller need not
+ * wait until it is awake. All signals are blocked meanwhile. False: nothing was run, post it. */
+bool kt_loop_run_here(struct kt_loop *l, kt_loop_job_fn fn, void *arg) KT_MUST;
+
 /* Starts the loop's own thread with all signals blocked; `on_start` (may be NULL) runs first on it. */
 kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void)) KT_MUST;
 /* Refuses further posts, lets the thread run what was posted before, and joins it, after at most

@@ -83,6 +83,12 @@ struct kt_seg *kt_state_seg(struct kt_state *s)
     return atomic_load_explicit(&s->seg, memory_order_acquire);
 }
 
+size_t kt_state_mappings(struct kt_state *s, struct kt_seg *const **all)
+{
+    *all = s->all;
+    return s->count;
+}
+
 struct kt_seg *kt_state_private(struct kt_state *s)
 {
     if (!atomic_exchange(&s->full_told, true))

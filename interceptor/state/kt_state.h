@@ -43,6 +43,47 @@ void kt_state_event_lost(struct kt_state *s);
 /* How many were, by all processes since the boot. */
 uint64_t kt_state_lost_events(struct kt_state *s);
 
+/*
+ * Marks: which calls are under way. A call is marked when its request is whole and unmarked when its event is
+ * written, so that one whose process is killed, or becomes another program, in between leaves its mark
+ * behind. A mark belongs to the process that set it: a fork child inherits none. Where the table is full the
+ * mark of a dead process gives way (kt_state_lost_events counts it), else the call is counted without a name.
+ */
+#define KT_RUN_DEPTH 4
+struct kt_run_keys {
+    uint64_t key[KT_RUN_DEPTH]; /* of the `kt wrap`s that a process runs under, outermost first; 0 = none */
+};
+/* `run` as KT_RUN has it ("outer/inner"); NULL or "" = none. Deeper ones count for the first three and for
+ * the innermost. */
+struct kt_run_keys kt_run_keys_of(const char *run);
+uint64_t kt_run_key(const char *run); /* of the innermost; 0 = none */
+
+struct kt_mark {
+    void *place; /* NULL = nothing is marked */
+    uint64_t owner;
+};
+#define KT_MARK_ORIGIN 64 /* bytes that are kept of it */
+/* NULL `s` marks nothing. Any thread; a system call or two, no lock. */
+struct kt_mark kt_mark_set(struct kt_state *s, const struct kt_run_keys *runs, const char *host,
+                           uint16_t port, uint64_t real_ms);
+/* Any thread of the process that set it. Twice is fine. */
+void kt_mark_clear(struct kt_mark *m);
+
+struct kt_left_mark {
+    int pid;
+    uint64_t began_ms; /* real time */
+    char origin[KT_MARK_ORIGIN];
+};
+/* Takes out the marks of a run, and of the runs inside of it, whose processes are dead, and gives each to
+ * `each`, once among all who ask. `run_key` 0: of processes that belong to no run. Returns how many marks
+ * stay because their processes live. NULL `s` is fine. */
+size_t kt_marks_collect(struct kt_state *s, uint64_t run_key,
+                        void (*each)(void *arg, const struct kt_left_mark *mark), void *arg);
+/* Has it any mark, of whatever process? */
+bool kt_marks_any(struct kt_state *s, uint64_t run_key);
+/* Calls under way without a place. */
+uint64_t kt_marks_unlisted(struct kt_state *s);
+
 /* CLOCK_BOOTTIME; CLOCK_REALTIME for spending. */
 uint64_t kt_state_now_ms(void);
 uint64_t kt_state_real_ms(void);

@@ -5,6 +5,7 @@
 #include "interceptor/state/kt_state.h"
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #define KT_SEG_MAGIC 0x31455441545354ull /* "TSTATE1" */
 #define KT_SEG_VERSION 1u
@@ -12,6 +13,7 @@
 #define KT_SEG_SEQUENCES 1024u
 #define KT_SEG_RATES 4096u
 #define KT_SEG_SPENDS 512u
+#define KT_SEG_MARKS 2048u
 #define KT_SEG_PROBE 64u /* places that a key may take: its own and those behind it */
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a lock inside an atomic would not work across processes");
@@ -42,12 +44,18 @@ struct kt_seg_window {
     kt_word ends_ms;
 };
 
+struct kt_seg_mark {
+    kt_word began_ms, runs[KT_RUN_DEPTH];
+    kt_word origin[KT_MARK_ORIGIN / 8];
+};
+
 /* Keys lie together: looking one up reads a few cache lines. 0 = free. */
 struct kt_seg {
     union {
         struct {
             struct kt_seg_header header;
             kt_word lost_events;
+            kt_word unlisted; /* calls under way that found no place in the marks */
         };
         char page[4096];
     };
@@ -59,6 +67,8 @@ struct kt_seg {
     struct kt_seg_window rates[KT_SEG_RATES];
     struct kt_seg_window spends[KT_SEG_SPENDS];
     struct kt_tstate targets[KT_SEG_TARGETS];
+    kt_word mark_owners[KT_SEG_MARKS]; /* kt_state_owner.c, and whether the mark is whole; 0 = free */
+    struct kt_seg_mark marks[KT_SEG_MARKS];
 };
 
 struct kt_file_id { /* which file a mapping is of */
@@ -74,6 +84,13 @@ void kt_seg_unmap(struct kt_seg *seg);
 /* Is the file in `dir` still that one? */
 bool kt_seg_is_current(const char *dir, const struct kt_file_id *id);
 
+/* kt_state_owner.c: the low bits of a word say which process owns something. Never 0. */
+#define KT_OWNER_BITS 38
+uint64_t kt_owner_me(void);
+pid_t kt_owner_pid(uint64_t word);
+/* Known to be gone. An owner in another pid namespace cannot be looked at: it counts as alive. */
+bool kt_owner_dead(uint64_t word);
+
 /* kt_state_seg.c */
 uint64_t kt_seg_layout(void);
 void kt_seg_name(char out[64]);
@@ -85,6 +102,8 @@ enum kt_seg_verdict kt_seg_judge(const struct kt_seg_header *h);
 void kt_seg_carry_spending(struct kt_seg *to, struct kt_seg *from);
 
 /* kt_state.c */
+/* All that were in use, the newest last. */
+size_t kt_state_mappings(struct kt_state *s, struct kt_seg *const **all);
 struct kt_seg *kt_state_seg(struct kt_state *s);     /* the one in use */
 struct kt_seg *kt_state_private(struct kt_state *s); /* for what has no place there; NULL: no memory */
 /* Keys of one kind and the stamps by which a place counts as forgotten. */

@@ -52,6 +52,8 @@ uint64_t kt_seg_layout(void)
                                      offsetof(struct kt_seg, spends),
                                      offsetof(struct kt_seg, targets),
                                      offsetof(struct kt_tstate, samples),
+                                     offsetof(struct kt_seg, mark_owners),
+                                     sizeof(struct kt_seg_mark),
                                      KT_SAMPLES_MAX,
                                      KT_SEG_PROBE,
                                      0x0102030405060708ull /* of the other byte order: another hash */};

@@ -2,6 +2,7 @@
 #include "policyengine/detect/kt_decode.h"
 
 #include "policyengine/detect/kt_chars.h"
+#include "policyengine/detect/kt_decode_codes.h"
 
 #include <string.h>
 
@@ -45,6 +46,25 @@ static size_t from_base64(const char *in, size_t len, char *out)
         }
         if (n == 32 && have < 8 && !readable(out, n))
             return 0; /* pictures and keys: most blobs */
+    }
+    return readable(out, n) ? n : 0;
+}
+
+/* RFC 4648, section 6, without lower case. */
+static size_t from_base32(const char *in, size_t len, char *out)
+{
+    size_t n = 0;
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < len && n < KT_DECODE_MAX; i++) {
+        char c = in[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= '2' && c <= '7')))
+            break; /* padding, or the word behind a line end */
+        bits = bits << 5 | (unsigned)(c >= 'A' ? c - 'A' : c - '2' + 26);
+        have += 5;
+        if (have >= 8) {
+            have -= 8;
+            out[n++] = (char)(bits >> have & 0xff);
+        }
     }
     return readable(out, n) ? n : 0;
 }
@@ -105,7 +125,8 @@ static size_t run_end(const char *text, size_t len, size_t from)
 static size_t run_decode(const char *text, size_t len, char *out)
 {
     size_t n = from_hex(text, len & ~(size_t)1, out);
-    return n ? n : from_base64(text, len, out);
+    n = n ? n : from_base64(text, len, out);
+    return n ? n : from_base32(text, len, out);
 }
 
 /* Moves *at behind what it read, also where that gave no text: reading it again from the next byte would be
@@ -139,17 +160,21 @@ static bool units_start(const char *text, size_t len, size_t at)
            hex_value(p[4]) >= 0 && p[5] == ' ';
 }
 
-/* A run of base64 letters at *at: a blob, a unit of hex, or a word. */
+/* A run of base64 letters at *at: a blob, a unit of hex, a number of a character, or a word. */
 static size_t run_at(const char *text, size_t len, size_t *at, char *out)
 {
     size_t i = *at, end = i;
     while (end < len && is_base64[(unsigned char)text[end]])
         end++;
-    size_t size = end - i;
+    size_t size = end - i, n = 0;
     if (size < KT_DECODE_RUN) {
         bool unit = (size == 2 || (size == 4 && text[i + 1] == 'x')) && units_start(text, len, i);
         if (unit)
             return units_decode(text, len, at, out);
+    }
+    if (kt_decode_codes_start(text, len, i) && (n = kt_decode_codes(text, len, at, out)) > 0)
+        return n;
+    if (size < KT_DECODE_RUN) {
         *at = end;
         return 0;
     }
@@ -166,6 +191,8 @@ size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
             n = run_at(text, len, at, out);
         else if ((c == '%' || c == '\\') && units_start(text, len, *at))
             n = units_decode(text, len, at, out);
+        else if ((c == '&' || c == '\\' || c == '.') && kt_decode_codes_start(text, len, *at))
+            n = kt_decode_codes(text, len, at, out);
         if (n > 0)
             return n;
         *at += *at == before;
@@ -179,6 +206,15 @@ void kt_decode_rot13(char *text, size_t len)
         unsigned char c = (unsigned char)text[i], low = c | 0x20;
         if (low >= 'a' && low <= 'z')
             text[i] = (char)(low - 'a' < 13 ? c + 13 : c - 13);
+    }
+}
+
+void kt_decode_atbash(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        char low = (char)(text[i] | 0x20);
+        if (low >= 'a' && low <= 'z')
+            text[i] = (char)('a' + 'z' - low);
     }
 }
 

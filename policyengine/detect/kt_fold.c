@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_decode_codes.h"
 #include "policyengine/detect/kt_fold_table.h"
+#include "policyengine/detect/kt_pii_fold.h"
 
 #include <string.h>
 
@@ -46,9 +48,9 @@ static bool in_ranges(const struct range *r, size_t n, uint32_t cp)
 /* Characters that take no room: a word that is cut by them reads as one. */
 static bool invisible(uint32_t cp)
 {
-    static const struct range low[] = {{0xad, 0xad},     {0x300, 0x36f},   {0x61c, 0x61c},
-                                       {0x115f, 0x1160}, {0x17b4, 0x17b5}, {0x180b, 0x180f},
-                                       {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}};
+    static const struct range low[] = {{0xad, 0xad},     {0x300, 0x36f},   {0x483, 0x489},
+                                       {0x61c, 0x61c},   {0x115f, 0x1160}, {0x17b4, 0x17b5},
+                                       {0x180b, 0x180f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}};
     static const struct range high[] = {
         {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x206f}, {0x20d0, 0x20ff}, {0x3164, 0x3164},
         {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xe0100, 0xe01ef}};
@@ -189,11 +191,10 @@ static void put(struct kt_fold *f, const char *bytes, size_t n)
     f->len += n;
 }
 
-static void hide(struct kt_fold *f, uint32_t cp)
+static void hide(struct kt_fold *f, uint32_t byte)
 {
-    char c = (char)(cp & 0x7f);
-    if (f->hidden_len < sizeof f->hidden && c >= ' ')
-        f->hidden[f->hidden_len++] = c;
+    if (f->hidden_len < sizeof f->hidden && byte >= ' ')
+        f->hidden[f->hidden_len++] = (char)byte;
 }
 
 static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
@@ -203,9 +204,11 @@ static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
         return;
     }
     if (cp >= 0xe0000 && cp <= 0xe007f) {
-        hide(f, cp);
+        hide(f, cp & 0x7f);
         return;
     }
+    if (cp >= 0xe0100 && cp <= 0xe01ef)
+        hide(f, cp - 0xe0100 + 16);
     const char *two = two_letters(cp);
     char c = two ? KEEP : fold_char(cp);
     if (c == ' ' || c == '\n')
@@ -231,6 +234,28 @@ static inline void ascii_char(struct kt_fold *f, unsigned char c)
     }
 }
 
+static inline bool may_escape(char c)
+{
+    return c == '\\' || c == '&';
+}
+
+/* The escape at `in`, or a sign that is none; returns its bytes. A Windows path may lose a letter by it. */
+static size_t escape_char(struct kt_fold *f, const char *in, size_t len)
+{
+    char c = in[0];
+    size_t n = f->escapes ? kt_decode_code(in, len, &c) : 0;
+    struct kt_pii_unit u = {.raw = 1};
+    if (n == 0 && f->escapes && c == '\\')
+        u = kt_pii_unit(in, len, true, true);
+    uint32_t cp = 0;
+    if (u.raw > 1 && (unsigned char)u.text[0] >= 0x80 &&
+        decode((const unsigned char *)u.text, u.len, &cp) == u.len)
+        wide_char(f, u.text, u.len, cp);
+    else
+        ascii_char(f, (unsigned char)(u.raw > 1 ? u.text[0] : c));
+    return n ? n : u.raw;
+}
+
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /* The top bit of each byte of `w` that is `c`; exact. */
@@ -240,14 +265,15 @@ static uint64_t bytes_equal(uint64_t w, unsigned char c)
     return ~(((x & EACH(0x7f)) + EACH(0x7f)) | x | EACH(0x7f));
 }
 
-/* Eight bytes at once: printable ASCII, no two spaces side by side. False where anything else is among them.
+/* Eight bytes at once: printable ASCII without escapes, no two spaces side by side. False where anything else
+ * is among them.
  */
 static bool plain_eight(const unsigned char *in, size_t len, char *out)
 {
     uint64_t w;
     memcpy(&w, in, sizeof w);
     uint64_t below_space = (w - EACH(0x20)) & ~w;
-    if ((w | below_space | bytes_equal(w, 0x7f)) & EACH(0x80))
+    if ((w | below_space | bytes_equal(w, 0x7f) | bytes_equal(w, '\\') | bytes_equal(w, '&')) & EACH(0x80))
         return false;
     uint64_t spaces = bytes_equal(w, ' ');
     bool last = in[7] == ' ', next_plain = len > 8 && in[8] > ' ' && in[8] <= '~';
@@ -271,7 +297,8 @@ static size_t plain_run(struct kt_fold *f, const unsigned char *in, size_t len)
             continue;
         }
         unsigned char c = in[i];
-        if (c == ' ' ? i + 1 == n || in[i + 1] <= ' ' || in[i + 1] > '~' : c < ' ' || c > '~')
+        if (c == ' ' ? i + 1 == n || in[i + 1] <= ' ' || in[i + 1] > '~'
+                     : c < ' ' || c > '~' || may_escape((char)c))
             break;
         out[i++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
@@ -284,6 +311,10 @@ size_t kt_fold_text(struct kt_fold *f, const char *in, size_t len, bool final)
     size_t i = 0;
     while (i < len && f->cap - f->len >= 5) { /* a gap and four bytes */
         unsigned char c = (unsigned char)in[i];
+        if (may_escape((char)c)) {
+            i += escape_char(f, in + i, len - i);
+            continue;
+        }
         if (c > ' ' && c <= '~' && !f->gap) {
             i += plain_run(f, (const unsigned char *)in + i, len - i);
             continue;

@@ -4,8 +4,9 @@
  * Text as the pattern sets see it: what a reader takes for the same letter becomes the same byte. Lower case
  * ASCII; accents, full width, mathematical and circled letters and common Cyrillic and Greek lookalikes
  * folded to their base letter; zero-width, bidi, variation and combining marks dropped; runs of white space
- * become one ' ', or one '\n' where a line ended. Other scripts pass as they are. Tag characters (U+E0000..),
- * which no screen shows, go to `hidden` as the ASCII that they spell.
+ * become one ' ', or one '\n' where a line ended. Other scripts pass as they are. Tag characters (U+E0000..)
+ * and variation selectors that spell bytes (U+E0110.., 16 below the byte), which no screen shows, go to
+ * `hidden` as what they spell.
  */
 #include "policyengine/base/kt_buf.h"
 
@@ -18,7 +19,9 @@ extern "C" {
 struct kt_fold {
     char *out; /* borrowed: room for `cap` bytes */
     size_t len, cap;
-    char gap;             /* white space that was seen and not yet written: 0, ' ' or '\n' */
+    char gap;     /* white space that was seen and not yet written: 0, ' ' or '\n' */
+    bool escapes; /* "\n", "\u0069", "&#105;" of source in the text become what they stand for; with `final`
+                     only */
     bool keep_lookalikes; /* Cyrillic, Greek and other letters that look Latin stay what they are */
     bool keep_forms;      /* full-width, mathematical and circled letters, zero-width and tag signs stay */
     char hidden[KT_FOLD_HIDDEN];

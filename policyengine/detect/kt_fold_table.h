@@ -17,6 +17,8 @@ static const struct kt_fold_block {
      "l..n.aaiioouuuuuuuuuu.aaaa..ggggkkoooo..j.d.gg..nnaa..ooaaaaeeeeiiiioooorrrruuuusstt..hh"
      "nd..zzaaeeooooooooyylnt...accltsz..b..eejj.qrryyaaab.cdd.e.ee..jggg..hh.iiilll.m.mnnno.."
      ".r..rrr.r.ss...ttu.vvwyyzz.......b..hj.lq..............."},
+    {0x2b0, 0x2e3, /* raised letters */
+     "h.jrrrrwy........................................lsx"},
     {0x370, 0x3ff, /* Greek lookalikes */
      ".................................ab..ezh.ik.mn.o.p..ty.x.........aby.ezn.ik..v.o.p.stu.x"
      ".w........................................cj.....c......"},
@@ -29,6 +31,8 @@ static const struct kt_fold_block {
     {0x1d00, 0x1d7f, /* small capitals */
      "a...cd.e..jk.m.o........p..tu...vwz...r.....a.b.de.ghijklmn.o.prtuwa...bde...g.km.o...pt"
      "u..v......iruv......bdfmnprrstz......p.."},
+    {0x1d9c, 0x1dbb, /* raised letters */
+     "c...f..........................z"},
     {0x1e00, 0x1eff, /* Latin additional */
      "aabbbbbbccddddddddddeeeeeeeeeeffgghhhhhhhhhhiiiikkkkkkllllllllmmmmmmnnnnnnnnoooooooopppp"
      "rrrrrrrrssssssssssttttttttuuuuuuuuuuvvvvwwwwwwwwwwxxxxyyzzzzzzhtwyas....aaaaaaaaaaaaaaaa"
@@ -37,8 +41,14 @@ static const struct kt_fold_block {
      "0i..456789.....n0123456789......aeox.hklmnpst..."},
     {0x2100, 0x214f, /* letterlike */
      "..c.......ghhhh.iill.n...pqrrr......z...z.kabc.eef.mo....i...........ddeij......"},
+    {0x2160, 0x217f, /* Roman numerals */
+     "i...v....x..lcdmi...v....x..lcdm"},
+    {0x2460, 0x2468, /* digits in circles */
+     "123456789"},
     {0x249c, 0x24e9, /* in brackets and circles */
      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"},
+    {0x2800, 0x283f, /* Braille */
+     " a.b.k.l.cif.msp.e.h.o.r.djg.ntq.....u.v.....x.......z....w..y.."},
     {0xa730, 0xa737,
      "fs......"},
     {0x1f110, 0x1f12b, /* in brackets */

@@ -28,6 +28,7 @@
 #define PAGE 3.0         /* ... which begins behind eight sentences (log2) */
 #define RULES_PLAIN 0.64 /* evidence from which on text in a disguise counts as an order: ... */
 #define DISGUISE 1.5     /* ... nobody encodes a harmless one */
+#define SCRAMBLED 2u     /* words with their letters out of order: one is a slip of the hand */
 #define RULES_REACH 1024u /* bytes within which signs count together */
 #define QUOTE_REACH 160u  /* bytes around a sign in which quotes are looked for */
 
@@ -224,29 +225,46 @@ static void scan_block(struct kt_injection *w, const char *text, size_t len, boo
         *out = now;
 }
 
+/* Takes the disguise off the variant; returns its new length. */
+static size_t unmask(unsigned disguise, char *text, size_t len)
+{
+    switch (disguise) {
+    case KT_INJ_ROT13:
+        kt_decode_rot13(text, len);
+        return len;
+    case KT_INJ_ATBASH:
+        kt_decode_atbash(text, len);
+        return len;
+    case KT_INJ_REVERSED:
+        kt_decode_reverse(text, len);
+        return len;
+    case KT_INJ_LEET:
+        kt_decode_leet(text, len);
+        return len;
+    case KT_INJ_SCRAMBLED:
+        kt_decode_scrambled(text, len);
+        return len;
+    default:
+        return kt_decode_spaced(text, len);
+    }
+}
+
 /* Folded text that hints at a disguise: take it off and look again. */
 static void scan_variants(struct kt_injection *w, const char *text, size_t len,
                           struct kt_injection_result *out)
 {
-    unsigned hints = 0;
-    for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SPACED; f++)
+    unsigned hints = kt_decode_scrambled_count(text, len) >= SCRAMBLED ? 1u << KT_INJ_SCRAMBLED : 0;
+    for (unsigned f = KT_INJ_ROT13; f < KT_INJ_SCRAMBLED; f++)
         hints |= has_family(w, f) ? 1u << f : 0;
-    for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SPACED; f++) {
+    for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SCRAMBLED; f++) {
         if (!(hints & 1u << f))
             continue;
-        size_t n = len;
         memcpy(w->variant, text, len);
         w->variant_dirty = len > w->variant_dirty ? len : w->variant_dirty;
-        if (f == KT_INJ_ROT13)
-            kt_decode_rot13(w->variant, len);
-        else if (f == KT_INJ_REVERSED)
-            kt_decode_reverse(w->variant, len);
-        else if (f == KT_INJ_LEET)
-            kt_decode_leet(w->variant, len);
-        else
-            n = kt_decode_spaced(w->variant, len);
-        /* rot13 and reversal leave no plain word; the others leave the plain ones as they were */
-        scan_block(w, w->variant, n, f == KT_INJ_ROT13 || f == KT_INJ_REVERSED, out);
+        size_t n = unmask(f, w->variant, len);
+        /* these leave no plain word; the others leave the plain ones as they were */
+        bool disguised = f == KT_INJ_ROT13 || f == KT_INJ_ATBASH || f == KT_INJ_REVERSED;
+        scan_block(w, w->variant, n, disguised, out);
     }
 }
 
@@ -287,6 +305,7 @@ static void start_fold(struct kt_fold *f, char *block, const struct kt_injection
     f->len = f->hidden_len = 0;
     f->cap = BLOCK;
     f->gap = 0;
+    f->escapes = scope->decode;
     f->keep_lookalikes = !scope->lookalikes;
     f->keep_forms = !scope->whole_unicode;
 }

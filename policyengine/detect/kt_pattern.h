@@ -21,9 +21,11 @@ enum kt_injection_family {
     KT_INJ_SCORED,               /* number of families above: they make the score */
     KT_INJ_META = KT_INJ_SCORED, /* talk about attacks: quoted phrases count less */
     KT_INJ_ROT13,                /* the text may be written in rot13 ... */
+    KT_INJ_ATBASH,               /* ... with the alphabet turned round ... */
     KT_INJ_REVERSED,             /* ... backwards ... */
     KT_INJ_LEET,                 /* ... with digits for letters ... */
-    KT_INJ_SPACED                /* ... with every letter by itself */
+    KT_INJ_SPACED,               /* ... with every letter by itself ... */
+    KT_INJ_SCRAMBLED             /* ... with letters out of order (no pattern: kt_decode_scrambled.c) */
 };
 
 /* Categories of patterns/safety.def; the names go into events and `block_if`. */

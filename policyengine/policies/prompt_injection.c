@@ -195,7 +195,8 @@ static const struct kt_option detection_options[] = {
 
 static const struct kt_option encoding_options[] = {
     SWITCH(encoding.decode_base64, "decode_base64",
-           "look into base64, hex, percent escapes, rot13, reversed, leet and spaced text"),
+           "look into base64, base32, hex, escapes, numbers of characters, Morse, rot13, atbash, reversed, "
+           "leet, spaced and scrambled text"),
     SWITCH(encoding.normalize_unicode, "normalize_unicode",
            "read full-width, mathematical and circled letters; drop zero-width signs; read tag characters"),
     SWITCH(encoding.detect_homoglyphs, "detect_homoglyphs",

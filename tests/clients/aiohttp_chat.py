@@ -3,21 +3,19 @@
 import asyncio
 
 import aiohttp
-from common import CALLS, HEADERS, STREAM, URL, body, report
-
-
-async def call(session):
-    async with session.post(URL, json=body(), headers=HEADERS) as r:
-        text = b"".join([line async for line in r.content]).decode() if STREAM else await r.text()
-        return r.status, r.headers, text
+from common import HEADERS, URL, calls_async
 
 
 async def main():
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-        answers = await asyncio.gather(*[call(session) for _ in range(CALLS)])
-    assert len({status for status, _, _ in answers}) == 1, [status for status, _, _ in answers]
-    report(*answers[-1])
+
+        async def call(body):
+            async with session.post(URL, json=body, headers=HEADERS) as r:
+                text = b"".join([line async for line in r.content]).decode() if body["stream"] else await r.text()
+                return r.status, r.headers, text
+
+        await calls_async(call, together=True)
 
 
 asyncio.run(main())

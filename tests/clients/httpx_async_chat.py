@@ -2,19 +2,20 @@
 import asyncio
 
 import httpx
-from common import CALLS, HEADERS, STREAM, URL, body, report
+from common import HEADERS, URL, calls_async
 
 
 async def main():
     async with httpx.AsyncClient(timeout=30) as client:
-        for _ in range(CALLS):
-            if STREAM:
-                async with client.stream("POST", URL, json=body(), headers=HEADERS) as r:
-                    text = "\n".join([line async for line in r.aiter_lines()])
-            else:
-                r = await client.post(URL, json=body(), headers=HEADERS)
-                text = r.text
-        report(r.status_code, r.headers, text)
+
+        async def call(body):
+            if not body["stream"]:
+                r = await client.post(URL, json=body, headers=HEADERS)
+                return r.status_code, r.headers, r.text
+            async with client.stream("POST", URL, json=body, headers=HEADERS) as r:
+                return r.status_code, r.headers, "\n".join([line async for line in r.aiter_lines()])
+
+        await calls_async(call)
 
 
 asyncio.run(main())

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import httpx
-from common import CALLS, HEADERS, STREAM, URL, body, report
+from common import HEADERS, URL, calls
 
 with httpx.Client(timeout=30) as client:
-    for _ in range(CALLS):
-        if STREAM:
-            with client.stream("POST", URL, json=body(), headers=HEADERS) as r:
-                text = "\n".join(r.iter_lines())
-        else:
-            r = client.post(URL, json=body(), headers=HEADERS)
-            text = r.text
-report(r.status_code, r.headers, text)
+
+    def call(body):
+        if not body["stream"]:
+            r = client.post(URL, json=body, headers=HEADERS)
+            return r.status_code, r.headers, r.text
+        with client.stream("POST", URL, json=body, headers=HEADERS) as r:
+            return r.status_code, r.headers, "\n".join(r.iter_lines())
+
+    calls(lambda: call)  # threads share it

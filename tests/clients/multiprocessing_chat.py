@@ -1,20 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call in the parent, then the rest in forked workers of a pool, at once."""
+"""multiprocessing_chat.py fork|spawn: a call in the parent, a streamed one in a child; then KT_TEST_AT_ONCE at once, each in a forked process of
+its own, or by threads of two spawned ones."""
+import concurrent.futures
+import json
 import multiprocessing
 import sys
+import urllib.request
 
-import requests
-from common import CALLS, HEADERS, URL, body, report
+from common import AT_ONCE, HEADERS, PROMPT, URL, body, report_matrix
 
 
-def call(_):
-    r = requests.post(URL, json=body(), headers=HEADERS, timeout=30)
-    return r.status_code, dict(r.headers), r.text
+def call(data):
+    request = urllib.request.Request(URL, json.dumps(data).encode(), {**HEADERS, "Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return response.status, dict(response.headers.items()), response.read().decode()
+
+
+def some(n):
+    with concurrent.futures.ThreadPoolExecutor(n) as pool:
+        return [status for status, _, _ in pool.map(call, [body(PROMPT + ", at once", False)] * n)]
 
 
 if __name__ == "__main__":
-    call(0)
-    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
-        results = pool.map(call, range(CALLS - 1))
-    assert len({status for status, _, _ in results}) == 1
-    report(*results[-1])
+    plain = call(body(stream=False))
+    processes = AT_ONCE if sys.argv[1] == "fork" else 2
+    with multiprocessing.get_context(sys.argv[1]).Pool(processes) as pool:
+        stream = pool.apply(call, (body(stream=True),))
+        statuses = pool.map(some, [AT_ONCE // processes] * processes, chunksize=1)
+        pool.close()  # else they die by a signal, and what was read along of their last call with them
+        pool.join()
+    report_matrix(plain, stream, sum(statuses, []))

@@ -4,20 +4,17 @@ import {fork} from 'node:child_process';
 import https from 'node:https';
 import {fileURLToPath} from 'node:url';
 import {isMainThread, parentPort, Worker} from 'node:worker_threads';
+import {calls, headers, message, read, url} from './common.mjs';
 
-const url = process.env.KT_TEST_URL ?? 'https://api.openai.com/v1/chat/completions';
-const prompt = process.env.KT_TEST_PROMPT ?? 'Write to alice.jones@example.org, card 4111 1111 1111 1111.';
-const calls = Number(process.env.KT_TEST_CALLS ?? '1');
 const agent = new https.Agent({keepAlive: true});
 
-function call() {
-  const body = JSON.stringify({model: 'gpt-4o', messages: [{role: 'user', content: prompt}], store: false, max_completion_tokens: 64});
-  const headers = {authorization: 'Bearer sk-program-key-0001', 'content-type': 'application/json', 'content-length': Buffer.byteLength(body)};
+function call(prompt, stream) {
+  const body = JSON.stringify(message(prompt, stream));
   return new Promise((resolve, reject) => {
-    const request = https.request(url, {method: 'POST', headers, agent}, (response) => {
+    const request = https.request(url, {method: 'POST', headers: {...headers, 'content-length': Buffer.byteLength(body)}, agent}, (response) => {
       let text = '';
       response.on('data', (piece) => (text += piece));
-      response.on('end', () => resolve({status: response.statusCode, retry: response.headers['x-should-retry'] ?? null, body: JSON.parse(text)}));
+      response.on('end', () => resolve(read(response.statusCode, response.headers['x-should-retry'] ?? null, text, stream)));
     });
     request.on('error', reject);
     request.end(body);
@@ -25,8 +22,7 @@ function call() {
 }
 
 async function work() {
-  let result;
-  for (let i = 0; i < calls; i++) result = await call();
+  const result = await calls(call);
   agent.destroy();
   return result;
 }

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import requests
-from common import CALLS, HEADERS, STREAM, URL, body, report
+from common import HEADERS, URL, calls
 
-session = requests.Session()
-for _ in range(CALLS):
-    r = session.post(URL, json=body(), headers=HEADERS, stream=STREAM, timeout=30)
-    text = "\n".join(line.decode() for line in r.iter_lines()) if STREAM and r.status_code == 200 else r.text
-report(r.status_code, r.headers, text)
+
+def make():
+    session = requests.Session()
+
+    def call(body):
+        r = session.post(URL, json=body, headers=HEADERS, stream=body["stream"], timeout=30)
+        lines = body["stream"] and r.status_code == 200
+        return r.status_code, r.headers, "\n".join(line.decode() for line in r.iter_lines()) if lines else r.text
+
+    return call
+
+
+calls(make)

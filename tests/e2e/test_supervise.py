@@ -13,34 +13,18 @@ import socket  # noqa: E402
 import subprocess  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
-from ktlib import PYTHON, ROOT, wait_for  # noqa: E402
+from ktlib import PYTHON, ROOT, compiled, wait_for  # noqa: E402
 
 KEY = {"MISTRAL_API_KEY": "target-key-0001"}
 CLIENTS = ROOT / "tests/clients"
 
 
 class Supervise(e2e.KtTest):
-    @classmethod
-    def setUpClass(cls):
-        cls.bin = pathlib.Path(e2e.BUILD).resolve() / "tests" / "supervise"
-        cls.bin.mkdir(parents=True, exist_ok=True)
-
-    def build(self, name, source, *command):
-        """Built once per state of the source; several test programs may run at a time."""
-        out = self.bin / name
-        if not out.exists() or out.stat().st_mtime < source.stat().st_mtime:
-            part = self.bin / f".{name}.{os.getpid()}"
-            env = dict(os.environ, GOCACHE=str(self.bin / "gocache"), GO111MODULE="off", GOFLAGS="", HOME=str(self.bin))
-            subprocess.run([*command, "-o", str(part), str(source)], check=True, stderr=subprocess.DEVNULL, env=env)
-            part.rename(out)
-        return str(out)
-
     def c(self, name, *flags, compiler="gcc"):
-        return self.build(name, CLIENTS / "lost_chat.c", compiler, "-O1", "-w", *flags)
+        return self.compiled(f"lost-{name}", "lost_chat.c", *flags, compiler=compiler)
 
     def go(self, cgo):
-        os.environ["CGO_ENABLED"] = "1" if cgo else "0"
-        return self.build(f"go-{cgo}", CLIENTS / "chat.go", "go", "build")
+        return compiled(e2e.BUILD, f"go-{cgo}", CLIENTS / "chat.go", ["go", "build", "-o", "{out}", "{source}"], {"CGO_ENABLED": str(cgo)})
 
     def captured(self, command, lane="supervise", calls=1, env=None, options=(), verdict=None):
         mock = self.lab.mocks.get("up") or self.lab.mock("up")
@@ -53,12 +37,6 @@ class Supervise(e2e.KtTest):
         events = [e for e in self.lab.events()[known:] if calls == 1 or e["event_type"] != "client_distrusts"]
         self.assertEqual([(e["event_type"], e["lane"]) for e in events], [("decision", lane)] * calls)
         self.assert_audit_ok()
-
-    def test_go_static(self):
-        self.captured([self.go(0)], calls=20, env={"KT_TEST_CALLS": "20", "KT_TEST_PROMPT": "Mail alice.jones@example.org"})
-
-    def test_go_dynamic(self):
-        self.captured([self.go(1)], calls=5, env={"KT_TEST_CALLS": "5"})
 
     def test_go_below_a_shell_finds_its_trust(self):
         self.captured(["sh", "-c", f"{self.go(0)}; exit $?"])

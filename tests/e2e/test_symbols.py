@@ -55,7 +55,7 @@ class Symbols(e2e.KtTest):
         self.assertEqual(mock.requests(), [])
 
     def observed(self, *args):
-        origin = self.lab.mocks.get("up") or self.lab.mock("up", ["--text", "The answer."], origin="api.openai.com")
+        origin = self.lab.mocks.get("up") or self.lab.mock("up", ["--dialect", "openai", "--text", "The answer."], origin="api.openai.com")
         net.map_hosts(["api.openai.com"], str(self.lab.tmp))
         self.addCleanup(net.unmap_hosts)
         env = {"SSL_CERT_FILE": str(origin.ca), "KT_UPSTREAM_CA_FILE": str(origin.ca), "KT_MODE": "observe", **KEY}

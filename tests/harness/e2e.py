@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Base of the end-to-end tests that need more than a scenario file. Run as: python3 tests/e2e/test_x.py --build build/release"""
-import os
 import pathlib
-import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import net  # noqa: E402
-from ktlib import ROOT, Lab  # noqa: E402
+from ktlib import ROOT, Lab, compiled  # noqa: E402
 
 BUILD = None
 
@@ -38,15 +36,8 @@ class KtTest(unittest.TestCase):
         return self.lab.config(TARGETS.format(url=mock.url, ca=mock.ca, top=top, more=more))
 
     def compiled(self, name, source, *flags, compiler="gcc"):
-        """A program of tests/clients, built once per state of the source; several tests may run at a time."""
-        folder = pathlib.Path(BUILD).resolve() / "tests" / "clients"
-        folder.mkdir(parents=True, exist_ok=True)
-        out, source = folder / name, ROOT / "tests/clients" / source
-        if not out.exists() or out.stat().st_mtime < source.stat().st_mtime:
-            part = folder / f".{name}.{os.getpid()}"
-            subprocess.run([compiler, "-O1", "-w", "-o", str(part), str(source), *flags], check=True)
-            part.rename(out)
-        return str(out)
+        """A C program of tests/clients."""
+        return compiled(BUILD, name, ROOT / "tests/clients" / source, [compiler, "-O1", "-w", "-o", "{out}", "{source}", *flags])
 
     def run_ok(self, *args, **kwargs):
         result = self.lab.run(*args, **kwargs)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every end-to-end test needs: mocks, wrapped runs, events. Standard library only."""
+import fcntl
 import json
 import os
 import pathlib
@@ -47,6 +48,26 @@ def read_jsonl(path):
         return [json.loads(line) for line in pathlib.Path(path).read_text().split("\n") if line]
     except FileNotFoundError:
         return []
+
+
+def compiled(build, name, source, command, env=None):
+    """A program of tests/clients, `{out}` of `command`, built once per state of its source; several tests may ask at a time."""
+    folder = pathlib.Path(build).resolve() / "tests" / "clients"
+    folder.mkdir(parents=True, exist_ok=True)
+    out = folder / name
+    with open(folder / f".{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists() or out.stat().st_mtime < source.stat().st_mtime:
+            own = {"GOCACHE": str(folder / "gocache"), "GO111MODULE": "off", "GOFLAGS": "", "HOME": str(folder), **(env or {})}
+            part = folder / f".{name}.part"
+            argv = [word.replace("{out}", str(part)).replace("{source}", str(source)) for word in command]
+            r = subprocess.run(argv, env={**os.environ, **own}, capture_output=True, text=True, errors="replace")
+            if r.returncode != 0:
+                raise AssertionError(f"{' '.join(argv)}: {r.stderr}")
+            if out.is_dir():
+                shutil.rmtree(out)
+            part.rename(out)
+    return str(out)
 
 
 class Mock:

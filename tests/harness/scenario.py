@@ -13,6 +13,7 @@ import tomllib
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import net  # noqa: E402
 from ktlib import PYTHON, ROOT, Lab, dead_port, dig  # noqa: E402
+from matrix import run_matrix  # noqa: E402
 
 
 class Failed(AssertionError):
@@ -172,6 +173,17 @@ def run_variant(spec, build, via, lane):
         check_match_lane(lab, expect, via, lane)
 
 
+def run_variants(spec, build):
+    """Yields (label, what went wrong or None)."""
+    for via in spec["client"].get("via", ["wrap"]):
+        for lane in spec["client"].get("lanes", ["handoff"]):
+            try:
+                run_variant(spec, build, via, lane)
+                yield f"{via}, {lane}", None
+            except Exception as e:  # noqa: BLE001 - a test runner reports whatever went wrong
+                yield f"{via}, {lane}", e
+
+
 def check_match_lane(lab, expect, via, lane):
     """The event says which lane saw the call; a test of the handoff lane must not pass by divert."""
     wanted = expect.get("lane", {}).get(lane)
@@ -199,16 +211,10 @@ def main():
         spec = load(pathlib.Path(name))
         tool = missing_tool(spec)
         check(tool is None, f"{name}: needs {tool}, which is not installed (tools/dev/setup installs it)")
-        for via in spec["client"].get("via", ["wrap"]):
-            for lane in spec["client"].get("lanes", ["handoff"]):
-                label = f"{pathlib.Path(name).stem} [{via}, {lane}]"
-                try:
-                    run_variant(spec, args.build, via, lane)
-                    passed += 1
-                    print(f"ok   {label}", flush=True)
-                except Exception as e:  # noqa: BLE001 - a test runner reports whatever went wrong
-                    failed += 1
-                    print(f"FAIL {label}: {type(e).__name__}: {e}", flush=True)
+        for variant, problem in run_matrix(spec, args.build) if "matrix" in spec else run_variants(spec, args.build):
+            label = f"{pathlib.Path(name).stem} [{variant}]"
+            print(f"FAIL {label}: {type(problem).__name__}: {problem}" if problem else f"ok   {label}", flush=True)
+            passed, failed = passed + (not problem), failed + bool(problem)
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 

@@ -118,7 +118,7 @@ static struct kt_exchange *begin(struct stream_rig *rig, bool stream, struct str
         abort();
     kt_x_enter(x);
     x->started = x->recorded = x->record_ok = true;
-    x->sink = (struct kt_reply_sink){on_head, on_body, on_end, on_abort, on_backlog, out};
+    x->sink = (struct kt_reply_sink){on_head, on_body, on_end, on_abort, on_backlog, NULL, out};
     x->route.steps = calloc(1, sizeof *x->route.steps);
     x->tries = 1;
     x->tries_here = 1000; /* no second try of it either */

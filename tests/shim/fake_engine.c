@@ -112,9 +112,9 @@ static void tap_close(uint64_t tap)
     fake_log("tap_close %u", (unsigned)tap);
 }
 
-static void tap_settle(int last)
+static void settle(enum kt_abi_leave how)
 {
-    fake_log("tap_settle %d", last);
+    fake_log("settle %d", (int)how);
 }
 
 static void report(enum kt_abi_event what, const char *host, const char *detail)
@@ -160,7 +160,7 @@ __attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi
         .tap_open = tap_open,
         .tap_data = tap_data,
         .tap_close = tap_close,
-        .tap_settle = tap_settle,
+        .settle = settle,
         .report = report,
         .fork_prepare = fork_prepare,
         .fork_parent = fork_parent,

@@ -46,7 +46,7 @@ class Tap(ShimTest):
     def test_a_fork_child_has_flows_of_its_own(self):
         out, port, got = self.tapped("forked")
         self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 6 parent", f"tap_open 127.0.0.1 {port} 0",
-                               "tap_data 2 0 5 child", "tap_settle 1"])
+                               "tap_data 2 0 5 child", "settle 1"])
         self.assertEqual(out, ["child 7"])
 
     def test_a_vfork_child_leaves_without_touching_the_engine(self):
@@ -57,11 +57,11 @@ class Tap(ShimTest):
     def test_underscore_exit_settles_first(self):
         plan = self.current_plan(PLAN)
         self.host("tap", "tls", "_exit", KT_PLAN=plan, KT_FAKE_TAP="1", status=5)
-        self.assertEqual(self.events()[-1], "tap_settle 1")
+        self.assertEqual(self.events()[-1], "settle 1")
 
     def test_exec_settles_first(self):
         _, _, got = self.tapped("exec")
-        self.assertEqual(got[-1], "tap_settle 0")
+        self.assertEqual(got[-1], "settle 0")
 
 
 if __name__ == "__main__":

@@ -71,14 +71,14 @@ TEST(EngineTap, SettlingWritesWhatIsDue)
     Env v;
     v.write_config(kObserve);
     v.start();
-    kt_engine_tap_settle(v.e, false); /* nothing was tapped: nothing to wait for */
+    kt_engine_settle(v.e, KT_ABI_EXEC); /* nothing was tapped: nothing to wait for */
     uint64_t id = open_tap(v.e);
     ASSERT_NE(id, 0u);
     say(v.e, id, post(chat("Mail alice.jones@example.org")));
-    kt_engine_tap_settle(v.e, false);
+    kt_engine_settle(v.e, KT_ABI_EXEC);
     EXPECT_EQ(v.count("\"would_verdict\":\"redact\""), 1u);
     say(v.e, id, post(chat("again")));
-    kt_engine_tap_settle(v.e, true);
+    kt_engine_settle(v.e, KT_ABI_EXIT);
     EXPECT_EQ(v.count("\"lane\":\"tap\""), 2u);
     EXPECT_EQ(open_tap(v.e), 0u) << "the engine has ended";
     say(v.e, id, post(chat("too late")));
@@ -138,7 +138,7 @@ TEST(EngineTap, AForkChildHasFlowsOfItsOwn)
         kt_engine_tap_close(v.e, id);
         uint64_t own = open_tap(v.e);
         say(v.e, own, post(chat("child")));
-        kt_engine_tap_settle(v.e, true);
+        kt_engine_settle(v.e, KT_ABI_EXIT);
         _exit(own != 0 && own != id ? 0 : 1);
     }
     int status = -1;

@@ -45,6 +45,39 @@ TEST(FlowHandoff, ByRandomInTheCallersThread)
     EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; }));
 }
 
+/* Where the loop sleeps, the caller's thread sends the request on; never the first one, and never where
+ * errors of the program lie in OpenSSL's queue. */
+TEST(FlowHandoff, StartedByTheCallerWhereTheLoopSleeps)
+{
+    Harness h;
+    std::atomic<bool> mine{false};
+    auto self = std::this_thread::get_id();
+    h.script = [&](kt_exchange *x) {
+        mine = std::this_thread::get_id() == self;
+        echo(x);
+    };
+    Client c(h);
+    ASSERT_EQ(c.tls(h, "api.test"), 1);
+    kt_flow *f = kt_flows_by_random(h.flows, random_of(c.ssl).data());
+    ASSERT_NE(f, nullptr);
+    auto call = [&](const std::string &body) {
+        std::string req = post(body);
+        EXPECT_EQ(kt_flow_write(f, req.data(), req.size()), static_cast<ssize_t>(req.size()));
+        EXPECT_EQ(c.answer().body, body);
+        return mine.load();
+    };
+    EXPECT_FALSE(call("the first"));
+    EXPECT_TRUE(h.wait([&] { return call("again"); }));
+    ERR_raise(ERR_LIB_USER, 7);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); /* it sleeps */
+    std::string req = post("with an error");
+    EXPECT_EQ(kt_flow_write(f, req.data(), req.size()), static_cast<ssize_t>(req.size()));
+    EXPECT_EQ(ERR_GET_REASON(ERR_get_error()), 7);
+    EXPECT_EQ(c.answer().body, "with an error");
+    EXPECT_FALSE(mine);
+    kt_flow_release(f);
+}
+
 TEST(FlowHandoff, ContinuePipeliningAndErrors)
 {
     Harness h;

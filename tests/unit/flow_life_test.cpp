@@ -20,6 +20,32 @@ TEST(FlowLife, AClientThatStillSendsReadsItsRefusal)
     EXPECT_FALSE(a.closed);
 }
 
+TEST(FlowLife, WhatIsPushedLeavesWithinTheCallback)
+{
+    Harness h;
+    std::atomic<bool> read{false}, seen{false};
+    h.script = [&](kt_exchange *x) {
+        x->writable = [](kt_exchange *y) { y->end(); }; /* it had been paused: the push made room */
+        x->head(200, -1);
+        x->write("now");
+        x->sink.push(x->sink.flow);
+        seen = h.wait([&] { return read.load(); });
+        x->write(" later"); /* once a turn: this one waits for its end */
+        x->sink.push(x->sink.flow);
+        x->write(" too");
+    };
+    Client c(h);
+    ASSERT_TRUE(c.send("GET /x HTTP/1.1\r\nHost: h\r\n\r\n"));
+    while (c.in.find("now\r\n") == std::string::npos)
+        ASSERT_TRUE(c.fill());
+    EXPECT_EQ(c.in.find("later"), std::string::npos);
+    read = true;
+    Answer a = c.answer();
+    EXPECT_TRUE(seen);
+    EXPECT_EQ(a.body, "now later too");
+    EXPECT_FALSE(a.closed);
+}
+
 TEST(FlowLife, TheLastByteWaitsForTheEnd)
 {
     for (const char *target : {"/length", "/chunked", "/empty"}) {

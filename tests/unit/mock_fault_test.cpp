@@ -73,6 +73,35 @@ TEST_F(MockFault, HtmlDelayAndClose)
     EXPECT_EQ(ask(HELLO), 200);
 }
 
+TEST(MockScript, GatherGrammar)
+{
+    for (const char *bad : {"", "word", "=3", "word=", "word=1", "word=x", "word=3x", "word=100000"}) {
+        mock_options o = {};
+        kt_error err = {};
+        EXPECT_EQ(mock_gather_add(&o, bad, &err).code, KT_ERR_USAGE) << bad;
+        EXPECT_NE(err.text[0], '\0') << bad;
+        EXPECT_EQ(o.gathers, 0u);
+    }
+}
+
+TEST_F(MockFault, GatheredCallsWaitForEachOther)
+{
+    ASSERT_EQ(mock_gather_add(&o, "hi=2", nullptr).code, KT_OK);
+    start();
+    EXPECT_EQ(ask(R"({"model":"m","messages":[{"role":"user","content":"other"}]})"), 200);
+    for (int round = 0; round < 2; round++) {
+        Client a(port), b(port);
+        a.send(post(HELLO));
+        pollfd p = {a.fd, POLLIN, 0};
+        EXPECT_EQ(poll(&p, 1, 50), 0); // alone it has no answer
+        b.send(post(HELLO));
+        EXPECT_TRUE(a.answer());
+        EXPECT_TRUE(b.answer());
+        EXPECT_EQ(a.status(), 200);
+        EXPECT_EQ(b.status(), 200);
+    }
+}
+
 TEST_F(MockFault, CutStreamsAndJson)
 {
     fault("cut=0,count=1");

@@ -42,6 +42,14 @@ kt_result mock_script_add(struct mock_script *s, const char *text, struct kt_err
 /* What meets the next request; false = nothing. Not locked. */
 bool mock_script_next(struct mock_script *s, struct mock_fault *out);
 
+/* Chat calls whose body has `word` wait until `count` of them are there. */
+struct mock_gather {
+    const char *word; /* borrowed; `len` bytes */
+    size_t len;
+    unsigned count, here;
+};
+#define MOCK_MAX_GATHERS 32
+
 struct mock_options {
     const char *listen; /* host:port; NULL = 127.0.0.1:0 */
     bool tls;
@@ -56,7 +64,11 @@ struct mock_options {
     unsigned chunk_delay_ms;
     unsigned exit_after; /* requests; 0 = never */
     struct mock_script script;
+    struct mock_gather gather[MOCK_MAX_GATHERS];
+    size_t gathers;
 };
+/* Adds "WORD=N", which is borrowed. KT_ERR_USAGE with the cause. */
+kt_result mock_gather_add(struct mock_options *o, const char *text, struct kt_error *err) KT_MUST;
 
 struct mock_server;
 
@@ -96,6 +108,9 @@ bool mock_pause(struct mock_conn *c, int ms);
 
 /* The fault for this request, under the server's lock. */
 bool mock_server_fault(struct mock_server *s, struct mock_fault *out);
+struct mock_gather *mock_server_gathers(struct mock_server *s); /* borrowed: those of its options */
+/* Waits for the others of this call's kind, 15 s at most; false where they did not come. */
+bool mock_gathered(struct mock_conn *c, struct kt_span body);
 /* Writes the request to the record file before it is answered. */
 void mock_server_record(struct mock_server *s, const struct mock_conn *c, const struct kt_request *r);
 /* That request as one line of JSON. */

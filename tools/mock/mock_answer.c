@@ -208,6 +208,9 @@ static bool chat(struct mock_conn *c, const struct kt_request *r)
         return on;
     if (!authorized(c, r))
         return send_unauthorized(c, r);
+    if (!mock_gathered(c, kt_buf_span(&r->body)))
+        return send_error(c, r, 400, "Those that belong to this call did not come.", "not_gathered", NULL,
+                          "");
     cJSON *request = parse_body(r, &at);
     if (!request)
         return send_bad_json(c, r, at);

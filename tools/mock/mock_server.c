@@ -223,6 +223,11 @@ bool mock_server_fault(struct mock_server *s, struct mock_fault *out)
     return meets;
 }
 
+struct mock_gather *mock_server_gathers(struct mock_server *s)
+{
+    return s->o->gather;
+}
+
 void mock_server_answered(struct mock_server *s)
 {
     if (atomic_fetch_add(&s->answered, 1) + 1 == s->o->exit_after)

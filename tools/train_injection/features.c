@@ -72,7 +72,7 @@ static void one_text(struct kt_injection *w, const char *text, size_t len)
     float signs[] = {(float)user.score, (float)tool.score,  (float)user.rules, (float)tool.rules,
                      (float)user.best,  (float)user.length, user.decoded,      (float)user.whole};
     put(signs, sizeof signs);
-    struct kt_fold fold = {.out = folded, .cap = sizeof folded};
+    struct kt_fold fold = {.out = folded, .cap = sizeof folded, .escapes = true};
     kt_fold_text(&fold, text, len, true);
     page.bucket_count = page.sentence_start = page.count = 0;
     kt_linear_features(&work, folded, fold.len, add_feature, add_sentence, &page);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Other threads in the loop's place: a guest, which runs a job itself while the loop's thread waits for
+ * events, and a fork, which holds that thread where nothing is under way. */
+#include "interceptor/loop/kt_loop_private.h"
+
+#include <signal.h>
+
+/* --- guests --- */
+
+/* A handler of the program, which may never return, and a cancellation must not strike inside. */
+struct quiet {
+    sigset_t signals;
+    int cancel;
+};
+
+static void quiet_enter(struct quiet *q)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &q->cancel);
+    pthread_sigmask(SIG_SETMASK, &all, &q->signals);
+}
+
+static void quiet_leave(const struct quiet *q)
+{
+    pthread_sigmask(SIG_SETMASK, &q->signals, NULL);
+    pthread_setcancelstate(q->cancel, NULL);
+}
+
+static bool come_in(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool in = l->open && !l->guest && !l->first && !l->woken && !l->refuse && !l->quit && !l->park_wanted;
+    l->guest |= in;
+    pthread_mutex_unlock(&l->lock);
+    return in;
+}
+
+/* The thread's wait was measured before: it must not last longer than what was armed meanwhile. */
+static void go(struct kt_loop *l, unsigned long thread)
+{
+    atomic_store(&l->owner, thread);
+    pthread_mutex_lock(&l->lock);
+    l->guest = false;
+    bool earlier = l->timers.root && l->timers.root->due_ns < l->wait_until_ns;
+    bool wake = l->open && !l->woken && (earlier || l->first);
+    l->woken |= wake;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+    if (wake)
+        kt_loop_wake(l);
+}
+
+bool kt_loop_run_here(struct kt_loop *l, kt_loop_job_fn fn, void *arg)
+{
+    struct quiet q;
+    quiet_enter(&q);
+    bool in = come_in(l);
+    if (in) {
+        unsigned long thread = atomic_exchange(&l->owner, (unsigned long)pthread_self());
+        fn(arg);
+        kt_loop_queued_jobs(l);
+        kt_loop_due_timers(l);
+        kt_loop_queued_jobs(l);
+        go(l, thread);
+    }
+    quiet_leave(&q);
+    return in;
+}
+
+/* --- fork --- */
+
+/* The lock stays taken until unpark: a fork copies it in a known state, and nobody is inside a post. */
+void kt_loop_park(struct kt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->park_wanted++;
+    kt_loop_wake(l);
+    while ((l->running && !l->parked) || l->guest)
+        pthread_cond_wait(&l->changed, &l->lock);
+}
+
+void kt_loop_unpark(struct kt_loop *l)
+{
+    l->park_wanted--;
+    pthread_cond_broadcast(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void kt_loop_after_fork_child(struct kt_loop *l)
+{
+    l->park_wanted = 0;
+    l->refuse = true;
+    l->running = l->parked = l->has_thread = l->open = l->guest = false;
+    atomic_store(&l->owner, 0);
+    pthread_mutex_unlock(&l->lock);
+}
