@@ -50,11 +50,22 @@ size_t kt_pii_email_local(const struct kt_pii_view *v, size_t at)
     return i;
 }
 
-/* "jane (at) example.org": the local part may stand in front of a space. */
+bool kt_pii_email_apart(const struct kt_pii_view *v, size_t start, size_t end)
+{
+    bool letter = false, other = false;
+    for (size_t i = start; i < end; i++) {
+        unsigned char c = (unsigned char)v->data[i];
+        letter |= kt_pii_alpha(c) || c >= 0x80;
+        other |= kt_pii_digit(c) || ((c == '.' || c == '_' || c == '+') && i + 1 < end);
+    }
+    return letter && other;
+}
+
 size_t kt_pii_email_reach(const struct kt_pii_view *v, size_t at)
 {
     bool space = at > v->floor && v->data[at - 1] == ' ' && kt_pii_email_may_spell(v, at);
-    return kt_pii_email_local(v, at - space);
+    size_t local = kt_pii_email_local(v, at - space);
+    return space && !kt_pii_email_apart(v, local, at - 1) ? at : local;
 }
 
 static bool local_part(const struct kt_pii_view *v, size_t at, size_t *start)

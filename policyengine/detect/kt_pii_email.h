@@ -13,6 +13,10 @@ size_t kt_pii_email_local(const struct kt_pii_view *v, size_t at);
  * the first byte that must be seen again. */
 size_t kt_pii_email_reach(const struct kt_pii_view *v, size_t at);
 
+/* True where a local part is no ordinary word: "jane.doe", "j2". Only such a one may stand in front of a
+ * space
+ * ("jane.doe (at) example.org"): of a stream all other words are gone by then. */
+bool kt_pii_email_apart(const struct kt_pii_view *v, size_t start, size_t end);
 /* A domain from `at` on; `words`: its dots may be words. */
 enum kt_pii_answer kt_pii_email_domain(const struct kt_pii_view *v, size_t at, bool words, size_t *end);
 /* A dot at `at`, or what people write for one: "[.]", " (dot) ", with `words` also " dot ". *len: its bytes.

@@ -155,6 +155,8 @@ enum kt_pii_answer kt_pii_email_spelt(const struct kt_pii_view *v, size_t at, si
         ++*start;
     if (*start >= local_end)
         return KT_PII_NO;
+    if (gap && !kt_pii_email_apart(v, *start, local_end))
+        *start = at;
     enum kt_pii_answer a = KT_PII_YES;
     bool word = kt_pii_alpha((unsigned char)v->data[at]);
     if (word)
