@@ -74,8 +74,14 @@ size_t kt_plain_run(const char *data, size_t len)
         memcpy(&w, data + i, sizeof w);
         uint64_t quote = w ^ (ONES * '"'), slash = w ^ (ONES * '\\');
         uint64_t odd = (w - ONES * 0x20) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | w;
-        if (odd & HIGHS)
-            break;
+        if ((odd & HIGHS) == 0)
+            continue;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        return i +
+               (size_t)__builtin_ctzll(odd & HIGHS) / 8; /* borrows go upwards: the lowest is a true one */
+#else
+        break;
+#endif
     }
     for (; i < len; i++) {
         unsigned char c = (unsigned char)data[i];

@@ -230,10 +230,10 @@ uint32_t kt_json_member(const struct kt_json *j, uint32_t obj, const char *name,
     size_t len = strlen(name);
     for (uint32_t k = obj + 1; k < j->tok[obj].next; k = j->tok[k + 1].next) {
         const struct kt_json_tok *t = &j->tok[k];
-        bool same = t->escaped
-                        ? kt_json_escaped_eq(j, k, name)
-                        : t->end - t->start - 2 == len && memcmp(j->text + t->start + 1, name, len) == 0;
-        if (!same)
+        const char *raw = j->text + t->start + 1;
+        if (!t->escaped && (t->end - t->start - 2 != len || (len && *raw != *name))) /* most differ here */
+            continue;
+        if (t->escaped ? !kt_json_escaped_eq(j, k, name) : memcmp(raw, name, len) != 0)
             continue;
         if (duplicate && found)
             *duplicate = true;

@@ -131,13 +131,6 @@ bool kt_json_lex_word(const char *text, size_t len, size_t *pos, const char *wor
     return true;
 }
 
-size_t kt_json_lex_space(const char *text, size_t len, size_t pos)
-{
-    while (pos < len && (text[pos] == ' ' || text[pos] == '\n' || text[pos] == '\r' || text[pos] == '\t'))
-        pos++;
-    return pos;
-}
-
 static uint32_t hex4(const char *p)
 {
     uint32_t v = 0;

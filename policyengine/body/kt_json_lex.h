@@ -13,7 +13,12 @@ bool kt_json_lex_string(const char *text, size_t len, size_t *pos, bool *escaped
 bool kt_json_lex_number(const char *text, size_t len, size_t *pos);
 /* One of true, false, null. */
 bool kt_json_lex_word(const char *text, size_t len, size_t *pos, const char *word);
-size_t kt_json_lex_space(const char *text, size_t len, size_t pos);
+static inline size_t kt_json_lex_space(const char *text, size_t len, size_t pos)
+{
+    while (pos < len && (text[pos] == ' ' || text[pos] == '\n' || text[pos] == '\r' || text[pos] == '\t'))
+        pos++;
+    return pos;
+}
 
 /* Decodes the escape at `p` (a backslash inside a string that was lexed). Returns the raw bytes it takes; *n
  * receives the number of UTF-8 bytes put into `out`. A surrogate pair is one escape. */

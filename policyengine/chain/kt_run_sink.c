@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_boundary.h"
 #include "policyengine/chain/kt_run_internal.h"
 #include "policyengine/config/kt_config.h"
 
@@ -90,6 +91,16 @@ static void refuse_name(struct kt_sink *s, const char *label)
     sink_stop(s, KT_VERDICT_BLOCK, p->reason_code, -1, message);
 }
 
+/* Half a character, or half an escape of JSON source, would be left over. */
+static void take_whole_characters(const struct kt_text *t, size_t *start, size_t *end)
+{
+    bool json = kt_text_is_json(t);
+    if (*start > t->base)
+        *start = t->base + kt_boundary_before(t->data, t->len, *start - t->base, json);
+    if (*end > t->base)
+        *end = t->base + kt_boundary_behind(t->data, t->len, *end - t->base, json);
+}
+
 static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
                         const char *label)
 {
@@ -102,6 +113,8 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
         refuse_name(s, label);
         return;
     }
+    if (start < end)
+        take_whole_characters(&r->text, &start, &end);
     const struct kt_run_segment *g = &r->segments[r->text.segment];
     if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
         start = g->released;
@@ -119,6 +132,25 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
     }
     raise_verdict(&r->results[r->at], KT_VERDICT_REDACT);
     sink_match(s, label);
+}
+
+static kt_result sink_as_it_leaves(struct kt_sink *s, size_t start, size_t end, struct kt_buf *out)
+{
+    struct kt_chain_run *r = s->chain;
+    const struct kt_text *t = &r->text;
+    KT_ENSURE(r->call == KT_RUN_LEAVING && t->base <= start && start <= end && end <= t->base + t->len,
+              KT_ERR_USAGE);
+    KT_GUARD(kt_redactions_merge(&r->redactions));
+    const struct kt_redactions *l = &r->redactions;
+    for (size_t i = kt_redactions_first(l, t->segment, start);
+         i < l->merged_count && l->merged[i].segment == t->segment && l->merged[i].start < end; i++) {
+        const struct kt_redaction *d = &l->merged[i];
+        if (d->start > start)
+            KT_GUARD(kt_buf_append(out, t->data + (start - t->base), d->start - start));
+        KT_GUARD(kt_buf_append(out, d->text, d->len));
+        start = d->end < end ? d->end : end;
+    }
+    return kt_buf_append(out, t->data + (start - t->base), end - start);
 }
 
 static void sink_hold_from(struct kt_sink *s, size_t offset)
@@ -164,6 +196,7 @@ void kt_run_sink_init(struct kt_chain_run *r)
         .score = sink_score,
         .stop = sink_stop,
         .hold_from = sink_hold_from,
+        .as_it_leaves = sink_as_it_leaves,
         .placeholder = sink_placeholder,
     };
 }

@@ -30,12 +30,14 @@ struct kt_safety {
     size_t dirty, hidden_dirty; /* bytes of block and fold.hidden that ever held text */
     struct sign signs[SIGNS];   /* not judged yet, by end */
     unsigned sign_count;
-    size_t seen; /* folded bytes of the block whose signs are known */
+    size_t seen;     /* folded bytes of the block whose signs are known */
+    size_t sentence; /* where the sentence begins in which the last of them lies */
+    bool across;     /* there are rules over more than one sentence */
     double score;
 
     /* of one look */
     const struct kt_safety_rules *rules;
-    size_t len;
+    size_t len, from; /* the lexicon looks from here on */
     bool final, vetoes_known, failed;
     uint64_t vetoes[BLOCK / 64]; /* where they end */
     unsigned found;
@@ -51,12 +53,21 @@ const char *kt_safety_category_name(unsigned c)
     return c < KT_COUNT(names) ? names[c] : c == KT_SAFE_TERM ? "term" : "none";
 }
 
+static bool any_rule_across(void)
+{
+    for (unsigned i = 0; i < kt_lexicon_safety.rule_count; i++)
+        if (kt_lexicon_safety.rules[i].sentences > 0)
+            return true;
+    return false;
+}
+
 struct kt_safety *kt_safety_new(void)
 {
     struct kt_safety *s = malloc(sizeof *s);
     if (!s)
         return NULL;
     s->dirty = s->hidden_dirty = 0;
+    s->across = any_rule_across();
     kt_safety_reset(s);
     return s;
 }
@@ -78,7 +89,7 @@ void kt_safety_reset(struct kt_safety *s)
     s->fold.out = s->block;
     s->fold.cap = BLOCK;
     s->sign_count = 0;
-    s->seen = 0;
+    s->seen = s->sentence = 0;
     s->score = 0;
     s->found = KT_SAFE_NONE;
 }
@@ -183,7 +194,25 @@ static void add_rule(void *ctx, unsigned rule, size_t end)
     struct kt_safety *s = ctx;
     const struct kt_lexicon_rule *r = &kt_lexicon_safety.rules[rule];
     if (s->rules->categories >> r->family & 1)
-        add_sign(s, r->family, r->weight, end);
+        add_sign(s, r->family, r->weight, s->from + end);
+}
+
+static bool is_end(const struct kt_safety *s, size_t i)
+{
+    char c = s->block[i];
+    return (c == '.' || c == '!' || c == '?' || c == ';') &&
+           !kt_lexicon_letter((unsigned char)s->block[i + 1]);
+}
+
+/* Where no rule steps over the end of a sentence (a row of words never does), a new word is looked at with
+ * its sentence and not with all that is kept. */
+static void next_sentence(struct kt_safety *s, size_t len)
+{
+    if (s->across)
+        return;
+    for (size_t i = s->seen ? s->seen - 1 : 0; i + 1 < len; i++)
+        if (is_end(s, i))
+            s->sentence = i + 1;
 }
 
 /* One is enough: it is a finding. */
@@ -203,8 +232,10 @@ static void look(struct kt_safety *s, size_t len, bool final)
     s->vetoes_known = false;
     if (s->rules->terms)
         kt_wordlist_run(s->rules->terms, s->block, len, add_term, s);
-    kt_lexicon_run(&kt_lexicon_safety, s->block, len, add_rule, s);
+    s->from = s->sentence;
+    kt_lexicon_run(&kt_lexicon_safety, s->block + s->from, len - s->from, add_rule, s);
     judge(s);
+    next_sentence(s, len);
     s->seen = len;
 }
 
@@ -228,6 +259,7 @@ static void keep_tail(struct kt_safety *s)
     memmove(f->out, f->out + from, f->len - from);
     f->len -= from;
     s->seen -= from < s->seen ? from : s->seen;
+    s->sentence -= from < s->sentence ? from : s->sentence;
     for (unsigned i = 0; i < s->sign_count; i++)
         s->signs[i].end -= from < s->signs[i].end ? from : s->signs[i].end;
 }
