@@ -97,17 +97,23 @@ static bool halted(const struct kt_chain_run *r)
     return r->stopped && !r->dry;
 }
 
+/* Where the part of the window ends that no policy holds and no redaction lies across. */
+static size_t settled_to(const struct kt_chain_run *r)
+{
+    size_t hold = r->text.base + r->text.len;
+    if (r->text.final)
+        return hold;
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->policies[i].out && r->policies[i].hold_from < hold)
+            hold = r->policies[i].hold_from;
+    return kt_redactions_cut(&r->redactions, r->text.segment, hold);
+}
+
 /* What the caller may send on after a whole pass over the window. */
 static void release(struct kt_chain_run *r)
 {
     struct kt_run_segment *g = &r->segments[r->text.segment];
-    size_t end = r->text.base + r->text.len, hold = end;
-    if (!r->text.final) {
-        for (size_t i = 0; i < r->count; i++)
-            if (!r->policies[i].out && r->policies[i].hold_from < hold)
-                hold = r->policies[i].hold_from;
-        hold = kt_redactions_cut(&r->redactions, r->text.segment, hold);
-    }
+    size_t end = r->text.base + r->text.len, hold = settled_to(r);
     if (end > g->seen)
         g->seen = end;
     if (hold > g->released)
@@ -134,7 +140,10 @@ static enum kt_step ask_text(struct kt_chain_run *r, const struct kt_chain_link 
 
 static bool has_slot(const struct kt_policy *p, enum kt_run_call call)
 {
-    return call == KT_RUN_TOOL ? p->tool != NULL : call == KT_RUN_TEXT ? p->text != NULL : p->end != NULL;
+    return call == KT_RUN_TOOL      ? p->tool != NULL
+           : call == KT_RUN_TEXT    ? p->text != NULL
+           : call == KT_RUN_LEAVING ? p->leaving != NULL
+                                    : p->end != NULL;
 }
 
 /* The clock is read once between two policies: what ends one begins the next. */
@@ -155,6 +164,8 @@ static void ask(struct kt_chain_run *r)
         step = l->policy->tool(l->opts, l->instance, p->state, &r->tool, &r->sink);
     else if (r->call == KT_RUN_TEXT)
         step = ask_text(r, l, p);
+    else if (r->call == KT_RUN_LEAVING)
+        step = l->policy->leaving(l->opts, l->instance, p->state, &r->text, settled_to(r), &r->sink);
     else
         step = l->policy->end(l->opts, l->instance, p->state, &r->sink);
     settle(r, started, step);
@@ -164,23 +175,45 @@ static void ask(struct kt_chain_run *r)
  * request of many whole segments merges once, in `end`. */
 static void merge(struct kt_chain_run *r)
 {
-    bool whole = r->call == KT_RUN_TEXT && r->text.final && r->text.base == 0;
+    bool text = r->call == KT_RUN_TEXT || r->call == KT_RUN_LEAVING;
+    bool whole = text && r->text.final && r->text.base == 0;
     if (!whole && r->call != KT_RUN_TOOL && !r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
         r->internal_error = r->failed_now = true;
 }
 
-/* Goes on from r->at to the end of the chain, a stop or a PENDING. */
-static enum kt_step proceed(struct kt_chain_run *r)
+/* From r->at to the end of the chain, a stop or a PENDING; false for the last. */
+static bool pass(struct kt_chain_run *r)
 {
-    r->clock_ns = kt_now_mono_ns();
     for (; r->at < r->count && !halted(r); r->at++) {
         if (r->policies[r->at].out)
             continue;
         ask(r);
         if (r->pending)
+            return false;
+    }
+    return true;
+}
+
+/* What would have been stopped, or what a failed policy did not look at, is not shown to the world outside:
+ * the text then may not be what leaves. */
+static bool may_be_shown(const struct kt_chain_run *r)
+{
+    return !r->stopped && !r->failed_now;
+}
+
+/* Goes on from r->at to the end of the call. */
+static enum kt_step proceed(struct kt_chain_run *r)
+{
+    r->clock_ns = kt_now_mono_ns();
+    if (!pass(r))
+        return KT_STEP_PENDING;
+    if (r->call == KT_RUN_TEXT && may_be_shown(r)) {
+        r->call = KT_RUN_LEAVING;
+        r->at = 0;
+        if (!pass(r))
             return KT_STEP_PENDING;
     }
-    if (r->call == KT_RUN_TEXT && !halted(r))
+    if ((r->call == KT_RUN_TEXT || r->call == KT_RUN_LEAVING) && !halted(r))
         release(r);
     merge(r);
     /* Results and redactions outlive the end, until the answer is out; the policies' working memory need not.

@@ -168,6 +168,20 @@ kt_result kt_redactions_merge(struct kt_redactions *l)
     return kt_ok();
 }
 
+size_t kt_redactions_first(const struct kt_redactions *l, unsigned segment, size_t at)
+{
+    size_t low = 0, high = l->merged_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct kt_redaction *r = &l->merged[mid];
+        if (r->segment < segment || (r->segment == segment && r->end <= at))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 void kt_redactions_free(struct kt_redactions *l)
 {
     free(l->raw);

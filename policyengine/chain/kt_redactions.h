@@ -39,6 +39,9 @@ bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned 
 size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at);
 /* Fills l->merged: by segment, then start, no overlaps. */
 kt_result kt_redactions_merge(struct kt_redactions *l) KT_MUST;
+/* After a merge: index of the first entry of l->merged that ends behind `at` of the segment, or belongs to a
+ * later one; merged_count for none. */
+size_t kt_redactions_first(const struct kt_redactions *l, unsigned segment, size_t at);
 void kt_redactions_free(struct kt_redactions *l);
 
 #ifdef __cplusplus

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-enum kt_run_call { KT_RUN_TEXT, KT_RUN_TOOL, KT_RUN_END };
+/* LEAVING follows TEXT within one call, when all policies have seen the window. */
+enum kt_run_call { KT_RUN_TEXT, KT_RUN_LEAVING, KT_RUN_TOOL, KT_RUN_END };
 
 struct kt_run_policy {
     void *state;      /* owned, through policy->close */

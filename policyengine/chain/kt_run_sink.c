@@ -121,6 +121,25 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
     sink_match(s, label);
 }
 
+static kt_result sink_as_it_leaves(struct kt_sink *s, size_t start, size_t end, struct kt_buf *out)
+{
+    struct kt_chain_run *r = s->chain;
+    const struct kt_text *t = &r->text;
+    KT_ENSURE(r->call == KT_RUN_LEAVING && t->base <= start && start <= end && end <= t->base + t->len,
+              KT_ERR_USAGE);
+    KT_GUARD(kt_redactions_merge(&r->redactions));
+    const struct kt_redactions *l = &r->redactions;
+    for (size_t i = kt_redactions_first(l, t->segment, start);
+         i < l->merged_count && l->merged[i].segment == t->segment && l->merged[i].start < end; i++) {
+        const struct kt_redaction *d = &l->merged[i];
+        if (d->start > start)
+            KT_GUARD(kt_buf_append(out, t->data + (start - t->base), d->start - start));
+        KT_GUARD(kt_buf_append(out, d->text, d->len));
+        start = d->end < end ? d->end : end;
+    }
+    return kt_buf_append(out, t->data + (start - t->base), end - start);
+}
+
 static void sink_hold_from(struct kt_sink *s, size_t offset)
 {
     struct kt_chain_run *r = s->chain;
@@ -164,6 +183,7 @@ void kt_run_sink_init(struct kt_chain_run *r)
         .score = sink_score,
         .stop = sink_stop,
         .hold_from = sink_hold_from,
+        .as_it_leaves = sink_as_it_leaves,
         .placeholder = sink_placeholder,
     };
 }

@@ -103,6 +103,9 @@ struct kt_sink {
     /* Earliest byte (absolute) that may still become part of a match; bytes from there on are shown again.
      * Not calling it = nothing is held. Ignored on final windows. */
     void (*hold_from)(struct kt_sink *s, size_t offset);
+    /* Only in `leaving`: appends [start,end) (absolute, of the window) to `out` with the redactions of all
+     * policies in it, also in a dry run. */
+    kt_result (*as_it_leaves)(struct kt_sink *s, size_t start, size_t end, struct kt_buf *out) KT_MUST;
     struct kt_external *external; /* set by a policy that answers PENDING; borrowed from its state */
     /* A stable placeholder for a value within the conversation: same kind and value -> same name,
      * "[EMAIL_1]". `restore`: where the answer names it, the program gets the value back. Borrowed, valid as
@@ -137,6 +140,12 @@ struct kt_policy {
     void (*close)(void *state);
     enum kt_step (*text)(const void *opts, void *instance, void *state, const struct kt_text *t,
                          struct kt_sink *s);
+    /* Behind `text` of all policies: what of the window is `settled`, that is up to there (absolute) no
+     * policy wants to see it again. What goes to the world outside goes from here, as sink->as_it_leaves has
+     * it. Not called where the text was stopped (or would have been) or a policy failed on it: then it may
+     * not be what leaves. May not redact. */
+    enum kt_step (*leaving)(const void *opts, void *instance, void *state, const struct kt_text *t,
+                            size_t settled, struct kt_sink *s);
     /* Every tool of the phase, offered ones before the first text, calls as soon as their name is known. */
     enum kt_step (*tool)(const void *opts, void *instance, void *state, const struct kt_tool *t,
                          struct kt_sink *s);

@@ -174,9 +174,16 @@ static enum kt_step whole_text(const struct safety_options *o, const struct safe
     kt_safety_reset(st->whole);
     if (!kt_is_ok(kt_safety_feed(st->whole, t->data, t->len, true, &in->rules, &r)))
         return KT_STEP_ERROR;
-    if (report(o, &r, s) || o->engine == SAFETY_LOCAL)
-        return KT_STEP_DONE;
-    return kt_is_ok(safety_moderation_add(&st->moderation, t->data, t->len)) ? KT_STEP_DONE : KT_STEP_ERROR;
+    report(o, &r, s);
+    return KT_STEP_DONE;
+}
+
+/* The provider gets what the rest of the chain lets out, never what it takes out. */
+static bool put(struct safety_state *st, size_t start, size_t end, struct kt_sink *s)
+{
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf text = KT_BUF_INIT(SAFETY_TEXT_MAX);
+    return kt_is_ok(s->as_it_leaves(s, start, end, &text)) &&
+           kt_is_ok(safety_moderation_add(&st->moderation, text.data, text.len));
 }
 
 static enum kt_step ask(const struct safety_options *o, struct safety_state *st, struct kt_sink *s)
@@ -193,18 +200,24 @@ static enum kt_step ask(const struct safety_options *o, struct safety_state *st,
 /* A stream is asked about in growing pieces: an exchange has a maximum of outside checks. Nothing leaves
  * before it was asked about. */
 static enum kt_step moderate_window(const struct safety_options *o, struct safety_state *st,
-                                    struct safety_stream *p, const struct kt_text *t, struct kt_sink *s)
+                                    const struct kt_text *t, size_t settled, struct kt_sink *s)
 {
-    size_t end = t->base + t->len, from = p->asked > t->base ? p->asked : t->base;
+    struct safety_stream *p = stream_of(st, t->segment);
+    if (!p)
+        return KT_STEP_ERROR;
+    size_t from = p->asked > t->base ? p->asked : t->base;
     size_t step = (size_t)SAFETY_STREAM_STEP << (st->asks / 4 < 6 ? st->asks / 4 : 6);
-    if (from >= end || (!t->final && end - from < step)) {
+    if (from >= settled || (!t->final && settled - from < step)) {
         s->hold_from(s, from);
         return KT_STEP_DONE;
     }
-    p->asked = end;
-    if (!kt_is_ok(safety_moderation_add(&st->moderation, t->data + (from - t->base), end - from)))
-        return KT_STEP_ERROR;
-    return ask(o, st, s);
+    p->asked = settled;
+    return put(st, from, settled, s) ? ask(o, st, s) : KT_STEP_ERROR;
+}
+
+static bool is_looked_at(const struct kt_text *t)
+{
+    return t->from != KT_FROM_SYSTEM && t->from != KT_FROM_LABEL && t->from != KT_FROM_NAME;
 }
 
 static enum kt_step safety_text(const void *opts, void *instance, void *state, const struct kt_text *t,
@@ -213,7 +226,7 @@ static enum kt_step safety_text(const void *opts, void *instance, void *state, c
     const struct safety_options *o = opts;
     const struct safety_instance *in = instance;
     struct safety_state *st = state;
-    if (t->from == KT_FROM_SYSTEM || t->from == KT_FROM_LABEL || t->from == KT_FROM_NAME)
+    if (!is_looked_at(t))
         return KT_STEP_DONE;
     if (t->final && t->base == 0)
         return whole_text(o, in, st, t, s);
@@ -232,7 +245,20 @@ static enum kt_step safety_text(const void *opts, void *instance, void *state, c
             return KT_STEP_DONE;
     }
     s->hold_from(s, p->held);
-    return o->engine == SAFETY_LOCAL ? KT_STEP_DONE : moderate_window(o, st, p, t, s);
+    return KT_STEP_DONE;
+}
+
+static enum kt_step safety_leaving(const void *opts, void *instance, void *state, const struct kt_text *t,
+                                   size_t settled, struct kt_sink *s)
+{
+    const struct safety_options *o = opts;
+    struct safety_state *st = state;
+    (void)instance;
+    if (o->engine == SAFETY_LOCAL || !is_looked_at(t))
+        return KT_STEP_DONE;
+    if (t->final && t->base == 0)
+        return put(st, 0, t->len, s) ? KT_STEP_DONE : KT_STEP_ERROR;
+    return moderate_window(o, st, t, settled, s);
 }
 
 static enum kt_step safety_end(const void *opts, void *instance, void *state, struct kt_sink *s)
@@ -317,6 +343,7 @@ const struct kt_policy kt_policy_safety_filter = {
     .open = safety_open,
     .close = safety_close,
     .text = safety_text,
+    .leaving = safety_leaving,
     .end = safety_end,
     .resume = safety_resume,
 };

@@ -13,6 +13,7 @@ namespace chain_test {
 
 struct Script {
     std::function<kt_step(const kt_text *, kt_sink *)> text;
+    std::function<kt_step(const kt_text *, size_t, kt_sink *)> leaving;
     std::function<kt_step(kt_sink *)> end;
     std::function<kt_step(int, struct kt_span, kt_sink *)> resume;
     std::function<kt_step(const kt_tool *, kt_sink *)> tool;
@@ -44,6 +45,12 @@ inline kt_step scripted_text(const void *opts, void *, void *, const kt_text *t,
     return script(opts)->text ? script(opts)->text(t, s) : KT_STEP_DONE;
 }
 
+inline kt_step scripted_leaving(const void *opts, void *, void *, const kt_text *t, size_t settled,
+                                kt_sink *s)
+{
+    return script(opts)->leaving ? script(opts)->leaving(t, settled, s) : KT_STEP_DONE;
+}
+
 inline kt_step scripted_tool(const void *opts, void *, void *, const kt_tool *t, kt_sink *s)
 {
     script(opts)->seen.push_back("tool:" + std::string(t->name.data, t->name.len));
@@ -69,6 +76,7 @@ inline kt_policy scripted(const char *kind, unsigned phases = KT_PHASE_REQUEST |
     p.open = scripted_open;
     p.close = scripted_close;
     p.text = scripted_text;
+    p.leaving = scripted_leaving;
     p.end = scripted_end;
     p.resume = scripted_resume;
     return p;

@@ -27,13 +27,21 @@ struct Result {
     std::string asked_path, asked_target;
 };
 
+/* `policies:` and `policy:` of a config, where one policy is not enough. */
+struct Chain {
+    std::string text;
+};
+
 class Policy {
   public:
     /* `options`: YAML in flow style, "mode: strict, block_if: [x]". */
     Policy(const std::string &kind, const std::string &options)
+        : Policy(Chain{"policies: {chain: [" + kind + "]}\npolicy:\n  " + kind + ": {" + options + "}\n"})
     {
-        std::string text = "pack: {name: t, version: 1.0.0}\npolicies: {chain: [" + kind + "]}\npolicy:\n  " +
-                           kind + ": {" + options + "}\n";
+    }
+    explicit Policy(const Chain &chain)
+    {
+        std::string text = "pack: {name: t, version: 1.0.0}\n" + chain.text;
         kt_diags diags = {};
         if (kt_config_parse("t.yaml", text.data(), text.size(), &config_, &diags).code == KT_OK) {
             kt_error err = {};
@@ -59,6 +67,7 @@ class Policy {
         return error_;
     }
     std::function<Answer(const std::string &body)> outside;
+    bool dry = false;
 
     Result whole(const std::string &text, enum kt_phase phase = KT_PHASE_REQUEST)
     {
@@ -78,7 +87,7 @@ class Policy {
             return out;
         }
         kt_chain_run *r = nullptr;
-        if (kt_chain_run_new(chain_, phase, false, nullptr, &r).code != KT_OK)
+        if (kt_chain_run_new(chain_, phase, dry, nullptr, &r).code != KT_OK)
             abort();
         for (unsigned s = 0; s < segments.size(); s++)
             feed(r, s, segments[s], phase, cut_off, out);

@@ -47,7 +47,8 @@ struct record {
     struct eval_found *found;
     struct kt_placeholders *names;
     const char *kind; /* label of what has none */
-    size_t len;       /* of the text */
+    const char *text;
+    size_t len; /* of the text */
 };
 
 static void raise_verdict(struct eval_found *f, enum kt_verdict v)
@@ -113,6 +114,12 @@ static void on_hold(struct kt_sink *s, size_t offset)
     (void)s, (void)offset;
 }
 
+static kt_result on_leaves(struct kt_sink *s, size_t start, size_t end, struct kt_buf *out)
+{
+    const struct record *r = s->chain;
+    return kt_buf_append(out, r->text + start, end - start); /* it goes nowhere */
+}
+
 static const char *on_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len,
                                   bool restore)
 {
@@ -141,6 +148,8 @@ static enum kt_step ask(const struct eval_probe *p, void *state, const struct kt
     enum kt_step step = KT_STEP_DONE;
     if (policy->text)
         step = settle(p, state, policy->text(p->opts, p->instance, state, t, s), s, f);
+    if (step == KT_STEP_DONE && policy->leaving && f->verdict < KT_VERDICT_ESCALATE)
+        step = settle(p, state, policy->leaving(p->opts, p->instance, state, t, t->len, s), s, f);
     if (step == KT_STEP_DONE && policy->end && f->verdict < KT_VERDICT_ESCALATE)
         step = settle(p, state, policy->end(p->opts, p->instance, state, s), s, f);
     return step;
@@ -161,13 +170,14 @@ void eval_probe_text(const struct eval_probe *p, enum kt_origin_class from, cons
     out->outside = false;
     out->verdict = KT_VERDICT_ALLOW;
     out->score = -1;
-    struct record record = {out, kt_placeholders_new(), p->policy->kind, len};
+    struct record record = {out, kt_placeholders_new(), p->policy->kind, text, len};
     struct kt_sink sink = {.chain = &record,
                            .redact = on_redact,
                            .match = on_match,
                            .score = on_score,
                            .stop = on_stop,
                            .hold_from = on_hold,
+                           .as_it_leaves = on_leaves,
                            .placeholder = on_placeholder};
     struct kt_text t = {.from = from, .data = text, .len = len, .final = true};
     void *state = NULL;
