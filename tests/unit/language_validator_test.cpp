@@ -59,7 +59,9 @@ TEST(LanguageValidator, TheCutOfAnAnswerDoesNotMatter)
         for (size_t at = 0; at <= text.size(); at += 1 + text.size() / 97) {
             Result cut = c->run({text.substr(0, at), text.substr(at)}, KT_FROM_ASSISTANT, KT_PHASE_RESPONSE);
             ASSERT_EQ(cut.verdict, whole.verdict) << at;
-            ASSERT_LE(cut.most_held, 1024u) << "what is held is bounded";
+            if (cut.verdict == KT_VERDICT_ALLOW) {
+                ASSERT_LE(cut.most_held, 1024u) << "what is held is bounded";
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ TEST(StreamTools, AForbiddenNameInPieces)
     refused(rig, call(name("r")) + call(name("m_rf")), "\"r\"");
     refused(rig, call(name("e")) + call(name("v")) + call(name("i")) + call(name("l")), "\"e\"");
     refused(rig, call(name("go")) + call(arguments("{")) + call(name("go")), "nothing");
-    refused(rig, call(name("x")) + call(name("evil")) + call(arguments("{}")), "evil");
+    refused(rig, call(name("x")) + call(name("evil")) + call(arguments("{}")), "\"evil\"");
     refused(rig,
             event("{\"function_call\":{\"name\":\"ev\"}}") +
                 event("{\"function_call\":{\"name\":\"il\",\"arguments\":\"{}\"}}"),
@@ -79,7 +79,7 @@ TEST(StreamTools, AnAllowedNameInPieces)
                              call("\"function\":{\"name\":\"get_it\",\"arguments\":\"}\"}"))
                     .whole);
     refused(rig, call(name("get")) + call(arguments("{}")), "\"get\"");
-    refused(rig, call(name("get_it")) + call(name("s")) + call(arguments("{}")), "get_it");
+    refused(rig, call(name("get_it")) + call(name("s")) + call(arguments("{}")), "\"get_it\"");
 }
 
 TEST(StreamTools, PiecesAreOneCall)
@@ -106,7 +106,7 @@ TEST(StreamTools, ANameWithoutEnd)
     std::string inside;
     for (int i = 0; i < 100; i++)
         inside += call(name(std::string(100, 'a')));
-    refused(rig, inside, "aaa");
+    refused(rig, inside, "\"aaa");
 }
 
 } // namespace
