@@ -58,11 +58,11 @@ struct kt_flow {
     struct kt_loop_watch watch; /* its fd is the flow's; owned */
     struct kt_timer timer;
     struct kt_flow *next, *prev;
-    SSL *ssl;              /* owned; NULL = plain */
-    bool hello;            /* a ClientHello came */
-    bool reported;         /* an event says why the client left */
-    bool half_closed;      /* its side has ended: no further request, but the answer is wanted */
-    bool fin;              /* ... and by a FIN, behind which epoll has nothing to tell */
+    SSL *ssl;         /* owned; NULL = plain */
+    bool hello;       /* a ClientHello came */
+    bool reported;    /* an event says why the client left */
+    bool half_closed; /* its side has ended: no further request, but the answer is wanted */
+    bool fin;         /* ... and by a FIN, behind which epoll has nothing to tell */
     struct kt_timer peer_timer;
     struct kt_buf out;     /* encoded bytes of the answer */
     size_t out_at;         /* of which so many have left */
