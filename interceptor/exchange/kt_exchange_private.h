@@ -117,7 +117,9 @@ struct kt_exchange {
     int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
     struct kt_limits_taken taken;
     struct kt_route route;
-    const char *excluded_by;                 /* static: the policy that left no target */
+    const char *excluded_by;                 /* static: the policy that left no target, */
+    const char *excluded_why;                /* static: its reason, */
+    bool excluded_warns;                     /* and all the same the call goes on */
     size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
     unsigned tries_here;                     /* of the target under way */
     uint64_t target_deadline_ns;             /* its timeout_seconds bound all tries of it */
