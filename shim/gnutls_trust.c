@@ -3,6 +3,7 @@
 
 #include "shim/caller.h"
 #include "shim/engine.h"
+#include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
 #include "shim/ssl_api.h"
@@ -116,8 +117,11 @@ static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
         return true;
     }
     if (!kt_tls_ours(path, host)) {
-        if (!e->reported)
+        if (!e->reported) {
             kt_tls_report_unseen(host, kt_tls_unseen_detail(path));
+            if (kt_plan_fail_allows())
+                kt_first_words_judged();
+        }
         e->reported = true;
         return kt_plan_fail_allows();
     }

@@ -4,6 +4,7 @@
  * functions with _chk are what _FORTIFY_SOURCE makes of these.
  */
 #include "shim/divert.h"
+#include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/real.h"
 #include "shim/ssl_trust.h"
@@ -11,6 +12,7 @@
 #include "shim/tap_sockets.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -38,17 +40,24 @@ static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
 
 /* May nothing leave by this fd? Asked before every write: a handshake whose peer is not known yet is about to
  * say its first words. Two loads for everybody else. */
-static inline bool is_mute(int fd)
+static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
 {
-    bool known = __builtin_expect(!kt_ssl_nameless && kt_tap_flag(fd) != KT_TAP_REFUSED, 1);
+    bool known = __builtin_expect(!kt_ssl_nameless && !(kt_tap_flag(fd) & KT_TAP_LOOK), 1);
     if (known || kt_bypass())
         return false;
     if (kt_ssl_nameless)
         kt_ssl_met_socket(fd);
-    if (!kt_tap_socket_is_refused(fd))
+    bool stranger = kt_tap_flag(fd) == KT_TAP_STRANGER && kt_first_words_forbid(fd, iov, count);
+    if (!stranger && !kt_tap_socket_is_refused(fd))
         return false;
     errno = ECONNREFUSED;
     return true;
+}
+
+static inline bool is_mute(int fd, const void *buf, size_t n)
+{
+    const struct iovec one = {(void *)(uintptr_t)buf, n};
+    return is_mute_iov(fd, &one, 1);
 }
 
 static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
@@ -127,14 +136,14 @@ KT_HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 
 KT_HOOK ssize_t write(int fd, const void *buf, size_t n)
 {
-    if (is_mute(fd))
+    if (is_mute(fd, buf, n))
         return -1;
     return put(fd, buf, 0, KT_REAL(write)(fd, buf, n));
 }
 
 KT_HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
-    if (is_mute(fd))
+    if (is_mute(fd, buf, n))
         return -1;
     return put(fd, buf, flags, KT_REAL(send)(fd, buf, n, flags));
 }
@@ -142,7 +151,7 @@ KT_HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 KT_HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *sa, socklen_t len)
 {
     int opened = fast_opened(fd, sa, len, flags);
-    if (opened < 0 || is_mute(fd))
+    if (opened < 0 || is_mute(fd, buf, n))
         return -1;
     if (opened)
         return put(fd, buf, flags, KT_REAL(sendto)(fd, buf, n, flags & ~MSG_FASTOPEN, NULL, 0));
@@ -151,7 +160,7 @@ KT_HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struc
 
 KT_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-    if (is_mute(fd))
+    if (is_mute_iov(fd, iov, count > 0 ? (size_t)count : 0))
         return -1;
     return moved(fd, KT_ABI_OUT, iov, count > 0 ? (size_t)count : 0, 0, KT_REAL(writev)(fd, iov, count));
 }
@@ -162,7 +171,7 @@ KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     const struct sockaddr *sa = m && (flags & MSG_FASTOPEN) ? m->msg_name : NULL;
     socklen_t len = sa ? m->msg_namelen : 0;
     int opened = fast_opened(fd, sa, len, flags);
-    if (opened < 0 || is_mute(fd))
+    if (opened < 0 || is_mute_iov(fd, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0))
         return -1;
     if (opened) {
         rest = *m;
@@ -184,14 +193,14 @@ static ssize_t sent_file(int fd, ssize_t n)
 
 KT_HOOK ssize_t sendfile(int to, int from, off_t *offset, size_t n)
 {
-    if (is_mute(to))
+    if (is_mute(to, NULL, 0))
         return -1;
     return sent_file(to, KT_REAL(sendfile)(to, from, offset, n));
 }
 
 KT_HOOK ssize_t sendfile64(int to, int from, off64_t *offset, size_t n)
 {
-    if (is_mute(to))
+    if (is_mute(to, NULL, 0))
         return -1;
     return sent_file(to, KT_REAL(sendfile64)(to, from, offset, n));
 }

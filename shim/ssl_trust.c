@@ -3,6 +3,7 @@
 
 #include "shim/engine.h"
 #include "shim/fdtab.h"
+#include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
 #include "shim/tap_sockets.h"
@@ -130,6 +131,15 @@ bool kt_ssl_unseen(struct kt_ssl_entry *e, const char *detail)
     return allow;
 }
 
+/* Before its ClientHello, which counts once. */
+static bool let_go(struct kt_ssl_entry *e, const char *detail)
+{
+    bool again = e->reported, allow = kt_ssl_unseen(e, detail);
+    if (allow && !again)
+        kt_first_words_judged();
+    return allow;
+}
+
 /* An entry of an earlier SSL at the same address tells nothing, unless it is this one, asked again. */
 static struct kt_ssl_entry *entry_for(SSL *ssl, const char *host)
 {
@@ -153,7 +163,7 @@ static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl, const s
         return KT_SSL_PASS;
     }
     if (!kt_tls_ours(p->path, p->host))
-        return kt_ssl_unseen(e, kt_tls_unseen_detail(p->path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
+        return let_go(e, kt_tls_unseen_detail(p->path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
     e->state = KT_SSL_TRUSTED;
     e->by_random = p->path == KT_PATH_UNKNOWN;
     give_trust(api, ssl, p->host);

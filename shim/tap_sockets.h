@@ -14,7 +14,12 @@
 
 extern atomic_uchar kt_tap_flags[KT_TAP_FDS];
 
-enum { KT_TAP_WATCHED = 1, KT_TAP_REFUSED = 2 };
+enum {
+    KT_TAP_WATCHED = 1,
+    KT_TAP_LOOK = 2, /* a bit: something must be decided before anything is written */
+    KT_TAP_REFUSED = KT_TAP_LOOK,
+    KT_TAP_STRANGER = KT_TAP_LOOK | 4 /* of shim/first_words.h */
+};
 
 static inline unsigned char kt_tap_flag(int fd)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_boundary.h"
 #include "policyengine/chain/kt_run_internal.h"
 
 #include <stdlib.h>
@@ -97,6 +98,19 @@ static bool halted(const struct kt_chain_run *r)
     return r->stopped && !r->dry;
 }
 
+/* The largest place <= `hold` that no redaction lies across, and no character: some policies count in bytes,
+ * and half of a character in a piece of a stream is lost. */
+static size_t uncut(const struct kt_chain_run *r, size_t hold)
+{
+    const struct kt_text *t = &r->text;
+    for (size_t before = SIZE_MAX; hold < before && hold > t->base;) {
+        before = hold = kt_redactions_cut(&r->redactions, t->segment, hold);
+        if (hold > t->base)
+            hold = t->base + kt_boundary_before(t->data, t->len, hold - t->base, kt_text_is_json(t));
+    }
+    return hold;
+}
+
 /* Where the part of the window ends that no policy holds and no redaction lies across. */
 static size_t settled_to(const struct kt_chain_run *r)
 {
@@ -106,7 +120,7 @@ static size_t settled_to(const struct kt_chain_run *r)
     for (size_t i = 0; i < r->count; i++)
         if (!r->policies[i].out && r->policies[i].hold_from < hold)
             hold = r->policies[i].hold_from;
-    return kt_redactions_cut(&r->redactions, r->text.segment, hold);
+    return uncut(r, hold);
 }
 
 /* What the caller may send on after a whole pass over the window. */

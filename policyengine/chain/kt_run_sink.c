@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/chain/kt_boundary.h"
 #include "policyengine/chain/kt_run_internal.h"
 #include "policyengine/config/kt_config.h"
 
@@ -90,6 +91,16 @@ static void refuse_name(struct kt_sink *s, const char *label)
     sink_stop(s, KT_VERDICT_BLOCK, p->reason_code, -1, message);
 }
 
+/* Half a character, or half an escape of JSON source, would be left over. */
+static void take_whole_characters(const struct kt_text *t, size_t *start, size_t *end)
+{
+    bool json = kt_text_is_json(t);
+    if (*start > t->base)
+        *start = t->base + kt_boundary_before(t->data, t->len, *start - t->base, json);
+    if (*end > t->base)
+        *end = t->base + kt_boundary_behind(t->data, t->len, *end - t->base, json);
+}
+
 static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
                         const char *label)
 {
@@ -102,6 +113,8 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
         refuse_name(s, label);
         return;
     }
+    if (start < end)
+        take_whole_characters(&r->text, &start, &end);
     const struct kt_run_segment *g = &r->segments[r->text.segment];
     if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
         start = g->released;

@@ -2,6 +2,7 @@
 #include "policyengine/detect/kt_pattern_cache.h"
 
 #include "policyengine/base/kt_log.h"
+#include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_pattern_image.h"
 
 #include <errno.h>
@@ -196,15 +197,35 @@ static int by_place(const void *left, const void *right)
     return a->expression < b->expression ? -1 : a->expression > b->expression;
 }
 
+/* Fills `out` with a copy where the text is not UTF-8 throughout, which Vectorscan must not see. */
+static kt_result mend(const char *text, size_t len, struct kt_buf *out)
+{
+    uint32_t cp;
+    for (size_t i = 0, n; i < len; i += n) {
+        n = (unsigned char)text[i] < 0x80 ? 1 : kt_char_next(text + i, len - i, &cp);
+        if (n > 1 || (unsigned char)text[i] < 0x80)
+            continue;
+        if (!out->data) {
+            *out = (struct kt_buf)KT_BUF_INIT(len);
+            KT_GUARD(kt_buf_append(out, text, len));
+        }
+        out->data[i] = '?';
+    }
+    return kt_ok();
+}
+
 kt_result kt_patterns_scan(const struct kt_patterns *p, const char *text, size_t len, size_t from, size_t to,
-                           kt_patterns_hit_fn hit, void *ctx)
+                           bool final, kt_patterns_hit_fn hit, void *ctx)
 {
     if (p->count == 0 || from >= to)
         return kt_ok();
     KT_ENSURE(len <= UINT_MAX, KT_ERR_LIMIT);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf mended = {0};
+    KT_GUARD(mend(text, len, &mended));
+    text = mended.data ? mended.data : text;
     hs_scratch_t *scratch = NULL;
     KT_ENSURE(hs_clone_scratch(p->model, &scratch) == HS_SUCCESS, KT_ERR_MEMORY);
-    struct found f = {.from = from, .to = to, .width = p->width};
+    struct found f = {.from = from, .to = to, .width = final ? SIZE_MAX : p->width};
     hs_error_t r = hs_scan(p->db, text, (unsigned)len, 0, scratch, on_match, &f);
     hs_free_scratch(scratch);
     KT_CLEANUP(kt_cleanup_free) struct match *items = f.items;

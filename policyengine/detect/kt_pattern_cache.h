@@ -14,7 +14,7 @@ extern "C" {
 
 #define KT_PATTERNS_MAX 1000u
 #define KT_PATTERN_BYTES 4096u /* of one expression */
-#define KT_PATTERN_WIDTH 512u  /* bytes of one match; longer ones are cut there */
+#define KT_PATTERN_WIDTH 512u  /* bytes of one match in a text that is not there to its end */
 #define KT_PATTERN_IMAGE (64u << 20)
 
 /* Below which folder the cache lies ("<state_dir>/patterns"); NULL or never called = no cache. `quiet`:
@@ -35,10 +35,12 @@ size_t kt_patterns_width(const struct kt_patterns *p);
 
 typedef void (*kt_patterns_hit_fn)(void *ctx, size_t expression, size_t start, size_t end);
 
-/* The matches that start in [from, to), leftmost and longest, none into another; those end in front of `to` +
- * width. Looks at the whole text. KT_ERR_LIMIT past 262,144 of them. */
+/* The matches that start in [from, to), leftmost and longest, none into another. `final`: the text is there
+ * to its end; without it only those that end in front of `to` + width. Looks at the whole text, character by
+ * character of UTF-8 (an expression that is too large so works on bytes); a byte that is none counts as '?'.
+ * KT_ERR_LIMIT past 262,144 of them. */
 kt_result kt_patterns_scan(const struct kt_patterns *p, const char *text, size_t len, size_t from, size_t to,
-                           kt_patterns_hit_fn hit, void *ctx) KT_MUST;
+                           bool final, kt_patterns_hit_fn hit, void *ctx) KT_MUST;
 
 #ifdef __cplusplus
 }

@@ -13,7 +13,8 @@
 #include <string.h>
 
 #define LIBRARY "libhs.so.5"
-#define FLAGS (HS_FLAG_SOM_LEFTMOST)
+/* Without HS_FLAG_UCP: it knows no \b, and \w by Unicode is too large for more than one of them. */
+#define FLAGS (HS_FLAG_SOM_LEFTMOST | HS_FLAG_UTF8)
 
 struct compiler {
     void *handle;
@@ -95,9 +96,16 @@ static kt_result compile(const struct compiler *c, char *const *expressions, siz
     const hs_platform_info_t baseline = {.tune = HS_TUNE_FAMILY_GENERIC, .cpu_features = 0};
     hs_database_t *db = NULL;
     hs_compile_error_t *e = NULL;
-    if (c->compile((const char *const *)expressions, flags, ids, (unsigned)n, HS_MODE_BLOCK, &baseline, &db,
-                   &e) != HS_SUCCESS)
-        return refused(c, e && e->expression >= 0 ? (size_t)e->expression : 0, e, err);
+    while (c->compile((const char *const *)expressions, flags, ids, (unsigned)n, HS_MODE_BLOCK, &baseline,
+                      &db, &e) != HS_SUCCESS) {
+        size_t at = e && e->expression >= 0 ? (size_t)e->expression : 0;
+        if (!(flags[at] & HS_FLAG_UTF8))
+            return refused(c, at, e, err);
+        flags[at] &= ~(unsigned)HS_FLAG_UTF8; /* ".{600}" is too large with characters, and not with bytes */
+        if (e)
+            c->free_error(e);
+        e = NULL;
+    }
     char *bytes = NULL;
     size_t len = 0;
     hs_error_t r = c->serialize(db, &bytes, &len);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define MAGIC "ktpatterns 1\n"
-#define COMPILED_AS "block som=leftmost baseline"
+#define COMPILED_AS "block som=leftmost utf8 baseline"
 
 struct head {
     char magic[16];

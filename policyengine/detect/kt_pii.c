@@ -119,8 +119,9 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
 enum { OTHER, LETTER = 1, DIGIT = 2, SIGN, COLON, MAIL }; /* what words are made of comes first, as bits */
 
 static const unsigned char classes[256] = {
-    ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT, ['+'] = SIGN,
-    ['('] = SIGN,           [':'] = COLON,          ['@'] = MAIL,   ['%'] = MAIL,
+    ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT,
+    ['+'] = SIGN,           ['('] = SIGN,           [':'] = COLON,  ['@'] = MAIL,
+    ['%'] = MAIL,           ['['] = MAIL,           ['{'] = MAIL,
 };
 
 /* A word of the text: [at,end), all of it word bytes. */
@@ -160,6 +161,14 @@ static bool letters_matter(const struct kt_pii_view *v, size_t at, size_t end)
     return ((len == 2 && next == '-') || (len == 4 && next == '.')) && kt_pii_hex(after);
 }
 
+/* "at", "arroba", ... before a space; their first letters spare most words the look. */
+static bool stands_for_at(const struct kt_pii_view *v, size_t at, size_t end)
+{
+    char first = v->data[at] | 0x20;
+    return (first == 'a' || first == 'c') && end < v->len && v->data[end] == ' ' &&
+           kt_pii_email_at_word(v->data + at, end - at);
+}
+
 struct place {
     size_t at, next; /* where to go on if nothing starts at `at` */
     unsigned starts; /* 0 = the text ends at `at`, or in a word that may still become a value */
@@ -190,6 +199,8 @@ static struct place next_place(const struct kt_pii_view *v, size_t at)
         }
         if (class == DIGIT)
             return (struct place){at, w.end, KT_PII_AT_DIGIT, !w.letter};
+        if (stands_for_at(v, at, w.end))
+            return (struct place){at, w.end, KT_PII_AT_MAIL, false};
         if (w.digit || letters_matter(v, at, w.end))
             return (struct place){at, w.end, KT_PII_AT_LETTER, false};
         at = w.end;

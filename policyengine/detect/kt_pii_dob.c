@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dates of birth: a full date behind a word that says so. Dates are everywhere; only "born on 12/03/1981" and
- * "DOB: March 12, 1981" are somebody's. Behind verbs ("born", "geboren") a date in words is a biography far
- * more often than a form, so there somebody has to speak of himself or of a patient.
+ * "DOB: March 12, 1981" are somebody's. Behind verbs ("born", "geboren") an old date in words is a biography,
+ * unless somebody speaks of himself or of a patient.
  */
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
 
 #define OLDEST 1900u
+#define OLDEST_TOLD 1925u /* of people whom a sentence tells of: biographies are of the dead as a rule */
 #define YOUNGEST 2035u
 #define LONGEST_MONTH 14u /* bytes of a name */
 
@@ -136,6 +137,28 @@ static enum kt_pii_answer in_digits(const struct kt_pii_view *v, size_t at, size
     return kt_pii_date(day, month) || kt_pii_date(month, day) ? a : KT_PII_NO;
 }
 
+/* "Ich bin am 3. März 1984 geboren": the verb stands behind. */
+static enum kt_pii_answer born_behind(const struct kt_pii_view *v, size_t end)
+{
+    static const char verb[] = " geboren";
+    size_t n = sizeof verb - 1, left = v->len - end;
+    if (!kt_pii_same(v->data + end, verb, left < n ? left : n))
+        return KT_PII_NO;
+    return left < n ? (v->final ? KT_PII_NO : KT_PII_MORE) : KT_PII_YES;
+}
+
+/* English "born" within a sentence is a biography's; "Jane Doe, born March 3, 1984" and a line that begins
+ * with it are somebody's data. `end`: of the word. */
+static bool narrates(const struct kt_pii_view *v, size_t end)
+{
+    if (end < 4 || !kt_pii_same(v->data + end - 4, "born", 4))
+        return false;
+    size_t i = end - 4;
+    while (i > v->floor && v->data[i - 1] == ' ')
+        i--;
+    return i > v->floor && v->data[i - 1] && !strchr("\n\r\t,:|\"", v->data[i - 1]);
+}
+
 static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     if (!kt_pii_starts_number(v, at))
@@ -152,9 +175,12 @@ static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size
         return a == KT_PII_MORE ? a : KT_PII_NO;
     if (kt_pii_near(v, at, 40, KT_PII_W_BIRTH) <= 24)
         return KT_PII_YES;
-    uint64_t somebody = KT_PII_W_SELF | KT_PII_W_PATIENT | KT_PII_W_IDENTITY;
-    bool born = kt_pii_near(v, at, 32, KT_PII_W_BORN) <= 16;
-    return born && (!words || kt_pii_context(v, at, 48, somebody)) ? KT_PII_YES : KT_PII_NO;
+    bool somebody = kt_pii_context(v, at, 48, KT_PII_W_SELF | KT_PII_W_PATIENT | KT_PII_W_IDENTITY);
+    size_t born = kt_pii_near(v, at, 32, KT_PII_W_BORN);
+    if (born > 16)
+        return somebody ? born_behind(v, *end) : KT_PII_NO;
+    bool told = words && (year < OLDEST_TOLD || narrates(v, at - born));
+    return !told || somebody ? KT_PII_YES : KT_PII_NO;
 }
 
 const struct kt_pii_kind kt_pii_dob = {.label = "dob",

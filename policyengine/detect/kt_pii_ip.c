@@ -64,10 +64,23 @@ static enum kt_pii_answer boundary(const struct kt_pii_view *v, size_t end)
     return kt_pii_digit((unsigned char)v->data[end + 1]) ? KT_PII_NO : KT_PII_YES;
 }
 
+/* "Chrome/120.0.0.0": of a program, as user agents name them. Names of machines are small letters. */
+static bool of_program(const struct kt_pii_view *v, size_t at)
+{
+    size_t i = at;
+    if (i == 0 || v->data[--i] != '/')
+        return false;
+    while (i > 0 && kt_pii_alpha((unsigned char)v->data[i - 1]))
+        i--;
+    return v->data[i] >= 'A' && v->data[i] <= 'Z' && (i == 0 || !strchr("/.-_", v->data[i - 1]));
+}
+
 /* "version 1.2.3.4" is none, and neither is a bare 1.2.3.4 unless something says so. */
 static bool meant_as_v4(const struct kt_pii_view *v, size_t at, size_t end)
 {
     static const char *const known[] = {"1.1.1.1", "1.0.0.1", "8.8.8.8", "8.8.4.4", "9.9.9.9", "0.0.0.0"};
+    if (of_program(v, at))
+        return false;
     size_t version = kt_pii_near(v, at, 24, KT_PII_W_VERSION);
     size_t network = kt_pii_near(v, at, 32, KT_PII_W_NETWORK);
     if (version != KT_PII_FAR)

@@ -127,6 +127,14 @@ static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct
     return KT_PII_NO;
 }
 
+/* The rest of "13,178,002.113936031". */
+static bool in_thousands(const struct kt_pii_view *v, const struct kt_pii_number *n)
+{
+    size_t at = n->start;
+    return n->size[0] == 3 && at >= 2 && v->data[at - 1] == ',' &&
+           kt_pii_digit((unsigned char)v->data[at - 2]) && (n->groups == 1 || n->sep[1] == '.');
+}
+
 static enum kt_pii_answer phone_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
@@ -136,7 +144,7 @@ static enum kt_pii_answer phone_match(const struct kt_pii_view *v, size_t at, si
     if (a != KT_PII_YES)
         return a;
     *start = at;
-    if (n->count < 7)
+    if (n->count < 7 || in_thousands(v, n))
         return KT_PII_NO;
     a = match_number(v, n, end);
     /* "(+49 30 1234567)", "(0612345678)": a bracket around the whole is not the number's */

@@ -262,7 +262,8 @@ static const struct kt_option dlp_option_table[] = {
     {.name = "detect_patterns",
      .type = KT_OPT_STRING_LIST,
      .offset = OFFSET(detect_patterns),
-     .help = "regular expressions of your own (PCRE syntax without look-around and back-references)"},
+     .help = "regular expressions of your own (PCRE syntax without look-around and back-references; on "
+             "characters, \\w \\d and \\b know ASCII; in streams up to 512 bytes a match)"},
     {.name = "blocked_terms",
      .type = KT_OPT_STRING_LIST,
      .offset = OFFSET(blocked_terms),

@@ -150,7 +150,7 @@ static kt_result look_for_patterns(const struct dlp_lists *l, const struct kt_te
     size_t start = from > s->pattern_floor ? from : s->pattern_floor;
     if (start < to)
         KT_GUARD(kt_patterns_scan(l->patterns, view, t->len + keep, start - c->view_at, to - c->view_at,
-                                  on_pattern, c));
+                                  t->final, on_pattern, c));
     if (t->final)
         return kt_ok();
     size_t next = to > s->pattern_floor ? to : s->pattern_floor;

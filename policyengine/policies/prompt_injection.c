@@ -148,7 +148,7 @@ static void found_own(void *ctx, size_t expression, size_t start, size_t end)
 static kt_result match_own(const struct kt_patterns *own, const struct kt_text *t, bool *hit)
 {
     *hit = false;
-    return own ? kt_patterns_scan(own, t->data, t->len, 0, t->len, found_own, hit) : kt_ok();
+    return own ? kt_patterns_scan(own, t->data, t->len, 0, t->len, true, found_own, hit) : kt_ok();
 }
 
 static enum kt_step injection_text(const void *opts, void *instance, void *state, const struct kt_text *t,

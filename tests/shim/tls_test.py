@@ -140,7 +140,8 @@ class Tripwire(ShimTest):
         # A diverted connection to the same name exists, so only the client random tells that this one is not it.
         port, crt = self.foreign_server()
         code = """
-import socket, ssl
+import ctypes, socket, ssl
+send = lambda b: ctypes.CDLL(None).syscall(1, raw.fileno(), b, len(b))  # write, where no hook sees the first words
 held = socket.create_connection(("api.openai.com", 443))
 raw = socket.create_connection(("127.0.0.1", %d))
 ctx = ssl.create_default_context(cafile=%r)
@@ -153,7 +154,7 @@ while True:
         print("written")
         break
     except ssl.SSLWantReadError:
-        raw.sendall(o.read())
+        send(o.read())
         i.write(raw.recv(65536))
     except OSError as e:
         print("failed", type(e).__name__)
@@ -179,7 +180,7 @@ async def main():
 asyncio.run(main())
 """ % (held, crt, port)
             with self.subTest(held=held):
-                self.assertIn(self.python(code, timeout=20).stdout.strip(), ("SSLError", "SSLCertVerificationError"))
+                self.assertIn(self.python(code, timeout=20).stdout.strip(), ("SSLError", "SSLCertVerificationError", "ConnectionRefusedError"))
 
     def test_proxy_in_the_environment(self):
         port, crt = self.foreign_server()

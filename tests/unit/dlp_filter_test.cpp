@@ -353,7 +353,7 @@ struct CacheTest : testing::Test {
         bool yes = p && kt_patterns_cached(p);
         size_t hits = 0;
         EXPECT_TRUE(p && kt_is_ok(kt_patterns_scan(
-                             p, "xx ab12 ab3", 11, 0, 11,
+                             p, "xx ab12 ab3", 11, 0, 11, true,
                              [](void *n, size_t, size_t, size_t) { ++*static_cast<size_t *>(n); }, &hits)));
         EXPECT_EQ(hits, 2u);
         kt_patterns_free(p);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/first_words.h"
+
+#include "shim/client_hello.h"
+#include "shim/engine.h"
+#include "shim/env.h"
+#include "shim/guard.h"
+#include "shim/plan.h"
+#include "shim/ssl_table.h"
+#include "shim/tap.h"
+#include "shim/tap_sockets.h"
+#include "shim/trace.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static atomic_uint judged;
+
+void kt_first_words_judged(void)
+{
+    atomic_fetch_add_explicit(&judged, 1, memory_order_relaxed);
+}
+
+static bool was_judged(void)
+{
+    unsigned n = atomic_load_explicit(&judged, memory_order_relaxed);
+    while (n > 0 && !atomic_compare_exchange_weak(&judged, &n, n - 1))
+        ;
+    return n > 0;
+}
+
+void kt_first_words_await(int fd, const struct sockaddr *sa, socklen_t len, int rc)
+{
+    bool begun = rc == 0 || errno == EINPROGRESS || errno == EINTR;
+    if (!begun || !sa || len < sizeof(sa_family_t) || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+        return;
+    if ((unsigned)fd < KT_TAP_FDS && !kt_tap_flag(fd))
+        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_STRANGER, memory_order_relaxed);
+}
+
+/* It may be something else by now that has the number. */
+static bool is_stream(int fd)
+{
+    int type = 0;
+    socklen_t len = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+/* Under --strict the supervisor itself reads the first bytes, and captures. */
+static bool others_look(void)
+{
+    const char *v = kt_env_get("KT_SUPERVISED");
+    return v && strcmp(v, "strict") == 0;
+}
+
+static void report(const char *host, bool watching)
+{
+    const struct kt_engine_abi *engine = kt_engine_get();
+    if (!engine)
+        return;
+    int saved = kt_guard_enter();
+    engine->report(
+        watching ? KT_ABI_UNREAD : KT_ABI_UNSEEN, host,
+        watching ? "TLS of a library that cannot be read along, on a socket of its own (a proxy, another "
+                   "resolver, a literal address)"
+                 : "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)");
+    kt_guard_leave(saved);
+}
+
+static bool forbid(int fd, const void *data, size_t len)
+{
+    static const char tunnel[] = "CONNECT ";
+    char host[KT_HELLO_HOST_MAX];
+    struct kt_host known;
+    if (len >= sizeof tunnel - 1 && memcmp(data, tunnel, sizeof tunnel - 1) == 0)
+        return false; /* a proxy: what is said through the tunnel counts */
+    atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
+    if (!kt_client_hello_name(data, len, host) || !is_stream(fd) || others_look() ||
+        kt_plan_host(host, KT_PLAN_MAKE, false, &known) != KT_HOST_OURS || was_judged())
+        return false;
+    bool watching = kt_tap_on();
+    if (watching && kt_ssl_table_taps(known.name ? known.name : host))
+        return false; /* a library that we see */
+    KT_TRACE_SHIM("fd %d: a handshake with %s that nobody saw", fd, host);
+    report(host, watching);
+    if (watching || kt_plan_fail_allows())
+        return false;
+    kt_tap_socket_refuse(fd);
+    shutdown(
+        fd,
+        SHUT_RDWR); /* Node takes no notice of a failed write in a handshake, and would wait for an answer */
+    return true;
+}
+
+bool kt_first_words_forbid(int fd, const struct iovec *iov, size_t count)
+{
+    while (count > 0 && iov->iov_len == 0) {
+        iov++;
+        count--;
+    }
+    if (count == 0)
+        return false;
+    int saved = errno;
+    bool forbidden = forbid(fd, iov->iov_base, iov->iov_len);
+    errno = saved;
+    return forbidden;
+}
