@@ -42,7 +42,7 @@ static void none_admitted(struct kt_exchange *x)
             kt_x_attempt_end(x, "excluded", x->route.steps[i].excluded);
     x->verdict = "block";
     x->reason_code = x->route.steps[0].excluded;
-    kt_x_refuse_by_policy(x, 503, "no_target_admitted", x->excluded_by,
+    kt_x_refuse_by_policy(x, (int)x->rt->config->block_status, "input_blocked", x->excluded_by,
                           "Blocked by policy: no configured target may process this request.");
     kt_x_reply_refusal(x);
 }
@@ -63,7 +63,7 @@ void kt_x_origin_admitted(struct kt_exchange *x)
     x->verdict = "block";
     x->reason_code = reason;
     kt_x_refuse_by_policy(
-        x, 503, "no_target_admitted", by,
+        x, (int)x->rt->config->block_status, "input_blocked", by,
         "Blocked by policy: no targets are configured, and nothing is known of the data policy of the "
         "host that the program calls.");
 }
