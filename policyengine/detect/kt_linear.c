@@ -13,7 +13,8 @@ static size_t prepare(struct kt_linear_work *w, const char *text, size_t len)
 {
     len = len < KT_LINEAR_MAX ? len : KT_LINEAR_MAX;
     w->text[0] = ' ';
-    memcpy(w->text + 1, text, len);
+    if (len > 0) /* else `text` may be NULL */
+        memcpy(w->text + 1, text, len);
     w->dirty = len + 1 > w->dirty ? len + 1 : w->dirty;
     memset(w->text + 1 + len, ' ', sizeof w->text - 1 - len < ROOM ? sizeof w->text - 1 - len : ROOM);
     for (char *p = w->text + 1, *end = p + len; (p = memchr(p, '\n', (size_t)(end - p))) != NULL;)

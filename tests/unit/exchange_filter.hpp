@@ -98,7 +98,7 @@ class Filter : public StreamTest {
         stream_ = stream;
         ask(k, post(chat(prompt, ",\"stream\":true")));
     }
-    std::string stream_, check_ = "{\"v\":\"good\"}";
+    Text stream_{""}, check_{"{\"v\":\"good\"}"};
     std::atomic<bool> close_{true};
     Gate gone_;
     Server up_{[this](Conn &c, const Request &r) {

@@ -115,13 +115,12 @@ class GuardTest : public ExchangeTest {
     {
         configure(config(target("a", up_.port(), "KT_TEST_KEY_A"), more), guard(), mode, fail_mode);
     }
-    std::string text_, type_ = "application/json";
+    Text text_{""}, type_{"application/json"}, check_{"{\"v\":\"good\"}"};
     Server up_{[this](Conn &c, const Request &r) {
         if (r.target == "/v1/check")
             return c.reply(200, "application/json", check_);
         return c.reply(200, type_, text_, "X-Request-Id: up-1\r\n");
     }};
-    std::string check_ = "{\"v\":\"good\"}";
 };
 
 } // namespace fake

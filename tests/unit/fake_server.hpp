@@ -56,6 +56,27 @@ class Gate {
     bool open_ = false;
 };
 
+// What the test says and a server's thread reads.
+class Text {
+  public:
+    explicit Text(const char *text) : text_(text) {}
+    Text &operator=(const std::string &text)
+    {
+        std::lock_guard<std::mutex> l(m_);
+        text_ = text;
+        return *this;
+    }
+    operator std::string() const
+    {
+        std::lock_guard<std::mutex> l(m_);
+        return text_;
+    }
+
+  private:
+    mutable std::mutex m_;
+    std::string text_;
+};
+
 struct Request {
     std::string method, target, head, body;
     std::string header(const std::string &name) const // "" = absent

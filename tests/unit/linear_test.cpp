@@ -63,6 +63,21 @@ TEST(Linear, TrainingAndScoringSeeTheSame)
                 1e-9);
 }
 
+TEST(Linear, NoTextAtAll)
+{
+    EXPECT_EQ(score("").whole, score(std::string()).whole);
+    auto work = std::make_unique<kt_linear_work>();
+    kt_linear_score out;
+    kt_linear_run(&kt_linear_injection, work.get(), nullptr, 0, &out);
+    EXPECT_EQ(out.whole, score("").whole);
+    Seen s;
+    kt_linear_features(
+        work.get(), nullptr, 0, [](void *, unsigned) { ADD_FAILURE(); },
+        [](void *ctx, size_t n) { static_cast<Seen *>(ctx)->bytes.push_back(n); }, &s);
+    for (size_t n : s.bytes)
+        EXPECT_EQ(n, 0u);
+}
+
 /* The weights were trained for these buckets: another hash is another model. */
 TEST(Linear, BucketsStayWhatTheWeightsWereTrainedFor)
 {
