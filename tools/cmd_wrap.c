@@ -239,6 +239,20 @@ static void find_program(struct wrap *w)
     }
 }
 
+static void warn_rights(const struct wrap *w)
+{
+    if (!kt_program_gives_rights(w->program))
+        return;
+    fprintf(stderr,
+            w->guard.off ? "kt wrap: %s is setuid, setgid or has capabilities: with the rights that it "
+                           "gives, it ignores the preload "
+                           "and is not seen; wrap what runs inside of it\n"
+                         : "kt wrap: %s is setuid, setgid or has capabilities: under kt wrap it gives no "
+                           "rights; --no-supervise lets it, "
+                           "unseen\n",
+            w->program);
+}
+
 static bool setup_child(void *arg)
 {
     const struct wrap *w = arg;
@@ -307,6 +321,7 @@ static int run(int argc, char **argv)
         return rc;
     wrap_report_begin(&w.report, w.paths.state_dir);
     find_program(&w);
+    warn_rights(&w);
     int sig;
     rc = run_program(&w, &sig);
     if (sig && rc == 128 + sig)

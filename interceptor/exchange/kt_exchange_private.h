@@ -69,6 +69,7 @@ struct kt_x_phase {
     const struct kt_chat *body; /* borrowed */
     struct kt_edits edits;      /* what its policies want changed; never used in observe mode */
     size_t next_tool, next_segment;
+    size_t reached; /* the segments in front of this one have been shown, or are tools' */
     bool ended;
 };
 
@@ -99,6 +100,7 @@ struct kt_exchange {
     struct kt_chat chat;
     bool parsed;
     struct kt_placeholders *names;
+    size_t avoided; /* segments of the request in front of this one were searched for placeholders */
     struct kt_restorer *restorer; /* NULL = nothing to restore */
     struct kt_x_phase req, res;
     struct kt_chat reply; /* the answer, read as a request's body is */

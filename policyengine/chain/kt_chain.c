@@ -89,6 +89,14 @@ bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase)
     return false;
 }
 
+bool kt_chain_watches_calls(const struct kt_chain *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if ((c->links[i].policy->phases & KT_PHASE_RESPONSE) && c->links[i].policy->tool)
+            return true;
+    return false;
+}
+
 const char *kt_chain_refuser(const struct kt_chain *c, const struct kt_target *t, const char **reason)
 {
     for (size_t i = 0; i < c->count; i++) {

@@ -37,6 +37,8 @@ void kt_chain_free(struct kt_chain *c);
 size_t kt_chain_count(const struct kt_chain *c);
 /* True where some policy of the chain looks at anything in this phase. */
 bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
+/* True where some policy of the chain looks at the tools that an answer calls. */
+bool kt_chain_watches_calls(const struct kt_chain *c);
 
 /* May the target get the call? False with the policy's static *reason where one of them says no; `reason` may
  * be NULL. */

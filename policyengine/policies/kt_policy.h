@@ -50,6 +50,8 @@ struct kt_tool {
     enum kt_tool_role role;
     unsigned choice;     /* of the answer; 0 in a request */
     struct kt_span name; /* borrowed, unescaped */
+    bool other_reading;  /* what some clients make of the pieces in which the name of a call came: it counts
+                            where it is forbidden, and is no call of its own */
 };
 struct kt_target; /* policyengine/config/kt_config.h */
 
