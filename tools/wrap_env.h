@@ -7,9 +7,9 @@
 #include <limits.h>
 
 struct kt_wrap_env {
-    const char *libkt;        /* absolute path of libkt.so */
-    const char *config_paths; /* KT_POLICY_CONFIG; "" = none */
-    const char *mode, *fail_mode;
+    const char *libkt;            /* absolute path of libkt.so */
+    const char *config_paths;     /* KT_POLICY_CONFIG; "" = none */
+    const char *mode, *fail_mode; /* NULL = the config decides, whenever it is read */
     const char *state_dir;
     const struct kt_plan_made *plan;
     const struct kt_config *config;

@@ -163,6 +163,8 @@ void kt_x_request_done(struct kt_exchange *x)
     struct kt_outcome o = kt_chain_run_outcome(x->req.run);
     x->verdict = kt_verdict_name(o.verdict);
     x->reason_code = o.reason_code;
+    if (o.failed_open)
+        x->error = "policy_error";
     x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
     kt_x_phase_judge(x, &o, KT_PHASE_REQUEST);
     if (x->plan == KT_X_ORIGIN && !kt_x_observe(x))

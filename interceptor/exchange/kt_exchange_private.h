@@ -119,7 +119,8 @@ struct kt_exchange {
     int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
     struct kt_limits_taken taken;
     struct kt_route route;
-    const char *excluded_by;                 /* static: the policy that left no target */
+    const char *excluded_by, *excluded_why;  /* static: the policy that left no target, its reason */
+    bool excluded_warns;                     /* the call goes on all the same */
     size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
     unsigned tries_here;                     /* of the target under way */
     uint64_t target_deadline_ns;             /* its timeout_seconds bound all tries of it */
@@ -395,6 +396,5 @@ bool kt_x_commit_later(struct kt_exchange *x, int status, struct kt_span body) K
 void kt_x_commit_cancel(struct kt_exchange *x);
 
 /* exchange_event.c */
-/* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.
- */
+/* Writes the event, once. True where the answer may go on: written, or fail_mode allows its loss. */
 bool kt_x_record(struct kt_exchange *x) KT_MUST;

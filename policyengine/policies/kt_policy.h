@@ -54,6 +54,7 @@ struct kt_tool {
                             where it is forbidden, and is no call of its own */
 };
 struct kt_target; /* policyengine/config/kt_config.h */
+struct kt_config;
 
 struct kt_text {
     unsigned segment; /* 0.. within the exchange and phase */
@@ -137,6 +138,8 @@ struct kt_policy {
      * the instance's life. */
     kt_result (*init)(const void *opts, void **instance, struct kt_error *err);
     void (*fini)(void *instance);
+    /* Once per config, behind `init`: checks options against the rest of the config. */
+    kt_result (*check)(const void *opts, const struct kt_config *config, struct kt_error *err);
     /* Per exchange and phase. NULL state is fine. */
     kt_result (*open)(const void *opts, void *instance, enum kt_phase phase, void **state);
     void (*close)(void *state);
