@@ -46,13 +46,6 @@ static bool find_host(struct kt_supervise *s, const struct target_dest *d, char 
     return found;
 }
 
-/* The shim, and the engine that it loads, connect to an intercepted literal only where they mean to. */
-static bool shim_knows(pid_t tid)
-{
-    bool known;
-    return target_has_shim(tid, &known);
-}
-
 static struct answer to_engine(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
                                const char *host, uint16_t port)
 {
@@ -74,7 +67,7 @@ static struct answer on_stream(struct kt_supervise *s, const struct seccomp_noti
     bool ours = find_host(s, d, host);
     if (!ours && is_synthetic(d))
         return refuse(ECONNREFUSED); /* nobody has this address */
-    if (ours && (is_synthetic(d) || !shim_knows((pid_t)n->pid)))
+    if (ours && (is_synthetic(d) || !d->meant))
         return to_engine(s, n, fd, host, d->port);
     return s->o.strict ? relay_connect(s, n, fd, d, ours ? host : "") : go_on;
 }
@@ -98,6 +91,8 @@ static struct answer on_connect(struct kt_supervise *s, const struct seccomp_not
         /* A bad pointer, or memory that we may not read. */
         return s->o.strict && answer_is_wanted(s, n) ? refuse(EACCES) : go_on;
     }
+    if (!d.inet)
+        daemon_notice(s, &d);
     if (!d.inet || !may_concern_us(s, &d))
         return go_on;
     KT_CLEANUP(kt_cleanup_fd) int fd = target_fd((pid_t)n->pid, (int)n->data.args[0]);
