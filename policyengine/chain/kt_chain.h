@@ -77,6 +77,8 @@ struct kt_redaction {
     size_t start, end; /* absolute, in decoded text */
     const char *text;  /* borrowed from the run */
     size_t len;
+    bool quoted; /* stands for a number or a word of JSON, which goes as a whole */
+    bool begins; /* and begins where that does */
 };
 /* Borrowed until the next call on the run: all redactions so far, by segment then start. Where policies
  * overlap, the earlier policy in the chain wins and the rest of the later one's range is covered too (no byte

@@ -69,6 +69,8 @@ void kt_chain_run_free(struct kt_chain_run *r)
     close_policies(r);
     kt_placeholders_free(r->own_names);
     kt_redactions_free(&r->redactions);
+    for (size_t i = 0; i < r->segment_count; i++)
+        free(r->segments[i].json);
     free(r->segments);
     free(r->results);
     free(r->policies);
@@ -89,7 +91,7 @@ static kt_result segment_ready(struct kt_chain_run *r, unsigned segment)
         r->segment_cap = cap;
     }
     for (; r->segment_count <= segment; r->segment_count++)
-        r->segments[r->segment_count] = (struct kt_run_segment){0, 0};
+        r->segments[r->segment_count] = (struct kt_run_segment){0};
     return kt_ok();
 }
 
@@ -111,17 +113,8 @@ static size_t uncut(const struct kt_chain_run *r, size_t hold)
     return hold;
 }
 
-/* In JSON source a number stays in one piece: a policy that finds a part of it takes all. */
-static size_t before_number(const struct kt_chain_run *r, size_t hold)
-{
-    const struct kt_text *t = &r->text;
-    if (!kt_text_is_json(t) || hold <= t->base)
-        return hold;
-    return t->base + kt_boundary_number_before(t->data, hold - t->base);
-}
-
 /* Where the part of the window ends that no policy holds and no redaction lies across. */
-static size_t settled_to(const struct kt_chain_run *r)
+static size_t settled_to(struct kt_chain_run *r)
 {
     size_t hold = r->text.base + r->text.len;
     if (r->text.final)
@@ -129,14 +122,14 @@ static size_t settled_to(const struct kt_chain_run *r)
     for (size_t i = 0; i < r->count; i++)
         if (!r->policies[i].out && r->policies[i].hold_from < hold)
             hold = r->policies[i].hold_from;
-    return uncut(r, before_number(r, uncut(r, hold)));
+    return uncut(r, kt_run_json_hold(r, uncut(r, hold)));
 }
 
 /* What the caller may send on after a whole pass over the window. */
 static void release(struct kt_chain_run *r)
 {
     struct kt_run_segment *g = &r->segments[r->text.segment];
-    if (kt_text_is_json(&r->text) && r->redactions.count)
+    if (r->redactions.count)
         kt_redactions_whole_numbers(&r->redactions, r->text.segment, g->released, r->text.data, r->text.len,
                                     r->text.base);
     size_t end = r->text.base + r->text.len, hold = settled_to(r);
@@ -144,6 +137,8 @@ static void release(struct kt_chain_run *r)
         g->seen = end;
     if (hold > g->released)
         g->released = hold;
+    if (!r->text.final && kt_run_json_keep(r).code != KT_OK)
+        r->internal_error = r->failed_now = true;
 }
 
 /* Books what one slot of the policy at r->at took and answered. */
@@ -270,6 +265,7 @@ enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
     if (halted(r))
         return KT_STEP_DONE;
     r->text = *t;
+    r->json_read = false;
     return begin(r, KT_RUN_TEXT);
 }
 

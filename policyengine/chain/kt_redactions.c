@@ -68,10 +68,10 @@ void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size
 {
     for (size_t i = l->count; i-- > 0;) {
         struct kt_redaction *r = &l->raw[i].r;
-        if (r->segment != segment || r->start < from || r->start < base || r->len < 2 || r->text[0] != '"')
+        if (r->segment != segment || r->start < from || r->start < base || !r->quoted)
             continue;
         size_t start = r->start, end = r->end;
-        kt_boundary_number(data, len, base, from, &start, &end);
+        kt_boundary_number(data, len, base, r->begins ? start : from, &start, &end);
         if (start == r->start && end == r->end)
             continue;
         r->start = start;

@@ -2,6 +2,7 @@
 #pragma once
 /* One run of a chain: its parts, and the sink that its policies report through. */
 #include "policyengine/chain/kt_chain_internal.h"
+#include "policyengine/body/kt_json_place.h"
 #include "policyengine/chain/kt_redactions.h"
 
 #ifdef __cplusplus
@@ -20,6 +21,8 @@ struct kt_run_policy {
 struct kt_run_segment {
     size_t seen;     /* bytes that policies were shown at least once */
     size_t released; /* bytes that the caller may have sent on */
+    /* Owned; the JSON of the text up to `released`. NULL: nothing of it is gone yet. */
+    struct kt_json_track *json;
 };
 
 struct kt_chain_run {
@@ -42,10 +45,12 @@ struct kt_chain_run {
     size_t at; /* link that is asked now */
     enum kt_run_call call;
     bool pending;
-    uint64_t clock_ns;   /* monotonic; when the last slot ended */
-    bool failed_now;     /* some policy failed in the call under way */
-    struct kt_text text; /* of the call under way */
-    struct kt_tool tool; /* of the call under way */
+    uint64_t clock_ns;         /* monotonic; when the last slot ended */
+    bool failed_now;           /* some policy failed in the call under way */
+    struct kt_text text;       /* of the call under way */
+    struct kt_tool tool;       /* of the call under way */
+    struct kt_json_track json; /* somewhere in `text` */
+    bool json_read;            /* `json` is of `text` */
 
     bool stopped;
     enum kt_verdict stop_verdict;
@@ -59,6 +64,17 @@ struct kt_chain_run {
 
 /* The policy at r->at failed: it is out, and the outcome says so as its on_internal_error wants it. */
 void kt_run_fail(struct kt_chain_run *r);
+/* ---- JSON (kt_run_json.c): what is put into it must leave it JSON ---- */
+
+/* Makes the range of r->text one that can be replaced, and its text what reads right there: escaped for the
+ * strings around it, in quotes where a number or a word stands by itself. d->text then lies in `out`, or is
+ * as it was. */
+kt_result kt_run_json_fit(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out) KT_MUST;
+/* The largest place <= `hold` in no escape and in no number of JSON. */
+size_t kt_run_json_hold(struct kt_chain_run *r, size_t hold);
+/* Keeps for the next window what the text up to `released` says. */
+kt_result kt_run_json_keep(struct kt_chain_run *r) KT_MUST;
+
 /* Fills the slots of r->sink. */
 void kt_run_sink_init(struct kt_chain_run *r);
 

@@ -91,15 +91,7 @@ static void refuse_name(struct kt_sink *s, const char *label)
     sink_stop(s, KT_VERDICT_BLOCK, p->reason_code, -1, message);
 }
 
-/* Half a character, or half an escape of JSON source, would be left over. */
-static void take_whole_characters(const struct kt_text *t, size_t *start, size_t *end)
-{
-    bool json = kt_text_is_json(t);
-    if (*start > t->base)
-        *start = t->base + kt_boundary_before(t->data, t->len, *start - t->base, json);
-    if (*end > t->base)
-        *end = t->base + kt_boundary_behind(t->data, t->len, *end - t->base, json);
-}
+#define WITH_MAX (1u << 20) /* bytes of what is put in, escaped */
 
 static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
                         const char *label)
@@ -113,20 +105,23 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
         refuse_name(s, label);
         return;
     }
-    if (start < end)
-        take_whole_characters(&r->text, &start, &end);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf with = KT_BUF_INIT(WITH_MAX);
+    struct kt_redaction d = {
+        .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
+    if (start < end && kt_run_json_fit(r, &d, &with).code != KT_OK) {
+        kt_run_fail(r);
+        return;
+    }
     const struct kt_run_segment *g = &r->segments[r->text.segment];
-    if (start < g->released) { /* those bytes may be gone: cover what is left and say so */
-        start = g->released;
+    if (d.start < g->released) { /* those bytes may be gone: cover what is left and say so */
+        d.start = g->released;
         kt_run_fail(r);
     }
     bool again =
-        start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, r->text.segment, start, end);
-    if (start >= end || again)
+        d.start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, d.segment, d.start, d.end);
+    if (d.start >= d.end || again)
         return;
-    struct kt_redaction new_range = {
-        .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
-    if (kt_redactions_add(&r->redactions, (unsigned)r->at, &new_range).code != KT_OK) {
+    if (kt_redactions_add(&r->redactions, (unsigned)r->at, &d).code != KT_OK) {
         kt_run_fail(r);
         return;
     }

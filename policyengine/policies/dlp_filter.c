@@ -27,7 +27,7 @@ struct segment {
     struct find *finds; /* owned; not yet dealt with */
     size_t count, cap;
     size_t done; /* end of the last one that was */
-    /* Tool-call arguments are JSON source: where a bare number is replaced, the placeholder needs quotes. */
+    /* Tool-call arguments are JSON source: what lies across its structure cannot be replaced. */
     size_t json_at;
     bool in_string, escaped;
 };
@@ -147,10 +147,8 @@ static void follow_json(struct segment *g, const struct kt_text *t, size_t to)
     }
 }
 
-/* How a range of JSON source may be replaced. */
-enum json_place { JSON_INSIDE, JSON_BARE, JSON_ACROSS };
-
-static enum json_place place_of(struct window *w, size_t start, size_t end)
+/* The range of JSON source is not of one string, number or word. */
+static bool across(struct window *w, size_t start, size_t end)
 {
     const struct kt_text *t = w->t;
     follow_json(w->g, t, start);
@@ -158,10 +156,10 @@ static enum json_place place_of(struct window *w, size_t start, size_t end)
     for (size_t i = start - t->base; i < end - t->base; i++) {
         char c = t->data[i];
         if (!escaped && (c == '"' || (!inside && strchr("{}[],:", c))))
-            return JSON_ACROSS;
+            return true;
         escaped = !escaped && inside && c == '\\';
     }
-    return inside ? JSON_INSIDE : JSON_BARE;
+    return false;
 }
 
 static void stop(struct window *w, const struct find *f, const char *why)
@@ -180,8 +178,7 @@ static void redact(struct window *w, const struct find *f, size_t start)
 {
     static const char *const kinds[] = {"SECRET", "TERM", "CLASSIFICATION", "PATTERN"};
     const struct kt_text *t = w->t;
-    enum json_place place = kt_text_is_json(t) ? place_of(w, start, f->end) : JSON_INSIDE;
-    if (place == JSON_ACROSS) {
+    if (kt_text_is_json(t) && across(w, start, f->end)) {
         stop(w, f, " across the structure of a tool call's arguments, where it cannot be replaced");
         return;
     }
@@ -191,15 +188,7 @@ static void redact(struct window *w, const struct find *f, size_t start)
         w->failed = true;
         return;
     }
-    char quoted[64];
-    size_t len = strlen(name);
-    if (place == JSON_BARE && len + 2 <= sizeof quoted) {
-        quoted[0] = quoted[len + 1] = '"';
-        memcpy(quoted + 1, name, len);
-        name = quoted;
-        len += 2;
-    }
-    w->s->redact(w->s, start, f->end, name, len, f->label);
+    w->s->redact(w->s, start, f->end, name, strlen(name), f->label);
     w->s->score(w->s, f->score);
 }
 

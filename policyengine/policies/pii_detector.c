@@ -17,9 +17,6 @@
 struct pii_stream {
     unsigned segment;
     struct kt_pii_stream scan;
-    /* Tool-call arguments are JSON source: where a bare number is replaced, the marker needs quotes. */
-    size_t json_at;
-    bool in_string, escaped;
 };
 
 struct pii_state {
@@ -77,22 +74,6 @@ static struct pii_stream *stream_of(struct pii_state *s, unsigned segment)
     return one;
 }
 
-/* Follows the JSON strings of the text up to `to` (absolute). */
-static void follow_json(struct pii_stream *p, const struct kt_text *t, size_t to)
-{
-    if (p->json_at < t->base)
-        p->json_at = t->base;
-    for (; p->json_at < to; p->json_at++) {
-        char c = t->data[p->json_at - t->base];
-        if (p->escaped)
-            p->escaped = false;
-        else if (c == '\\')
-            p->escaped = p->in_string;
-        else if (c == '"')
-            p->in_string = !p->in_string;
-    }
-}
-
 /* The marker is told by the value that a source with escapes stands for. */
 static kt_result plain_marker(struct hit_ctx *c, const struct kt_marker *m, struct kt_span value,
                               struct kt_buf *out)
@@ -102,29 +83,13 @@ static kt_result plain_marker(struct hit_ctx *c, const struct kt_marker *m, stru
     return kt_marker_put(&c->opts->redaction, m, c->sink, plain.data, plain.len, out);
 }
 
-/* The marker for a value in JSON source stays inside its string, or becomes one. */
-static kt_result json_marker(struct hit_ctx *c, const struct kt_marker *m, size_t start, struct kt_span value,
-                             struct kt_buf *out)
-{
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf marker = KT_BUF_INIT(PII_VALUE_MAX);
-    KT_GUARD(plain_marker(c, m, value, &marker));
-    follow_json(c->stream, c->text, start);
-    bool quotes = !c->stream->in_string;
-    KT_GUARD(kt_buf_puts(out, quotes ? "\"" : ""));
-    KT_GUARD(kt_buf_json(out, kt_buf_span(&marker).data, marker.len));
-    return kt_buf_puts(out, quotes ? "\"" : "");
-}
-
 static kt_result redact(struct hit_ctx *c, const struct kt_pii_kind *kind, size_t start, size_t end)
 {
     const struct kt_text *t = c->text;
     struct kt_span value = kt_span(t->data + (start - t->base), end - start);
     struct kt_marker m = pii_marker(c->pii, kind);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf out = KT_BUF_INIT(PII_VALUE_MAX);
-    if (kt_text_is_json(t))
-        KT_GUARD(json_marker(c, &m, start, value, &out));
-    else
-        KT_GUARD(plain_marker(c, &m, value, &out));
+    KT_GUARD(plain_marker(c, &m, value, &out));
     struct kt_span marker = kt_buf_span(&out);
     c->sink->redact(c->sink, start, end, marker.data, marker.len, kind->label);
     return kt_ok();
@@ -164,8 +129,6 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
                                    .json = true};
     size_t hold = 0;
     kt_result r = kt_pii_stream_window(&p->scan, &window, pii->kinds, on_hit, &ctx, &hold);
-    if (kt_text_is_json(t) && kt_is_ok(r))
-        follow_json(p, t, hold);
     s->hold_from(s, hold);
     if (!windowed)
         kt_pii_stream_free(&whole.scan);
