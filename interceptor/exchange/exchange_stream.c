@@ -89,6 +89,7 @@ void kt_x_stream_filtered(struct kt_exchange *x, bool content)
     if (!x->stream.committed || x->over)
         return;
     kt_x_send(x, out->data, out->len);
+    kt_x_count_sent(x);
     kt_buf_clear(out);
 }
 
@@ -184,7 +185,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     struct kt_x_stream *s = &x->stream;
-    if (kt_span_eq(e->data, "[DONE]") && s->chunks) {
+    if (kt_span_eq(e->data, "[DONE]") && s->counts.read) {
         if (rewrites(x)) {
             s->done = true;
             kt_x_filter_end(x);
@@ -204,7 +205,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
             break_off(s, "bad_chunk", "a chunk that is not JSON");
         return false;
     }
-    s->chunks++;
+    kt_x_count_chunk(x, &j, c.error);
     s->error_seen |= c.error;
     s->begun |= c.begun;
     s->finished |= c.finished;

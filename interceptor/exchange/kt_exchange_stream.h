@@ -10,6 +10,18 @@
 #define KT_X_UNCOMMITTED_MAX (256u << 10)
 #define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
 
+/* Chunks of an answer, those without a text too, and bytes of their texts: content, reasoning, refusals and
+ * arguments of tools, in UTF-8 and unescaped. */
+struct kt_x_count {
+    uint64_t chunks, bytes;
+};
+
+struct kt_x_counts {
+    uint64_t read;              /* valid chunks of the target, its error events included */
+    uint64_t first_ns, last_ns; /* when the first and the last one with a text came; 0 = none */
+    struct kt_x_count sent;     /* to the client; where no filter is: once the stream is committed */
+};
+
 struct kt_x_stream {
     struct kt_sse sse;
     bool open;                 /* sse is initialised */
@@ -17,8 +29,8 @@ struct kt_x_stream {
     uint64_t held_base;        /* stream offset of held.data[0] */
     uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
-    size_t chunks;             /* valid ones */
-    bool feeding;              /* in the reader's callback */
+    struct kt_x_counts counts;
+    bool feeding; /* in the reader's callback */
     bool committed, done, error_seen, usage_chunk_seen;
     uint64_t begun, finished; /* a bit per choice */
     const char *broken;       /* static: why the stream cannot go on; NULL = fine */
@@ -87,7 +99,7 @@ struct kt_x_filter {
     struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
     struct kt_buf extra;                 /* events in front of the chunk */
     struct kt_buf out;                   /* events for the client */
-    size_t written;                      /* chunks of the answer that were put there */
+    struct kt_x_count ready;             /* what waits there, and of the chunk under way */
     struct kt_buf queue;                 /* chunks that came while a policy asks outside */
     bool upstream_done;                  /* the call has ended meanwhile */
     enum kt_call_outcome upstream_outcome;
