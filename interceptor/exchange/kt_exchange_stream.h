@@ -105,3 +105,14 @@ struct kt_x_filter {
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];
 };
+
+/* exchange_count.c: what the event tells of a stream. */
+struct kt_exchange;
+/* A valid chunk came; `error`: it is an error event. In front of the filter, which may take the tokens. */
+void kt_x_count_chunk(struct kt_exchange *x, const struct kt_json *j, bool error);
+void kt_x_count_sent(struct kt_exchange *x); /* all that was ready in the filter has left */
+/* What the client has, or gets behind the event. */
+struct kt_x_count kt_x_delivered(const struct kt_exchange *x);
+/* Completion tokens by the time from the first to the last chunk with a text; where that is under 1 ms (one
+ * chunk, all at once) by the time from the beginning of the attempt to its end. To a tenth; 0 = not known. */
+double kt_x_tokens_per_s(const struct kt_exchange *x);
