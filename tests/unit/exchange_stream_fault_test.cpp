@@ -365,10 +365,12 @@ TEST_F(StreamFault, TokensPerSecondWhereverTheUsageIsKnown)
         double tokens = num(e, "usage.completion_tokens"), rate = num(e, "tokens_per_s");
         ASSERT_GT(tokens, 0);
         EXPECT_GT(rate, 0) << how;
-        if (how / 2 == 1)
+        if (how / 2 == 1) {
             EXPECT_LE(rate, tokens / 0.039) << "from the beginning of the attempt";
-        if (how / 2 == 2)
+        }
+        if (how / 2 == 2) {
             EXPECT_LE(rate, tokens / 0.015) << "from the first to the last text";
+        }
     }
 }
 
