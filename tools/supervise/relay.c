@@ -120,7 +120,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
                             const struct target_dest *d, const char *host)
 {
     if (is_loopback(d))
-        return (struct answer){ANSWER_CONTINUE, 0};
+        return pass_on(s, n, fd, d);
     if (divert_is_under_way(fd))
         return (struct answer){ANSWER_ERROR, divert_again(fd)};
     /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
