@@ -389,6 +389,25 @@ s.connect(("203.0.113.7", 53)); s.send(b"x"); s.sendmsg([b"y"])
         self.past_strict("race", "80")
         self.assertEqual(self.got, [])
 
+    def test_strict_refuses_what_it_cannot_read_to_an_intercepted_host(self):
+        """HTTP/2 without TLS, an empty greeting, a Host that can be read in two ways: reset, each with its event. To others they go on."""
+        self.origin(80)
+        talk = ("import socket, sys; s = socket.create_connection(('203.0.113.7', 80)); s.sendall(eval(sys.argv[1])); "
+                "s.settimeout(20); print(len(s.recv(99)))")
+        words = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"hello", b"\x80\x2e\x01\x03\x01",
+                 b"POST / HTTP/1.1\r\nHost: x\r\nHost: api.openai.com\r\n\r\n")
+        for first in words[:3]:
+            self.assertEqual(self.strict([PYTHON, "-c", talk, repr(first)]).returncode, 0)
+        self.assertEqual((len(self.got), self.lab.events()), (3, []))
+        net.map_hosts(["api.openai.com"], str(self.lab.tmp), "203.0.113.7")
+        self.addCleanup(net.unmap_hosts)
+        for first in words:
+            with self.subTest(first=first):
+                known = len(self.lab.events())
+                self.assertIn("ConnectionResetError", self.strict([PYTHON, "-c", talk, repr(first)]).stderr)
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
+        self.assertEqual(len(self.got), 3)
+
     def test_plain_programs_pay_little(self):
         """The budget is 300 us for a short process. The figure is printed, not asserted: a busy machine pays for the change of process."""
         count = 400
