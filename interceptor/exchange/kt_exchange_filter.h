@@ -13,8 +13,10 @@ bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b);
 /* True where the text under way ends with this piece: its choice is finished, and no other piece follows. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key);
 
+/* Two choices of the chunk say something under one number: a client may read them as one text or as two. */
+bool kt_x_index_twice(const struct kt_chat *chunk);
+
 /* exchange_filter_write.c */
-kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json) KT_MUST;
 /* Keeps of the first chunk what chunks of our own need. */
 kt_result kt_x_keep_head(struct kt_exchange *x) KT_MUST;
 /* A chunk of our own for what was held back of a text that ends. */
