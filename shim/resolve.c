@@ -6,6 +6,7 @@
 #include "shim/tap.h"
 #include "shim/trace.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,23 @@ static int put_canonical_name(struct addrinfo *list, const char *name)
     return 0;
 }
 
+/* For those who ask for both families and take IPv6 alone of the answer (curl -6). freeaddrinfo frees each
+ * element by itself. */
+static void append_mapped(const char *literal, const char *service, const struct addrinfo *hints,
+                          struct addrinfo *list)
+{
+    char mapped[INET6_ADDRSTRLEN];
+    struct addrinfo six = *hints, *more = NULL;
+    six.ai_family = AF_INET6;
+    six.ai_flags &= ~AI_CANONNAME;
+    snprintf(mapped, sizeof mapped, "::ffff:%s", literal);
+    if (!list || KT_REAL(getaddrinfo)(mapped, service, &six, &more) != 0)
+        return;
+    while (list->ai_next)
+        list = list->ai_next;
+    list->ai_next = more;
+}
+
 int kt_resolve_addrinfo(const struct kt_resolved *r, const char *node, const char *service,
                         const struct addrinfo *hints, struct addrinfo **res)
 {
@@ -57,6 +75,8 @@ int kt_resolve_addrinfo(const struct kt_resolved *r, const char *node, const cha
     int flags = h.ai_flags;
     h.ai_flags = (flags & keep) | AI_NUMERICHOST;
     int rc = KT_REAL(getaddrinfo)(r->literal, service, &h, res);
+    if (rc == 0 && hints && h.ai_family == AF_UNSPEC && !(flags & AI_ADDRCONFIG))
+        append_mapped(r->literal, service, &h, *res);
     if (rc != 0 || !(flags & AI_CANONNAME) || !*res)
         return rc;
     rc = put_canonical_name(*res, node);

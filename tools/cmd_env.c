@@ -100,19 +100,13 @@ static int one_of(const char *name, const char *value, const char *a, const char
     return kt_usage_error(&kt_cmd_env, "%s takes %s or %s, not '%s'", name, a, b, value);
 }
 
-/* Option, then environment, then config: as `kt wrap` does. */
-static int settle(struct env *e, const struct kt_config *c)
+/* Option, then environment, else the config as it is then: as `kt wrap` does. */
+static int settle(struct env *e)
 {
-    if (!e->mode)
-        e->mode = getenv("KT_MODE");
-    if (!e->mode || !*e->mode)
-        e->mode = c->mode == KT_MODE_OBSERVE ? "observe" : "enforce";
-    if (!e->fail_mode)
-        e->fail_mode = getenv("KT_FAIL_MODE");
-    if (!e->fail_mode || !*e->fail_mode)
-        e->fail_mode = c->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
-    int status = one_of("--mode", e->mode, "enforce", "observe");
-    return status ? status : one_of("--fail-mode", e->fail_mode, "block", "allow");
+    e->mode = kt_option_or_env(e->mode, "KT_MODE");
+    e->fail_mode = kt_option_or_env(e->fail_mode, "KT_FAIL_MODE");
+    int status = e->mode ? one_of("--mode", e->mode, "enforce", "observe") : 0;
+    return status || !e->fail_mode ? status : one_of("--fail-mode", e->fail_mode, "block", "allow");
 }
 
 static void print_diags(const struct kt_diags *diags)
@@ -136,7 +130,7 @@ static int read_config(struct env *e)
                       : kt_config_default(&config);
     print_diags(&diags);
     int status =
-        r.code == KT_OK ? settle(e, config) : kt_usage_error(&kt_cmd_env, "the policy config cannot be used");
+        r.code == KT_OK ? settle(e) : kt_usage_error(&kt_cmd_env, "the policy config cannot be used");
     if (status == 0 && e->files.count == 0)
         fputs("kt env: no policy config (--policy-config, KT_POLICY_CONFIG or ./policy-config.yaml): calls "
               "will go to their origin and only be audited\n",
@@ -204,8 +198,9 @@ static kt_result put_all(struct kt_buf *out, const struct env *e)
     if (e->paths.len)
         KT_GUARD(put(out, e->form, "KT_POLICY_CONFIG", e->paths.data));
     KT_GUARD(put(out, e->form, "KT_STATE_DIR", e->dirs.state_dir));
-    KT_GUARD(put(out, e->form, "KT_MODE", e->mode));
-    return put(out, e->form, "KT_FAIL_MODE", e->fail_mode);
+    if (e->mode)
+        KT_GUARD(put(out, e->form, "KT_MODE", e->mode));
+    return e->fail_mode ? put(out, e->form, "KT_FAIL_MODE", e->fail_mode) : kt_ok();
 }
 
 /* No format has a safe form of them all. */
@@ -247,16 +242,18 @@ const struct kt_command kt_cmd_env = {
     .usage =
         "usage: kt env [--format shell|systemd|docker] [--policy-config F]... [--mode observe|enforce]\n"
         "              [--fail-mode block|allow] [--state-dir D]\n\n"
-        "Prints LD_PRELOAD, KT_POLICY_CONFIG, KT_STATE_DIR, KT_MODE and KT_FAIL_MODE, all paths absolute,\n"
-        "for programs whose start belongs to somebody else. The config is checked first.\n\n"
+        "Prints LD_PRELOAD, KT_POLICY_CONFIG and KT_STATE_DIR, and KT_MODE and KT_FAIL_MODE where they are\n"
+        "given, all paths absolute, for programs whose start belongs to somebody else. The config is "
+        "checked\n"
+        "first.\n\n"
         "  --format shell     eval \"$(kt env)\" (default); what LD_PRELOAD holds already is kept\n"
         "  --format systemd   a drop-in: kt env --format systemd > /etc/systemd/system/X.service.d/kt.conf,\n"
         "                     then systemctl daemon-reload; the user of the service needs the state folder\n"
         "  --format docker    a file for docker run --env-file; mount the named paths\n"
         "  --policy-config F  as for 'kt wrap': may be repeated; default KT_POLICY_CONFIG, then\n"
         "                     ./policy-config.yaml, then none (audit only)\n"
-        "  --mode M           enforce or observe; default KT_MODE, then the config's\n"
-        "  --fail-mode M      block or allow; default KT_FAIL_MODE, then the config's\n"
+        "  --mode M           enforce or observe; default KT_MODE, then the config's, whenever it changes\n"
+        "  --fail-mode M      block or allow; default KT_FAIL_MODE, then the config's, whenever it changes\n"
         "  --state-dir D      default KT_STATE_DIR, $XDG_STATE_HOME/kt, ~/.local/state/kt\n\n"
         "'kt wrap' does more: it also sets up trust for programs with a TLS stack of their own.\n\n"
         "exit status: 0 ok, 2 a wrong option, a broken config, or no libkt.so.\n",

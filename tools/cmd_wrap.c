@@ -174,20 +174,19 @@ static int load_config(struct wrap *w)
     return KT_EXIT_OK;
 }
 
-/* Option, then environment, then config. */
+/* Option, then environment; NULL where the config decides, which may change while the program runs. */
 static int settle_modes(struct wrap *w)
 {
-    if (!w->mode)
-        w->mode = getenv("KT_MODE");
-    if (!w->mode || !*w->mode)
-        w->mode = w->config->mode == KT_MODE_OBSERVE ? "observe" : "enforce";
-    if (!w->fail_mode)
-        w->fail_mode = getenv("KT_FAIL_MODE");
-    if (!w->fail_mode || !*w->fail_mode)
-        w->fail_mode = w->config->fail_mode == KT_FAIL_ALLOW ? "allow" : "block";
-    if (one_of("KT_MODE", w->mode, "enforce", "observe") != KT_EXIT_OK)
+    w->mode = kt_option_or_env(w->mode, "KT_MODE");
+    w->fail_mode = kt_option_or_env(w->fail_mode, "KT_FAIL_MODE");
+    if (w->mode && one_of("KT_MODE", w->mode, "enforce", "observe") != KT_EXIT_OK)
         return KT_EXIT_USAGE;
-    return one_of("KT_FAIL_MODE", w->fail_mode, "block", "allow");
+    return w->fail_mode ? one_of("KT_FAIL_MODE", w->fail_mode, "block", "allow") : KT_EXIT_OK;
+}
+
+static bool fails_open(const struct wrap *w)
+{
+    return w->fail_mode ? strcmp(w->fail_mode, "allow") == 0 : w->config->fail_mode == KT_FAIL_ALLOW;
 }
 
 static int prepare_state(struct wrap *w)
@@ -203,7 +202,7 @@ static int prepare_state(struct wrap *w)
         r = kt_audit_open(w->paths.state_dir, 0, &audit, &err);
     kt_audit_free(audit);
     if (r.code != KT_OK) {
-        bool block = strcmp(w->fail_mode, "block") == 0;
+        bool block = !fails_open(w);
         fprintf(stderr, "kt wrap: no audit events can be written: %s\n", err.text);
         fprintf(
             stderr,
@@ -237,6 +236,20 @@ static void find_program(struct wrap *w)
         }
         path += n + (path[n] == ':');
     }
+}
+
+static void warn_rights(const struct wrap *w)
+{
+    if (!kt_program_gives_rights(w->program))
+        return;
+    fprintf(stderr,
+            w->guard.off ? "kt wrap: %s is setuid, setgid or has capabilities: with the rights that it "
+                           "gives, it ignores the preload "
+                           "and is not seen; wrap what runs inside of it\n"
+                         : "kt wrap: %s is setuid, setgid or has capabilities: under kt wrap it gives no "
+                           "rights; --no-supervise lets it, "
+                           "unseen\n",
+            w->program);
 }
 
 static bool setup_child(void *arg)
@@ -307,6 +320,7 @@ static int run(int argc, char **argv)
         return rc;
     wrap_report_begin(&w.report, w.paths.state_dir);
     find_program(&w);
+    warn_rights(&w);
     int sig;
     rc = run_program(&w, &sig);
     if (sig && rc == 128 + sig)
@@ -325,7 +339,8 @@ const struct kt_command kt_cmd_wrap = {
         "the process. Children of the program are covered too.\n\n"
         "  --policy-config F  the config; may be repeated, later files are layered on top. Default:\n"
         "                     KT_POLICY_CONFIG, then ./policy-config.yaml, then none (audit only)\n"
-        "  --mode M           enforce (default) or observe: the chain runs dry, calls go to their origin\n"
+        "  --mode M           enforce (default) or observe: the chain runs dry, calls go to their origin;\n"
+        "                     without it KT_MODE decides, then the config, whenever it changes\n"
         "  --fail-mode M      what happens to LLM calls when ktwrap itself fails: block (default) or allow\n"
         "  --fail-on RULE     exit status 1 where a call of the program, or of its children, broke it: a "
         "list of\n"

@@ -24,6 +24,7 @@ void doctor_add(struct doctor *d, const char *topic, enum doctor_level level, co
 struct doctor_elf {
     bool elf, dynamic, musl, setuid, foreign; /* foreign: of another word size or machine than kt */
     bool go, openssl_shared, openssl_own, gnutls, nss, cert_file;
+    bool resolver_own;          /* c-ares */
     char interpreter[PATH_MAX]; /* of a script; "" = none */
 };
 /* Reads the file `path` and, where it is dynamic, what it needs. False with errno where it cannot be read. */

@@ -208,6 +208,7 @@ bool doctor_read_elf(const char *path, struct doctor_elf *out)
     out->musl = out->dynamic && memmem(m.data + interp.p_offset, interp.p_filesz, "ld-musl", 7) != NULL;
     out->go = has(&m, "\xff Go buildinf:");
     out->cert_file = has(&m, "SSL_CERT_FILE");
+    out->resolver_own = has(&m, "ares_getaddrinfo");
     if (out->dynamic)
         walk_libraries(&m, path, out);
     out->openssl_own = !out->go && !out->openssl_shared && (has(&m, "SSL_write") || has(&m, "BoringSSL"));

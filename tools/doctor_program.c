@@ -44,6 +44,23 @@ static void say_stack(struct doctor *d, const struct doctor_elf *e)
                    e->cert_file ? "; something in it reads SSL_CERT_FILE" : "");
 }
 
+static void say_what_goes_past(struct doctor *d, const struct doctor_elf *e, const char *path)
+{
+    static const char *const clients[] = {"docker", "podman", "nerdctl", "buildctl"};
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (e->resolver_own)
+        doctor_add(d, "program", DOCTOR_NOTE,
+                   "has a resolver of its own (c-ares): a host that it finds that way is noticed at the TLS "
+                   "handshake "
+                   "(event unseen, as fail_mode says); kt wrap --strict captures it");
+    for (size_t i = 0; i < KT_COUNT(clients); i++)
+        if (strcmp(name, clients[i]) == 0)
+            doctor_add(d, "program", DOCTOR_NOTE,
+                       "a client of a container daemon: what its containers call is not seen (event unseen). "
+                       "Run kt wrap "
+                       "inside of them, or give them kt gateway");
+}
+
 /* True where the shim can work in it. */
 static bool shim_works(struct doctor *d, const struct doctor_elf *e)
 {
@@ -115,4 +132,5 @@ void doctor_program(struct doctor *d, const char *cmd, bool supervised)
     if (!e.foreign)
         say_stack(d, &e);
     say_lanes(d, &e, supervised);
+    say_what_goes_past(d, &e, path);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/kt.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *kt_option_value(const char *name, int argc, char **argv, int *i, bool *missing)
@@ -12,4 +13,10 @@ const char *kt_option_value(const char *name, int argc, char **argv, int *i, boo
         return NULL;
     *missing = *i + 1 >= argc;
     return *missing ? NULL : argv[++*i];
+}
+
+const char *kt_option_or_env(const char *given, const char *variable)
+{
+    const char *value = given ? given : getenv(variable);
+    return value && *value ? value : NULL;
 }

@@ -57,9 +57,11 @@ static void run_all(struct kt_checked *c)
         (void)settle(c, kt_chain_run_tool(c->run, &t));
     }
     for (size_t i = 0; i < c->chat.segment_count && !kt_chain_run_stopped(c->run); i++) {
-        const struct kt_segment *s = &c->chat.segments[i];
+        size_t at = kt_chat_nth(&c->chat, i);
+        const struct kt_segment *s = &c->chat.segments[at];
+        c->reached = at >= c->reached ? at + 1 : c->reached;
         struct kt_text t = {
-            .segment = (unsigned)i, .from = s->from, .data = s->text, .len = s->len, .final = true};
+            .segment = (unsigned)at, .from = s->from, .data = s->text, .len = s->len, .final = true};
         c->bytes += s->len;
         (void)settle(c, kt_chain_run_text(c->run, &t));
     }
@@ -99,12 +101,19 @@ static KT_MUST kt_result parse(struct kt_checked *c, const struct kt_chain *chai
     return kt_ok();
 }
 
+static void avoid_earlier(void *arg)
+{
+    struct kt_checked *c = arg;
+    for (; c->avoided < c->reached; c->avoided++)
+        kt_placeholders_avoid(c->names, c->chat.segments[c->avoided].text, c->chat.segments[c->avoided].len);
+}
+
 /* What quotes a placeholder must not come back as the value that got its name. */
 static void avoid_look_alikes(void *arg)
 {
-    const struct kt_checked *c = arg;
-    for (size_t i = 0; i < c->chat.segment_count; i++)
-        kt_placeholders_avoid(c->names, c->chat.segments[i].text, c->chat.segments[i].len);
+    struct kt_checked *c = arg;
+    c->reached = c->chat.segment_count;
+    avoid_earlier(c);
 }
 
 kt_result kt_check_body(const struct kt_chain *chain, enum kt_phase phase, struct kt_placeholders *names,
@@ -123,8 +132,10 @@ kt_result kt_check_body(const struct kt_chain *chain, enum kt_phase phase, struc
     }
     bool request = phase == KT_PHASE_REQUEST;
     kt_placeholders_on_restore(names, request ? avoid_look_alikes : NULL, request ? out : NULL);
+    kt_placeholders_on_new(names, request ? avoid_earlier : NULL, request ? out : NULL);
     run_all(out);
     kt_placeholders_on_restore(names, NULL, NULL);
+    kt_placeholders_on_new(names, NULL, NULL);
     return r;
 }
 

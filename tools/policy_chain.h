@@ -16,6 +16,7 @@ struct kt_checked {
     bool outside;              /* some policy asked for a check outside */
     uint64_t time_ns;          /* of the policies */
     uint64_t bytes;            /* of the texts that were shown */
+    size_t reached, avoided;   /* segments in front of these were shown, were searched for placeholders */
 };
 
 /* Runs the request phase over a request body (chat, or what its members say), or the response phase over a

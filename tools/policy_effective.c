@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kt policy explain --effective: the one canonical form of a config. */
 #include "interceptor/route/kt_retry.h"
+#include "policyengine/chain/kt_chain.h"
 #include "policyengine/config/kt_effective.h"
 #include "policyengine/config/kt_read.h"
 #include "tools/policy.h"
@@ -89,12 +90,27 @@ static bool print_tree(const struct effective *e)
     return print_failures(e->config);
 }
 
+/* What lint and `kt wrap` refuse must not come out as if it were fine. */
+static bool chain_can_be_made(const struct kt_config *c)
+{
+    struct kt_error err = {KT_OK, ""};
+    struct kt_chain *chain = NULL;
+    kt_result r = kt_chain_new(c, &chain, &err);
+    kt_chain_free(chain);
+    if (!kt_is_ok(r))
+        fprintf(stderr, "kt policy: %s; `kt policy lint` says where\n",
+                err.text[0] ? err.text : kt_code_name(r.code));
+    return kt_is_ok(r);
+}
+
 static int run(struct effective *e)
 {
     kt_result r = kt_config_load((const char *const *)e->files.items, e->files.count, &e->config, &e->diags);
     print_diags(&e->diags);
     if (!kt_is_ok(r))
         return r.code == KT_ERR_MEMORY ? kt_policy_out_of_memory() : KT_EXIT_USAGE;
+    if (!chain_can_be_made(e->config))
+        return KT_EXIT_USAGE;
     r = kt_effective_tree(e->config, &e->tree);
     if (r.code == KT_ERR_LIMIT) {
         fputs("kt policy: 'testing' or 'agents' is too large to be one file\n", stderr);

@@ -163,9 +163,9 @@ kt_result explain_end_of(const struct explained *e, struct explain_end *out)
     if (!by)
         return kt_ok();
     out->fate = FATE_NO_TARGET;
-    out->status = 503;
+    out->status = (int)e->config->block_status;
     return kt_openai_error(&out->answer, "Blocked by policy: no configured target may process this request.",
-                           "policy_violation", "no_target_admitted", by);
+                           "policy_violation", "input_blocked", by);
 }
 
 static int explain(const struct explain_args *a, struct explained *e, const struct input *in)

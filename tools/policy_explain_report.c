@@ -25,11 +25,6 @@ static bool sees_text(const char *kind)
     return p && (p->text || p->end || p->tool);
 }
 
-static const char *verdict_of(const struct kt_policy_result *p)
-{
-    return p->failed ? "error" : p->skipped ? "skipped" : kt_verdict_name(p->verdict);
-}
-
 /* ---- JSON ---- */
 
 static void add_text(cJSON *o, const char *name, const struct kt_buf *b)
@@ -79,7 +74,7 @@ static void add_policy(cJSON *list, const struct kt_policy_result *p)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "kind", p->kind);
-    cJSON_AddStringToObject(o, "verdict", verdict_of(p));
+    cJSON_AddStringToObject(o, "verdict", kt_policy_result_word(p));
     if (p->score >= 0)
         cJSON_AddNumberToObject(o, "score", round(p->score * 1e6) / 1e6);
     else
@@ -198,7 +193,7 @@ static void put_policy(const struct kt_policy_result *p, bool colour)
         puts("(looks at no text)");
         return;
     }
-    kt_policy_put_verdict(stdout, verdict_of(p), 8, colour);
+    kt_policy_put_verdict(stdout, kt_policy_result_word(p), 8, colour);
     if (p->score >= 0)
         printf(" %6.3f", p->score);
     else

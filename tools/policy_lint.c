@@ -61,11 +61,12 @@ static bool check_policy(struct lint *l, const struct kt_chain_entry *e)
     void *instance = NULL;
     char path[320], below[200];
     kt_result r = e->policy->init ? e->policy->init(e->opts, &instance, &err) : kt_ok();
-    if (kt_is_ok(r)) {
-        if (e->policy->fini)
-            e->policy->fini(instance);
+    if (kt_is_ok(r) && e->policy->fini)
+        e->policy->fini(instance);
+    if (kt_is_ok(r) && e->policy->check)
+        r = e->policy->check(e->opts, l->config, &err);
+    if (kt_is_ok(r))
         return true;
-    }
     struct kt_at at = {e->file, e->line, e->col};
     bool placed = false;
     for (size_t i = l->files.count; i-- > 0 && !placed;) /* the last layer that has it counts */

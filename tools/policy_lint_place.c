@@ -26,6 +26,23 @@ static const struct kt_node *quoted_item(const struct kt_node *list, const char 
     return NULL;
 }
 
+/* The key of a mapping that the message quotes first: a later one may be what it suggests. */
+static const struct kt_node *quoted_key(const struct kt_node *map, const char *message)
+{
+    const struct kt_node *key = NULL;
+    const char *first = NULL;
+    for (size_t i = 0; map->kind == KT_NODE_MAP && i < map->count; i++) {
+        const struct kt_node *k = map->pairs[i].key;
+        size_t n = strlen(k->text);
+        for (const char *p = n ? strstr(message, k->text) : NULL; p; p = strstr(p + 1, k->text))
+            if (p > message && strchr("\"'", p[-1]) && p[n] && strchr("\"'", p[n]) && (!first || p < first)) {
+                first = p;
+                key = k;
+            }
+    }
+    return key;
+}
+
 /* Follows the name at `message` from `block` on; *path is what was found of it. */
 static const struct kt_node *follow(const struct kt_node *block, const char *message, char *path, size_t size)
 {
@@ -53,9 +70,12 @@ static const struct kt_node *follow(const struct kt_node *block, const char *mes
                 return at;
             at = in = at->items[index];
         } else if (!quoted_item(at, message, &index)) {
-            if (*p++ != '.')
-                return at;
-            continue;
+            if (*p++ == '.')
+                continue;
+            const struct kt_node *key = quoted_key(at, message);
+            if (key)
+                snprintf(path + used, size - used, ".%.60s", key->text);
+            return key ? key : at;
         } else {
             at = at->items[index];
             p = "";

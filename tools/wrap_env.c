@@ -109,13 +109,16 @@ kt_result kt_wrap_setenv(const struct kt_wrap_env *w)
     else
         unsetenv("KT_POLICY_CONFIG");
     KT_GUARD(set("KT_STATE_DIR", w->state_dir));
-    KT_GUARD(set("KT_MODE", w->mode));
-    KT_GUARD(set("KT_FAIL_MODE", w->fail_mode));
+    if (w->mode)
+        KT_GUARD(set("KT_MODE", w->mode));
+    if (w->fail_mode)
+        KT_GUARD(set("KT_FAIL_MODE", w->fail_mode));
     KT_GUARD(set("KT_PLAN", w->plan->path));
     if (w->run)
         KT_GUARD(set("KT_RUN", w->run));
     /* What is only read along may keep its proxy: TLS says the host. */
-    if (strcmp(w->mode, "observe") != 0 || kt_program_trust(w->program) != KT_TRUST_SHARED_OPENSSL)
+    bool observe = w->mode ? strcmp(w->mode, "observe") == 0 : w->config->mode == KT_MODE_OBSERVE;
+    if (!observe || kt_program_trust(w->program) != KT_TRUST_SHARED_OPENSSL)
         KT_GUARD(set_proxy_exceptions(w->config));
     return set_trust(w);
 }

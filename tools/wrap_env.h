@@ -7,9 +7,9 @@
 #include <limits.h>
 
 struct kt_wrap_env {
-    const char *libkt;        /* absolute path of libkt.so */
-    const char *config_paths; /* KT_POLICY_CONFIG; "" = none */
-    const char *mode, *fail_mode;
+    const char *libkt;            /* absolute path of libkt.so */
+    const char *config_paths;     /* KT_POLICY_CONFIG; "" = none */
+    const char *mode, *fail_mode; /* NULL = the config decides, whenever it is read */
     const char *state_dir;
     const struct kt_plan_made *plan;
     const struct kt_config *config;
@@ -27,6 +27,8 @@ enum kt_program_trust {
     KT_TRUST_JAVA
 };
 enum kt_program_trust kt_program_trust(const char *path);
+/* Does this file give rights to who runs it (setuid, setgid, capabilities)? */
+bool kt_program_gives_rights(const char *path);
 
 /* libkt.so lies in ../lib beside the folder of kt, or where KT_LIB says. False where it cannot be read; said
  * on stderr as `kt <command>`. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define MAX_IMAGE_BYTES (512u << 20)
@@ -96,4 +97,11 @@ enum kt_program_trust kt_program_trust(const char *path)
     if (memmem(m.data, m.len, "SSL_CERT_FILE", 13) && !needs_shared_openssl(&m))
         return KT_TRUST_OWN_STACK;
     return KT_TRUST_SHARED_OPENSSL;
+}
+
+bool kt_program_gives_rights(const char *path)
+{
+    struct stat st;
+    return (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_ISUID | S_ISGID))) ||
+           getxattr(path, "security.capability", NULL, 0) > 0;
 }

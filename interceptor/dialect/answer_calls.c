@@ -28,14 +28,23 @@ static uint32_t object_at(const struct kt_json *j, uint32_t object, const char *
     return tok && j->tok[tok].type == KT_JSON_OBJECT ? tok : 0;
 }
 
-/* Only the first piece of a call has its tool's name. */
+static bool says(const struct kt_json *j, uint32_t object, const char *name)
+{
+    uint32_t tok = object ? kt_json_member(j, object, name, NULL) : 0;
+    return tok && j->tok[tok].type == KT_JSON_STRING && kt_json_raw(j, tok).len > 2;
+}
+
+/* A piece with a name begins a call, unless it is a further piece of the name: those have no id, or Mistral's
+ * "null", and nothing of the arguments. */
 static bool begins(const struct kt_json *j, uint32_t call)
 {
-    uint32_t of = object_at(j, call, "function");
-    if (!of)
-        of = object_at(j, call, "custom");
-    uint32_t name = of ? kt_json_member(j, of, "name", NULL) : 0;
-    return name && j->tok[name].type == KT_JSON_STRING && kt_json_raw(j, name).len > 2;
+    uint32_t function = object_at(j, call, "function"),
+             of = function ? function : object_at(j, call, "custom");
+    uint32_t id = kt_json_member(j, call, "id", NULL);
+    bool own_id = says(j, call, "id") && !kt_json_str_eq(j, id, "null");
+    uint32_t arguments = of ? kt_json_member(j, of, function ? "arguments" : "input", NULL) : 0;
+    bool argues = arguments && kt_json_raw(j, arguments).len > 2 && j->tok[arguments].type != KT_JSON_NULL;
+    return says(j, of, "name") && (own_id || argues);
 }
 
 /* -1 = none that counts. */

@@ -45,6 +45,7 @@ struct kt_segment {
 struct kt_tool_name {
     enum kt_tool_role role;
     unsigned choice; /* of an answer */
+    uint32_t tok;    /* of the name, in json */
     char *name;      /* owned, unescaped, NUL-terminated; may hold NULs */
     size_t len;
 };
@@ -67,9 +68,17 @@ struct kt_chat {
      * the model, the words of the API itself, hosts of addresses and the bytes of files. */
     struct kt_segment *segments;
     size_t segment_count, segment_cap;
+    size_t tool_segments;       /* of them, what offered tools and schemas say */
     struct kt_tool_name *tools; /* owned; offered ones first */
     size_t tool_count, tool_cap;
 };
+/* Which segment policies are shown as the n-th: messages first, so that values in a tool's description do not
+ * shift the numbers of those in a conversation that comes again with another tool. */
+static inline size_t kt_chat_nth(const struct kt_chat *c, size_t n)
+{
+    size_t messages = c->segment_count - c->tool_segments;
+    return n < messages ? c->tool_segments + n : n - messages;
+}
 /* KT_ERR_SYNTAX / KT_ERR_USAGE / KT_ERR_LIMIT with a text for the client; *param receives a static name or
  * NULL. Duplicate keys in what policies read (messages, role, content, parts, model, tool_calls...) are
  * refused. */

@@ -174,6 +174,7 @@ static KT_MUST kt_result parse_tools(const struct parse *p)
     uint32_t format = kt_json_member(&c->json, 0, "response_format", NULL);
     if (format)
         KT_GUARD(kt_segments_tools(c, format, p->err));
+    c->tool_segments = c->segment_count;
     *p->param = NULL;
     return kt_ok();
 }

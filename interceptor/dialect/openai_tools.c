@@ -24,7 +24,7 @@ static KT_MUST kt_result add(struct kt_chat *c, uint32_t tok, enum kt_tool_role 
     KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(kt_json_raw(&c->json, tok).len);
     KT_GUARD(kt_json_unescape(&c->json, tok, &name));
     struct kt_tool_name *t = &c->tools[c->tool_count];
-    *t = (struct kt_tool_name){.role = role, .choice = choice, .len = name.len};
+    *t = (struct kt_tool_name){.role = role, .choice = choice, .tok = tok, .len = name.len};
     t->name = kt_buf_take(&name);
     KT_ENSURE(t->name, KT_ERR_MEMORY);
     c->tool_count++;

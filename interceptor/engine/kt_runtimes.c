@@ -22,6 +22,7 @@ struct kt_runtimes {
     struct kt_runtime *current;
     pthread_mutex_t reload; /* stamp; the one thread that looks at the files */
     uint64_t stamp;
+    bool told; /* of a changed mode */
     atomic_uint_fast64_t next_check;
 };
 
@@ -187,12 +188,28 @@ struct kt_runtime *kt_runtimes_peek(struct kt_runtimes *rs)
     return r;
 }
 
+/* The shim and the supervisor act by the plan of the start: that is said once. */
+static void tell_of_modes(struct kt_runtimes *rs, const struct kt_runtime *old,
+                          const struct kt_runtime *fresh)
+{
+    if (rs->told || (old->mode == fresh->mode && old->fail_mode == fresh->fail_mode))
+        return;
+    rs->told = true;
+    kt_warn(
+        "the config has changed mode or fail_mode while the program runs: now mode %s, fail_mode %s; until "
+        "the program starts again calls are captured as at its start, and what the engine has no part in "
+        "(no engine, no free address, a connection that was not captured) follows the fail_mode of then",
+        fresh->mode == KT_MODE_OBSERVE ? "observe" : "enforce",
+        fresh->fail_mode == KT_FAIL_ALLOW ? "allow" : "block");
+}
+
 /* `fresh` is taken. A broken one replaces only a broken one: a typo must not take the policy away. */
 static void install(struct kt_runtimes *rs, struct kt_runtime *fresh)
 {
     struct kt_runtime *old = fresh;
     pthread_mutex_lock(&rs->lock);
     if (!fresh->broken || rs->current->broken) {
+        tell_of_modes(rs, rs->current, fresh);
         old = rs->current;
         rs->current = fresh;
     }

@@ -73,8 +73,17 @@ static void keep_without_run(const struct kt_exchange *x, struct kt_event *e)
 static const char *verdict_of(const struct kt_exchange *x, const struct kt_policy_result *p)
 {
     if (x->excluded_by && strcmp(x->excluded_by, p->kind) == 0)
-        return "block";
-    return p->failed ? "error" : p->skipped ? "skipped" : kt_verdict_name(p->verdict);
+        return x->excluded_warns ? "warn" : "block";
+    return kt_policy_result_word(p);
+}
+
+/* A policy of data routing sees no text: its finding is the target that it does not admit. */
+static void fill_excluded(struct kt_event_policy *out, const char *why, struct kt_event_label *label)
+{
+    *label = (struct kt_event_label){why, 1};
+    out->labels = label;
+    out->label_count = 1;
+    out->matches = 1;
 }
 
 static void fill_run(const struct kt_exchange *x, const struct kt_outcome *o, const char *phase,
@@ -92,6 +101,8 @@ static void fill_run(const struct kt_exchange *x, const struct kt_outcome *o, co
                                                    .time_us = p->time_ns / 1000,
                                                    .bytes = p->bytes};
         fill_labels(&m->policies[at], p, m->labels + at * per_policy);
+        if (x->excluded_by && strcmp(x->excluded_by, p->kind) == 0)
+            fill_excluded(&m->policies[at], x->excluded_why, m->labels + at * per_policy);
     }
 }
 
@@ -234,12 +245,14 @@ static void fill(struct kt_exchange *x, struct kt_x_draft *m)
     kt_event_fill_app(e);
 }
 
-/* audit-logger's log_all_access: false. Only what was allowed and went well may leave no trace. */
+/* audit-logger's log_all_access: false. Only what no policy found anything in and went well may leave no
+ * trace. */
 static bool is_unwanted(struct kt_exchange *x)
 {
     return x->req.run && !kt_chain_run_outcome(x->req.run).log_all_access &&
-           strcmp(x->verdict, "allow") == 0 && strcmp(x->event_type, "decision") == 0 && !x->error &&
-           x->status >= 200 && x->status < 300 && !kt_x_observe(x);
+           strcmp(x->verdict, "allow") == 0 && strcmp(x->reason_code, "all_policies_passed") == 0 &&
+           strcmp(x->event_type, "decision") == 0 && !x->error && x->status >= 200 && x->status < 300 &&
+           !kt_x_observe(x);
 }
 
 static void tell(const struct kt_exchange *x, const struct kt_witness *w, const struct kt_event *e,

@@ -51,6 +51,7 @@ void kt_x_filter_free(struct kt_x_filter *f)
     for (size_t i = 0; i < f->count; i++)
         kt_x_channel_free(&f->channels[i]);
     free(f->channels);
+    kt_x_calls_free(f);
     kt_buf_free(&f->payload);
     kt_buf_free(&f->head);
     kt_buf_free(&f->extra);
@@ -146,17 +147,10 @@ static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct 
     return kt_edits_in_string(&f->edits, &f->chunk.json, s->tok, 0, s->len, kt_buf_span(&out).data, out.len);
 }
 
-static bool do_tool(struct kt_exchange *x)
+static bool do_tool(struct kt_exchange *x, const struct kt_tool *t)
 {
-    struct kt_x_filter *f = &x->filter;
-    const struct kt_tool_name *n = &f->chunk.tools[f->next_tool++];
-    struct kt_tool t = {.role = n->role, .choice = n->choice, .name = kt_span(n->name, n->len)};
-    uint32_t choice = kt_x_choice_at(&f->chunk, n->choice);
-    t.choice = kt_x_choice_index(&f->chunk.json, choice, n->choice);
-    f->asks = KT_X_ASKS_TOOL;
-    kt_x_choice_calls(f, t.choice);
-    enum kt_step step = x->res.run ? kt_chain_run_tool(x->res.run, &t) : KT_STEP_DONE;
-    return !halted(x, step, t.choice);
+    x->filter.asks = KT_X_ASKS_TOOL;
+    return !halted(x, x->res.run ? kt_chain_run_tool(x->res.run, t) : KT_STEP_DONE, t->choice);
 }
 
 /* `asked`: the chain has seen the window, only its release is left. */
@@ -246,8 +240,9 @@ static void finish_chunk(struct kt_exchange *x)
 static void run(struct kt_exchange *x)
 {
     struct kt_x_filter *f = &x->filter;
-    while (f->next_tool < f->chunk.tool_count)
-        if (!do_tool(x))
+    struct kt_tool t;
+    while (kt_x_calls_next(f, &t))
+        if (!do_tool(x, &t))
             return;
     while (f->next_text < f->chunk.segment_count)
         if (!do_text(x, false))
@@ -270,7 +265,7 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
     f->busy = true;
     f->content = content;
     f->said = false;
-    f->next_tool = f->next_text = f->next_close = 0;
+    f->next_called = f->next_text = f->next_close = 0;
     if (failed(x, kt_buf_append(&f->payload, json.data, json.len)))
         return;
     memset(f->changed, 0, sizeof f->changed);
@@ -287,7 +282,7 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
             return;
         }
     }
-    if (!failed(x, kt_x_keep_head(x)))
+    if (!failed(x, kt_x_keep_head(x)) && !failed(x, kt_x_calls_take(x)))
         run(x);
 }
 

@@ -39,7 +39,7 @@ bool kt_x_choice_ends(const struct kt_chat *a, uint32_t choice)
 
 /* The number of the tool call that holds `tok`; those of the old `function_call` have the last one. `custom`:
  * it is the free input of one. */
-static unsigned tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bool *custom)
+unsigned kt_x_tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bool *custom)
 {
     uint32_t delta = kt_json_member(j, choice, "delta", NULL);
     uint32_t list = delta ? kt_json_member(j, delta, "tool_calls", NULL) : 0;
@@ -147,7 +147,7 @@ struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_s
         .choice = kt_x_choice_index(&a->json, choice, s->choice), .from = s->from, .json = s->json};
     c.refusal = kt_json_str_eq(&a->json, s->tok - 1, "refusal");
     if (s->from == KT_FROM_TOOL_CALL)
-        c.tool = tool_of(&a->json, choice, s->tok, &c.custom);
+        c.tool = kt_x_tool_of(&a->json, choice, s->tok, &c.custom);
     else
         c.place = place_of(&a->json, choice, s->tok);
     return c;

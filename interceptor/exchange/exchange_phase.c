@@ -31,6 +31,8 @@ static struct kt_text next_text(struct kt_x_phase *p)
     unsigned at = (unsigned)p->next_segment++;
     if (at >= p->body->segment_count)
         return kt_answer_silence(at);
+    at = (unsigned)kt_chat_nth(p->body, at);
+    p->reached = at >= p->reached ? at + 1u : p->reached;
     const struct kt_segment *s = &p->body->segments[at];
     return (struct kt_text){
         .segment = at, .from = s->from, .plain = !s->json, .data = s->text, .len = s->len, .final = true};

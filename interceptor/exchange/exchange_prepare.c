@@ -163,6 +163,8 @@ void kt_x_request_done(struct kt_exchange *x)
     struct kt_outcome o = kt_chain_run_outcome(x->req.run);
     x->verdict = kt_verdict_name(o.verdict);
     x->reason_code = o.reason_code;
+    if (o.failed_open)
+        x->error = "policy_error";
     x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
     kt_x_phase_judge(x, &o, KT_PHASE_REQUEST);
     if (x->plan == KT_X_ORIGIN && !kt_x_observe(x))
@@ -190,11 +192,24 @@ static bool readable(struct kt_exchange *x)
     return false;
 }
 
+static void avoid_up_to(struct kt_exchange *x, size_t end)
+{
+    for (; x->avoided < end; x->avoided++)
+        kt_placeholders_avoid(x->names, x->chat.segments[x->avoided].text, x->chat.segments[x->avoided].len);
+}
+
 static void avoid_look_alikes(void *arg)
 {
     struct kt_exchange *x = arg;
-    for (size_t i = 0; i < x->chat.segment_count; i++)
-        kt_placeholders_avoid(x->names, x->chat.segments[i].text, x->chat.segments[i].len);
+    avoid_up_to(x, x->chat.segment_count);
+}
+
+/* A name that stands in front of a value is somebody else's: of an answer whose own values got it, or of a
+ * message that is no longer sent. One that stands behind may be its own, quoted by an answer to it. */
+static void avoid_earlier(void *arg)
+{
+    struct kt_exchange *x = arg;
+    avoid_up_to(x, x->req.ended ? x->chat.segment_count : x->req.reached);
 }
 
 static kt_result begin(struct kt_exchange *x)
@@ -203,6 +218,7 @@ static kt_result begin(struct kt_exchange *x)
     KT_ENSURE(x->names, KT_ERR_MEMORY);
     kt_placeholders_remember(x->names);
     kt_placeholders_on_restore(x->names, avoid_look_alikes, x);
+    kt_placeholders_on_new(x->names, avoid_earlier, x);
     return kt_x_phase_begin(x, &x->req, KT_PHASE_REQUEST, &x->chat);
 }
 

@@ -127,6 +127,12 @@ static void give_or_refuse(struct kt_exchange *x)
         give(x);
 }
 
+/* Of two outcomes with the same verdict: a finding weighs more than a failure, and that more than nothing. */
+static int weight(const struct kt_outcome *o)
+{
+    return o->would > KT_VERDICT_ALLOW ? 3 : o->warned ? 2 : o->failed_open ? 1 : 0;
+}
+
 void kt_x_response_verdict(struct kt_exchange *x)
 {
     if (!x->res.run)
@@ -134,7 +140,9 @@ void kt_x_response_verdict(struct kt_exchange *x)
     struct kt_outcome o = kt_chain_run_outcome(x->res.run), first = {.would = KT_VERDICT_ALLOW};
     if (x->req.run)
         first = kt_chain_run_outcome(x->req.run);
-    if (o.would <= first.would)
+    if (o.failed_open && !x->error)
+        x->error = "policy_error";
+    if (o.would < first.would || !weight(&o) || (o.would == first.would && weight(&o) <= weight(&first)))
         return;
     x->reason_code = o.reason_code;
     x->verdict = kt_verdict_name(o.verdict);

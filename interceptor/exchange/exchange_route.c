@@ -5,12 +5,17 @@
 #include "interceptor/route/kt_tokens.h"
 #include "policyengine/base/kt_log.h"
 
+#include <string.h>
+
 /* Policies that say which target may get the call (data routing). */
 static bool admits(void *arg, const struct kt_target *t, const char **reason)
 {
     struct kt_exchange *x = arg;
     const char *by = kt_chain_refuser(x->rt->chain, t, reason);
-    x->excluded_by = by ? by : x->excluded_by;
+    if (by) {
+        x->excluded_by = by;
+        x->excluded_why = *reason;
+    }
     return !by;
 }
 
@@ -22,6 +27,14 @@ static bool all_excluded(const struct kt_route *r)
     return r->count > 0;
 }
 
+/* The call goes on, and its event says that it should not have. */
+static void goes_on_excluded(struct kt_exchange *x)
+{
+    x->excluded_warns = true;
+    if (strcmp(x->reason_code, "all_policies_passed") == 0)
+        x->reason_code = x->excluded_why;
+}
+
 static void none_admitted(struct kt_exchange *x)
 {
     for (size_t i = 0; i < x->route.count; i++)
@@ -29,7 +42,7 @@ static void none_admitted(struct kt_exchange *x)
             kt_x_attempt_end(x, "excluded", x->route.steps[i].excluded);
     x->verdict = "block";
     x->reason_code = x->route.steps[0].excluded;
-    kt_x_refuse_by_policy(x, 503, "no_target_admitted", x->excluded_by,
+    kt_x_refuse_by_policy(x, (int)x->rt->config->block_status, "input_blocked", x->excluded_by,
                           "Blocked by policy: no configured target may process this request.");
     kt_x_reply_refusal(x);
 }
@@ -40,15 +53,17 @@ void kt_x_origin_admitted(struct kt_exchange *x)
     const char *reason = NULL, *by = kt_chain_refuser(x->rt->chain, origin, &reason);
     if (!by)
         return;
+    x->excluded_by = by;
+    x->excluded_why = reason;
     if (kt_chain_admits_none_warns(x->rt->chain)) {
         kt_warn("policy %s does not admit the origin (%s); it is used, as it is configured", by, reason);
+        goes_on_excluded(x);
         return;
     }
     x->verdict = "block";
     x->reason_code = reason;
-    x->excluded_by = by;
     kt_x_refuse_by_policy(
-        x, 503, "no_target_admitted", by,
+        x, (int)x->rt->config->block_status, "input_blocked", by,
         "Blocked by policy: no targets are configured, and nothing is known of the data policy of the "
         "host that the program calls.");
 }
@@ -170,11 +185,13 @@ bool kt_x_route(struct kt_exchange *x)
         }
         kt_warn("policy %s admits none of the targets (%s); all of them are used, as it is configured",
                 x->excluded_by, x->route.steps[0].excluded);
+        goes_on_excluded(x);
         kt_route_free(&x->route);
         ask.admits = NULL;
         r = kt_route_plan(&ask, &x->route);
+    } else {
+        x->excluded_by = NULL;
     }
-    x->excluded_by = NULL;
     int64_t room = kt_is_ok(r) ? largest_context(&x->route) : 0;
     if (!kt_is_ok(r))
         kt_x_all_failed(x);

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KT_X_UNCOMMITTED_MAX (256u << 10)
-
 static void commit(struct kt_exchange *x)
 {
     if (x->stream.committed)
@@ -82,6 +80,10 @@ static void finish(struct kt_exchange *x, uint64_t end)
 void kt_x_stream_filtered(struct kt_exchange *x, bool content)
 {
     struct kt_buf *out = &x->filter.out;
+    content |= x->filter.content_waits;
+    x->filter.content_waits = content && x->filter.name_open;
+    if (x->filter.name_open)
+        return;
     if (content || out->len > KT_X_UNCOMMITTED_MAX)
         commit(x);
     if (!x->stream.committed || x->over)

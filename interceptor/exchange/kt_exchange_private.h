@@ -69,6 +69,7 @@ struct kt_x_phase {
     const struct kt_chat *body; /* borrowed */
     struct kt_edits edits;      /* what its policies want changed; never used in observe mode */
     size_t next_tool, next_segment;
+    size_t reached; /* the segments in front of this one have been shown, or are tools' */
     bool ended;
 };
 
@@ -99,6 +100,7 @@ struct kt_exchange {
     struct kt_chat chat;
     bool parsed;
     struct kt_placeholders *names;
+    size_t avoided; /* segments of the request in front of this one were searched for placeholders */
     struct kt_restorer *restorer; /* NULL = nothing to restore */
     struct kt_x_phase req, res;
     struct kt_chat reply; /* the answer, read as a request's body is */
@@ -117,7 +119,8 @@ struct kt_exchange {
     int64_t prompt_tokens, completion_tokens; /* estimates; 0 = not made, or no maximum asked for */
     struct kt_limits_taken taken;
     struct kt_route route;
-    const char *excluded_by;                 /* static: the policy that left no target */
+    const char *excluded_by, *excluded_why;  /* static: the policy that left no target, its reason */
+    bool excluded_warns;                     /* the call goes on all the same */
     size_t next_step, targets_tried, tries;  /* tries: of all targets, retries included */
     unsigned tries_here;                     /* of the target under way */
     uint64_t target_deadline_ns;             /* its timeout_seconds bound all tries of it */
@@ -375,6 +378,5 @@ bool kt_x_commit_later(struct kt_exchange *x, int status, struct kt_span body) K
 void kt_x_commit_cancel(struct kt_exchange *x);
 
 /* exchange_event.c */
-/* Writes the event, once. True where the answer may go on: it was written, or fail_mode allows it to be lost.
- */
+/* Writes the event, once. True where the answer may go on: written, or fail_mode allows its loss. */
 bool kt_x_record(struct kt_exchange *x) KT_MUST;

@@ -9,6 +9,7 @@
 
 struct kt_exchange;
 
+#define KT_X_UNCOMMITTED_MAX (256u << 10)
 #define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
 
 struct kt_x_stream {
@@ -55,6 +56,16 @@ struct kt_x_channel {
     struct kt_edits restores; /* absolute offsets; not released yet */
 };
 
+/* A tool call whose name comes, or came. */
+struct kt_x_called {
+    unsigned choice, tool; /* as the provider numbers them; UINT32_MAX: the old function_call */
+    struct kt_buf name;    /* the pieces so far, put together as SDKs do */
+    struct kt_buf other;   /* how other clients may read them */
+    bool whole;            /* something came that stands behind a name */
+    bool shown;            /* to the chain, at least once */
+    bool show, show_other; /* these have changed since */
+};
+
 /* The response phase over a stream, chunk by chunk. */
 struct kt_x_filter {
     bool on;
@@ -63,7 +74,11 @@ struct kt_x_filter {
     /* The chunk under way. */
     struct kt_buf payload; /* its JSON; empty = the end of the stream */
     struct kt_chat chunk;
-    size_t next_tool, next_text, next_close;
+    struct kt_x_called *called; /* owned */
+    size_t called_count, called_cap;
+    size_t next_called, next_text, next_close;
+    bool name_open;     /* the name of a tool may go on: no chunk leaves until it is looked at */
+    bool content_waits; /* some chunk that waits for it says something */
     enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
     bool busy, at_end, chain_ended;
     bool dead;                           /* the stream is over for us */

@@ -46,6 +46,7 @@ void kt_flow_close(struct kt_flow *f)
     atomic_store(&f->input, KT_INPUT_SHUT);
     kt_flows_unmap(f);
     timer_in(f, 0);
+    kt_flow_peer_forget(f);
     kt_loop_watch_drop(f->fs->loop, &f->watch);
     SSL_free(f->ssl);
     f->ssl = NULL;
@@ -98,18 +99,20 @@ static bool progress(struct kt_flow *f)
     return f->phase != KT_PHASE_CLOSED;
 }
 
-/* The client ended its side by close_notify. Without a request under way nothing is left to do. */
+/* The client ended its side, by close_notify or, on a plain connection, by a FIN. Without a request under way
+ * nothing is left to do. */
 static void half_close(struct kt_flow *f)
 {
     int expected = KT_INPUT_BUSY;
     f->half_closed = true;
     bool busy = atomic_compare_exchange_strong(&f->input, &expected, KT_INPUT_DISCARD) ||
                 expected == KT_INPUT_DISCARD;
-    if (busy) {
+    if (busy && (f->ssl || kt_flow_peer_waits(f))) {
         kt_flow_watch(f);
         return;
     }
-    SSL_shutdown(f->ssl);
+    if (f->ssl)
+        SSL_shutdown(f->ssl);
     kt_flow_close(f);
 }
 
@@ -218,6 +221,15 @@ static void detect(struct kt_flow *f)
     handshake(f);
 }
 
+/* The FIN behind a close_notify, or the real end. */
+static void end_behind_half_close(struct kt_flow *f, uint32_t events)
+{
+    if (!f->fin && !(events & (EPOLLHUP | EPOLLERR)) && kt_flow_peer_waits(f))
+        kt_flow_watch(f);
+    else
+        kt_flow_close(f);
+}
+
 /* The caller keeps a reference. */
 static void dispatch(struct kt_flow *f, uint32_t events)
 {
@@ -232,7 +244,7 @@ static void dispatch(struct kt_flow *f, uint32_t events)
         if ((events & EPOLLOUT) && !progress(f))
             return;
         if (f->half_closed && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
-            kt_flow_close(f);
+            end_behind_half_close(f, events);
         else if (events & ~(uint32_t)EPOLLOUT)
             read_requests(f);
         return;

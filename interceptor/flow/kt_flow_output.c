@@ -15,6 +15,8 @@ enum kt_flow_io kt_flow_read(struct kt_flow *f, char *buf, size_t size, size_t *
     *got = n > 0 ? (size_t)n : 0;
     if (n > 0)
         return KT_IO_DONE;
+    if (n == 0 && f->phase == KT_PHASE_OPEN)
+        return KT_IO_ENDED;
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? KT_IO_AGAIN : KT_IO_GONE;
 }
 
@@ -74,8 +76,9 @@ void kt_flow_watch(struct kt_flow *f)
 {
     if (f->phase == KT_PHASE_CLOSED)
         return;
-    uint32_t events = EPOLLRDHUP;
-    if (!f->half_closed || f->phase == KT_PHASE_LINGER)
+    bool linger = f->phase == KT_PHASE_LINGER;
+    uint32_t events = f->fin && !linger ? 0 : EPOLLRDHUP;
+    if (!f->half_closed || linger)
         events |= EPOLLIN;
     if (f->phase == KT_PHASE_OPEN && f->out_at < f->out.len - f->out_held) {
         events |= EPOLLOUT;

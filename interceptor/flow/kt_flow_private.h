@@ -58,10 +58,12 @@ struct kt_flow {
     struct kt_loop_watch watch; /* its fd is the flow's; owned */
     struct kt_timer timer;
     struct kt_flow *next, *prev;
-    SSL *ssl;              /* owned; NULL = plain */
-    bool hello;            /* a ClientHello came */
-    bool reported;         /* an event says why the client left */
-    bool half_closed;      /* close_notify came: no further request, but the answer is wanted */
+    SSL *ssl;         /* owned; NULL = plain */
+    bool hello;       /* a ClientHello came */
+    bool reported;    /* an event says why the client left */
+    bool half_closed; /* its side has ended: no further request, but the answer is wanted */
+    bool fin;         /* ... and by a FIN, behind which epoll has nothing to tell */
+    struct kt_timer peer_timer;
     struct kt_buf out;     /* encoded bytes of the answer */
     size_t out_at;         /* of which so many have left */
     size_t out_held;       /* and so many at the end must wait for the answer's end */
@@ -130,6 +132,12 @@ void kt_flow_ready(void *flow, uint32_t events);
 /* Ends everything at once; an exchange learns that its client is gone. Never inside a sink slot. */
 void kt_flow_close(struct kt_flow *f);
 
+/* kt_flow_peer.c; loop thread */
+/* Behind a FIN of the client: true where a program on this machine still holds the other end; it is watched
+ * from here on, and the flow closed once none does. */
+bool kt_flow_peer_waits(struct kt_flow *f);
+void kt_flow_peer_forget(struct kt_flow *f);
+
 /* kt_flow_clock.c: how long a door waits for its clients; loop thread */
 void kt_flow_clock_start(struct kt_flow *f); /* the flow is open */
 void kt_flow_clock_read(struct kt_flow *f);  /* bytes came and were fed */
@@ -144,7 +152,7 @@ enum kt_flow_io {
     KT_IO_AGAIN,
     KT_IO_ENDED,
     KT_IO_GONE
-}; /* ENDED: close_notify. GONE: EOF or error */
+}; /* ENDED: close_notify, or FIN on a plain connection. GONE: else */
 enum kt_flow_io kt_flow_tls_handshake(struct kt_flow *f);
 enum kt_flow_io kt_flow_tls_read(struct kt_flow *f, char *buf, size_t size, size_t *got);
 enum kt_flow_io kt_flow_tls_write(struct kt_flow *f, const char *data, size_t len, size_t *sent);

@@ -124,6 +124,7 @@ static void count_policies(struct kt_metrics *m, const struct kt_event *e)
         struct kt_m_policy *p = policy_of(m, in->kind, in->phase);
         const char *v = in->verdict ? in->verdict : "";
         uint64_t *n = strcmp(v, "allow") == 0      ? &p->allow
+                      : strcmp(v, "warn") == 0     ? &p->warn
                       : strcmp(v, "redact") == 0   ? &p->redact
                       : strcmp(v, "escalate") == 0 ? &p->escalate
                       : strcmp(v, "block") == 0    ? &p->block

@@ -31,7 +31,7 @@ struct kt_m_target {
 
 struct kt_m_policy {
     char kind[KT_METRICS_LABEL], phase[16];
-    uint64_t allow, redact, escalate, block, other;
+    uint64_t allow, warn, redact, escalate, block, other;
     uint64_t time_us;
 };
 

@@ -132,11 +132,8 @@ static kt_result policies(const struct kt_metrics *m, struct kt_buf *out)
         const struct {
             const char *word;
             uint64_t n;
-        } all[] = {{"allow", p->allow},
-                   {"redact", p->redact},
-                   {"escalate", p->escalate},
-                   {"block", p->block},
-                   {"other", p->other}};
+        } all[] = {{"allow", p->allow},       {"warn", p->warn},   {"redact", p->redact},
+                   {"escalate", p->escalate}, {"block", p->block}, {"other", p->other}};
         for (size_t v = 0; v < KT_COUNT(all); v++)
             if (all[v].n)
                 KT_GUARD(policy_line(out, "kt_policy_verdicts_total", p, all[v].word, (double)all[v].n));

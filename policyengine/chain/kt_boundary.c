@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_boundary.h"
 
-#define ESCAPE_MAX 6u /* \u0041 */
+#define ESCAPE_MAX 6u  /* \u0041 */
+#define NUMBER_MAX 64u /* bytes; longer ones are not kept whole */
 
 /* Bytes of the character that begins with `c`; 1 for what begins none. */
 static size_t width(unsigned char c)
@@ -62,4 +63,26 @@ size_t kt_boundary_behind(const char *data, size_t len, size_t at, bool json)
     while (at < len && kt_boundary_before(data, len, at, json) < at)
         at++;
     return at;
+}
+
+static bool of_number(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+size_t kt_boundary_number_before(const char *data, size_t at)
+{
+    size_t i = at;
+    while (i > 0 && at - i < NUMBER_MAX && of_number(data[i - 1]))
+        i--;
+    return at - i < NUMBER_MAX ? i : at;
+}
+
+void kt_boundary_number(const char *data, size_t len, size_t base, size_t from, size_t *start, size_t *end)
+{
+    size_t floor = from > base ? from : base;
+    while (*start > floor && of_number(data[*start - 1 - base]))
+        (*start)--;
+    while (*end<base + len && * end> base && of_number(data[*end - 1 - base]) && of_number(data[*end - base]))
+        (*end)++;
 }

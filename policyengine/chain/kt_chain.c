@@ -60,6 +60,14 @@ kt_result kt_chain_new(const struct kt_config *config, struct kt_chain **out, st
     KT_GUARD(kt_chain_new_from(policies, opts, n, out, err));
     for (size_t i = 0; i < n; i++)
         kt_chain_on_error(*out, i, config->chain[i].on_internal_error);
+    for (size_t i = 0; i < n; i++) {
+        kt_result r = policies[i]->check ? policies[i]->check(opts[i], config, err) : kt_ok();
+        if (kt_is_ok(r))
+            continue;
+        kt_chain_free(*out);
+        *out = NULL;
+        return r;
+    }
     return kt_ok();
 }
 
@@ -86,6 +94,14 @@ bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase)
         if ((p->phases & (unsigned)phase) && (p->text || p->tool || p->end))
             return true;
     }
+    return false;
+}
+
+bool kt_chain_watches_calls(const struct kt_chain *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if ((c->links[i].policy->phases & KT_PHASE_RESPONSE) && c->links[i].policy->tool)
+            return true;
     return false;
 }
 

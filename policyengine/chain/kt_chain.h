@@ -37,6 +37,8 @@ void kt_chain_free(struct kt_chain *c);
 size_t kt_chain_count(const struct kt_chain *c);
 /* True where some policy of the chain looks at anything in this phase. */
 bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
+/* True where some policy of the chain looks at the tools that an answer calls. */
+bool kt_chain_watches_calls(const struct kt_chain *c);
 
 /* May the target get the call? False with the policy's static *reason where one of them says no; `reason` may
  * be NULL. */
@@ -96,12 +98,18 @@ struct kt_policy_result {
     unsigned labels_used;
 };
 
+/* Static: allow, warn (it found something and let it pass), redact, escalate, block, error, skipped. */
+const char *kt_policy_result_word(const struct kt_policy_result *p);
+
 struct kt_outcome {
     enum kt_verdict verdict; /* what happens: in a dry run always ALLOW */
     enum kt_verdict would;   /* what would have happened; equals verdict otherwise */
     const char *policy;      /* kind that decided (in a dry run: that would have); NULL for ALLOW */
     const char *reason_code; /* static; "all_policies_passed" for ALLOW, the policy's own otherwise
-                                ("pii.detected"); of `would` */
+                                ("pii.detected"), also of one that only warned; "policy_error" where one
+                                failed and lets pass; of `would` */
+    bool warned;             /* ALLOW, but some policy found something */
+    bool failed_open;        /* a policy with `on_internal_error: allow` failed */
     const char *message;     /* borrowed; for the client; NULL unless BLOCK or ESCALATE */
     bool internal_error;     /* a policy failed; fail_mode must decide */
     bool error_blocks;       /* a policy with `on_internal_error: block` failed: no fail_mode lets it pass */

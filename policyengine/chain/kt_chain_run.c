@@ -111,6 +111,15 @@ static size_t uncut(const struct kt_chain_run *r, size_t hold)
     return hold;
 }
 
+/* In JSON source a number stays in one piece: a policy that finds a part of it takes all. */
+static size_t before_number(const struct kt_chain_run *r, size_t hold)
+{
+    const struct kt_text *t = &r->text;
+    if (!kt_text_is_json(t) || hold <= t->base)
+        return hold;
+    return t->base + kt_boundary_number_before(t->data, hold - t->base);
+}
+
 /* Where the part of the window ends that no policy holds and no redaction lies across. */
 static size_t settled_to(const struct kt_chain_run *r)
 {
@@ -120,13 +129,16 @@ static size_t settled_to(const struct kt_chain_run *r)
     for (size_t i = 0; i < r->count; i++)
         if (!r->policies[i].out && r->policies[i].hold_from < hold)
             hold = r->policies[i].hold_from;
-    return uncut(r, hold);
+    return uncut(r, before_number(r, uncut(r, hold)));
 }
 
 /* What the caller may send on after a whole pass over the window. */
 static void release(struct kt_chain_run *r)
 {
     struct kt_run_segment *g = &r->segments[r->text.segment];
+    if (kt_text_is_json(&r->text) && r->redactions.count)
+        kt_redactions_whole_numbers(&r->redactions, r->text.segment, g->released, r->text.data, r->text.len,
+                                    r->text.base);
     size_t end = r->text.base + r->text.len, hold = settled_to(r);
     if (end > g->seen)
         g->seen = end;

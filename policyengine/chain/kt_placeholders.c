@@ -36,6 +36,8 @@ struct kt_placeholders {
     bool remembers;
     void (*on_restore)(void *arg);
     void *on_restore_arg;
+    void (*on_new)(void *arg);
+    void *on_new_arg;
     struct kt_taken taken; /* numbers that are in use, and names that the exchange's own texts hold */
 };
 
@@ -211,6 +213,8 @@ const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, co
         return allow(p, *slot, restore);
     if (p->used >= KT_PLACEHOLDERS_MAX || len > KT_PLACEHOLDERS_BYTES - p->bytes)
         return p->kinds[k].shared;
+    if (p->on_new)
+        p->on_new(p->on_new_arg);
     *slot = entry_new(p, hash, k, value, len);
     return *slot ? allow(p, *slot, restore) : NULL;
 }
@@ -229,6 +233,12 @@ void kt_placeholders_on_restore(struct kt_placeholders *p, void (*fn)(void *arg)
 {
     p->on_restore = fn;
     p->on_restore_arg = arg;
+}
+
+void kt_placeholders_on_new(struct kt_placeholders *p, void (*fn)(void *arg), void *arg)
+{
+    p->on_new = fn;
+    p->on_new_arg = arg;
 }
 
 void kt_placeholders_avoid(struct kt_placeholders *p, const char *text, size_t len)

@@ -38,6 +38,9 @@ void kt_placeholders_remember(struct kt_placeholders *p);
  * exchange hold that would read as a placeholder in the answer (kt_placeholders_avoid). Without it a text
  * that quotes "[EMAIL_1]" could come back as the value that got this name. */
 void kt_placeholders_on_restore(struct kt_placeholders *p, void (*fn)(void *arg), void *arg);
+/* `fn` is called before each new name is made, however it is used: it tells what the texts in front of the
+ * value hold. */
+void kt_placeholders_on_new(struct kt_placeholders *p, void (*fn)(void *arg), void *arg);
 /* Finds placeholder look-alikes in `text`; no name with such a number is made afterwards. */
 void kt_placeholders_avoid(struct kt_placeholders *p, const char *text, size_t len);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_redactions.h"
 
+#include "policyengine/chain/kt_boundary.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +61,23 @@ bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned 
             return true;
     }
     return false;
+}
+
+void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size_t from, const char *data,
+                                 size_t len, size_t base)
+{
+    for (size_t i = l->count; i-- > 0;) {
+        struct kt_redaction *r = &l->raw[i].r;
+        if (r->segment != segment || r->start < from || r->start < base || r->len < 2 || r->text[0] != '"')
+            continue;
+        size_t start = r->start, end = r->end;
+        kt_boundary_number(data, len, base, from, &start, &end);
+        if (start == r->start && end == r->end)
+            continue;
+        r->start = start;
+        r->end = end;
+        l->merged_of = SIZE_MAX; /* to be merged again */
+    }
 }
 
 size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at)

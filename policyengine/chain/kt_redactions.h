@@ -35,6 +35,10 @@ kt_result kt_redactions_add(struct kt_redactions *l, unsigned policy, const stru
 /* True where `policy` said exactly this range before. */
 bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
                        size_t end);
+/* What is put in quotes stands for a whole number of JSON source: ranges of such texts in [from, base + len)
+ * are stretched over all of theirs, as far as data[0,len) shows it. */
+void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size_t from, const char *data,
+                                 size_t len, size_t base);
 /* The largest offset <= `at` of the segment that no redaction lies across. */
 size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at);
 /* Fills l->merged: by segment, then start, no overlaps. */

@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_run_internal.h"
 
+static bool is_warning(const struct kt_policy_result *p)
+{
+    return p->verdict == KT_VERDICT_ALLOW && p->matches > 0;
+}
+
+/* What was let pass with a finding, or by a policy that failed, did not pass all policies. */
+static void find(const struct kt_chain_run *r, struct kt_outcome *o)
+{
+    for (size_t i = 0; i < r->count && !o->warned; i++) {
+        if (!is_warning(&r->results[i]))
+            continue;
+        const char *reason = r->links[i]->policy->reason_code;
+        o->warned = true;
+        o->reason_code = reason ? reason : "warned";
+    }
+    if (!o->warned && o->failed_open)
+        o->reason_code = "policy_error";
+}
+
 static void decide(const struct kt_chain_run *r, struct kt_outcome *o)
 {
     if (r->stopped) {
@@ -19,6 +38,15 @@ static void decide(const struct kt_chain_run *r, struct kt_outcome *o)
         o->reason_code = reason ? reason : "redacted";
         return;
     }
+    find(r, o);
+}
+
+const char *kt_policy_result_word(const struct kt_policy_result *p)
+{
+    return p->failed       ? "error"
+           : p->skipped    ? "skipped"
+           : is_warning(p) ? "warn"
+                           : kt_verdict_name(p->verdict);
 }
 
 struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
@@ -36,6 +64,8 @@ struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
         .retention_days = r->chain->retention.retention_days,
         .log_all_access = r->chain->retention.log_all_access,
     };
+    for (size_t i = 0; i < r->count; i++)
+        o.failed_open |= r->results[i].failed && !o.internal_error && !o.error_blocks;
     decide(r, &o);
     o.verdict = r->dry ? KT_VERDICT_ALLOW : o.would;
     return o;

@@ -49,6 +49,15 @@ static bool semver(const char *s)
     return *s == '\0' || ((*s == '-' || *s == '+') && s[1] && strspn(s, rest) == strlen(s));
 }
 
+/* It stands in every event and on terminals. */
+static bool is_shown_well(const char *s)
+{
+    const char *p = s;
+    while (*p && (unsigned char)*p >= 0x20 && *p != 0x7f)
+        p++;
+    return p > s && !*p;
+}
+
 static kt_result check_pack(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
 {
     const struct kt_node *version = kt_node_at(root, "pack.version"),
@@ -57,6 +66,12 @@ static kt_result check_pack(struct kt_ctx *c, const struct kt_node *root, const 
     if (config->pack.version && !semver(config->pack.version)) {
         size_t inner = kt_path_push(c, "version");
         KT_GUARD(kt_complain(c, "E004", version->at, "e.g. 1.0.0", "is not a semantic version"));
+        kt_path_pop(c, inner);
+    }
+    if (config->pack.name && !is_shown_well(config->pack.name)) {
+        size_t inner = kt_path_push(c, "name");
+        KT_GUARD(kt_complain(c, "E004", kt_node_at(root, "pack.name")->at, "a name, e.g. my-app",
+                             "is empty or holds a control character"));
         kt_path_pop(c, inner);
     }
     kt_path_push(c, "enabled");

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct provider_default {
     const char *name, *base_url, *key_env, *key_header, *key_prefix;
@@ -197,6 +198,12 @@ static kt_result check_header(struct kt_ctx *c, const struct kt_node *node, cons
     if (!*name || strspn(name, token) != strlen(name))
         return about(c, "E004", node, "api_key_header", "e.g. x-api-key",
                      "is not the name of an HTTP header");
+    static const char *const own[] = {"host",       "content-length", "content-type", "transfer-encoding",
+                                      "connection", "accept",         "expect",       "accept-encoding"};
+    for (size_t i = 0; i < KT_COUNT(own); i++)
+        if (strcasecmp(name, own[i]) == 0)
+            return about(c, "E004", node, "api_key_header", "e.g. x-api-key",
+                         "is a header of the call itself and cannot hold a key");
     return *t->api_key_prefix ? check_word(c, node, "api_key_prefix", t->api_key_prefix) : kt_ok();
 }
 
@@ -236,6 +243,15 @@ static kt_result finish_provider(struct kt_ctx *c, const struct kt_node *node, s
                : about(c, "E005", node, "model", "e.g. model: mistral-large-latest", "is missing");
 }
 
+/* Two promises of which only one can hold. The policy believes the number. */
+static kt_result check_promises(struct kt_ctx *c, const struct kt_node *node, const struct kt_target *t)
+{
+    if (!t->data_policy.zero_data_retention || t->data_policy.retention_days <= 0)
+        return kt_ok();
+    return about(c, "W006", node, "data_policy.retention_days", "keep one of the two",
+                 "says that requests are stored, zero_data_retention that they are not; taken as stored");
+}
+
 kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t)
 {
     if (t->stream_timeout_seconds == 0)
@@ -244,6 +260,7 @@ kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct 
     KT_GUARD(check_secret(c, node, t));
     KT_GUARD(check_header(c, node, t));
     KT_GUARD(check_ca(c, node, t));
+    KT_GUARD(check_promises(c, node, t));
     if (strcmp(t->format, "openai") != 0)
         KT_GUARD(about(c, "E007", node, "format", "use 'openai'",
                        "only the format 'openai' is available in this version"));

@@ -3,8 +3,7 @@
 /*
  * How much a text looks like prompt injection: 0..1. Signs come from words and rules (kt_lexicon.h) and
  * phrases (kt_scan.h) over folded text, block by block, so that a long document neither drowns a sign nor
- * adds up small ones; then the same over what was decoded from base64, hex, percent escapes, rot13, reversed,
- * spaced and leet text and from invisible tag characters.
+ * adds up small ones; then the same over what kt_decode.h finds and over the disguises that it takes off.
  */
 #include "policyengine/detect/kt_pattern.h"
 #include "policyengine/base/kt_base.h"
@@ -19,7 +18,7 @@ struct kt_injection; /* working memory; one thread at a time */
 struct kt_injection_scope {
     bool whole_unicode; /* full-width, mathematical and circled letters, zero-width signs, tag characters */
     bool lookalikes;    /* Cyrillic and Greek letters that stand for Latin ones */
-    bool decode;        /* base64, hex, percent escapes, rot13, reversed, leet and spaced text */
+    bool decode;        /* escapes, and what kt_decode.h reads */
     bool fake_roles;    /* rules for fake roles and system messages */
     bool delimiters;    /* rules for broken delimiters */
     bool tool;          /* the text is a tool's, where words to an AI count as well */

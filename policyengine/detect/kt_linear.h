@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-#define KT_LINEAR_BITS 18u
+#define KT_LINEAR_BITS 19u
 #define KT_LINEAR_BUCKETS (1u << KT_LINEAR_BITS)
 #define KT_LINEAR_MAX 4096u  /* bytes of one text; callers work in blocks */
 #define KT_LINEAR_SHORT 24u  /* bytes: a shorter sentence goes together with the next one */

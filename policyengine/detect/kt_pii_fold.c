@@ -11,6 +11,13 @@ static size_t announced(unsigned char c)
     return c >= 0xf0 && c < 0xf5 ? 4 : c >= 0xe0 ? (c < 0xf0 ? 3 : 1) : c >= 0xc2 ? 2 : 1;
 }
 
+/* A character in more bytes than it takes is none: "\xe0\x81\x91" must not pass for a 'Q'. */
+static bool overlong(const char *s)
+{
+    unsigned char lead = (unsigned char)s[0], second = (unsigned char)s[1];
+    return (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+}
+
 /* Bytes of the character at s, 1 where it is none; 0 where it goes on behind the end. */
 static size_t char_len(const char *s, size_t left)
 {
@@ -21,7 +28,7 @@ static size_t char_len(const char *s, size_t left)
         if (((unsigned char)s[i] & 0xc0) != 0x80)
             return 1;
     }
-    return n;
+    return n > 2 && overlong(s) ? 1 : n;
 }
 
 static uint32_t code_point(const char *s, size_t n)

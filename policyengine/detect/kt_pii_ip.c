@@ -75,6 +75,29 @@ static bool of_program(const struct kt_pii_view *v, size_t at)
     return v->data[i] >= 'A' && v->data[i] <= 'Z' && (i == 0 || !strchr("/.-_", v->data[i - 1]));
 }
 
+/* "23.3.4.6" is a section far more often than a machine; 10/8 is a network that people have. */
+static bool small(const char *s, size_t len)
+{
+    unsigned value = 0, octets = 0;
+    bool low = true;
+    for (size_t i = 0; i < len && low; i++) {
+        value = s[i] == '.' ? 0 : value * 10 + (unsigned)(s[i] - '0');
+        octets += s[i] == '.';
+        low = value < 32 && !(octets == 0 && value == 10 && s[i + 1] == '.');
+    }
+    return low;
+}
+
+/* Names of X.509 and of management: "2.5.29.15", "1.3.6.1". */
+static bool object_identifier(const char *s, size_t len)
+{
+    static const char *const arcs[] = {"2.5.4.", "2.5.29.", "1.3.6.1", "1.3.101.", "1.3.132."};
+    for (size_t i = 0; i < KT_COUNT(arcs); i++)
+        if (len >= strlen(arcs[i]) && memcmp(s, arcs[i], strlen(arcs[i])) == 0)
+            return true;
+    return false;
+}
+
 /* "version 1.2.3.4" is none, and neither is a bare 1.2.3.4 unless something says so. */
 static bool meant_as_v4(const struct kt_pii_view *v, size_t at, size_t end)
 {
@@ -85,10 +108,14 @@ static bool meant_as_v4(const struct kt_pii_view *v, size_t at, size_t end)
     size_t network = kt_pii_near(v, at, 32, KT_PII_W_NETWORK);
     if (version != KT_PII_FAR)
         return network < version;
-    if (end - at > 7 || network != KT_PII_FAR)
+    if (network != KT_PII_FAR)
+        return true;
+    if (object_identifier(v->data + at, end - at))
+        return false;
+    if (end - at > 7 && !small(v->data + at, end - at))
         return true;
     for (size_t i = 0; i < KT_COUNT(known); i++)
-        if (memcmp(v->data + at, known[i], 7) == 0)
+        if (end - at == 7 && memcmp(v->data + at, known[i], 7) == 0)
             return true;
     return at > 0 && v->data[at - 1] && strchr("[@/=:\"'", v->data[at - 1]);
 }

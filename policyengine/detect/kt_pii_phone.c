@@ -13,6 +13,9 @@
 
 static bool date_like(const struct kt_pii_number *n, unsigned groups, unsigned digits)
 {
+    if (groups == 1 && digits == 8 && n->digits[0] <= '2') /* "19960704" */
+        return kt_pii_date(kt_pii_value(n->digits + 6, 2), kt_pii_value(n->digits + 4, 2)) &&
+               kt_pii_value(n->digits, 2) - 18 < 4;
     for (unsigned i = 0, at = 0; i < groups; at += n->size[i++])
         if (n->size[i] == 4 && digits <= 8 &&
             (memcmp(n->digits + at, "19", 2) == 0 || memcmp(n->digits + at, "20", 2) == 0))
@@ -23,6 +26,9 @@ static bool date_like(const struct kt_pii_number *n, unsigned groups, unsigned d
 /* Behind a word that names a phone: seven digits or more that are no date. */
 static bool spoken_of(const struct kt_pii_number *n, unsigned groups, unsigned digits)
 {
+    bool fraction = groups == 2 && n->sep[1] == '.' && n->size[0] > 4; /* "1412830.188" */
+    if (fraction)
+        return false;
     bool uniform = groups <= 2 || kt_pii_separator(n, groups) || n->sep[0] == '(' || n->digits[0] == '0';
     return digits >= 7 && digits <= 13 && uniform && !date_like(n, groups, digits) && n->size[groups - 1] > 1;
 }
@@ -36,6 +42,8 @@ static bool spoken_of(const struct kt_pii_number *n, unsigned groups, unsigned d
 static bool national(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                      unsigned digits)
 {
+    if (groups == 1 && kt_pii_uniform(n->digits, digits)) /* 999999999 */
+        return false;
     size_t phone = kt_pii_near(v, n->start, 40, KT_PII_W_PHONE);
     size_t other = kt_pii_near(v, n->start, 40, NAMED_OTHERWISE);
     if (phone <= 32 && phone < other && spoken_of(n, groups, digits))

@@ -113,8 +113,11 @@ static void stop(const struct firewall_options *o, struct kt_sink *s, const char
     s->stop(s, o->action == FIREWALL_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, reason, -1, message);
 }
 
-static bool forbidden(const struct firewall_options *o, struct kt_span name)
+static bool forbidden(const struct firewall_options *o, const struct kt_tool *t)
 {
+    struct kt_span name = t->name;
+    if (t->other_reading)
+        return listed(&o->blocked_tools, name, true);
     bool any_list = o->allowed_tools.count || o->blocked_tools.count;
     if (any_list && name.len > NAME_MAX_BYTES)
         return true;
@@ -129,7 +132,7 @@ static enum kt_step firewall_tool(const void *opts, void *instance, void *state,
     const struct firewall_options *o = opts;
     struct firewall_state *st = state;
     char message[256], name[NAME_SHOWN + 4];
-    if (forbidden(o, t->name)) {
+    if (forbidden(o, t)) {
         bool offered = t->role == KT_TOOL_OFFERED;
         shown_name(t->name, name);
         snprintf(message, sizeof message, "Blocked by policy agent-firewall: the tool '%s' may not be %s.",
@@ -138,7 +141,7 @@ static enum kt_step firewall_tool(const void *opts, void *instance, void *state,
         stop(o, s, "agent_firewall.tool_blocked", message);
         return KT_STEP_DONE;
     }
-    if (t->role != KT_TOOL_CALLED || o->max_actions_per_session == 0)
+    if (t->role != KT_TOOL_CALLED || t->other_reading || o->max_actions_per_session == 0)
         return KT_STEP_DONE;
     if (++st->actions > (uint64_t)o->max_actions_per_session) {
         snprintf(message, sizeof message,

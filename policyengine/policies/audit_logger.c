@@ -36,7 +36,7 @@ static const struct kt_option audit_options[] = {
      .type = KT_OPT_BOOL,
      .offset = offsetof(struct audit_options, log_all_access),
      .def = "true",
-     .help = "false: exchanges that were merely allowed leave no event"},
+     .help = "false: exchanges in which no policy found anything, and nothing failed, leave no event"},
     {.name = NULL},
 };
 

@@ -17,12 +17,12 @@ struct routing_options {
 /* What a target's own entry does not promise, it does not do. */
 static const char *objection(const struct routing_options *o, const struct kt_target *t)
 {
-    bool none_kept = t->data_policy.zero_data_retention;
+    int64_t days = t->data_policy.retention_days; /* below zero: not known */
+    bool none_kept = t->data_policy.zero_data_retention && days <= 0;
     if (o->require_zero_data_retention && !none_kept)
         return "data_routing.zero_data_retention";
     if (o->require_no_training && !t->data_policy.training_opt_out)
         return "data_routing.training";
-    int64_t days = t->data_policy.retention_days; /* below zero: not known */
     if (o->max_retention_days != NO_LIMIT && !none_kept && (days < 0 || days > o->max_retention_days))
         return "data_routing.retention";
     return NULL;

@@ -50,8 +50,11 @@ struct kt_tool {
     enum kt_tool_role role;
     unsigned choice;     /* of the answer; 0 in a request */
     struct kt_span name; /* borrowed, unescaped */
+    bool other_reading;  /* what some clients make of the pieces in which the name of a call came: it counts
+                            where it is forbidden, and is no call of its own */
 };
 struct kt_target; /* policyengine/config/kt_config.h */
+struct kt_config;
 
 struct kt_text {
     unsigned segment; /* 0.. within the exchange and phase */
@@ -135,6 +138,8 @@ struct kt_policy {
      * the instance's life. */
     kt_result (*init)(const void *opts, void **instance, struct kt_error *err);
     void (*fini)(void *instance);
+    /* Once per config, behind `init`: checks options against the rest of the config. */
+    kt_result (*check)(const void *opts, const struct kt_config *config, struct kt_error *err);
     /* Per exchange and phase. NULL state is fine. */
     kt_result (*open)(const void *opts, void *instance, enum kt_phase phase, void **state);
     void (*close)(void *state);

@@ -13,7 +13,9 @@
 
 enum language_action { LANGUAGE_BLOCK, LANGUAGE_ESCALATE };
 
-#define DECIDED_BY 1024u /* bytes of an answer */
+/* Bytes of an answer: where the first ones tell no language, the second number is the last that counts. */
+#define DECIDED_EARLY 256u
+#define DECIDED_BY 1024u
 #define STREAMS_MAX 256u
 
 struct language_options {
@@ -28,6 +30,7 @@ struct language_stream {
     unsigned segment;
     size_t seen; /* absolute */
     bool decided;
+    unsigned looks; /* taken at its beginning */
     struct kt_buf start;
 };
 
@@ -124,16 +127,20 @@ static size_t chars_of(const char *text, size_t len)
     return n;
 }
 
-static enum kt_step decide(const struct language_options *o, const char *text, size_t len, struct kt_sink *s)
+/* *told: the text has a language. */
+static enum kt_step decide(const struct language_options *o, const char *text, size_t len, struct kt_sink *s,
+                           bool *told)
 {
     char code[3], message[128];
     double sure = 0;
+    *told = false;
     if (chars_of(text, len) < (size_t)o->min_chars)
         return KT_STEP_DONE;
     if (!kt_is_ok(kt_lang_detect(text, len, code, &sure)))
         return KT_STEP_ERROR;
     if (!*code || sure < o->min_confidence)
         return KT_STEP_DONE;
+    *told = true;
     bool wanted = !listed(&o->blocked_languages, code) &&
                   (o->allowed_languages.count == 0 || listed(&o->allowed_languages, code));
     if (wanted)
@@ -146,25 +153,44 @@ static enum kt_step decide(const struct language_options *o, const char *text, s
     return KT_STEP_DONE;
 }
 
+/* Keeps what is new of the beginning. */
+static kt_result take(struct language_stream *p, const struct kt_text *t)
+{
+    size_t skip = p->seen > t->base ? p->seen - t->base : 0; /* shown again while the decision waits */
+    if (skip >= t->len)
+        return kt_ok();
+    size_t n = t->len - skip, room = DECIDED_BY - p->start.len;
+    if (n > room)
+        n = room;
+    p->seen = t->base + skip + n;
+    return kt_buf_append(&p->start, t->data + skip, n);
+}
+
+/* The same beginnings are looked at however the text was cut. */
 static enum kt_step window(const struct language_options *o, struct language_state *st,
                            const struct kt_text *t, struct kt_sink *s)
 {
+    static const size_t looks[] = {DECIDED_EARLY, DECIDED_BY};
     struct language_stream *p = stream_of(st, t->segment);
     if (!p)
         return KT_STEP_ERROR;
-    size_t skip = p->seen > t->base ? p->seen - t->base : 0; /* shown again for another policy's sake */
-    if (p->decided || skip > t->len)
+    if (p->decided)
         return KT_STEP_DONE;
-    size_t take = t->len - skip, room = DECIDED_BY - p->start.len;
-    if (take > room)
-        take = room;
-    if (!kt_is_ok(kt_buf_append(&p->start, t->data + skip, take)))
+    if (!kt_is_ok(take(p, t)))
         return KT_STEP_ERROR;
-    p->seen = t->base + skip + take;
-    if (p->start.len < DECIDED_BY && !t->final)
+    for (; p->looks < KT_COUNT(looks) && p->start.len >= looks[p->looks] && !p->decided; p->looks++)
+        if (decide(o, p->start.data, looks[p->looks], s, &p->decided) != KT_STEP_DONE)
+            return KT_STEP_ERROR;
+    bool all = p->looks == KT_COUNT(looks);
+    if (p->decided || all || !t->final) {
+        p->decided |= all;
+        if (!p->decided)
+            s->hold_from(s, t->base); /* what may be stopped has not gone out yet */
         return KT_STEP_DONE;
+    }
+    bool told;
     p->decided = true;
-    return decide(o, p->start.data ? p->start.data : "", p->start.len, s);
+    return decide(o, kt_buf_span(&p->start).data, p->start.len, s, &told);
 }
 
 static enum kt_step language_text(const void *opts, void *instance, void *state, const struct kt_text *t,
@@ -173,11 +199,12 @@ static enum kt_step language_text(const void *opts, void *instance, void *state,
     (void)instance;
     const struct language_options *o = opts;
     struct language_state *st = state;
+    bool told;
     if (st->phase == KT_PHASE_RESPONSE)
         return o->check_responses && t->from == KT_FROM_ASSISTANT ? window(o, st, t, s) : KT_STEP_DONE;
     if (t->from != KT_FROM_USER)
         return KT_STEP_DONE;
-    return t->final && t->base == 0 ? decide(o, t->data, t->len, s) : window(o, st, t, s);
+    return t->final && t->base == 0 ? decide(o, t->data, t->len, s, &told) : window(o, st, t, s);
 }
 
 static const struct kt_option language_option_table[] = {
@@ -208,7 +235,9 @@ static const struct kt_option language_option_table[] = {
      .type = KT_OPT_BOOL,
      .offset = offsetof(struct language_options, check_responses),
      .def = "false",
-     .help = "check answers too; the first kilobyte of one decides"},
+     .help = "check answers too: the first 256 bytes decide, or the first kilobyte where they tell no "
+             "language; a "
+             "stream is held back until then"},
     {.name = "action",
      .type = KT_OPT_ENUM,
      .offset = offsetof(struct language_options, action),

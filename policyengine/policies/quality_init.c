@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Options against each other, once per config. */
+#include "policyengine/base/kt_suggest.h"
 #include "policyengine/policies/quality_scorer.h"
 
 #include <stdlib.h>
@@ -28,6 +29,15 @@ static kt_result apply_weights(const struct quality_options *o, struct quality_i
     return kt_ok();
 }
 
+static bool misspelt(const char *key)
+{
+    struct kt_suggest near;
+    char text[96];
+    kt_suggest_begin(&near, key);
+    kt_suggest_try(&near, "min_aggregate", sizeof "min_aggregate" - 1);
+    return kt_suggest_text(&near, text) != NULL;
+}
+
 static kt_result read_thresholds(const struct quality_options *o, struct quality_instance *in,
                                  struct kt_error *err)
 {
@@ -37,9 +47,9 @@ static kt_result read_thresholds(const struct quality_options *o, struct quality
         double v = o->thresholds.values[i];
         if (strcmp(key, "min_aggregate") == 0)
             in->threshold = v > in->threshold ? v : in->threshold;
-        else if (strncmp(key, "min_", 4) != 0)
+        else if (strncmp(key, "min_", 4) != 0 || misspelt(key))
             return kt_fail(err, KT_ERR_USAGE,
-                           "quality-scorer: thresholds: no key '%.60s'; there is min_aggregate", key);
+                           "quality-scorer: thresholds: no key '%.60s'; did you mean 'min_aggregate'?", key);
         else if (v > 0)
             return kt_fail(
                 err, KT_ERR_USAGE,

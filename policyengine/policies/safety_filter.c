@@ -6,6 +6,8 @@
  */
 #include "policyengine/policies/safety_filter.h"
 
+#include "policyengine/base/kt_suggest.h"
+#include "policyengine/config/kt_config.h"
 #include "policyengine/detect/kt_scan.h"
 
 #include <stdlib.h>
@@ -72,6 +74,34 @@ static kt_result check_moderation(const struct safety_options *o, struct kt_erro
                            "safety-filter: moderation_categories: no category '%.40s'; there are %s",
                            o->moderation_categories.items[i], safety_moderation_categories);
     return kt_ok();
+}
+
+/* A check that can ask nobody would fail every call. */
+static kt_result safety_check(const void *opts, const struct kt_config *config, struct kt_error *err)
+{
+    const struct safety_options *o = opts;
+    struct kt_suggest near;
+    char text[96];
+    if (o->engine == SAFETY_LOCAL)
+        return kt_ok();
+    if (config->providers.target_count == 0)
+        return kt_fail(
+            err, KT_ERR_USAGE,
+            "safety-filter: engine: mistral-moderation asks the API of a target, and there is none; "
+            "add providers.targets, or use engine: local");
+    if (!o->moderation_target)
+        return kt_ok();
+    kt_suggest_begin(&near, o->moderation_target);
+    for (size_t i = 0; i < config->providers.target_count; i++) {
+        const char *id = config->providers.targets[i].id;
+        if (id && strcmp(id, o->moderation_target) == 0)
+            return kt_ok();
+        if (id)
+            kt_suggest_try(&near, id, strlen(id));
+    }
+    const char *hint = kt_suggest_text(&near, text);
+    return kt_fail(err, KT_ERR_USAGE, "safety-filter: moderation_target: no target has the id '%.60s' (%s)",
+                   o->moderation_target, hint ? hint : "it must be one of providers.targets");
 }
 
 static void safety_fini(void *instance)
@@ -340,6 +370,7 @@ const struct kt_policy kt_policy_safety_filter = {
     .options_size = sizeof(struct safety_options),
     .init = safety_init,
     .fini = safety_fini,
+    .check = safety_check,
     .open = safety_open,
     .close = safety_close,
     .text = safety_text,

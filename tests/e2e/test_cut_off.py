@@ -166,6 +166,34 @@ open("pid", "w").write(str(pid))
         self.assertEqual(len(events), 1)
         self.assertIn("1 of 1 LLM calls broke the rule: error 1", stderr)
 
+    def test_half_close(self):
+        """As `nc -N` and clients of HTTP/1.0 do: the answer is wanted. A close behind it cancels the call within 100 ms, like any other."""
+        slow = self.lab.mock("slow", ["--fault", "delay_ms=400"])
+        cfg = self.targets(slow)
+        code = """
+import os, socket, time
+body = b'{"model":"m","messages":[{"role":"user","content":"hello"}]}'
+def begin():
+    s = socket.create_connection(("api.openai.com", 80), timeout=30)
+    s.sendall(b"POST /v1/chat/completions HTTP/1.1\\r\\nHost: api.openai.com\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+    return s
+s = begin()
+s.shutdown(socket.SHUT_WR)
+got = b""
+while piece := s.recv(65536): got += piece
+print(got.split(b"\\r\\n")[0].decode())
+s = begin()
+s.shutdown(socket.SHUT_WR)
+time.sleep(0.1)
+s.close()
+time.sleep(0.1)
+print(len([l for l in open(os.environ["LOG"]) if "client_gone" in l]), flush=True)
+"""
+        log = self.lab.state / "audit" / "current.jsonl"
+        got = self.lab.run("wrap", cfg, [PYTHON, "-c", code], env={**KEY, "LOG": str(log)})
+        self.assertEqual((got.stdout, got.stderr), ("HTTP/1.1 200 OK\n1\n", ""))
+        self.assertEqual([e.get("error") for e in self.lab.events()], [None, "client_gone"])
+
     def test_bare_preload(self):
         """Nobody waits for its end: the next process that makes a call writes the event."""
         _, events = self.wrap("begin(); under_way(1); die(signal.SIGKILL)", status=-9, via="preload")

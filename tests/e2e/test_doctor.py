@@ -64,6 +64,12 @@ class Doctor(e2e.KtTest):
         self.assertIn("word size", self.texts(self.doctor("--", str(self.lab.tmp / "foreign"), status=1), "program"))
         self.assertIn("No such file", self.texts(self.doctor("--", "no-such-program", status=1), "program"))
 
+    def test_what_goes_past_is_said(self):
+        self.assertIn("resolver of its own", self.texts(self.doctor("--", "node"), "program"))
+        docker = self.build("docker")
+        self.assertIn("container daemon", self.texts(self.doctor("--", str(docker)), "program"))
+        self.assertNotIn("container daemon", self.texts(self.doctor("--", "curl"), "program"))
+
     def test_hostile_files(self):
         good = bytearray(self.build("good").read_bytes())
         for i in (0, 3, 16, 63, 64, 100, 4096):

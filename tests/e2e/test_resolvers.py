@@ -9,6 +9,7 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+import net  # noqa: E402
 from ktlib import PYTHON, ROOT, compiled  # noqa: E402
 from servers import ConnectProxy  # noqa: E402
 
@@ -57,9 +58,9 @@ asyncio.run(main())
 class Dns:
     """Answers each question for an A record with ADDRESS, over UDP."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind(("127.0.0.1", port))
         self.port = self.sock.getsockname()[1]
         self.asked = []
         threading.Thread(target=self.serve, daemon=True).start()
@@ -139,6 +140,62 @@ class Resolvers(e2e.KtTest):
         self.assertNotEqual(result.returncode, 0)
         self.assertEqual((out, events), ("", [("unseen", "block", "api.openai.com")]), result)
         self.assertEqual(self.up.requests(), [])
+
+    def test_res_query(self):
+        """libresolv's functions ask a name server by themselves; PHP's dns_get_record is made of them."""
+        conf = self.lab.tmp / "resolv.conf"
+        conf.write_text("nameserver 127.0.0.1\n")
+        target = pathlib.Path("/etc/resolv.conf").resolve()
+        subprocess.run(["mount", "--bind", conf, target], check=True)
+        self.addCleanup(subprocess.run, ["umount", target], check=True)
+        dns = Dns(53)
+        self.addCleanup(dns.close)
+        code = """
+$ip = dns_get_record('api.openai.com', DNS_A)[0]['ip'];
+$in = @stream_socket_client("tls://$ip:443", $e, $why, 10, STREAM_CLIENT_CONNECT, stream_context_create(['ssl' => ['peer_name' => 'api.openai.com']]));
+echo $ip, $in ? ' open' : ' refused';
+"""
+        out, events, result = self.run_it(["php", "-r", code])
+        self.assertEqual((out, events), (f"{ADDRESS} refused", [("unseen", "block", "api.openai.com")]), result)
+
+    def test_ipv6_only_hints(self):
+        for command in (["curl", "-6", "-sS"], ["wget", "-6", "-q", "-O", "-"]):
+            header, body = ("-H", "-d") if command[0] == "curl" else ("--header", "--post-data")
+            data = '{"model":"gpt-4o","messages":[{"role":"user","content":"Mail alice.jones@example.org"}]}'
+            out, events, result = self.run_it([*command, header, "Content-Type: application/json", body, data, "https://api.openai.com/v1/chat/completions"])
+            self.assertEqual((result.returncode, events), (0, [("decision", "redact", "api.openai.com:443")]), result)
+            self.assertIn("chat.completion", out)
+
+    def test_happy_eyeballs(self):
+        """Both families at once: one connection, one event, and in observe mode none for the attempt that failed."""
+        hello = '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Mail alice.jones@example.org"}]}'
+        python = f"""
+import asyncio, ssl
+async def main():
+    i, o = await asyncio.open_connection("api.openai.com", 443, ssl=ssl.create_default_context(), happy_eyeballs_delay=0.02, interleave=1)
+    body = {hello!r}
+    o.write(f"POST /v1/chat/completions HTTP/1.1\\r\\nHost: api.openai.com\\r\\nAuthorization: Bearer k\\r\\nContent-Length: {{len(body)}}\\r\\n\\r\\n{{body}}".encode())
+    print("status", (await i.readline()).split()[1].decode())
+    o.close()
+asyncio.run(main())
+"""
+        node = f"""
+const r = require('https').request({{host: 'api.openai.com', path: '/v1/chat/completions', method: 'POST', autoSelectFamily: true, autoSelectFamilyAttemptTimeout: 20}},
+  (a) => {{ console.log('status', a.statusCode); a.resume(); }});
+r.end({hello!r});
+"""
+        self.origin.stop()  # it has port 443 of another address; this one is the name's
+        near = self.lab.mock("near", ["--dialect", "openai"], origin="api.openai.com")
+        net.map_hosts(["api.openai.com"], str(self.lab.tmp))
+        self.addCleanup(net.unmap_hosts)
+        with open(self.lab.tmp / "hosts", "a") as f:
+            f.write("::1 api.openai.com\n")
+        trust = {"NODE_EXTRA_CA_CERTS": str(near.ca), "SSL_CERT_FILE": str(near.ca), "KT_UPSTREAM_CA_FILE": str(near.ca)}
+        for command in ([PYTHON, "-c", python], ["node", "-e", node]):
+            for options in ([], ["--mode", "observe"]):
+                with self.subTest(command=command[0], options=options):
+                    out, events, result = self.run_it(command, options=options, env=trust)
+                    self.assertEqual((out, events), ("status 200", [("decision", "allow" if options else "redact", "api.openai.com:443")]), result)
 
     def test_other_hosts_are_left_alone(self):
         script = C_ARES.replace("servername: 'api.openai.com'", "servername: 'localhost'")

@@ -136,6 +136,24 @@ print(seen)
         inner = [str(self.lab.kt), "wrap", "--state-dir", str(self.lab.state), "--policy-config", str(self.lab.tmp / "policy-config.yaml"), "--"]
         self.captured([*inner, self.c("static", "-static"), "libc"])
 
+    def test_a_client_of_a_container_daemon_is_reported(self):
+        """What its containers call is no child of ours. Once per run; the client goes on, and other sockets say nothing."""
+        def serve(name):
+            server = socket.socket(socket.AF_UNIX)
+            server.bind(str(self.lab.tmp / name))
+            server.listen()
+            self.addCleanup(server.close)
+            return str(self.lab.tmp / name)
+        code = ("import socket, sys\nfor path in sys.argv[1:]:\n  for i in range(2): socket.socket(socket.AF_UNIX).connect(path)\nprint('connected')")
+        docker, other = serve("docker.sock"), serve("other.sock")
+        for paths, want in (([other], []), ([other, docker], [("unseen", "allow", None)])):
+            known = len(self.lab.events())
+            result = self.lab.run("wrap", self.targets(self.lab.mocks.get("up") or self.lab.mock("up")), [PYTHON, "-c", code, *paths], env=KEY)
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "connected\n", ""))
+            events = self.lab.events()[known:]
+            self.assertEqual([(e["event_type"], e["verdict"], e.get("origin")) for e in events], want)
+            self.assertTrue(all("container daemon" in e["message"] for e in events), events)
+
     def test_status_signals_and_output(self):
         for script, want in (("exit 7", 7), ("kill -TERM $$", -signal.SIGTERM), ("kill -SEGV $$", -signal.SIGSEGV)):
             self.assertEqual(self.lab.run("wrap", self.targets(self.lab.mocks.get("up") or self.lab.mock("up")), ["sh", "-c", script]).returncode, want)

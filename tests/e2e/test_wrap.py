@@ -51,6 +51,44 @@ class Wrap(e2e.KtTest):
             self.assertEqual(result.returncode, 0)
             self.assertIn(f"kt {command}", result.stdout)
 
+    def test_a_changed_mode_is_picked_up(self):
+        """In both directions, by a program that runs; an option or a variable of the start stays in force."""
+        mock = self.lab.mock("up")
+        code = """
+import http.client, json, os, pathlib, sys, time
+conf = pathlib.Path(sys.argv[1])
+text = conf.read_text()
+log = pathlib.Path(os.environ["KT_STATE_DIR"]) / "audit/current.jsonl"
+def mode():
+    c = http.client.HTTPConnection("api.openai.com", timeout=20)
+    try:
+        c.request("POST", "/v1/chat/completions", json.dumps({"model": "g", "messages": [{"role": "user", "content": "hi"}]}),
+                  {"Content-Type": "application/json"})
+        c.getresponse().read()
+    except OSError:
+        return "observe"  # the program calls its origin by itself, which is not there
+    return json.loads(log.read_text().splitlines()[-1])["mode"]
+def until(wanted):
+    end = time.monotonic() + 15
+    while mode() != wanted:
+        if time.monotonic() > end:
+            print("still not", wanted)
+            break
+        time.sleep(0.2)
+    else:
+        print(wanted)
+print(mode())
+for wanted in sys.argv[2:]:
+    conf.write_text(text.replace("mode: observe", "") + "mode: " + wanted + chr(10))
+    until(wanted)
+"""
+        for top, changes, want in (("", ["observe", "enforce"], "enforce\nobserve\nenforce\n"),
+                                   ("mode: observe", ["enforce", "observe"], "observe\nenforce\nobserve\n")):
+            config = self.targets(mock, top=top)
+            result = self.lab.run("wrap", config, [PYTHON, "-c", code, str(config), *changes], env=KEY)
+            self.assertEqual(result.stdout, want, result.stderr)
+        self.assertEqual((self.lab.state / "kt.log").read_text().count("has changed mode or fail_mode"), 2, "once for each program")
+
     def test_nothing_is_printed_on_the_programs_output(self):
         mock = self.lab.mock("up")
         result = self.lab.run("wrap", self.targets(mock), CLIENT, env=KEY)

@@ -22,7 +22,7 @@ Told tools(Configured &c, const std::vector<std::string> &names, enum kt_phase p
         bool called = !n.empty() && n[0] == '!';
         std::vector<char> exact(n.begin() + called, n.end());
         exact.reserve(exact.size() + 1);
-        kt_tool t{called ? KT_TOOL_CALLED : KT_TOOL_OFFERED, 0, {exact.data(), exact.size()}};
+        kt_tool t{called ? KT_TOOL_CALLED : KT_TOOL_OFFERED, 0, {exact.data(), exact.size()}, false};
         EXPECT_EQ(kt_chain_run_tool(r, &t), KT_STEP_DONE);
     }
     EXPECT_EQ(kt_chain_run_end(r), KT_STEP_DONE);

@@ -138,7 +138,7 @@ class Chain {
     kt_step tool(const std::string &name, enum kt_tool_role role = KT_TOOL_OFFERED)
     {
         kept_ = name;
-        kt_tool t{role, 0, kt_span(kept_.data(), kept_.size())};
+        kt_tool t{role, 0, kt_span(kept_.data(), kept_.size()), false};
         return kt_chain_run_tool(run(), &t);
     }
     kt_outcome outcome()

@@ -29,7 +29,7 @@ TEST(Chain, RunsInOrderAndMeters)
     kt_outcome o = c.outcome();
     ASSERT_EQ(o.policy_count, 2u);
     EXPECT_EQ(o.verdict, KT_VERDICT_ALLOW);
-    EXPECT_STREQ(o.reason_code, "all_policies_passed");
+    EXPECT_STREQ(o.reason_code, "test.redacted");
     EXPECT_EQ(o.policy, nullptr);
     EXPECT_EQ(o.policies[0].bytes, 11u);
     EXPECT_EQ(o.policies[0].matches, 6u);
@@ -295,4 +295,20 @@ TEST(ChainPending, APolicyThatCannotResumeFails)
     EXPECT_EQ(c.text("a"), KT_STEP_PENDING);
     EXPECT_EQ(kt_chain_run_resume(c.run(), 200, kt_span("", 0)), KT_STEP_ERROR);
     EXPECT_TRUE(c.outcome().internal_error);
+}
+
+TEST(Chain, AFindingThatPassesIsNoPass)
+{
+    Chain c(2);
+    c[1].text = [](const kt_text *, kt_sink *s) {
+        s->match(s, "something");
+        return KT_STEP_DONE;
+    };
+    EXPECT_EQ(c.text("x"), KT_STEP_DONE);
+    kt_outcome o = c.outcome();
+    EXPECT_EQ(o.verdict, KT_VERDICT_ALLOW);
+    EXPECT_TRUE(o.warned);
+    EXPECT_STREQ(o.reason_code, "test.redacted");
+    EXPECT_STREQ(kt_policy_result_word(&o.policies[0]), "allow");
+    EXPECT_STREQ(kt_policy_result_word(&o.policies[1]), "warn");
 }

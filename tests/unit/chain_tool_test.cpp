@@ -81,7 +81,7 @@ TEST(ChainTool, MayBePending)
     };
     EXPECT_EQ(c.tool("x"), KT_STEP_PENDING);
     EXPECT_EQ(kt_chain_run_external(c.run()), &c[0].external);
-    kt_tool other{KT_TOOL_CALLED, 0, kt_span("y", 1)};
+    kt_tool other{KT_TOOL_CALLED, 0, kt_span("y", 1), false};
     EXPECT_EQ(kt_chain_run_tool(c.run(), &other), KT_STEP_ERROR) << "one call at a time";
     EXPECT_EQ(c[1].seen.size(), 0u);
     EXPECT_EQ(kt_chain_run_resume(c.run(), 200, kt_span("", 0)), KT_STEP_DONE);

@@ -54,6 +54,8 @@ TEST(DataRouting, EachDemand)
     EXPECT_EQ(admits(days, target(false, false, 31)), "data_routing.retention");
     EXPECT_EQ(admits(days, target(false, false, -1)), "data_routing.retention") << "not known";
     EXPECT_EQ(admits(days, target(true, false, -1)), "yes") << "nothing is kept at all";
+    EXPECT_EQ(admits(days, target(true, false, 31)), "data_routing.retention") << "the number is believed";
+    EXPECT_EQ(admits(zero, target(true, false, 31)), "data_routing.zero_data_retention");
     Configured none("data-routing-policy", "{max_retention_days: 0}");
     EXPECT_EQ(admits(none, target(false, false, 1)), "data_routing.retention");
 }

@@ -41,9 +41,10 @@ TEST_F(Endpoints, NoTargetLeftBlocksOrWarns)
     configure(config(targets), guard());
     Client k;
     ask(k, post(chat("x")));
-    EXPECT_EQ(k.status, 503);
+    EXPECT_EQ(k.status, 409);
     EXPECT_EQ(k.headers["x-should-retry"], "false");
-    EXPECT_EQ(str(parse(k.body), "error.code"), "no_target_admitted");
+    EXPECT_EQ(str(parse(k.body), "error.type"), "policy_violation");
+    EXPECT_EQ(str(parse(k.body), "error.code"), "input_blocked");
     EXPECT_EQ(str(parse(k.body), "error.policy"), "test-guard");
     EXPECT_EQ(up_.connections(), 0u);
     Json e = event();

@@ -135,7 +135,8 @@ TEST_F(Filter, WhatIsHeldComesAtTheEndOfAnyKind)
     Seen k = through(piece("\"content\":\"a SEC\"", 0, "\"length\"") + kDone);
     EXPECT_EQ(k.texts["0"], "a SEC");
     k = through(piece("\"content\":\"x\"", 1, "\"stop\"") + piece("\"content\":\"a SEC\"") + kDone);
-    EXPECT_EQ(k.texts["0"], "a SEC") << "no finish_reason of its own";
+    EXPECT_EQ(k.texts["0"], "a ") << "no finish_reason of its own: half an answer";
+    EXPECT_EQ(k.error, "stream_interrupted");
     k = through(piece("\"content\":\"b SEC\"") + kStop);
     EXPECT_EQ(k.texts["0"], "b SEC") << "no [DONE]";
     EXPECT_EQ(k.done, 1) << "the last word is ours where the target forgot it";

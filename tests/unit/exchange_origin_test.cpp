@@ -172,11 +172,11 @@ TEST_F(Origin, WithoutProvidersAPolicyMayRefuseTheOrigin)
     lenient.admits_none_warns = [](const void *) { return true; };
     Server origin(answer);
     origin_port = origin.port();
-    configure(config(""), &strict);
+    configure(config("", "block_status: 451\n"), &strict);
     Client k, warned, watched;
     ask(k, post(chat("x")));
-    EXPECT_EQ(k.status, 503);
-    EXPECT_EQ(str(parse(k.body), "error.code"), "no_target_admitted");
+    EXPECT_EQ(k.status, 451);
+    EXPECT_EQ(str(parse(k.body), "error.code"), "input_blocked");
     EXPECT_EQ(origin.connections(), 0u);
     EXPECT_EQ(str(event(), "verdict"), "block");
     EXPECT_EQ(str(event(), "reason_code"), "test.keeps_data");

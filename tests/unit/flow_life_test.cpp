@@ -169,7 +169,7 @@ TEST(FlowLife, SlowReaderMakesTheExchangePause)
 
 TEST(FlowLife, ClientGoneDuringAnExchange)
 {
-    for (int how = 0; how < 4; how++) { /* close, reset, half-close, TLS close */
+    for (int how = 0; how < 5; how++) { /* close, reset, half-close and close, TLS close, and half before */
         Harness h;
         std::atomic<int> started{0};
         h.script = [&](kt_exchange *x) {
@@ -178,7 +178,7 @@ TEST(FlowLife, ClientGoneDuringAnExchange)
             started++;
         };
         Client c(h);
-        if (how == 3) {
+        if (how >= 3) {
             ASSERT_EQ(c.tls(h, "api.test"), 1);
         }
         ASSERT_TRUE(c.send(GET));
@@ -187,18 +187,54 @@ TEST(FlowLife, ClientGoneDuringAnExchange)
             linger hard{1, 0};
             setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
         }
-        if (how == 3)
+        if (how >= 3)
             SSL_shutdown(c.ssl);
-        if (how == 2) {
+        if (how == 2 || how == 4) { /* it still reads */
             shutdown(c.fd, SHUT_WR);
-        } else {
-            close(c.fd);
-            c.fd = -1;
+            std::this_thread::sleep_for(std::chrono::milliseconds(120));
+            EXPECT_EQ(h.gone, 0) << how;
         }
+        close(c.fd);
+        c.fd = -1;
         EXPECT_TRUE(h.wait([&] { return h.gone == 1; })) << how;
         EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; })) << how;
         EXPECT_EQ(h.live, 0);
     }
+}
+
+TEST(FlowLife, AShutSendingSideStillGetsItsAnswer)
+{
+    for (bool tls : {false, true}) {
+        Harness h;
+        std::atomic<kt_exchange *> held{nullptr};
+        h.script = [&](kt_exchange *x) { held = x; };
+        Client c(h);
+        if (tls) {
+            ASSERT_EQ(c.tls(h, "api.test"), 1);
+        }
+        ASSERT_TRUE(c.send(post("half")));
+        if (tls)
+            SSL_shutdown(c.ssl);
+        shutdown(c.fd, SHUT_WR); /* as nc -N */
+        ASSERT_TRUE(h.wait([&] { return held != nullptr; }));
+        std::this_thread::sleep_for(std::chrono::milliseconds(60));
+        EXPECT_EQ(h.gone, 0);
+        h.post([&] { echo(held); });
+        EXPECT_EQ(c.answer().body, "half") << tls;
+        EXPECT_TRUE(c.ends());
+        EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; }));
+        EXPECT_EQ(h.gone, 0);
+    }
+}
+
+TEST(FlowLife, HalfOfARequestAndAShutSideIsNoCall)
+{
+    Harness h;
+    Client c(h);
+    ASSERT_TRUE(c.send("POST / HTTP/1.1\r\nHost: api.test\r\nContent-Length: 5\r\n\r\nab"));
+    shutdown(c.fd, SHUT_WR);
+    EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; }));
+    EXPECT_TRUE(h.requests().empty());
 }
 
 TEST(FlowLife, ARequestWhoseClientLeftAtOnceIsStillStarted)

@@ -62,6 +62,10 @@ inline const Case writings_found[] = {
     {"nato a Napoli il 3 marzo 1984", "nato a Napoli il [DOB_1]"},
     {"born on March 3rd, 1984", "born on [DOB_1]"},
     {"Jane Doe, born March 3, 1984", "Jane Doe, born [DOB_1]"},
+    {"host 23.3.4.6 is down", "host [IP_1] is down"},
+    {"from 10.1.2.13 on", "from [IP_1] on"},
+    {"see 203.0.113.7 there", "see [IP_1] there"},
+    {"http://23.3.4.6/x", "http://[IP_1]/x"},
 };
 
 inline const char *const writings_innocent[] = {
@@ -96,6 +100,11 @@ inline const char *const writings_innocent[] = {
     "13,178,002.113936031",
     "The singer was born on March 3, 1984 in Hull.",
     "Née le 3 mars 1884 à Lyon",
+    "// 23.3.4.6 forward list, 17.13.4.1",
+    "ObjectIdentifier(\"2.5.29.15\"), oid 1.3.6.1",
+    "Call show_dates 3,'B','19960704','S'",
+    "max cell rate: 1412830.188 cells",
+    "phone[default: 999999999]",
 };
 
 } // namespace pii_texts

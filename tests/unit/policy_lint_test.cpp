@@ -287,3 +287,62 @@ TEST(PolicyLint, WrongUsage)
 }
 
 } // namespace
+
+namespace {
+
+Result checked(const std::string &verb, const std::string &pack, const std::string &kinds,
+               const std::string &rest = "")
+{
+    Scratch s;
+    s.write("c.yaml",
+            "pack: {name: " + pack + ", version: 1.0.0}\npolicies: {chain: [" + kinds + "]}\n" + rest);
+    return lint(s, verb + " c.yaml");
+}
+
+} // namespace
+
+TEST(PolicyLint, PointsAtTheKeyThatIsWrong)
+{
+    Result r = checked("lint", "t", "pii-detector",
+                       "policy:\n  pii-detector:\n    kinds:\n      email: on\n      emial: off\n");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.out.find("c.yaml:7:7: error[E004] policy.pii-detector.kinds.emial: "), 0u) << r.out;
+    r = checked("lint", "t", "quality-scorer",
+                "policy: {quality-scorer: {thresholds: {min_agregate: .5}}}\n");
+    EXPECT_NE(r.out.find("did you mean 'min_aggregate'"), std::string::npos) << r.out;
+}
+
+TEST(PolicyLint, WhatWouldBreakOrDeceiveIsAnError)
+{
+    for (const char *name : {"''", "\"a\\eb\"", "\"a\\nb\""}) {
+        Result r = checked("lint", name, "");
+        EXPECT_EQ(r.status, 2) << name;
+        EXPECT_NE(r.out.find("pack.name"), std::string::npos) << r.out;
+        EXPECT_EQ(r.out.find('\x1b'), std::string::npos) << "no control character on a terminal";
+    }
+    const char target[] =
+        "providers: {targets: [{id: a, provider: mistral, model: m, secret_key_ref: {env: PATH}";
+    Result r = checked("lint", "t", "", std::string(target) + ", api_key_header: Host}]}\n");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.out.find("api_key_header"), std::string::npos) << r.out;
+    r = checked("lint", "t", "",
+                std::string(target) + ", data_policy: {zero_data_retention: true, retention_days: 10}}]}\n");
+    EXPECT_EQ(r.status, 0);
+    EXPECT_NE(r.out.find("W006"), std::string::npos) << r.out;
+    const char check[] = "policy: {safety-filter: {engine: mistral-moderation, moderation_target: aa}}\n";
+    EXPECT_NE(checked("lint", "t", "safety-filter", check).out.find("engine: mistral-moderation asks"),
+              std::string::npos);
+    r = checked("lint", "t", "safety-filter", std::string(check) + target + "}]}\n");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.out.find("policy.safety-filter.moderation_target: "), std::string::npos) << r.out;
+}
+
+TEST(PolicyLint, EffectiveRefusesWhatLintRefuses)
+{
+    const char policy[] = "policy: {prompt-injection: {attack_patterns: ['a(b']}}\n";
+    EXPECT_EQ(checked("lint", "t", "prompt-injection", policy).status, 2);
+    Result r = checked("explain --effective", "t", "prompt-injection", policy);
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.out.find("attack_patterns"), std::string::npos) << r.out;
+    EXPECT_EQ(r.out.find("policies:"), std::string::npos) << "nothing is printed as if it were fine";
+}

@@ -137,6 +137,31 @@ TEST(PropertyPieces, TheDefaultChain)
     check_all(default_yaml());
 }
 
+/* Arguments stay JSON where a part of a number is found, however they are cut. */
+TEST(PropertyPieces, NumbersAreTakenWhole)
+{
+    struct Case {
+        std::string yaml, text, want;
+    };
+    const std::vector<Case> cases = {
+        {"pack: {name: t, version: 1.0.0, enabled: true}\npolicies: {chain: [dlp-filter]}\npolicy:\n"
+         "  dlp-filter: {secrets: false, detect_patterns: ['[0-9]{5}']}\n",
+         "{\"m\": [-123456.5, 100005, 1e5], \"n\": 12345, \"s\": \"-123456\"}",
+         "{\"m\": [\"[PATTERN_1]\", \"[PATTERN_2]\", 1e5], \"n\": \"[PATTERN_1]\", \"s\": "
+         "\"-[PATTERN_1]6\"}"},
+        {yaml_of("pii-detector"), "{\"neg\": -4111111111111111, \"l\": [4111111111111111,5]}",
+         "{\"neg\": \"[CARD_1]\", \"l\": [\"[CARD_1]\",5]}"},
+    };
+    for (const Case &k : cases) {
+        Chain c(k.yaml);
+        ASSERT_TRUE(c.chain);
+        for (size_t size = 1; size <= k.text.size(); size++)
+            EXPECT_EQ(windows(c, KT_PHASE_RESPONSE, KT_FROM_TOOL_CALL, k.text, [size] { return size; }).text,
+                      k.want)
+                << size;
+    }
+}
+
 TEST(PropertyPieces, Boundaries)
 {
     auto before = [](const std::string &s, size_t at, bool json) {

@@ -266,6 +266,10 @@ TEST(SafetyModeration, FlagsThresholdsAndCategories)
                   .error()
                   .find("there are sexual"),
               std::string::npos);
+    EXPECT_NE(Policy("safety-filter", std::string(mod) + ", moderation_target: othr")
+                  .error()
+                  .find("moderation_target: no target has the id 'othr' (did you mean"),
+              std::string::npos);
     EXPECT_NE(Policy("safety-filter", "moderation_categories: [pii]").error().find("need engine"),
               std::string::npos);
 }

@@ -41,7 +41,8 @@ class Policy {
     }
     explicit Policy(const Chain &chain)
     {
-        std::string text = "pack: {name: t, version: 1.0.0}\n" + chain.text;
+        std::string text = "pack: {name: t, version: 1.0.0}\n" + chain.text +
+                           "providers: {targets: [{id: other, provider: mistral, model: m}]}\n";
         kt_diags diags = {};
         if (kt_config_parse("t.yaml", text.data(), text.size(), &config_, &diags).code == KT_OK) {
             kt_error err = {};

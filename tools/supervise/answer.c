@@ -98,6 +98,8 @@ static struct answer on_connect(struct kt_supervise *s, const struct seccomp_not
         /* A bad pointer, or memory that we may not read. */
         return s->o.strict && answer_is_wanted(s, n) ? refuse(EACCES) : go_on;
     }
+    if (!d.inet)
+        daemon_notice(s, &d);
     if (!d.inet || !may_concern_us(s, &d))
         return go_on;
     KT_CLEANUP(kt_cleanup_fd) int fd = target_fd((pid_t)n->pid, (int)n->data.args[0]);

@@ -18,12 +18,22 @@ struct kt_engine *supervise_engine(struct kt_supervise *s)
     return e;
 }
 
-void supervise_report(struct kt_supervise *s, const char *host, const char *detail)
+static void report(struct kt_supervise *s, enum kt_abi_event what, const char *host, const char *detail)
 {
     struct kt_engine *e = supervise_engine(s);
     if (e)
-        kt_engine_report(e, KT_ABI_UNSEEN, host, detail);
+        kt_engine_report(e, what, host, detail);
     kt_warn("supervise: %s%s%s", host ? host : "", host ? ": " : "", detail);
+}
+
+void supervise_report(struct kt_supervise *s, const char *host, const char *detail)
+{
+    report(s, KT_ABI_UNSEEN, host, detail);
+}
+
+void supervise_report_passed(struct kt_supervise *s, const char *detail)
+{
+    report(s, KT_ABI_UNREAD, NULL, detail);
 }
 
 bool supervise_plan_says(struct kt_supervise *s, const char *word, const char *value)

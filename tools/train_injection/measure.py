@@ -61,11 +61,9 @@ def main():
     p.add_argument("--threshold", type=float, default=0.8)
     p.add_argument("--rows", action="store_true", help="every text of the hold-out with its score")
     a = p.parse_args()
-    holdout(a, "holdout.txt")
-    print()
-    holdout(a, "holdout2.txt")
-    print()
-    holdout(a, "holdout3.txt")
+    for name in ("holdout.txt", "holdout2.txt", "holdout3.txt", "holdout4.txt", "holdout5.txt"):
+        holdout(a, name)
+        print()
     if a.data:
         sets(a)
 

@@ -10,7 +10,7 @@ import random
 import struct
 import subprocess
 
-BUCKETS = 1 << 18
+BUCKETS = 1 << 19
 SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "length", "decoded", "whole")
 
 

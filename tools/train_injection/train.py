@@ -26,7 +26,7 @@ SEED = 20261121
 RULES_MAX, RULES_SURE, BEST_MIN, ODDS_MAX, LENGTH_MAX, WHOLE_MIN = 4.0, 1.0, -3.5, 8.0, 12.0, -5.0
 WHOLE_END, WHOLE_FADE, RULES_PAGE, PAGE, BLOCK, SENTENCE = 5.0, 2.0, 0.4, 3.0, 4096, 64
 # weights of the rules, the worst window, log2 of the sentences, the whole: set on held-out odds (REPORT.md)
-JOIN = (1.5, 1.2, -0.8, 0.3)
+JOIN = (1.5, 1.2, -1.0, 0.3)
 DEFAULT_THRESHOLD = 0.8
 # the most that may pass the default threshold by mistake, per kind of harmless text, held out
 ALLOWED = {"ordinary": 0.006, "documents": 0.008, "hard": 0.03, "role": 0.02, "awesome_old": 0.08,
