@@ -352,7 +352,7 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
             return;
     }
     if (s->broken || (!s->done && !kt_x_is_whole(s))) {
-        fail(x, kt_x_broken_outcome(s), s->broken ? s->broken : "it ended without a finish_reason");
+        fail(x, kt_x_broken_outcome(s), kt_x_broken_why(s));
         return;
     }
     if (rewrites(x)) {

@@ -79,3 +79,10 @@ const char *kt_x_broken_outcome(const struct kt_x_stream *s)
     bool told = s->error_seen || (s->broken_by && strcmp(s->broken_by, "provider_error") == 0);
     return told ? "server_error" : "bad_body";
 }
+
+const char *kt_x_broken_why(const struct kt_x_stream *s)
+{
+    if (s->broken)
+        return s->broken;
+    return s->error_seen ? "an error event in the answer" : "it ended without a finish_reason";
+}

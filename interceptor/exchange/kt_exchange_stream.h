@@ -126,6 +126,7 @@ void kt_x_break_off(struct kt_x_stream *s, const char *word, const char *why); /
 bool kt_x_is_failure(struct kt_exchange *x, const struct kt_sse_event *e, const struct kt_json *j,
                      const struct kt_x_chunk *c);
 const char *kt_x_broken_outcome(const struct kt_x_stream *s); /* of the attempt */
+const char *kt_x_broken_why(const struct kt_x_stream *s);
 const char *kt_x_interruption(const struct kt_x_stream *s, const char *outcome);
 /* Tells the client, whom the provider has told nothing. */
 void kt_x_send_interruption(struct kt_exchange *x, const char *outcome);

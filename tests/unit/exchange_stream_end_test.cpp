@@ -20,6 +20,7 @@ TEST_F(StreamEnd, AnErrorEventIsAFailureWhateverFollows)
         EXPECT_EQ(k.body.substr(0, delta("a").size() + error.size()), delta("a") + error);
         EXPECT_EQ(k.body.find("[DONE]"), std::string::npos);
         EXPECT_EQ(str(event(n), "attempts.0.outcome"), "server_error");
+        EXPECT_EQ(str(event(n), "attempts.0.detail"), "an error event in the answer");
         EXPECT_EQ(str(event(n), "interruption"), "provider_error");
     }
 }
