@@ -228,9 +228,43 @@ sys.stdout.write(r.stdout); sys.stderr.write(r.stderr); sys.exit(r.returncode)
                 except OSError:
                     pass
 
-    def strict(self, command, env=None, top=""):
+    def strict(self, command, env=None, top="", options=()):
         mock = self.lab.mocks.get("up") or self.lab.mock("up")
-        return self.lab.run("wrap", self.targets(mock, top=top), command, env={**KEY, **(env or {})}, options=["--strict"])
+        return self.lab.run("wrap", self.targets(mock, top=top), command, env={**KEY, **(env or {})}, options=["--strict", *options])
+
+    def test_numeric_address_by_who_holds_the_shim_and_calls_past_it(self):
+        """It has libkt.so mapped, yet makes its connects itself: only connects that the shim means go on."""
+        self.origin(80)
+        mock = self.lab.mock("up")
+        config = self.targets(mock, top="intercept: {hosts: [203.0.113.7]}")
+        runs = [([self.c("dynamic"), "raw", "203.0.113.7"], {}), ([self.go(1)], {"KT_TEST_URL": "http://203.0.113.7/v1/chat/completions"})]
+        for options in ([], ["--strict"], ["--mode", "observe"], ["--mode", "observe", "--strict"]):
+            for command, env in runs:
+                with self.subTest(command=command, options=options):
+                    known = len(self.lab.events())
+                    result = self.lab.run("wrap", config, command, env={**KEY, **env}, options=options)
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()[known:]], [("decision", "supervise")])
+        self.assertEqual(len(self.got), 4)  # in observe mode kt itself calls the origin
+        known = len(self.lab.events())
+        libc = self.lab.run("wrap", config, [self.c("dynamic"), "libc", "203.0.113.7"], env=KEY, options=["--mode", "observe", "--strict"])
+        self.assertEqual(libc.returncode, 0, libc.stderr)
+        self.assertEqual([e["lane"] for e in self.lab.events()[known:]], ["tap"])  # the shim's own connect still goes on
+
+    def test_an_address_as_long_as_a_unix_one(self):
+        self.origin(80)
+        config = self.targets(self.lab.mock("up"), top="intercept: {hosts: [203.0.113.7]}")
+        result = self.lab.run("wrap", config, [self.c("static", "-static"), "long", "203.0.113.7"], env=KEY)
+        self.assertEqual((result.returncode, result.stdout), (0, '{"status": 200}\n'), result.stderr)
+        self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()], [("decision", "supervise")])
+        self.assertEqual(self.got, [])
+
+    def test_strict_observe_reads_raw_calls_too(self):
+        """The name is in the first words only. Where kt itself then calls is no matter here."""
+        self.origin(80)
+        self.strict([self.c("dynamic"), "raw", "203.0.113.7", "80", "api.openai.com"], options=["--mode", "observe"])
+        self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()], [("decision", "supervise")])
+        self.assertEqual(self.got, [])
 
     def test_strict_captures_by_name(self):
         for command in ([self.c("static", "-static"), "libc"], [self.c("dynamic"), "raw"], [self.c("dynamic"), "exec"], [self.c("dynamic"), "libc"]):

@@ -46,13 +46,6 @@ static bool find_host(struct kt_supervise *s, const struct target_dest *d, char 
     return found;
 }
 
-/* The shim, and the engine that it loads, connect to an intercepted literal only where they mean to. */
-static bool shim_knows(pid_t tid)
-{
-    bool known;
-    return target_has_shim(tid, &known);
-}
-
 static struct answer to_engine(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
                                const char *host, uint16_t port)
 {
@@ -74,7 +67,7 @@ static struct answer on_stream(struct kt_supervise *s, const struct seccomp_noti
     bool ours = find_host(s, d, host);
     if (!ours && is_synthetic(d))
         return refuse(ECONNREFUSED); /* nobody has this address */
-    if (ours && (is_synthetic(d) || !shim_knows((pid_t)n->pid)))
+    if (ours && (is_synthetic(d) || !d->meant))
         return to_engine(s, n, fd, host, d->port);
     return s->o.strict ? relay_connect(s, n, fd, d, ours ? host : "") : go_on;
 }

@@ -119,16 +119,14 @@ static int open_up(const struct target_dest *d, int *up)
 struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
                             const struct target_dest *d, const char *host)
 {
-    bool known;
-    pid_t tid = (pid_t)n->pid;
     if (is_loopback(d))
         return (struct answer){ANSWER_CONTINUE, 0};
     if (divert_is_under_way(fd))
         return (struct answer){ANSWER_ERROR, divert_again(fd)};
     /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
      * to the origin itself. */
-    if ((target_thread_is(tid, "kt-engine") || supervise_plan_says(s, "mode", "observe")) &&
-        target_has_shim(tid, &known))
+    if (d->meant &&
+        (target_thread_is((pid_t)n->pid, "kt-engine") || supervise_plan_says(s, "mode", "observe")))
         return (struct answer){ANSWER_CONTINUE, 0};
     struct begun *b = calloc(1, sizeof *b);
     if (!b)

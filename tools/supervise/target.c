@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/supervise/target.h"
 
+#include "interceptor/abi/kt_connect_mark.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -80,6 +82,12 @@ bool target_thread_is(pid_t tid, const char *name)
     return strcmp(comm, name) == 0;
 }
 
+static bool has_mark(const union target_addr *a, uint64_t len)
+{
+    return len >= sizeof a->in + KT_CONNECT_MARK_LEN &&
+           memcmp(a->room + len - KT_CONNECT_MARK_LEN, KT_CONNECT_MARK, KT_CONNECT_MARK_LEN) == 0;
+}
+
 bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d)
 {
     memset(d, 0, sizeof *d);
@@ -99,6 +107,7 @@ bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d)
         return true;
     }
     d->inet = true;
+    d->meant = has_mark(&d->addr, len);
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (memcmp(d->ip, mapped, sizeof mapped) == 0)
         d->v4 = (uint32_t)d->ip[12] << 24 | (uint32_t)d->ip[13] << 16 | (uint32_t)d->ip[14] << 8 | d->ip[15];

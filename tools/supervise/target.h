@@ -30,7 +30,8 @@ struct target_dest {
     uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint32_t v4;    /* host byte order; 0 for a real IPv6 address */
     uint16_t port;
-    bool inet; /* an internet address; else the rest is 0 */
+    bool inet;  /* an internet address; else the rest is 0 */
+    bool meant; /* the shim makes this connect: kt_connect_mark.h */
 };
 /* The socket address at `at`. False where it cannot be read. */
 bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d);
