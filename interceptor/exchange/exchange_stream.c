@@ -168,8 +168,7 @@ static void on_done(struct kt_exchange *x, uint64_t end)
     struct kt_x_stream *s = &x->stream;
     bool usage_alone = !s->begun && s->usage_chunk_seen && !s->error_seen;
     if (!kt_x_is_whole(s) && !usage_alone) {
-        kt_x_break_off(s, s->error_seen ? "provider_error" : "incomplete",
-                       "it ended without a finish_reason");
+        kt_x_break_off(s, s->error_seen ? "provider_error" : "incomplete", kt_x_broken_why(s));
         return;
     }
     if (!rewrites(x)) {
