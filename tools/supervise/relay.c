@@ -120,7 +120,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
                             const struct target_dest *d, const char *host)
 {
     if (is_loopback(d))
-        return (struct answer){ANSWER_CONTINUE, 0};
+        return pass_on(s, n, fd, d);
     if (divert_is_under_way(fd))
         return (struct answer){ANSWER_ERROR, divert_again(fd)};
     /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
@@ -133,6 +133,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
         return (struct answer){ANSWER_ERROR, ENOMEM};
     *b = (struct begun){.relay = {.s = s, .app = -1, .up = -1, .port = d->port}, .call = *n};
     memcpy(b->relay.host, host, strlen(host) + 1);
+    memcpy(b->relay.ip, d->ip, sizeof d->ip);
     b->waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
     int error = open_up(d, &b->relay.up);
     b->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
