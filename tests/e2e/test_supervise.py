@@ -408,6 +408,21 @@ s.connect(("203.0.113.7", 53)); s.send(b"x"); s.sendmsg([b"y"])
                 self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
         self.assertEqual(len(self.got), 3)
 
+    def test_strict_delivers_signals_during_a_connect(self):
+        """Nobody answers there. A handler runs at once, and where it ends the connect that is so as without us."""
+        subprocess.run("ip link add kt0 type veth peer name kt1 && ip addr add 198.51.100.1/24 dev kt0 && ip link set kt0 up && "
+                       "ip link set kt1 up && ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:01 dev kt0", shell=True, check=True)
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "kt0"], check=True)
+        code = """
+import signal, socket, time
+def handler(*_): raise KeyError
+signal.signal(signal.SIGALRM, handler); signal.setitimer(signal.ITIMER_REAL, .2)
+began = time.monotonic()
+try: socket.socket().connect(("198.51.100.7", 80))
+except KeyError: print(time.monotonic() - began < 5)
+"""
+        self.assertEqual(self.strict([PYTHON, "-c", code]).stdout, "True\n")
+
     def test_plain_programs_pay_little(self):
         """The budget is 300 us for a short process. The figure is printed, not asserted: a busy machine pays for the change of process."""
         count = 400
