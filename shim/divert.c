@@ -2,6 +2,7 @@
 #include "shim/divert.h"
 
 #include "interceptor/abi/kt_plan_format.h"
+#include "shim/connect_mark.h"
 #include "shim/dest.h"
 #include "shim/engine.h"
 #include "shim/env.h"
@@ -68,7 +69,8 @@ int kt_connect_through(int fd, const struct sockaddr *sa, socklen_t len)
     for (;;) {
         struct tcp_info info;
         socklen_t size = sizeof info;
-        int rc = KT_REAL(connect)(fd, sa, len);
+        /* Observed: the shim reads along, so nobody else has to. */
+        int rc = kt_plan_observes() ? kt_connect_meant(fd, sa, len) : KT_REAL(connect)(fd, sa, len);
         if (rc == 0 || errno != EINTR)
             return rc;
         bool begun = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
@@ -83,7 +85,7 @@ static int connect_origin(int fd, const struct kt_host *host, const struct socka
                           uint16_t port)
 {
     if (host->literal)
-        return KT_REAL(connect)(fd, sa, len);
+        return kt_connect_meant(fd, sa, len);
     int family = AF_INET;
     socklen_t size = sizeof family;
     getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
@@ -99,7 +101,7 @@ static int connect_origin(int fd, const struct kt_host *host, const struct socka
         return -1;
     }
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        rc = KT_REAL(connect)(fd, a->ai_addr, a->ai_addrlen);
+        rc = kt_connect_meant(fd, a->ai_addr, a->ai_addrlen);
         if (rc == 0 || errno == EINPROGRESS || errno == EINTR || errno == EISCONN)
             break;
     }
@@ -196,7 +198,7 @@ static int divert(int fd, const struct sockaddr *sa, socklen_t len)
     if (!known)
         return refuse("nobody has this address", &d);
     if (host.literal && kt_tap_can_reach(d.port) && kt_tap_on()) {
-        int rc = KT_REAL(connect)(fd, sa, len);
+        int rc = kt_connect_meant(fd, sa, len);
         kt_tap_connected(fd, sa, len, rc);
         return rc;
     }

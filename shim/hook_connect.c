@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/connect_mark.h"
 #include "shim/divert.h"
 #include "shim/first_words.h"
 #include "shim/guard.h"
@@ -8,6 +9,8 @@
 
 KT_HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
+    if (kt_guarded())
+        return kt_connect_meant(fd, sa, len);
     if (kt_bypass())
         return KT_REAL(connect)(fd, sa, len);
     if (kt_tap_flag(fd) == KT_TAP_STRANGER)

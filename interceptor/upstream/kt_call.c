@@ -62,11 +62,20 @@ static void unlink_call(struct kt_call *c)
     c->prev = c->next = NULL;
 }
 
+/* For a transfer that is not done: an HTTP/2 connection would be kept, and libcurl's RST_STREAM would wait in
+ * it for the next call while the provider goes on generating. */
+static void close_behind(struct kt_call *c)
+{
+    if (c->easy)
+        curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, 1L);
+}
+
 static void take_out(struct kt_call *c)
 {
     struct kt_upstream *u = c->u;
     kt_loop_timer_set(u->loop, &c->watchdog, 0);
     kt_loop_timer_set(u->loop, &c->resume_timer, 0);
+    close_behind(c);
     if (c->easy && c->state != KT_CS_QUEUED)
         curl_multi_remove_handle(u->multi, c->easy);
     if (u->unsure)
@@ -209,6 +218,7 @@ void kt_call_cancel(struct kt_call *c)
         return;
     KT_TRACE(UPSTREAM, "call %p cancelled", (void *)c);
     c->released = true; /* no slot from here on */
+    close_behind(c);    /* where libcurl ends it before we do */
     if (u->busy)
         c->state = KT_CS_DOOMED;
     else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libcurl's sockets: opened as our own fds, watched by the loop. */
+#include "interceptor/abi/kt_connect_mark.h"
 #include "interceptor/abi/kt_plan_format.h"
 #include "interceptor/loop/kt_fds.h"
 #include "interceptor/upstream/kt_upstream_private.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -170,6 +172,18 @@ static bool remember(struct kt_upstream *u, int fd)
     return true;
 }
 
+/* libcurl connects to what we leave here; its room is that of a sockaddr_storage. Where the shim loads us
+ * libcurl calls libc past the shim, which marks its own connects. */
+static void mark(struct curl_sockaddr *a)
+{
+    bool inet = a->family == AF_INET || a->family == AF_INET6;
+    if (!inet || a->addrlen + KT_CONNECT_MARK_LEN > sizeof(struct sockaddr_storage))
+        return;
+    char *room = (char *)a + offsetof(struct curl_sockaddr, addr);
+    memcpy(room + a->addrlen, KT_CONNECT_MARK, KT_CONNECT_MARK_LEN);
+    a->addrlen += KT_CONNECT_MARK_LEN;
+}
+
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct kt_upstream *u = arg;
@@ -183,8 +197,10 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         u->no_fd |= errno == EMFILE || errno == ENFILE;
         return CURL_SOCKET_BAD;
     }
-    if (remember(u, fd))
+    if (remember(u, fd)) {
+        mark(a);
         return fd;
+    }
     kt_disown_close(fd);
     return CURL_SOCKET_BAD;
 }

@@ -174,7 +174,9 @@ kt_result kt_up_begin(struct kt_upstream *u)
     curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
     curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
     curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, KT_UP_IDLE_CONNECTIONS);
-    curl_multi_setopt(u->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    /* One call at a time on an HTTP/2 connection: on a shared one a call cannot be cancelled at once (see
+     * close_behind), and a slow reader's window would be everybody's. */
+    curl_multi_setopt(u->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     kt_up_install_sockets(u);
     return kt_ok();
 }

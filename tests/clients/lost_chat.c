@@ -2,7 +2,7 @@
 /* One chat call over plain HTTP by a program that the shim does not see: lost_chat MODE, built in several
  * ways. libc   getaddrinfo and connect raw    connect as a raw system call nb     as raw, on a socket that
  * does not block exec   starts itself again as `libc` by a raw execve, without LD_PRELOAD ip A   to the
- * numeric address A, raw Prints {"status": N}. */
+ * numeric address A, raw long  as ip, with an address as long as a Unix one Prints {"status": N}. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,11 @@ static int open_connection(const char *mode, const struct addrinfo *a)
     int fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol), nb = strcmp(mode, "nb") == 0;
     if (nb)
         fcntl(fd, F_SETFL, O_NONBLOCK);
+    char room[110] = ""; /* as long as a Unix address */
+    if (strcmp(mode, "long") == 0) {
+        memcpy(room, a->ai_addr, a->ai_addrlen);
+        return syscall(SYS_connect, fd, room, sizeof room) == 0 ? fd : -1;
+    }
     long rc = strcmp(mode, "libc") == 0 ? connect(fd, a->ai_addr, a->ai_addrlen)
                                         : syscall(SYS_connect, fd, a->ai_addr, a->ai_addrlen);
     if (nb && rc != 0 && errno == EINPROGRESS) {

@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import net  # noqa: E402
+import errno  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
@@ -13,6 +14,7 @@ import socket  # noqa: E402
 import subprocess  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
+import unittest  # noqa: E402
 from ktlib import PYTHON, ROOT, compiled, wait_for  # noqa: E402
 
 KEY = {"MISTRAL_API_KEY": "target-key-0001"}
@@ -228,9 +230,43 @@ sys.stdout.write(r.stdout); sys.stderr.write(r.stderr); sys.exit(r.returncode)
                 except OSError:
                     pass
 
-    def strict(self, command, env=None, top=""):
+    def strict(self, command, env=None, top="", options=()):
         mock = self.lab.mocks.get("up") or self.lab.mock("up")
-        return self.lab.run("wrap", self.targets(mock, top=top), command, env={**KEY, **(env or {})}, options=["--strict"])
+        return self.lab.run("wrap", self.targets(mock, top=top), command, env={**KEY, **(env or {})}, options=["--strict", *options])
+
+    def test_numeric_address_by_who_holds_the_shim_and_calls_past_it(self):
+        """It has libkt.so mapped, yet makes its connects itself: only connects that the shim means go on."""
+        self.origin(80)
+        mock = self.lab.mock("up")
+        config = self.targets(mock, top="intercept: {hosts: [203.0.113.7]}")
+        runs = [([self.c("dynamic"), "raw", "203.0.113.7"], {}), ([self.go(1)], {"KT_TEST_URL": "http://203.0.113.7/v1/chat/completions"})]
+        for options in ([], ["--strict"], ["--mode", "observe"], ["--mode", "observe", "--strict"]):
+            for command, env in runs:
+                with self.subTest(command=command, options=options):
+                    known = len(self.lab.events())
+                    result = self.lab.run("wrap", config, command, env={**KEY, **env}, options=options)
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()[known:]], [("decision", "supervise")])
+        self.assertEqual(len(self.got), 4)  # in observe mode kt itself calls the origin
+        known = len(self.lab.events())
+        libc = self.lab.run("wrap", config, [self.c("dynamic"), "libc", "203.0.113.7"], env=KEY, options=["--mode", "observe", "--strict"])
+        self.assertEqual(libc.returncode, 0, libc.stderr)
+        self.assertEqual([e["lane"] for e in self.lab.events()[known:]], ["tap"])  # the shim's own connect still goes on
+
+    def test_an_address_as_long_as_a_unix_one(self):
+        self.origin(80)
+        config = self.targets(self.lab.mock("up"), top="intercept: {hosts: [203.0.113.7]}")
+        result = self.lab.run("wrap", config, [self.c("static", "-static"), "long", "203.0.113.7"], env=KEY)
+        self.assertEqual((result.returncode, result.stdout), (0, '{"status": 200}\n'), result.stderr)
+        self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()], [("decision", "supervise")])
+        self.assertEqual(self.got, [])
+
+    def test_strict_observe_reads_raw_calls_too(self):
+        """The name is in the first words only. Where kt itself then calls is no matter here."""
+        self.origin(80)
+        self.strict([self.c("dynamic"), "raw", "203.0.113.7", "80", "api.openai.com"], options=["--mode", "observe"])
+        self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()], [("decision", "supervise")])
+        self.assertEqual(self.got, [])
 
     def test_strict_captures_by_name(self):
         for command in ([self.c("static", "-static"), "libc"], [self.c("dynamic"), "raw"], [self.c("dynamic"), "exec"], [self.c("dynamic"), "libc"]):
@@ -325,8 +361,67 @@ s.connect(("203.0.113.7", 53)); s.send(b"x"); s.sendmsg([b"y"])
                 "print([(libc.syscall(425, 1, 0), errno.errorcode[ctypes.get_errno()]) for i in range(3)])")
         self.assertEqual(self.strict([PYTHON, "-c", ring]).stdout, "[(-1, 'ENOSYS'), (-1, 'ENOSYS'), (-1, 'ENOSYS')]\n")
         self.assertEqual([(e["event_type"], e["message"][:12]) for e in self.lab.events()],
-                         [("unseen", "a tunnel thr"), ("unseen", "a program wa")])
+                         [("unseen", "a tunnel thr"), ("unseen", "UDP to port "), ("unseen", "a program wa")])
         self.assertEqual(self.got, [])
+
+    def past_strict(self, way, port):
+        return self.strict([self.compiled("past-strict", "past_strict.c", "-pthread"), way, "203.0.113.7", port])
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "int 0x80")
+    def test_strict_refuses_32_bit_calls_of_64_bit_programs(self):
+        self.origin(80)
+        for way, want in (("connect32", -errno.EACCES), ("sendmsg32", -errno.EACCES), ("sendmmsg32", -errno.EACCES),
+                          ("datagram32", -errno.EACCES), ("ring32", -errno.ENOSYS)):
+            with self.subTest(way=way):
+                known = len(self.lab.events())
+                self.assertEqual(self.past_strict(way, "443" if way == "datagram32" else "80").stdout, f"{want}\n")
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
+        self.assertEqual(self.got, [])
+
+    def test_strict_refuses_a_datagram_without_a_family(self):
+        self.origin()
+        self.assertEqual(self.past_strict("unspec", "443").stdout, f"-1 {errno.ECONNREFUSED}\n")
+        self.assertEqual([(e["event_type"], e["message"][:18]) for e in self.lab.events()], [("unseen", "UDP to port 443 (Q")])
+
+    def test_strict_goes_by_the_socket_not_by_the_memory(self):
+        """A second thread changes the family of the address all the time."""
+        self.origin(80)
+        self.past_strict("race", "80")
+        self.assertEqual(self.got, [])
+
+    def test_strict_refuses_what_it_cannot_read_to_an_intercepted_host(self):
+        """HTTP/2 without TLS, an empty greeting, a Host that can be read in two ways: reset, each with its event. To others they go on."""
+        self.origin(80)
+        talk = ("import socket, sys; s = socket.create_connection(('203.0.113.7', 80)); s.sendall(eval(sys.argv[1])); "
+                "s.settimeout(20); print(len(s.recv(99)))")
+        words = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"hello", b"\x80\x2e\x01\x03\x01",
+                 b"POST / HTTP/1.1\r\nHost: x\r\nHost: api.openai.com\r\n\r\n")
+        for first in words[:3]:
+            self.assertEqual(self.strict([PYTHON, "-c", talk, repr(first)]).returncode, 0)
+        self.assertEqual((len(self.got), self.lab.events()), (3, []))
+        net.map_hosts(["api.openai.com"], str(self.lab.tmp), "203.0.113.7")
+        self.addCleanup(net.unmap_hosts)
+        for first in words:
+            with self.subTest(first=first):
+                known = len(self.lab.events())
+                self.assertIn("ConnectionResetError", self.strict([PYTHON, "-c", talk, repr(first)]).stderr)
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
+        self.assertEqual(len(self.got), 3)
+
+    def test_strict_delivers_signals_during_a_connect(self):
+        """Nobody answers there. A handler runs at once, and where it ends the connect that is so as without us."""
+        subprocess.run("ip link add kt0 type veth peer name kt1 && ip addr add 198.51.100.1/24 dev kt0 && ip link set kt0 up && "
+                       "ip link set kt1 up && ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:01 dev kt0", shell=True, check=True)
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "kt0"], check=True)
+        code = """
+import signal, socket, time
+def handler(*_): raise KeyError
+signal.signal(signal.SIGALRM, handler); signal.setitimer(signal.ITIMER_REAL, .2)
+began = time.monotonic()
+try: socket.socket().connect(("198.51.100.7", 80))
+except KeyError: print(time.monotonic() - began < 5)
+"""
+        self.assertEqual(self.strict([PYTHON, "-c", code]).stdout, "True\n")
 
     def test_plain_programs_pay_little(self):
         """The budget is 300 us for a short process. The figure is printed, not asserted: a busy machine pays for the change of process."""

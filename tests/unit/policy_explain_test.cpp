@@ -55,6 +55,33 @@ TEST(PolicyExplain, ARequestThatIsRedacted)
     EXPECT_EQ(human.out.find("ada@"), std::string::npos);
 }
 
+TEST(PolicyExplain, WhatStandsBesideTheTextIsRewrittenOrStopped)
+{
+    Lab s;
+    auto with = [](const std::string &part) {
+        return R"({"messages":[{"role":"user","content":[{"type":"text","text":"hi"},)" + part + "]}]}";
+    };
+    Ran r =
+        run_kt(s, "policy explain --json", with(R"({"type":"text","context":{"who":"ada@example.com"}})"));
+    EXPECT_EQ(r.status, 0) << r.err;
+    Json j(cJSON_Parse(r.out.c_str()));
+    EXPECT_EQ(kt::text(j, "verdict"), "redact");
+    EXPECT_EQ(kt::text(j, "texts[3].from"), "label");
+    EXPECT_EQ(kt::text(j, "texts[3].text"), "[EMAIL_1]");
+    for (const char *url :
+         {"https://x.example/p.png?to=ada@example.com", "https://ada%40example.com@x.example/"}) {
+        r = run_kt(s, "policy explain --json", with(R"({"image_url":{"url":")" + std::string(url) + "\"}}"));
+        EXPECT_EQ(r.status, 1) << url;
+        Json stopped(cJSON_Parse(r.out.c_str()));
+        EXPECT_EQ(kt::text(stopped, "verdict"), "block") << url;
+        EXPECT_EQ(kt::text(stopped, "reason_code"), "pii.detected");
+        EXPECT_EQ(r.out.find("ada"), std::string::npos) << r.out;
+    }
+    r = run_kt(s, "policy explain --json",
+               with(R"({"image_url":{"url":"https://192.0.2.7/a/4155550147.png"}})"));
+    EXPECT_EQ(r.status, 0) << "a host and the name of a file are nobody's: " << r.out;
+}
+
 TEST(PolicyExplain, ARequestThatIsStopped)
 {
     Lab s;

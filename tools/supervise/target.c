@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/supervise/target.h"
 
+#include "interceptor/abi/kt_connect_mark.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -68,6 +70,31 @@ bool target_has_shim(pid_t tid, bool *known)
     return has;
 }
 
+static bool mask_in(const char *line, const char *name, uint64_t *mask)
+{
+    size_t len = strlen(name);
+    if (strncmp(line, name, len) != 0)
+        return false;
+    *mask = strtoull(line + len, NULL, 16);
+    return true;
+}
+
+bool target_signal_waits(pid_t tid)
+{
+    char path[64], line[256];
+    uint64_t own = 0, shared = 0, blocked = 0, caught = 0, threads = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    while (fgets(line, sizeof line, f))
+        (void)(mask_in(line, "SigPnd:", &own) || mask_in(line, "ShdPnd:", &shared) ||
+               mask_in(line, "SigBlk:", &blocked) || mask_in(line, "SigCgt:", &caught) ||
+               mask_in(line, "Threads:", &threads));
+    fclose(f);
+    return ((own | (threads == 1 ? shared : 0)) & ~blocked & caught) != 0;
+}
+
 bool target_thread_is(pid_t tid, const char *name)
 {
     char path[64], comm[32] = "";
@@ -78,6 +105,12 @@ bool target_thread_is(pid_t tid, const char *name)
         return false;
     comm[strcspn(comm, "\n")] = '\0';
     return strcmp(comm, name) == 0;
+}
+
+static bool has_mark(const union target_addr *a, uint64_t len)
+{
+    return len >= sizeof a->in + KT_CONNECT_MARK_LEN &&
+           memcmp(a->room + len - KT_CONNECT_MARK_LEN, KT_CONNECT_MARK, KT_CONNECT_MARK_LEN) == 0;
 }
 
 bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d)
@@ -99,6 +132,7 @@ bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d)
         return true;
     }
     d->inet = true;
+    d->meant = has_mark(&d->addr, len);
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (memcmp(d->ip, mapped, sizeof mapped) == 0)
         d->v4 = (uint32_t)d->ip[12] << 24 | (uint32_t)d->ip[13] << 16 | (uint32_t)d->ip[14] << 8 | d->ip[15];
