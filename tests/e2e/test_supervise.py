@@ -423,6 +423,13 @@ except KeyError: print(time.monotonic() - began < 5)
 """
         self.assertEqual(self.strict([PYTHON, "-c", code]).stdout, "True\n")
 
+    def test_strict_keeps_a_bound_source_address(self):
+        subprocess.run("ip addr replace 203.0.113.7/32 dev lo && ip addr replace 203.0.113.9/32 dev lo", shell=True, check=True)
+        with socket.create_server(("203.0.113.7", 80)) as listener:
+            code = "import socket; socket.create_connection(('203.0.113.7', 80), source_address=('203.0.113.9', 0)).send(b'EHLO x\\n')"
+            self.assertEqual(self.strict([PYTHON, "-c", code]).returncode, 0)
+            self.assertEqual(listener.accept()[1][0], "203.0.113.9")
+
     def test_plain_programs_pay_little(self):
         """The budget is 300 us for a short process. The figure is printed, not asserted: a busy machine pays for the change of process."""
         count = 400

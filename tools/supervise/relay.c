@@ -145,14 +145,32 @@ static bool start(struct begun *b)
     return ok;
 }
 
+/* From the address that the program has bound its socket to; the port is still that socket's. */
+static void bind_like(int up, int fd)
+{
+    union target_addr here;
+    socklen_t len = sizeof here;
+    if (getsockname(fd, &here.sa, &len) != 0)
+        return;
+    bool v4 = here.sa.sa_family == AF_INET && here.in.sin_addr.s_addr != INADDR_ANY;
+    bool v6 = here.sa.sa_family == AF_INET6 && !IN6_IS_ADDR_UNSPECIFIED(&here.in6.sin6_addr);
+    if (v4)
+        here.in.sin_port = 0;
+    if (v6)
+        here.in6.sin6_port = 0;
+    if (v4 || v6)
+        (void)!bind(up, &here.sa, len);
+}
+
 /* Our own connection to where the program wants to go: 0 or EINPROGRESS, else the error. */
-static int open_up(const struct target_dest *d, int *up)
+static int open_up(const struct target_dest *d, int fd, int *up)
 {
     int on = 1;
     *up = socket(d->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*up < 0)
         return errno;
     setsockopt(*up, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    bind_like(*up, fd);
     int error = connect(*up, &d->addr.sa, d->len) == 0 ? 0 : errno;
     if (error == 0 || error == EINPROGRESS)
         return error;
@@ -180,7 +198,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
     memcpy(b->relay.host, host, strlen(host) + 1);
     memcpy(b->relay.ip, d->ip, sizeof d->ip);
     b->waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
-    int error = open_up(d, &b->relay.up);
+    int error = open_up(d, fd, &b->relay.up);
     b->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     bool going = error == 0 || error == EINPROGRESS;
     if (going && b->fd >= 0 && atomic_fetch_add(&running, 1) < RELAYS_MAX && start(b))
