@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char usage[] =
     "usage: kt policy lint [--file F]... [--json] [F...]\n\n"
@@ -93,6 +94,21 @@ static bool check_chain(struct lint *l)
     return complain(l, "E004", at, "policies.chain", err.text[0] ? err.text : "the chain cannot be made");
 }
 
+/* A key that others can read is one that others have. */
+static bool check_key_file(struct lint *l, const struct kt_target *t, size_t i)
+{
+    struct stat st;
+    const char *file = t->secret_key_ref.file;
+    char path[64], text[768];
+    if (!file || stat(file, &st) != 0 || (st.st_mode & 077) == 0)
+        return true;
+    snprintf(path, sizeof path, "providers.targets[%zu].secret_key_ref.file", i);
+    snprintf(text, sizeof text, "%.600s has mode %04o, so that others can read the key: chmod 600", file,
+             (unsigned)(st.st_mode & 07777));
+    struct kt_at at = {t->file, t->line, t->col};
+    return complain(l, "W003", at, path, text);
+}
+
 static bool check_keys(struct lint *l)
 {
     for (size_t i = 0; i < l->config->providers.target_count; i++) {
@@ -101,6 +117,8 @@ static bool check_keys(struct lint *l)
         char *secret = NULL, path[64], text[768];
         if (t->secret_key_ref.command)
             continue; /* a config that is only looked at must not run anything */
+        if (!check_key_file(l, t, i))
+            return false;
         kt_result r = kt_secret_resolve(t, &secret, &err);
         kt_free_secret(secret);
         if (kt_is_ok(r))

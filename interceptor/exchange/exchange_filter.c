@@ -136,9 +136,11 @@ static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct 
     if (kt_x_observe(x))
         return kt_ok();
     f->said |= out.len > 0;
+    f->ready.bytes += out.len;
     if (!s) {
         if (!out.len)
             return kt_ok();
+        f->ready.chunks++;
         return kt_x_put_rest(x, c, kt_buf_span(&out), &f->extra);
     }
     if (out.len == s->len && memcmp(kt_buf_span(&out).data, s->text, s->len) == 0)
@@ -226,7 +228,7 @@ static void finish_chunk(struct kt_exchange *x)
         r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
         if (kt_is_ok(r) && !end)
             r = kt_x_write_chunk(x);
-        f->written += !end;
+        f->ready.chunks += !end;
     }
     end_chunk(f);
     if (failed(x, r))
@@ -270,8 +272,13 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
         return;
     memset(f->changed, 0, sizeof f->changed);
     parsed->text = f->payload.data; /* the same bytes, which stay */
-    if (json.len && !kt_is_ok(kt_answer_take(&f->chunk, x->endpoint, parsed, &err))) {
-        kt_x_response_unreadable(x, err.text);
+    const char *why = NULL;
+    if (json.len && !kt_is_ok(kt_answer_take(&f->chunk, x->endpoint, parsed, &err)))
+        why = err.text;
+    else if (json.len && x->res.run && kt_x_index_twice(&f->chunk))
+        why = "two choices of a chunk have the same index";
+    if (why) {
+        kt_x_response_unreadable(x, why);
         if (x->plan == KT_X_REFUSE) {
             kt_x_stream_refused(x, 0);
             return;

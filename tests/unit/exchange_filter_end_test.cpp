@@ -29,7 +29,38 @@ TEST_F(FilterEnd, ABlockInMidStreamEndsIt)
     Json e = event();
     EXPECT_EQ(str(e, "verdict"), "block");
     EXPECT_EQ(str(e, "reason_code"), "words.forbidden");
+    EXPECT_EQ(num(e, "chunks"), 3) << "the one with the end of the word was read, not delivered";
+    EXPECT_EQ(num(e, "delivered_chunks"), 2);
+    EXPECT_EQ(num(e, "delivered_bytes"), 17);
     EXPECT_EQ(event_lines().size(), 1u);
+}
+
+// What the client got and what the event says of it, whether the stream is written anew or goes as it comes.
+TEST_F(FilterEnd, TheEventCountsWhatTheClientGot)
+{
+    const std::string words = piece("\"content\":\"\\u00e9t\\u00e9 \\ud83d\\ude00\"") +
+                              piece("\"reasoning_content\":\"hm\"") +
+                              piece("\"tool_calls\":[{\"index\":0,\"id\":\"call\",\"type\":\"function\","
+                                    "\"function\":{\"name\":\"look\",\"arguments\":\"{}\"}}]");
+    const std::string held = piece("\"content\":\" SEC\"") + kStop;
+    for (bool filtered : {true, false}) {
+        if (filtered)
+            guarded();
+        else
+            openai_target(up_);
+        size_t n = event_lines().size();
+        through(kRole + words + held + kDone);
+        Json e = event(n);
+        EXPECT_EQ(num(e, "chunks"), 6) << filtered;
+        EXPECT_GE(num(e, "delivered_chunks"), 6) << "and what was held back, in a chunk of its own";
+        EXPECT_EQ(num(e, "delivered_bytes"), 10 + 2 + 2 + 4) << filtered;
+        EXPECT_EQ(str(e, "interruption"), "");
+        through(kRole + words + held.substr(0, held.size() - kStop.size()));
+        e = event(n + 1);
+        EXPECT_EQ(num(e, "delivered_bytes"), 10 + 2 + 2 + (filtered ? 1 : 4)) << "without what is held back";
+        EXPECT_EQ(num(e, "delivered_chunks"), 5) << filtered;
+        EXPECT_EQ(str(e, "interruption"), "incomplete");
+    }
 }
 
 TEST_F(FilterEnd, ABlockBeforeAnythingWasSentIsAnOrdinaryAnswer)
@@ -167,6 +198,31 @@ TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
     EXPECT_FALSE(k.over());
 }
 
+TEST_F(FilterEnd, AnEventThatIsNoAnswerIsLeftOut)
+{
+    guarded();
+    Seen k =
+        through(piece("\"content\":\"a SEC\"") + "event: ping\ndata: {\"type\":\"ping\"}\n\ndata: {}\n\n" +
+                piece("\"content\":\"RET b\"") + kStop + kDone);
+    EXPECT_EQ(k.texts["0"], "a [WORD_1] b");
+    EXPECT_EQ(k.finish, "0stop ");
+    EXPECT_TRUE(k.good && k.done == 1);
+}
+
+TEST_F(FilterEnd, TwoTextsUnderOneNumberAreNotRead)
+{
+    guarded();
+    Client k;
+    std::string stream;
+    for (const char *part : {"SEC", "RET"}) {
+        const std::string one = std::string("{\"index\":0,\"delta\":{\"content\":\"") + part + "\"}}";
+        stream += event_of(one + ",{\"index\":0,\"delta\":{\"content\":\"-\"}}");
+    }
+    through(k, stream + kStop + kDone);
+    EXPECT_EQ(k.body.find("SEC"), std::string::npos) << k.body;
+    EXPECT_EQ(str(event(), "error"), "unreadable_answer");
+}
+
 TEST_F(FilterEnd, AChoiceWithoutAWordIsJudgedAsTheEmptyText)
 {
     std::string y = config(target("a", up_.port(), "KT_TEST_KEY_A", "m"),
@@ -183,7 +239,6 @@ TEST_F(FilterEnd, AChoiceWithoutAWordIsJudgedAsTheEmptyText)
         {piece("\"content\":null") + kStop + kDone, false},
         {piece("\"reasoning_content\":\"hm\"") + kStop + kDone, false},
         {piece("\"content\":\"a\"") + kStop + piece("", 1, "\"stop\"") + kDone, false},
-        {kRole + kDone, false},
         {piece("\"content\":\"a\"") + kStop + kDone, true},
         {piece("\"content\":\"a\"", 0, "\"stop\"") + kDone, true},
         {call + piece("", 0, "\"tool_calls\"") + kDone, true},

@@ -28,6 +28,14 @@ TEST_F(StreamFault, FallbackUntilTheFirstContent)
         {"only done",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kDone) && c.chunk_end(); },
          "bad_body"},
+        {"done behind the role",
+         [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole + kDone) && c.chunk_end(); },
+         "bad_body"},
+        {"finish_reason error",
+         [](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(kRole + delta("", "\"error\"") + kDone) && c.chunk_end();
+         },
+         "server_error"},
         {"cut at once", [](Conn &c, const Request &) { return c.sse_head() && false; }, "connection_error"},
         {"cut behind the role",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole) && false; },
@@ -87,6 +95,8 @@ TEST_F(StreamFault, AnErrorEventInFrontIsAsGoodAsItsStatus)
          "client_error", "bad words"},
         {R"({"error":{"message":"no key","code":401}})", 401, "client_error", "no key"},
         {R"({"object":"error","message":"odd","type":"invalid_request_error"})", 400, "client_error", "odd"},
+        {R"({"detail":"Unauthorized"})", 401, "client_error", "Unauthorized"},
+        {R"({"message":"Requests rate limit exceeded"})", 429, "rate_limit", "Requests rate limit exceeded"},
         {R"({"error":{"message":"too many, sk-target-a","type":"server_error"}})", 502, "server_error",
          "ktwrap: no target could answer: a (server_error); the last one said: too many, ***********"},
     };
@@ -144,6 +154,32 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
                     c.chunk_end();
          },
          "bad_body"},
+        {"done, and a choice is left open",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + kDone) && end.wait() && false;
+         },
+         "bad_body"},
+        {"done, and one of two choices is left open",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() &&
+                    c.chunk(
+                        begun +
+                        "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n" +
+                        kDone) &&
+                    end.wait() && false;
+         },
+         "bad_body"},
+        {"finish_reason error",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + delta("", "\"error\"") + kDone) && end.wait() && false;
+         },
+         "server_error"},
+        {"a bare error",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "data: {\"message\":\"limit\"}\n\n") && end.wait() &&
+                    false;
+         },
+         "server_error"},
         {"malformed",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "data: {oops}\n\n") && end.wait() && false;
@@ -154,13 +190,13 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
              return c.sse_head() && c.chunk(begun + "data: {\"object\":\"error\",\"message\":\"m\"}\n\n") &&
                     end.wait() && false;
          },
-         "bad_body"},
+         "server_error"},
         {"an event that is called error",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "event: error\ndata: {\"detail\":\"m\"}\n\n") &&
                     end.wait() && false;
          },
-         "bad_body"},
+         "server_error"},
         {"stall",
          [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && end.wait() && false; },
          "timeout"},
@@ -334,10 +370,44 @@ TEST_F(StreamFault, TheEventCountsWhatWasDelivered)
         EXPECT_EQ(num(e, "chunks"), how == 0 ? 4 : how == 3 ? 2 : 3) << how;
         EXPECT_EQ(num(e, "held_bytes_max"), 0) << how;
         EXPECT_EQ(str(e, "interruption"), words[how]);
-        EXPECT_EQ(num(e, "tokens_per_s") > 0 || num(e, "tokens_per_s") == -1, true);
+        EXPECT_EQ(num(e, "delivered_chunks"), num(e, "chunks")) << how;
+        EXPECT_EQ(num(e, "delivered_bytes"), how == 3 ? 3 : 6) << how;
+        EXPECT_EQ(num(e, "tokens_per_s") > 0, how == 0) << "wherever the usage is known";
         EXPECT_GE(num(e, "ttft_ms"), 0);
     }
     end.open();
+}
+
+TEST_F(StreamFault, TokensPerSecondWhereverTheUsageIsKnown)
+{
+    std::atomic<int> how{0};
+    Server up([&](Conn &c, const Request &) {
+        const std::string last = delta("", "\"stop\"", kUsage), done = how & 1 ? "" : kDone;
+        bool ok = c.sse_head();
+        if (how / 2 == 0) /* all at once */
+            return ok && c.chunk(kRole + delta("one") + delta("two") + last + done) && c.chunk_end();
+        if (how / 2 == 1) /* one chunk only, and late */
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        ok = ok && c.chunk(delta("one"));
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        return ok && c.chunk((how / 2 == 1 ? "" : delta("two")) + last + done) && c.chunk_end();
+    });
+    for (size_t n = 0; n < 12; n++) {
+        how = static_cast<int>(n % 6);
+        n < 6 ? one_target(up) : openai_target(up);
+        Client k;
+        ask(k, ask_stream());
+        Json e = event(n);
+        double tokens = num(e, "usage.completion_tokens"), rate = num(e, "tokens_per_s");
+        ASSERT_GT(tokens, 0);
+        EXPECT_GT(rate, 0) << how;
+        if (how / 2 == 1) {
+            EXPECT_LE(rate, tokens / 0.039) << "from the beginning of the attempt";
+        }
+        if (how / 2 == 2) {
+            EXPECT_LE(rate, tokens / 0.015) << "from the first to the last text";
+        }
+    }
 }
 
 } // namespace

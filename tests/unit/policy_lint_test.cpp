@@ -346,3 +346,20 @@ TEST(PolicyLint, EffectiveRefusesWhatLintRefuses)
     EXPECT_NE(r.out.find("attack_patterns"), std::string::npos) << r.out;
     EXPECT_EQ(r.out.find("policies:"), std::string::npos) << "nothing is printed as if it were fine";
 }
+
+TEST(PolicyLint, AKeyFileThatOthersCanReadIsAWarning)
+{
+    Scratch s;
+    s.write("key", "k-123");
+    s.write("c.yaml",
+            "pack: {name: t, version: 1.0.0}\npolicies: {chain: []}\nproviders: {targets: [{id: a, provider: "
+            "mistral, model: m, secret_key_ref: {file: '" +
+                (s.dir / "key").string() + "'}}]}\n");
+    for (bool open : {true, false}) {
+        std::filesystem::permissions(s.dir / "key", std::filesystem::perms(open ? 0644 : 0600));
+        Result r = lint(s, "lint c.yaml");
+        EXPECT_EQ(r.status, 0);
+        EXPECT_EQ(r.out.find("has mode 0644") != std::string::npos, open) << r.out;
+        EXPECT_EQ(r.out.find("k-123"), std::string::npos);
+    }
+}
