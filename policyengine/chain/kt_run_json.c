@@ -6,6 +6,17 @@
 
 #define TOKEN_MAX 64u /* bytes of a number or word that a stream holds for its end */
 
+/* Whether arguments are JSON source shows at their first byte that is no white space. */
+static void begin(const struct kt_text *t, const struct kt_json_track *kept, struct kt_json_track *j)
+{
+    if (t->from == KT_FROM_TOOL_CALL && t->plain)
+        *j = (struct kt_json_track){.at = t->base}; /* free text, whatever it looks like */
+    else if (kept && (!kt_text_is_json(t) || kt_json_track_place(kept).json))
+        *j = *kept;
+    else
+        kt_json_track_start(j, kt_text_is_json(t));
+}
+
 /* What the text says in front of `at`; policies tell their ranges in order, so it is read about once for each
  * of them. */
 static const struct kt_json_track *read_to(struct kt_chain_run *r, size_t at)
@@ -13,11 +24,7 @@ static const struct kt_json_track *read_to(struct kt_chain_run *r, size_t at)
     const struct kt_text *t = &r->text;
     struct kt_json_track *j = &r->json;
     if (!r->json_read || j->at > at) {
-        const struct kt_json_track *kept = r->segments[t->segment].json;
-        if (kept)
-            *j = *kept;
-        else
-            kt_json_track_start(j, kt_text_is_json(t));
+        begin(t, r->segments[t->segment].json, j);
         r->json_read = true;
     }
     if (j->at < t->base) /* bytes that nobody has shown */
