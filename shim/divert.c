@@ -64,13 +64,12 @@ static bool is_under_way(int fd, struct kt_diverted *old)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state != TCP_CLOSE;
 }
 
-int kt_connect_through(int fd, const struct sockaddr *sa, socklen_t len)
+static int connect_through(int fd, const struct sockaddr *sa, socklen_t len, bool meant)
 {
     for (;;) {
         struct tcp_info info;
         socklen_t size = sizeof info;
-        /* Observed: the shim reads along, so nobody else has to. */
-        int rc = kt_plan_observes() ? kt_connect_meant(fd, sa, len) : KT_REAL(connect)(fd, sa, len);
+        int rc = meant ? kt_connect_meant(fd, sa, len) : KT_REAL(connect)(fd, sa, len);
         if (rc == 0 || errno != EINTR)
             return rc;
         bool begun = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
@@ -78,6 +77,11 @@ int kt_connect_through(int fd, const struct sockaddr *sa, socklen_t len)
         if (begun)
             return -1;
     }
+}
+
+int kt_connect_through(int fd, const struct sockaddr *sa, socklen_t len)
+{
+    return connect_through(fd, sa, len, kt_plan_observes()); /* observed: the shim reads along itself */
 }
 
 /* fail_mode allow and no engine: to the origin, as if we were not there. */
@@ -154,7 +158,7 @@ static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_
         return -1;
     }
     no_fast_open(fd);
-    int rc = kt_connect_through(fd, &l.addr.sa, l.len);
+    int rc = connect_through(fd, &l.addr.sa, l.len, true); /* 127.0.0.1 may be an intercepted host itself */
     int err = errno;
     int end = -1;
     if (rc == 0 || err == EINPROGRESS || err == EINTR) {
@@ -193,7 +197,7 @@ static int divert(int fd, const struct sockaddr *sa, socklen_t len)
     struct kt_diverted div;
     kt_dest_parse(sa, len, &d);
     if (is_under_way(fd, &div))
-        return KT_REAL(connect)(fd, &div.loop.sa, div.loop_len);
+        return kt_connect_meant(fd, &div.loop.sa, div.loop_len);
     bool known = is_synthetic(&d) ? kt_plan_synthetic(d.v4, &host) : kt_plan_literal(d.ip, &host);
     if (!known)
         return refuse("nobody has this address", &d);

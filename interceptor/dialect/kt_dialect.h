@@ -109,6 +109,11 @@ kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *tex
 /* The same of a text that is parsed already. Takes the tokens: `json` is empty after it. */
 kt_result kt_answer_take(struct kt_chat *a, enum kt_endpoint e, struct kt_json *json,
                          struct kt_error *err) KT_MUST;
+#define KT_ANSWER_CALL_SLOTS 64 /* choices beyond share the last one */
+/* Adds the edits to a chunk of a stream after which the arguments of each tool call are a string and each
+ * call has its `index`. `next` has KT_ANSWER_CALL_SLOTS numbers, one for each choice: how many of its calls
+ * have begun; all 0 in front of the first chunk. */
+kt_result kt_answer_mend_calls(const struct kt_json *chunk, unsigned *next, struct kt_edits *edits) KT_MUST;
 /* Log probabilities spell the text once more, token by token: of choices with edits in their texts they go.
  * `changed` has a bit for each of the first `choices` choices. */
 kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices,

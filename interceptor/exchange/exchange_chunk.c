@@ -49,19 +49,28 @@ static void read_choices(const struct kt_json *j, uint32_t choices, struct kt_x_
         uint32_t finish = kt_json_member(j, c, "finish_reason", NULL);
         if (finish && j->tok[finish].type == KT_JSON_STRING)
             out->finished |= bit;
-        uint32_t text = kt_json_member(j, c, "text", NULL); /* of the old completions */
+        out->failed |= finish && kt_json_str_eq(j, finish, "error"); /* Mistral's */
+        uint32_t text = kt_json_member(j, c, "text", NULL);          /* of the old completions */
         if ((out->finished & bit) || (text && says_something(j, text)) ||
             delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
             out->content = true;
     }
 }
 
-/* An error in a shape that OpenAI's clients do not know, Mistral's {"object":"error"}: they would take it for
- * an empty chunk. */
+/* An error in a shape that OpenAI's clients do not know, Mistral's {"object":"error"}, {"detail":...} and
+ * {"message":"..."}: they would take it for an empty chunk. */
 static bool is_foreign_error(const struct kt_json *j)
 {
     uint32_t object = kt_json_member(j, 0, "object", NULL);
-    return object && kt_json_str_eq(j, object, "error");
+    uint32_t message = kt_json_member(j, 0, "message", NULL);
+    return (object && kt_json_str_eq(j, object, "error")) || kt_json_member(j, 0, "detail", NULL) ||
+           (message && j->tok[message].type == KT_JSON_STRING);
+}
+
+/* Clients raise on an `error` that says something: not on null, false or "". */
+static bool is_error(const struct kt_json *j, uint32_t error)
+{
+    return error && says_something(j, error) && !kt_span_eq(kt_json_raw(j, error), "false");
 }
 
 static kt_result put_raw(struct kt_buf *out, const struct kt_json *j, const char *name)
@@ -83,6 +92,8 @@ static kt_result put_usage_chunk(struct kt_buf *out, const struct kt_json *j)
     KT_GUARD(put_raw(out, j, "model"));
     KT_GUARD(kt_buf_puts(out, ",\"choices\":[],"));
     KT_GUARD(put_raw(out, j, "usage"));
+    /* Raw values may hold line ends between their tokens, which would tear the event apart. */
+    kt_x_one_line(out->data, out->len);
     return kt_buf_puts(out, "}\n\n");
 }
 
@@ -95,9 +106,7 @@ static void read_usage(const struct kt_json *j, bool no_choices, struct kt_usage
     if (usage)
         kt_usage_of(j, usage);
     out->usage_only = no_choices;
-    /* Raw values may hold line ends between their tokens, which would tear the event apart. */
-    bool one_line = !memchr(j->text, '\n', j->len);
-    if (usage_chunk && (!one_line || !kt_is_ok(put_usage_chunk(usage_chunk, j))))
+    if (usage_chunk && !kt_is_ok(put_usage_chunk(usage_chunk, j)))
         kt_buf_clear(usage_chunk);
 }
 
@@ -113,13 +122,30 @@ struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct
     uint32_t error = kt_json_member(j, 0, "error", NULL);
     uint32_t choices = kt_json_member(j, 0, "choices", NULL);
     bool listed = choices && j->tok[choices].type == KT_JSON_ARRAY;
-    out.error = error && j->tok[error].type != KT_JSON_NULL;
+    out.error = is_error(j, error);
     out.foreign_error = !choices && !out.error && is_foreign_error(j);
-    out.content = !choices && !out.error; /* not the shape that we know: the client may */
+    out.aside = !choices && !out.error && !out.foreign_error;
+    out.content = out.aside && j->tok[0].size > 0; /* not the shape that we know: the client may */
     if (listed)
         read_choices(j, choices, &out);
     read_usage(j, listed && j->tok[choices].size == 0, usage, usage_chunk, &out);
     return out;
+}
+
+kt_result kt_x_mend_calls(struct kt_x_stream *s, struct kt_span *data, struct kt_json *j)
+{
+    KT_CLEANUP(kt_edits_free) struct kt_edits edits = {0};
+    KT_GUARD(kt_answer_mend_calls(j, s->calls, &edits));
+    if (!edits.count)
+        return kt_ok();
+    if (!s->mended.max)
+        s->mended = (struct kt_buf)KT_BUF_INIT(KT_X_HELD_MAX);
+    kt_buf_clear(&s->mended);
+    KT_GUARD(kt_edits_apply(&edits, data->data, data->len, &s->mended));
+    kt_json_free(j);
+    *j = (struct kt_json){0};
+    *data = kt_buf_span(&s->mended);
+    return kt_json_parse(j, data->data, data->len, NULL);
 }
 
 /* ---- errors ---- */
@@ -150,6 +176,23 @@ static int status_told(const struct kt_json *j, uint32_t object, const char *nam
     return 0;
 }
 
+/* Of Mistral's bare errors only the words tell. */
+static int bare_status(const struct kt_json *j)
+{
+    static const char *const names[] = {"detail", "message"};
+    for (size_t i = 0; i < KT_COUNT(names); i++) {
+        uint32_t tok = kt_json_member(j, 0, names[i], NULL);
+        struct kt_span raw = tok ? kt_json_raw(j, tok) : kt_span("", 0);
+        if (tok && j->tok[tok].type == KT_JSON_ARRAY)
+            return 422; /* what of the request was not accepted */
+        if (holds(raw, "Unauthorized"))
+            return 401;
+        if (holds(raw, "rate limit") || holds(raw, "Rate limit") || holds(raw, "capacity exceeded"))
+            return 429;
+    }
+    return 500;
+}
+
 int kt_x_error_status(const struct kt_json *j)
 {
     static const char *const names[] = {"status", "code", "type", "raw_status_code"};
@@ -160,5 +203,5 @@ int kt_x_error_status(const struct kt_json *j)
         if (status)
             return status;
     }
-    return 500;
+    return object ? 500 : bare_status(j);
 }

@@ -270,8 +270,13 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
         return;
     memset(f->changed, 0, sizeof f->changed);
     parsed->text = f->payload.data; /* the same bytes, which stay */
-    if (json.len && !kt_is_ok(kt_answer_take(&f->chunk, x->endpoint, parsed, &err))) {
-        kt_x_response_unreadable(x, err.text);
+    const char *why = NULL;
+    if (json.len && !kt_is_ok(kt_answer_take(&f->chunk, x->endpoint, parsed, &err)))
+        why = err.text;
+    else if (json.len && x->res.run && kt_x_index_twice(&f->chunk))
+        why = "two choices of a chunk have the same index";
+    if (why) {
+        kt_x_response_unreadable(x, why);
         if (x->plan == KT_X_REFUSE) {
             kt_x_stream_refused(x, 0);
             return;

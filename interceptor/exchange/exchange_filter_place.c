@@ -159,6 +159,24 @@ bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b)
            a->custom == b->custom && strcmp(a->place.name, b->place.name) == 0;
 }
 
+bool kt_x_index_twice(const struct kt_chat *a)
+{
+    bool seen[KT_ANSWER_MAX_CHOICES] = {false};
+    if (!a->choices_tok || a->json.tok[a->choices_tok].size < 2)
+        return false;
+    for (size_t i = 0; i < a->segment_count; i++) {
+        unsigned place = a->segments[i].choice;
+        if (i && a->segments[i - 1].choice == place)
+            continue;
+        unsigned index = kt_x_choice_index(&a->json, kt_x_choice_at(a, place), place);
+        unsigned slot = index < KT_ANSWER_MAX_CHOICES ? index : KT_ANSWER_MAX_CHOICES - 1;
+        if (seen[slot])
+            return true;
+        seen[slot] = true;
+    }
+    return false;
+}
+
 /* The text ends with this piece: its choice is finished, and no other piece of it follows in the chunk. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key)
 {

@@ -4,11 +4,16 @@
 
 #include <string.h>
 
-/* Line ends, which stand between tokens only, would end the event's line. */
 static void blank(char *text, size_t len, char end)
 {
     for (char *p = text; (p = memchr(p, end, len - (size_t)(p - text)));)
         *p = ' ';
+}
+
+void kt_x_one_line(char *json, size_t len)
+{
+    blank(json, len, '\n');
+    blank(json, len, '\r');
 }
 
 kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json)
@@ -16,8 +21,7 @@ kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json)
     KT_GUARD(kt_buf_puts(out, "data: "));
     size_t at = out->len;
     KT_GUARD(kt_buf_append(out, json.data, json.len));
-    blank(out->data + at, json.len, '\n');
-    blank(out->data + at, json.len, '\r');
+    kt_x_one_line(out->data + at, json.len);
     return kt_buf_puts(out, "\n\n");
 }
 

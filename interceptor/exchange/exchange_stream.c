@@ -144,15 +144,9 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
 
 static void fail(struct kt_exchange *x, const char *outcome, const char *detail);
 
-static void break_off(struct kt_x_stream *s, const char *word, const char *why)
-{
-    s->broken_by = word;
-    s->broken = why;
-}
-
 void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why)
 {
-    break_off(&x->stream, word, why);
+    kt_x_break_off(&x->stream, word, why);
     if (!x->stream.feeding && x->mode == KT_X_STREAM)
         fail(x, "bad_body", why);
 }
@@ -169,39 +163,58 @@ static void scrub_held(struct kt_exchange *x, uint64_t end)
         kt_x_scrub(x, s->held.data + from, (size_t)(upto - from));
 }
 
-/* In front of any content it is as good as a status: retries and the next target follow it. */
-static void refused_by_event(struct kt_exchange *x, struct kt_span json, const struct kt_json *j)
+static void on_done(struct kt_exchange *x, uint64_t end)
 {
-    struct kt_x_attempt *a = kt_x_attempt_now(x);
-    break_off(&x->stream, "provider_error", "an error event instead of an answer");
-    if (x->stream.committed || !a->target || !kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
+    struct kt_x_stream *s = &x->stream;
+    bool usage_alone = !s->begun && s->usage_chunk_seen && !s->error_seen;
+    if (!kt_x_is_whole(s) && !usage_alone) {
+        kt_x_break_off(s, s->error_seen ? "provider_error" : "incomplete", kt_x_broken_why(s));
         return;
-    kt_x_scrub(x, x->answer.data, x->answer.len);
-    a->status = x->status = x->stream.error_status = kt_x_error_status(j);
+    }
+    if (!rewrites(x)) {
+        finish(x, end);
+        return;
+    }
+    s->done = true;
+    kt_x_filter_end(x);
+}
+
+/* Instead of the bytes as they came. */
+static void send_mended(struct kt_exchange *x, uint64_t end)
+{
+    struct kt_x_stream *s = &x->stream;
+    KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(KT_X_HELD_MAX + 16u);
+    commit(x);
+    release(x, s->event_start);
+    if (!kt_is_ok(kt_x_put_event(&event, kt_buf_span(&s->mended)))) {
+        kt_x_break_off(s, "too_large", "an event that is too large");
+        return;
+    }
+    kt_x_send(x, event.data, event.len);
+    kt_buf_consume(&s->held, (size_t)(end - s->held_base));
+    s->held_base = end;
 }
 
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     struct kt_x_stream *s = &x->stream;
-    if (kt_span_eq(e->data, "[DONE]") && s->chunks) {
-        if (rewrites(x)) {
-            s->done = true;
-            kt_x_filter_end(x);
-        } else {
-            finish(x, e->end);
-        }
+    if (kt_x_is_done(e->data) && s->chunks) {
+        on_done(x, e->end);
         return false;
     }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_x_chunk c =
         kt_x_chunk_read(e->data, &j, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
-    bool foreign = c.foreign_error || (kt_span_eq(e->name, "error") && !c.error);
-    if (!c.valid || foreign || (c.error && !s->committed)) {
-        if (c.valid)
-            refused_by_event(x, e->data, &j);
-        else
-            break_off(s, "bad_chunk", "a chunk that is not JSON");
+    if (kt_x_is_failure(x, e, &j, &c))
+        return false;
+    if (c.aside && (rewrites(x) || kt_span_eq(e->name, "ping"))) {
+        s->event_start = e->end;
+        return true; /* what no policy can read does not leave */
+    }
+    struct kt_span data = e->data;
+    if (!kt_is_ok(kt_x_mend_calls(s, &data, &j))) {
+        kt_x_break_off(s, "bad_chunk", "a chunk whose tool calls could not be written");
         return false;
     }
     s->chunks++;
@@ -209,16 +222,19 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->begun |= c.begun;
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
+    bool mended = data.data != e->data.data;
     if (c.error && !rewrites(x))
         scrub_held(x, e->end);
+    else if (mended && !rewrites(x))
+        send_mended(x, e->end);
     s->event_start = e->end;
     if (rewrites(x)) {
-        kt_x_filter_chunk(x, e->data, &j, &c);
+        kt_x_filter_chunk(x, data, &j, &c);
         return !x->over && !s->broken;
     }
     if (c.content)
         commit(x);
-    return !x->over;
+    return !x->over && !s->broken;
 }
 
 static bool needs_rewriting(struct kt_exchange *x)
@@ -241,36 +257,14 @@ void kt_x_stream_free(struct kt_x_stream *s)
         kt_sse_free(&s->sse);
     kt_buf_free(&s->held);
     kt_buf_free(&s->usage_chunk);
+    kt_buf_free(&s->mended);
     struct kt_buf held = s->held, usage_chunk = s->usage_chunk;
     *s = (struct kt_x_stream){.held = held, .usage_chunk = usage_chunk};
 }
 
-static void send_error_event(struct kt_exchange *x, const char *outcome)
-{
-    const struct kt_x_attempt *a = kt_x_attempt_now(x);
-    char message[256];
-    snprintf(message, sizeof message, "ktwrap: the answer of target %.100s was interrupted (%s)",
-             a && a->target && a->target->id ? a->target->id : "?", outcome);
-    KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(8192);
-    kt_result r = kt_buf_puts(&event, "data: ");
-    if (kt_is_ok(r))
-        r = kt_openai_error(&event, message, "upstream_error", "stream_interrupted", NULL);
-    if (kt_is_ok(r) && kt_is_ok(kt_buf_puts(&event, "\n\n")))
-        kt_x_send(x, event.data, event.len);
-}
-
-static const char *interruption(const struct kt_x_stream *s, const char *outcome)
-{
-    if (s->broken_by)
-        return s->broken_by;
-    if (strcmp(outcome, "connection_error") == 0)
-        return "cut";
-    return strcmp(outcome, "timeout") == 0 ? "timeout" : s->error_seen ? "provider_error" : "incomplete";
-}
-
 static void interrupted(struct kt_exchange *x, const char *outcome, const char *detail)
 {
-    x->stream.interruption = interruption(&x->stream, outcome);
+    x->stream.interruption = kt_x_interruption(&x->stream, outcome);
     kt_x_attempt_end(x, outcome, detail);
     kt_x_response_verdict(x);
     x->error = "stream_interrupted";
@@ -281,7 +275,7 @@ static void interrupted(struct kt_exchange *x, const char *outcome, const char *
     release(x, x->stream.event_start);
     /* A provider that told of its failure itself has said enough. */
     if (!x->stream.error_seen)
-        send_error_event(x, outcome);
+        kt_x_send_interruption(x, outcome);
     kt_x_end(x);
 }
 
@@ -313,7 +307,7 @@ static void feed(struct kt_exchange *x, const char *data, size_t len)
     bool read = kept && kt_is_ok(kt_sse_feed(&s->sse, data, len));
     s->feeding = false;
     if (!read && !s->done && !s->broken && !x->over)
-        break_off(s, "too_large", "an event that is too large");
+        kt_x_break_off(s, "too_large", "an event that is too large");
 }
 
 void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len)
@@ -323,7 +317,7 @@ void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len)
     if (x->over || (s->done && !s->broken))
         return;
     if (s->broken) {
-        fail(x, "bad_body", s->broken);
+        fail(x, kt_x_broken_outcome(s), s->broken);
         return;
     }
     if (!rewrites(x) && !s->committed && s->held.len > KT_X_UNCOMMITTED_MAX)
@@ -356,9 +350,8 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
         if (x->over)
             return;
     }
-    if (s->broken || !s->finished || (s->begun & ~s->finished)) {
-        fail(x, s->error_seen ? "server_error" : "bad_body",
-             s->broken ? s->broken : "it ended without a finish_reason");
+    if (s->broken || (!s->done && !kt_x_is_whole(s))) {
+        fail(x, kt_x_broken_outcome(s), kt_x_broken_why(s));
         return;
     }
     if (rewrites(x)) {

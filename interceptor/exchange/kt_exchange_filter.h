@@ -14,6 +14,9 @@ bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b);
 /* True where the text under way ends with this piece: its choice is finished, and no other piece follows. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key);
 
+/* Two choices of the chunk say something under one number: a client may read them as one text or as two. */
+bool kt_x_index_twice(const struct kt_chat *chunk);
+
 /* exchange_filter_tools.c: names of tools, which may come in pieces. Takes those of the chunk under way. */
 kt_result kt_x_calls_take(struct kt_exchange *x) KT_MUST;
 /* The next name that the chain has to see, borrowed until the next chunk; false where there is none. */
@@ -21,7 +24,6 @@ bool kt_x_calls_next(struct kt_x_filter *f, struct kt_tool *out);
 void kt_x_calls_free(struct kt_x_filter *f);
 
 /* exchange_filter_write.c */
-kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json) KT_MUST;
 /* Keeps of the first chunk what chunks of our own need. */
 kt_result kt_x_keep_head(struct kt_exchange *x) KT_MUST;
 /* A chunk of our own for what was held back of a text that ends. */

@@ -314,24 +314,6 @@ void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const
                       const char *message);
 void kt_x_audit_refusal(struct kt_exchange *x);
 
-/* exchange_chunk.c */
-struct kt_x_chunk {
-    bool valid;               /* a JSON object */
-    bool error;               /* it carries an `error` */
-    bool foreign_error;       /* it is one, in another shape than OpenAI's */
-    bool content;             /* something a client would show or act on, a finish_reason included */
-    uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason */
-    bool usage_only;          /* OpenAI's extra chunk: no choices, usage */
-};
-/* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);
- * `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
- * given. */
-struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
-                                  struct kt_buf *usage_chunk);
-
-/* The HTTP status that would say what an error event says; 500 where it does not tell. */
-int kt_x_error_status(const struct kt_json *j);
-
 /* The graver outcome of the two phases is the event's. */
 void kt_x_response_verdict(struct kt_exchange *x);
 

@@ -7,6 +7,8 @@
 #include "policyengine/chain/kt_chain.h"
 #include "policyengine/chain/kt_restore.h"
 
+struct kt_exchange;
+
 #define KT_X_UNCOMMITTED_MAX (256u << 10)
 #define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
 
@@ -20,9 +22,11 @@ struct kt_x_stream {
     size_t chunks;             /* valid ones */
     bool feeding;              /* in the reader's callback */
     bool committed, done, error_seen, usage_chunk_seen;
-    uint64_t begun, finished; /* a bit per choice */
-    const char *broken;       /* static: why the stream cannot go on; NULL = fine */
-    const char *broken_by;    /* static: the same as a word for the event */
+    uint64_t begun, finished;             /* a bit per choice */
+    const char *broken;                   /* static: why the stream cannot go on; NULL = fine */
+    const char *broken_by;                /* static: the same as a word for the event */
+    unsigned calls[KT_ANSWER_CALL_SLOTS]; /* tool calls begun, by choice */
+    struct kt_buf mended;     /* the chunk under way, where its tool calls had to be written anew */
     size_t held_max;          /* most bytes of one text that policies held back between two chunks */
     int error_status;         /* of an error event in front of any content, which is in x->answer; 0 = none */
     const char *interruption; /* static; the client saw the answer begin and not its end: why */
@@ -93,3 +97,45 @@ struct kt_x_filter {
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];
 };
+
+/* exchange_chunk.c */
+struct kt_x_chunk {
+    bool valid;               /* a JSON object */
+    bool error;               /* it carries an `error` */
+    bool foreign_error;       /* it is one, in another shape than OpenAI's */
+    bool failed;              /* a choice ends with the finish_reason "error" */
+    bool aside;               /* neither an answer nor an error: a ping, or what nobody knows */
+    bool content;             /* something a client would show or act on, a finish_reason included */
+    uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason */
+    bool usage_only;          /* OpenAI's extra chunk: no choices, usage */
+};
+/* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);
+ * `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
+ * given. */
+struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
+                                  struct kt_buf *usage_chunk);
+
+/* The HTTP status that would say what an error event says; 500 where it does not tell. */
+int kt_x_error_status(const struct kt_json *j);
+
+/* exchange_stream_end.c */
+bool kt_x_is_done(struct kt_span data); /* [DONE] */
+bool kt_x_is_whole(const struct kt_x_stream *s);
+void kt_x_break_off(struct kt_x_stream *s, const char *word, const char *why); /* both static */
+/* The event ends the stream as a failure: `broken` says why. */
+bool kt_x_is_failure(struct kt_exchange *x, const struct kt_sse_event *e, const struct kt_json *j,
+                     const struct kt_x_chunk *c);
+const char *kt_x_broken_outcome(const struct kt_x_stream *s); /* of the attempt */
+const char *kt_x_broken_why(const struct kt_x_stream *s);
+const char *kt_x_interruption(const struct kt_x_stream *s, const char *outcome);
+/* Tells the client, whom the provider has told nothing. */
+void kt_x_send_interruption(struct kt_exchange *x, const char *outcome);
+
+/* exchange_chunk.c: tool calls as OpenAI's clients read them; where something had to be edited, `data` and
+ * `j` are of s->mended afterwards. */
+kt_result kt_x_mend_calls(struct kt_x_stream *s, struct kt_span *data, struct kt_json *j) KT_MUST;
+
+/* exchange_filter_write.c */
+kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json) KT_MUST;
+/* Line ends, which stand between tokens only, would end the event's line: blanks. */
+void kt_x_one_line(char *json, size_t len);

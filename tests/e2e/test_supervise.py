@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import net  # noqa: E402
+import errno  # noqa: E402
 import os  # noqa: E402
 import shutil  # noqa: E402
 import signal  # noqa: E402
@@ -13,6 +14,7 @@ import socket  # noqa: E402
 import subprocess  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
+import unittest  # noqa: E402
 from ktlib import PYTHON, ROOT, compiled, wait_for  # noqa: E402
 
 KEY = {"MISTRAL_API_KEY": "target-key-0001"}
@@ -359,8 +361,74 @@ s.connect(("203.0.113.7", 53)); s.send(b"x"); s.sendmsg([b"y"])
                 "print([(libc.syscall(425, 1, 0), errno.errorcode[ctypes.get_errno()]) for i in range(3)])")
         self.assertEqual(self.strict([PYTHON, "-c", ring]).stdout, "[(-1, 'ENOSYS'), (-1, 'ENOSYS'), (-1, 'ENOSYS')]\n")
         self.assertEqual([(e["event_type"], e["message"][:12]) for e in self.lab.events()],
-                         [("unseen", "a tunnel thr"), ("unseen", "a program wa")])
+                         [("unseen", "a tunnel thr"), ("unseen", "UDP to port "), ("unseen", "a program wa")])
         self.assertEqual(self.got, [])
+
+    def past_strict(self, way, port):
+        return self.strict([self.compiled("past-strict", "past_strict.c", "-pthread"), way, "203.0.113.7", port])
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "int 0x80")
+    def test_strict_refuses_32_bit_calls_of_64_bit_programs(self):
+        self.origin(80)
+        for way, want in (("connect32", -errno.EACCES), ("sendmsg32", -errno.EACCES), ("sendmmsg32", -errno.EACCES),
+                          ("datagram32", -errno.EACCES), ("ring32", -errno.ENOSYS)):
+            with self.subTest(way=way):
+                known = len(self.lab.events())
+                self.assertEqual(self.past_strict(way, "443" if way == "datagram32" else "80").stdout, f"{want}\n")
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
+        self.assertEqual(self.got, [])
+
+    def test_strict_refuses_a_datagram_without_a_family(self):
+        self.origin()
+        self.assertEqual(self.past_strict("unspec", "443").stdout, f"-1 {errno.ECONNREFUSED}\n")
+        self.assertEqual([(e["event_type"], e["message"][:18]) for e in self.lab.events()], [("unseen", "UDP to port 443 (Q")])
+
+    def test_strict_goes_by_the_socket_not_by_the_memory(self):
+        """A second thread changes the family of the address all the time."""
+        self.origin(80)
+        self.past_strict("race", "80")
+        self.assertEqual(self.got, [])
+
+    def test_strict_refuses_what_it_cannot_read_to_an_intercepted_host(self):
+        """HTTP/2 without TLS, an empty greeting, a Host that can be read in two ways: reset, each with its event. To others they go on."""
+        self.origin(80)
+        talk = ("import socket, sys; s = socket.create_connection(('203.0.113.7', 80)); s.sendall(eval(sys.argv[1])); "
+                "s.settimeout(20); print(len(s.recv(99)))")
+        words = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"hello", b"\x80\x2e\x01\x03\x01",
+                 b"POST / HTTP/1.1\r\nHost: x\r\nHost: api.openai.com\r\n\r\n")
+        for first in words[:3]:
+            self.assertEqual(self.strict([PYTHON, "-c", talk, repr(first)]).returncode, 0)
+        self.assertEqual((len(self.got), self.lab.events()), (3, []))
+        net.map_hosts(["api.openai.com"], str(self.lab.tmp), "203.0.113.7")
+        self.addCleanup(net.unmap_hosts)
+        for first in words:
+            with self.subTest(first=first):
+                known = len(self.lab.events())
+                self.assertIn("ConnectionResetError", self.strict([PYTHON, "-c", talk, repr(first)]).stderr)
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
+        self.assertEqual(len(self.got), 3)
+
+    def test_strict_delivers_signals_during_a_connect(self):
+        """Nobody answers there. A handler runs at once, and where it ends the connect that is so as without us."""
+        subprocess.run("ip link add kt0 type veth peer name kt1 && ip addr add 198.51.100.1/24 dev kt0 && ip link set kt0 up && "
+                       "ip link set kt1 up && ip neigh add 198.51.100.7 lladdr 02:00:00:00:00:01 dev kt0", shell=True, check=True)
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "kt0"], check=True)
+        code = """
+import signal, socket, time
+def handler(*_): raise KeyError
+signal.signal(signal.SIGALRM, handler); signal.setitimer(signal.ITIMER_REAL, .2)
+began = time.monotonic()
+try: socket.socket().connect(("198.51.100.7", 80))
+except KeyError: print(time.monotonic() - began < 5)
+"""
+        self.assertEqual(self.strict([PYTHON, "-c", code]).stdout, "True\n")
+
+    def test_strict_keeps_a_bound_source_address(self):
+        subprocess.run("ip addr replace 203.0.113.7/32 dev lo && ip addr replace 203.0.113.9/32 dev lo", shell=True, check=True)
+        with socket.create_server(("203.0.113.7", 80)) as listener:
+            code = "import socket; socket.create_connection(('203.0.113.7', 80), source_address=('203.0.113.9', 0)).send(b'EHLO x\\n')"
+            self.assertEqual(self.strict([PYTHON, "-c", code]).returncode, 0)
+            self.assertEqual(listener.accept()[1][0], "203.0.113.9")
 
     def test_plain_programs_pay_little(self):
         """The budget is 300 us for a short process. The figure is printed, not asserted: a busy machine pays for the change of process."""

@@ -20,11 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memcpy(copy, data, n);
         enum first_kind kind = first_look(kt_span(copy, n), host);
         free(copy);
-        if (!memchr(host, '\0', sizeof host) || (kind == FIRST_MORE && n >= FIRST_BYTES_MAX))
+        if (!memchr(host, '\0', sizeof host) || (kind <= FIRST_MAYBE && n >= FIRST_BYTES_MAX))
             __builtin_trap();
-        if (settled != FIRST_MORE && settled != kind && n <= FIRST_BYTES_MAX)
+        if (settled > FIRST_MAYBE && settled != kind && n <= FIRST_BYTES_MAX)
             __builtin_trap();
-        if (settled != FIRST_MORE && n <= FIRST_BYTES_MAX && strcmp(host, before) != 0)
+        if (settled > FIRST_MAYBE && n <= FIRST_BYTES_MAX && strcmp(host, before) != 0)
             __builtin_trap();
         settled = kind;
         memcpy(before, host, sizeof host);

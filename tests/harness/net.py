@@ -35,13 +35,13 @@ def isolate():
     os.execvp("unshare", ["unshare", "-rnm", sys.executable] + sys.argv)
 
 
-def map_hosts(names, folder):
-    """Inside of isolate(): these names are 127.0.0.1, for every program that this one starts."""
+def map_hosts(names, folder, address="127.0.0.1"):
+    """Inside of isolate(): these names are at `address`, for every program that this one starts."""
     if os.environ.get("KT_TEST_ISOLATED") != "1":
         raise AssertionError("a test with an origin of its own needs namespaces (unshare -rnm), which this machine forbids")
     path = os.path.join(folder, "hosts")
     with open(path, "w") as f:
-        f.write("127.0.0.1 localhost " + " ".join(names) + "\n")
+        f.write(f"127.0.0.1 localhost\n{address} " + " ".join(names) + "\n")
     subprocess.run(["mount", "--bind", path, "/etc/hosts"], check=True)
 
 

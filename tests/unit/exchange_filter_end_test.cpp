@@ -167,6 +167,31 @@ TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
     EXPECT_FALSE(k.over());
 }
 
+TEST_F(FilterEnd, AnEventThatIsNoAnswerIsLeftOut)
+{
+    guarded();
+    Seen k =
+        through(piece("\"content\":\"a SEC\"") + "event: ping\ndata: {\"type\":\"ping\"}\n\ndata: {}\n\n" +
+                piece("\"content\":\"RET b\"") + kStop + kDone);
+    EXPECT_EQ(k.texts["0"], "a [WORD_1] b");
+    EXPECT_EQ(k.finish, "0stop ");
+    EXPECT_TRUE(k.good && k.done == 1);
+}
+
+TEST_F(FilterEnd, TwoTextsUnderOneNumberAreNotRead)
+{
+    guarded();
+    Client k;
+    std::string stream;
+    for (const char *part : {"SEC", "RET"}) {
+        const std::string one = std::string("{\"index\":0,\"delta\":{\"content\":\"") + part + "\"}}";
+        stream += event_of(one + ",{\"index\":0,\"delta\":{\"content\":\"-\"}}");
+    }
+    through(k, stream + kStop + kDone);
+    EXPECT_EQ(k.body.find("SEC"), std::string::npos) << k.body;
+    EXPECT_EQ(str(event(), "error"), "unreadable_answer");
+}
+
 TEST_F(FilterEnd, AChoiceWithoutAWordIsJudgedAsTheEmptyText)
 {
     std::string y = config(target("a", up_.port(), "KT_TEST_KEY_A", "m"),
@@ -183,7 +208,6 @@ TEST_F(FilterEnd, AChoiceWithoutAWordIsJudgedAsTheEmptyText)
         {piece("\"content\":null") + kStop + kDone, false},
         {piece("\"reasoning_content\":\"hm\"") + kStop + kDone, false},
         {piece("\"content\":\"a\"") + kStop + piece("", 1, "\"stop\"") + kDone, false},
-        {kRole + kDone, false},
         {piece("\"content\":\"a\"") + kStop + kDone, true},
         {piece("\"content\":\"a\"", 0, "\"stop\"") + kDone, true},
         {call + piece("", 0, "\"tool_calls\"") + kDone, true},

@@ -71,6 +71,36 @@ TEST_F(Filter, EveryTextHasAWindowOfItsOwn)
     EXPECT_TRUE(k.good);
 }
 
+const std::string kObjects =
+    piece("\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{\"to\": \"a "
+          "SECRET\",\"n\":"
+          "[1,\"x\"]}}},{\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":{}}}]") +
+    piece(
+        "\"tool_calls\":[{\"id\":\"c\",\"index\":null,\"function\":{\"name\":\"h\",\"arguments\":\"{\"}}]") +
+    piece("\"tool_calls\":[{\"function\":{\"arguments\":\"}\"}}]") + piece("", 0, "\"tool_calls\"") + kDone;
+
+TEST_F(Filter, ArgumentsThatAreAnObjectBecomeTheirSource)
+{
+    guarded();
+    Seen k = through(kObjects);
+    EXPECT_EQ(k.texts["0t0"], "{\"to\": \"a [WORD_1]\",\"n\":[1,\"x\"]}");
+    EXPECT_EQ(k.texts["0t1"], "{}");
+    EXPECT_EQ(k.texts["0t2"], "{}") << "calls without a number are numbered in their order";
+    EXPECT_TRUE(k.good && k.done == 1);
+    EXPECT_EQ(str(event(), "verdict"), "redact");
+}
+
+TEST_F(Filter, ArgumentsThatAreAnObjectBecomeTheirSourceWithoutPolicies)
+{
+    openai_target(up_);
+    Seen k = through(kRole + kObjects);
+    EXPECT_EQ(k.texts["0t0"], "{\"to\": \"a SECRET\",\"n\":[1,\"x\"]}");
+    EXPECT_EQ(k.texts["0t1"], "{}");
+    EXPECT_EQ(k.texts["0t2"], "{}");
+    EXPECT_TRUE(k.good && k.done == 1);
+    EXPECT_EQ(k.events, 6) << "each chunk once";
+}
+
 TEST_F(Filter, TextsOfOtherProvidersStayInTheirPlaces)
 {
     guarded();
@@ -105,7 +135,8 @@ TEST_F(Filter, WhatIsHeldComesAtTheEndOfAnyKind)
     Seen k = through(piece("\"content\":\"a SEC\"", 0, "\"length\"") + kDone);
     EXPECT_EQ(k.texts["0"], "a SEC");
     k = through(piece("\"content\":\"x\"", 1, "\"stop\"") + piece("\"content\":\"a SEC\"") + kDone);
-    EXPECT_EQ(k.texts["0"], "a SEC") << "no finish_reason of its own";
+    EXPECT_EQ(k.texts["0"], "a ") << "no finish_reason of its own: half an answer";
+    EXPECT_EQ(k.error, "stream_interrupted");
     k = through(piece("\"content\":\"b SEC\"") + kStop);
     EXPECT_EQ(k.texts["0"], "b SEC") << "no [DONE]";
     EXPECT_EQ(k.done, 1) << "the last word is ours where the target forgot it";

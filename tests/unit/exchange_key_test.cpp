@@ -139,8 +139,9 @@ TEST_F(QuotedKey, OfAnotherTargetOrTooShortToBeOneStays)
 
 TEST_F(QuotedKey, IsStarsInAnErrorEvent)
 {
-    std::string stream = kRole + delta("so far") + "data: " + error("sk-target-a") + "\n\n" + kDone;
-    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(stream) && c.chunk_end(); });
+    std::string stream = kRole + delta("so far") + "data: " + error("sk-target-a") + "\n\n";
+    Server up(
+        [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(stream + kDone) && c.chunk_end(); });
     std::string expected = stream;
     expected.replace(expected.find("sk-target-a"), 11, "***********");
     openai_target(up); /* bytes as they came */

@@ -28,6 +28,14 @@ TEST_F(StreamFault, FallbackUntilTheFirstContent)
         {"only done",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kDone) && c.chunk_end(); },
          "bad_body"},
+        {"done behind the role",
+         [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole + kDone) && c.chunk_end(); },
+         "bad_body"},
+        {"finish_reason error",
+         [](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(kRole + delta("", "\"error\"") + kDone) && c.chunk_end();
+         },
+         "server_error"},
         {"cut at once", [](Conn &c, const Request &) { return c.sse_head() && false; }, "connection_error"},
         {"cut behind the role",
          [](Conn &c, const Request &) { return c.sse_head() && c.chunk(kRole) && false; },
@@ -87,6 +95,8 @@ TEST_F(StreamFault, AnErrorEventInFrontIsAsGoodAsItsStatus)
          "client_error", "bad words"},
         {R"({"error":{"message":"no key","code":401}})", 401, "client_error", "no key"},
         {R"({"object":"error","message":"odd","type":"invalid_request_error"})", 400, "client_error", "odd"},
+        {R"({"detail":"Unauthorized"})", 401, "client_error", "Unauthorized"},
+        {R"({"message":"Requests rate limit exceeded"})", 429, "rate_limit", "Requests rate limit exceeded"},
         {R"({"error":{"message":"too many, sk-target-a","type":"server_error"}})", 502, "server_error",
          "ktwrap: no target could answer: a (server_error); the last one said: too many, ***********"},
     };
@@ -144,6 +154,32 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
                     c.chunk_end();
          },
          "bad_body"},
+        {"done, and a choice is left open",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + kDone) && end.wait() && false;
+         },
+         "bad_body"},
+        {"done, and one of two choices is left open",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() &&
+                    c.chunk(
+                        begun +
+                        "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n" +
+                        kDone) &&
+                    end.wait() && false;
+         },
+         "bad_body"},
+        {"finish_reason error",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + delta("", "\"error\"") + kDone) && end.wait() && false;
+         },
+         "server_error"},
+        {"a bare error",
+         [&](Conn &c, const Request &) {
+             return c.sse_head() && c.chunk(begun + "data: {\"message\":\"limit\"}\n\n") && end.wait() &&
+                    false;
+         },
+         "server_error"},
         {"malformed",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "data: {oops}\n\n") && end.wait() && false;
@@ -154,13 +190,13 @@ TEST_F(StreamFault, FailureBehindContentIsAnErrorEvent)
              return c.sse_head() && c.chunk(begun + "data: {\"object\":\"error\",\"message\":\"m\"}\n\n") &&
                     end.wait() && false;
          },
-         "bad_body"},
+         "server_error"},
         {"an event that is called error",
          [&](Conn &c, const Request &) {
              return c.sse_head() && c.chunk(begun + "event: error\ndata: {\"detail\":\"m\"}\n\n") &&
                     end.wait() && false;
          },
-         "bad_body"},
+         "server_error"},
         {"stall",
          [&](Conn &c, const Request &) { return c.sse_head() && c.chunk(begun) && end.wait() && false; },
          "timeout"},

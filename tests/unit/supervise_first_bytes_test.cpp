@@ -104,4 +104,41 @@ TEST(FirstBytes, OthersAreOthers)
     EXPECT_EQ(look(std::string("\x16\x02\0\0\0", 5)).first, FIRST_OTHER);
 }
 
+TEST(FirstBytes, EmptyLinesBeforeARequest)
+{
+    EXPECT_EQ(look("\r\n\r\nPOST / HTTP/1.1\r\nHost: api.example.com\r\n\r\n"),
+              Pair(FIRST_HTTP, "api.example.com"));
+    EXPECT_EQ(look("\r\n").first, FIRST_MAYBE);
+    EXPECT_EQ(look(std::string(FIRST_BYTES_MAX, '\n')).first, FIRST_UNREADABLE);
+}
+
+TEST(FirstBytes, MethodsOfTheirOwn)
+{
+    for (const char *method : {"post", "X-FOO", "QUERY"}) {
+        std::string request = std::string(method) + " /x HTTP/1.1\r\nHost: api.example.com\r\n\r\n";
+        EXPECT_EQ(look(request), Pair(FIRST_HTTP, "api.example.com")) << method;
+        EXPECT_EQ(look(request.substr(0, 8)).first, FIRST_MAYBE) << method;
+    }
+    EXPECT_EQ(look("connect api.example.com:443 HTTP/1.1\r\n\r\n"), Pair(FIRST_CONNECT, "api.example.com"));
+    EXPECT_EQ(look("REGISTER sip:x SIP/2.0\r\n").first, FIRST_OTHER);
+    EXPECT_EQ(look("EHLO api.example.com\r\n").first, FIRST_OTHER);
+}
+
+TEST(FirstBytes, HostsThatServersReadInDifferentWays)
+{
+    for (const char *lines : {"Host : api.example.com", "Host:\r\n api.example.com",
+                              "Host: other\r\nHost: api.example.com", "Host\t: api.example.com"})
+        EXPECT_EQ(look(std::string("POST / HTTP/1.1\r\n") + lines + "\r\n\r\n"), Pair(FIRST_UNREADABLE, ""))
+            << lines;
+}
+
+TEST(FirstBytes, RecordsBeforeTheHello)
+{
+    std::string h = record(hello(server_name("api.example.com")));
+    EXPECT_EQ(look(std::string("\x14\x03\x03\0\x01\x01", 6) + h).first, FIRST_UNREADABLE);
+    EXPECT_EQ(look(std::string("\x15\x03\x01\0\x02\x01\0", 7) + h).first, FIRST_UNREADABLE);
+    EXPECT_EQ(look("\x14\x03").first, FIRST_MORE);
+    EXPECT_EQ(look(std::string("\x14\x03\x03\x07\x01", 5)).first, FIRST_OTHER);
+}
+
 } // namespace

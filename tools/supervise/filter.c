@@ -138,6 +138,9 @@ static void on_foreign(struct filter *f, bool strict)
         notify(f, 102); /* socketcall */
         notify(f, 362); /* connect */
         notify(f, 369); /* sendto */
+        notify(f, 345); /* sendmmsg */
+        notify(f, 370); /* sendmsg */
+        notify(f, 425); /* io_uring_setup */
     }
 #else
     (void)strict;

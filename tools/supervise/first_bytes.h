@@ -13,7 +13,8 @@ extern "C" {
 
 enum first_kind {
     FIRST_MORE,      /* too few bytes to tell */
-    FIRST_OTHER,     /* neither TLS nor HTTP/1 */
+    FIRST_MAYBE,     /* too few; a line that may become a request, or be all that some other protocol says */
+    FIRST_OTHER,     /* neither TLS nor HTTP/1; also HTTP/2 without TLS */
     FIRST_TLS,       /* a ClientHello (RFC 8446 4.1.2); host = server_name, "" where it has none */
     FIRST_HTTP,      /* HTTP/1 request; host = of its target or Host field, without the port, "" where none */
     FIRST_CONNECT,   /* a tunnel by a proxy; host = where to */

@@ -127,6 +127,17 @@ bool names_by_ip(struct names *n, const uint8_t ip[16], char host[NAMES_HOST_MAX
     return false;
 }
 
+bool names_nth(struct names *n, size_t i, char host[NAMES_HOST_MAX])
+{
+    struct in_addr a;
+    refresh(n);
+    struct kt_span rest = kt_buf_span(&n->text);
+    while (next_host(&rest, &a, host))
+        if (i-- == 0)
+            return true;
+    return false;
+}
+
 static bool matches(struct kt_span name, struct kt_span pattern)
 {
     if (pattern.len > 2 && pattern.data[0] == '*' && pattern.data[1] == '.') {

@@ -25,6 +25,8 @@ bool names_by_addr(struct names *n, uint32_t addr, char host[NAMES_HOST_MAX]);
 bool names_by_ip(struct names *n, const uint8_t ip[16], char host[NAMES_HOST_MAX]);
 /* Is this name intercepted, by itself or by a wildcard, and not excluded? Any case, a last dot counts not. */
 bool names_has(struct names *n, const char *host);
+/* The `i`th intercepted name that is no wildcard; false past the last. */
+bool names_nth(struct names *n, size_t i, char host[NAMES_HOST_MAX]);
 /* The value of the first line `word value` of the plan; borrowed until the next call, empty where none. */
 struct kt_span names_word(struct names *n, const char *word);
 /* The text of `hosts` (an /etc/hosts) with the intercepted names at their synthetic addresses and nowhere

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fail_mode allow: what the engine beside the program cannot take goes to its origin, as if we were not
- * there. */
+/* Connects that we complete to where they were meant to go: under --strict those to this machine, and with
+ * fail_mode allow what the engine beside the program cannot take, as if we were not there. */
 #include "tools/supervise/private.h"
 
 #include <errno.h>
@@ -12,12 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PASSES_MAX 64
+#define PASSES_MAX 1024
+#define STACK_BYTES (256u << 10)
 
 struct pass {
     struct kt_supervise *s;
     struct seccomp_notif call;
-    char host[NAMES_HOST_MAX];
+    char host[NAMES_HOST_MAX]; /* "" = to */
+    struct target_dest to;
     uint16_t port;
     int fd; /* a copy of the program's socket */
 };
@@ -53,10 +55,16 @@ static int connect_origin(const struct pass *p)
     return error;
 }
 
+static int connect_to(int fd, const struct target_dest *d)
+{
+    return connect(fd, &d->addr.sa, d->len) == 0 ? 0 : errno;
+}
+
 static void *run(void *pass)
 {
     struct pass *p = pass;
-    serve_answer(p->s, &p->call, (struct answer){ANSWER_ERROR, connect_origin(p)});
+    int error = p->host[0] ? connect_origin(p) : connect_to(p->fd, &p->to);
+    serve_answer(p->s, &p->call, (struct answer){ANSWER_ERROR, error});
     close(p->fd);
     free(p);
     atomic_fetch_sub(&running, 1);
@@ -74,6 +82,7 @@ static bool start(struct pass *p)
     }
     pthread_attr_init(&a);
     pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&a, STACK_BYTES);
     bool ok = pthread_create(&t, &a, run, p) == 0;
     pthread_attr_destroy(&a);
     if (!ok)
@@ -81,18 +90,34 @@ static bool start(struct pass *p)
     return ok;
 }
 
-struct answer pass_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd, const char *host,
-                           uint16_t port)
+/* Takes a copy of `fd`. */
+static struct answer begin(struct pass call, int fd)
 {
-    struct pass *p = calloc(1, sizeof *p);
+    struct pass *p = malloc(sizeof *p);
     if (!p)
         return (struct answer){ANSWER_ERROR, ENOMEM};
-    *p = (struct pass){.s = s, .call = *n, .port = port, .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)};
-    snprintf(p->host, sizeof p->host, "%s", host);
+    *p = call;
+    p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (p->fd >= 0 && start(p))
         return (struct answer){ANSWER_SENT, 0};
     if (p->fd >= 0)
         close(p->fd);
     free(p);
     return (struct answer){ANSWER_ERROR, ECONNREFUSED};
+}
+
+struct answer pass_on(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
+                      const struct target_dest *d)
+{
+    if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+        return (struct answer){ANSWER_ERROR, connect_to(fd, d)};
+    return begin((struct pass){.s = s, .call = *n, .to = *d}, fd);
+}
+
+struct answer pass_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd, const char *host,
+                           uint16_t port)
+{
+    struct pass call = {.s = s, .call = *n, .port = port};
+    snprintf(call.host, sizeof call.host, "%s", host);
+    return begin(call, fd);
 }

@@ -11,6 +11,11 @@
 
 #define ONCE_PER_PROCESS 16
 
+struct told { /* a refusal that was reported */
+    pid_t process;
+    const char *detail;
+};
+
 struct kt_supervise {
     struct kt_supervise_options o;
     int pair[2];  /* parent's and child's end, until the program runs */
@@ -23,7 +28,7 @@ struct kt_supervise {
     struct names names;
     struct kt_engine *engine; /* NULL until first wanted */
     bool engine_failed;
-    pid_t told[ONCE_PER_PROCESS]; /* whose io_uring was reported; a ring */
+    struct told told[ONCE_PER_PROCESS]; /* a ring */
     unsigned told_next;
     bool daemon_told;
 };
@@ -59,6 +64,9 @@ bool divert_is_under_way(int fd);
 int divert_again(int fd);
 
 /* pass.c */
+/* Completes a connect to where the program means, in a thread where its socket waits. */
+struct answer pass_on(struct kt_supervise *s, const struct seccomp_notif *n, int fd,
+                      const struct target_dest *d);
 /* Completes a connect to its origin. `host`: a name, or a literal. */
 struct answer pass_connect(struct kt_supervise *s, const struct seccomp_notif *n, int fd, const char *host,
                            uint16_t port);

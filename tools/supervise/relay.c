@@ -18,7 +18,10 @@
 /* How long a program that does not want to wait is kept waiting for a connect that may fail at once. */
 #define PATIENCE_MS 200
 #define CONNECT_MS 130000 /* as long as the kernel tries */
-#define LOOK_MS 1000      /* is the program still there? */
+#define LOOK_MS 100       /* is the program still there, and does a signal wait for it? */
+/* The kernel makes EINTR of it, or begins the call again, as the signal's handler wants. */
+#define ERESTARTSYS 512
+#define INTERRUPTED_MAX 64
 
 struct begun {
     struct relay relay;
@@ -33,6 +36,42 @@ static bool is_loopback(const struct target_dest *d)
 {
     static const uint8_t v6[16] = {[15] = 1};
     return d->v4 >> 24 == 127 || memcmp(d->ip, v6, sizeof v6) == 0;
+}
+
+/* Sockets whose connect a signal has interrupted: one that is begun again has been made. A ring. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t cookie[INTERRUPTED_MAX];
+    unsigned next;
+} interrupted = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof cookie;
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
+static void remember_interrupted(int fd)
+{
+    pthread_mutex_lock(&interrupted.lock);
+    interrupted.cookie[interrupted.next++ % INTERRUPTED_MAX] = cookie_of(fd);
+    pthread_mutex_unlock(&interrupted.lock);
+}
+
+static bool was_interrupted(int fd)
+{
+    uint64_t cookie = cookie_of(fd);
+    bool was = false;
+    pthread_mutex_lock(&interrupted.lock);
+    for (size_t i = 0; cookie && i < INTERRUPTED_MAX; i++) {
+        if (interrupted.cookie[i] != cookie)
+            continue;
+        was = true;
+        interrupted.cookie[i] = 0;
+    }
+    pthread_mutex_unlock(&interrupted.lock);
+    return was;
 }
 
 /* The connect of `fd` as it stands: 0 = done, EINPROGRESS, or how it failed. */
@@ -53,6 +92,8 @@ static int wait_for_program(struct begun *b)
         error = outcome(b->relay.up, left < LOOK_MS ? left : LOOK_MS);
         if (error == EINPROGRESS && !answer_is_wanted(b->relay.s, &b->call))
             return ECONNABORTED;
+        if (error == EINPROGRESS && b->waits && target_signal_waits((pid_t)b->call.pid))
+            return ERESTARTSYS;
     }
     return error == EINPROGRESS && b->waits ? ETIMEDOUT : error;
 }
@@ -71,9 +112,13 @@ static void *run(void *begun)
 {
     struct begun *b = begun;
     int error = wait_for_program(b);
-    bool pending = error == EINPROGRESS;
+    bool signalled = error == ERESTARTSYS, pending = error == EINPROGRESS || signalled;
     if (error == 0 || pending)
         error = divert_connect(b->fd, &b->relay.app);
+    if (signalled && error == 0) {
+        remember_interrupted(b->fd);
+        error = ERESTARTSYS;
+    }
     close(b->fd);
     serve_answer(b->relay.s, &b->call, (struct answer){ANSWER_ERROR, error});
     if (b->relay.app >= 0 && !(pending && late_failure(b))) {
@@ -100,14 +145,32 @@ static bool start(struct begun *b)
     return ok;
 }
 
+/* From the address that the program has bound its socket to; the port is still that socket's. */
+static void bind_like(int up, int fd)
+{
+    union target_addr here;
+    socklen_t len = sizeof here;
+    if (getsockname(fd, &here.sa, &len) != 0)
+        return;
+    bool v4 = here.sa.sa_family == AF_INET && here.in.sin_addr.s_addr != INADDR_ANY;
+    bool v6 = here.sa.sa_family == AF_INET6 && !IN6_IS_ADDR_UNSPECIFIED(&here.in6.sin6_addr);
+    if (v4)
+        here.in.sin_port = 0;
+    if (v6)
+        here.in6.sin6_port = 0;
+    if (v4 || v6)
+        (void)!bind(up, &here.sa, len);
+}
+
 /* Our own connection to where the program wants to go: 0 or EINPROGRESS, else the error. */
-static int open_up(const struct target_dest *d, int *up)
+static int open_up(const struct target_dest *d, int fd, int *up)
 {
     int on = 1;
     *up = socket(d->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*up < 0)
         return errno;
     setsockopt(*up, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    bind_like(*up, fd);
     int error = connect(*up, &d->addr.sa, d->len) == 0 ? 0 : errno;
     if (error == 0 || error == EINPROGRESS)
         return error;
@@ -120,9 +183,9 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
                             const struct target_dest *d, const char *host)
 {
     if (is_loopback(d))
-        return (struct answer){ANSWER_CONTINUE, 0};
+        return pass_on(s, n, fd, d);
     if (divert_is_under_way(fd))
-        return (struct answer){ANSWER_ERROR, divert_again(fd)};
+        return (struct answer){ANSWER_ERROR, was_interrupted(fd) ? 0 : divert_again(fd)};
     /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
      * to the origin itself. */
     if (d->meant &&
@@ -133,8 +196,9 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
         return (struct answer){ANSWER_ERROR, ENOMEM};
     *b = (struct begun){.relay = {.s = s, .app = -1, .up = -1, .port = d->port}, .call = *n};
     memcpy(b->relay.host, host, strlen(host) + 1);
+    memcpy(b->relay.ip, d->ip, sizeof d->ip);
     b->waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
-    int error = open_up(d, &b->relay.up);
+    int error = open_up(d, fd, &b->relay.up);
     b->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     bool going = error == 0 || error == EINPROGRESS;
     if (going && b->fd >= 0 && atomic_fetch_add(&running, 1) < RELAYS_MAX && start(b))

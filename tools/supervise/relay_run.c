@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define CHUNK 16384
+/* How long the rest of a first line may take, where it is of no method that we know. */
+#define LINE_MS 1000
 
 struct way { /* one direction */
     int from, to;
@@ -84,9 +86,10 @@ static bool is_intercepted(struct relay *r, const char *host)
     return yes;
 }
 
-enum fate { FATE_WAIT, FATE_COPY, FATE_ENGINE, FATE_REFUSE };
+enum fate { FATE_WAIT, FATE_HURRY, FATE_COPY, FATE_ENGINE, FATE_REFUSE };
 
-static enum fate judge(struct relay *r, struct kt_span seen, char host[FIRST_HOST_MAX])
+/* `late`: no more will come soon. */
+static enum fate judge(struct relay *r, struct kt_span seen, bool late, char host[FIRST_HOST_MAX])
 {
     enum first_kind kind = first_look(seen, host);
     if (kind == FIRST_MORE)
@@ -98,6 +101,17 @@ static enum fate judge(struct relay *r, struct kt_span seen, char host[FIRST_HOS
     if (kind == FIRST_UNREADABLE) {
         supervise_report(r->s, NULL,
                          "the first bytes of a connection could not be read: refused under --strict");
+        return FATE_REFUSE;
+    }
+    if (kind == FIRST_MAYBE && !late)
+        return FATE_HURRY;
+    if (kind == FIRST_OTHER || kind == FIRST_MAYBE || !host[0]) {
+        if (!relay_is_strange(r, seen, host))
+            return FATE_COPY;
+        supervise_report(
+            r->s, host[0] ? host : NULL,
+            "a connection to an intercepted host whose first bytes are no TLS or HTTP/1 with a name: "
+            "refused under --strict");
         return FATE_REFUSE;
     }
     if (!is_intercepted(r, host))
@@ -112,26 +126,29 @@ static enum fate judge(struct relay *r, struct kt_span seen, char host[FIRST_HOS
 static enum fate look(struct relay *r, struct way *in, char host[FIRST_HOST_MAX])
 {
     char seen[FIRST_BYTES_MAX];
-    int mark = 1;
+    int mark = 1, timeout_ms = -1;
     for (;;) {
         struct pollfd p[2] = {{r->app, POLLIN, 0}, {in->from, events_for(in, in), 0}};
         p[1].fd = in->shut ? -1 : p[1].fd;
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
+        int ready = poll(p, 2, timeout_ms);
+        if (ready < 0 && errno != EINTR)
             return FATE_REFUSE;
-        if (p[1].revents && !move(in))
+        if (ready > 0 && p[1].revents && !move(in))
             return FATE_REFUSE;
-        if (!p[0].revents)
+        if (ready < 0 || (ready > 0 && !p[0].revents))
             continue;
         ssize_t n = recv(r->app, seen, sizeof seen, MSG_PEEK | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (n <= 0)
             return n == 0 ? FATE_COPY : FATE_REFUSE;
-        enum fate f = judge(r, kt_span(seen, (size_t)n), host);
-        if (f != FATE_WAIT || (p[0].revents & (POLLHUP | POLLERR)))
-            return f == FATE_WAIT ? FATE_REFUSE : f;
-        if (n < mark) /* half closed: no more will come */
+        bool ended = p[0].revents & (POLLHUP | POLLERR);
+        enum fate f = judge(r, kt_span(seen, (size_t)n), ready == 0 || ended, host);
+        if (f > FATE_HURRY || ended)
+            return f <= FATE_HURRY ? FATE_REFUSE : f;
+        if (n < mark && ready > 0) /* half closed: no more will come */
             return FATE_REFUSE;
+        timeout_ms = f == FATE_HURRY ? LINE_MS : -1;
         mark = (int)n + 1;
         setsockopt(r->app, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
     }

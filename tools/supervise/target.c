@@ -70,6 +70,31 @@ bool target_has_shim(pid_t tid, bool *known)
     return has;
 }
 
+static bool mask_in(const char *line, const char *name, uint64_t *mask)
+{
+    size_t len = strlen(name);
+    if (strncmp(line, name, len) != 0)
+        return false;
+    *mask = strtoull(line + len, NULL, 16);
+    return true;
+}
+
+bool target_signal_waits(pid_t tid)
+{
+    char path[64], line[256];
+    uint64_t own = 0, shared = 0, blocked = 0, caught = 0, threads = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    while (fgets(line, sizeof line, f))
+        (void)(mask_in(line, "SigPnd:", &own) || mask_in(line, "ShdPnd:", &shared) ||
+               mask_in(line, "SigBlk:", &blocked) || mask_in(line, "SigCgt:", &caught) ||
+               mask_in(line, "Threads:", &threads));
+    fclose(f);
+    return ((own | (threads == 1 ? shared : 0)) & ~blocked & caught) != 0;
+}
+
 bool target_thread_is(pid_t tid, const char *name)
 {
     char path[64], comm[32] = "";

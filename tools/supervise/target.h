@@ -15,6 +15,8 @@ pid_t target_process(pid_t tid);
 int target_fd(pid_t tid, int fd);
 /* True where our shim is loaded in it; `known` gets false where that cannot be read. */
 bool target_has_shim(pid_t tid, bool *known);
+/* A signal that the thread has a handler for waits, and no other thread can take it. */
+bool target_signal_waits(pid_t tid);
 /* The name of the thread is `name`. */
 bool target_thread_is(pid_t tid, const char *name);
 

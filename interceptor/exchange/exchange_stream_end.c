@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a stream ends: whole, by a failure that the provider tells of, or as one that we must tell of. */
+#include "interceptor/exchange/kt_exchange_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void kt_x_break_off(struct kt_x_stream *s, const char *word, const char *why)
+{
+    s->broken_by = word;
+    s->broken = why;
+}
+
+bool kt_x_is_done(struct kt_span data)
+{
+    while (data.len && data.data[data.len - 1] == ' ')
+        data.len--;
+    return kt_span_eq(data, "[DONE]");
+}
+
+/* Each choice that began must have said that it ends: else the answer is half of one, whatever else says that
+ * it is whole. */
+bool kt_x_is_whole(const struct kt_x_stream *s)
+{
+    return !s->error_seen && s->finished && !(s->begun & ~s->finished);
+}
+
+/* In front of any content it is as good as a status: retries and the next target follow it. */
+static void refused_by_event(struct kt_exchange *x, struct kt_span json, const struct kt_json *j)
+{
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    kt_x_break_off(&x->stream, "provider_error", "an error event instead of an answer");
+    if (x->stream.committed || !a->target || !kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
+        return;
+    kt_x_scrub(x, x->answer.data, x->answer.len);
+    a->status = x->status = x->stream.error_status = kt_x_error_status(j);
+}
+
+/* True where the event ends the stream. */
+bool kt_x_is_failure(struct kt_exchange *x, const struct kt_sse_event *e, const struct kt_json *j,
+                     const struct kt_x_chunk *c)
+{
+    struct kt_x_stream *s = &x->stream;
+    bool foreign = c->foreign_error || (kt_span_eq(e->name, "error") && !c->error);
+    if (!c->valid)
+        kt_x_break_off(s, "bad_chunk", "a chunk that is not JSON");
+    else if (foreign || (c->error && !s->committed))
+        refused_by_event(x, e->data, j);
+    else if (c->failed && !c->error && kt_x_attempt_now(x)->target)
+        kt_x_break_off(s, "provider_error", "the provider ended it with the finish_reason error");
+    return s->broken != NULL;
+}
+
+const char *kt_x_interruption(const struct kt_x_stream *s, const char *outcome)
+{
+    if (s->broken_by)
+        return s->broken_by;
+    if (strcmp(outcome, "connection_error") == 0)
+        return "cut";
+    return strcmp(outcome, "timeout") == 0 ? "timeout" : s->error_seen ? "provider_error" : "incomplete";
+}
+
+void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
+{
+    const struct kt_x_attempt *a = kt_x_attempt_now(x);
+    char message[256];
+    snprintf(message, sizeof message, "ktwrap: the answer of target %.100s was interrupted (%s)",
+             a && a->target && a->target->id ? a->target->id : "?", outcome);
+    KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(8192);
+    kt_result r = kt_buf_puts(&event, "data: ");
+    if (kt_is_ok(r))
+        r = kt_openai_error(&event, message, "upstream_error", "stream_interrupted", NULL);
+    if (kt_is_ok(r) && kt_is_ok(kt_buf_puts(&event, "\n\n")))
+        kt_x_send(x, event.data, event.len);
+}
+
+const char *kt_x_broken_outcome(const struct kt_x_stream *s)
+{
+    bool told = s->error_seen || (s->broken_by && strcmp(s->broken_by, "provider_error") == 0);
+    return told ? "server_error" : "bad_body";
+}
+
+const char *kt_x_broken_why(const struct kt_x_stream *s)
+{
+    if (s->broken)
+        return s->broken;
+    return s->error_seen ? "an error event in the answer" : "it ended without a finish_reason";
+}
