@@ -16,7 +16,12 @@ static inline bool kt_guarded(void)
     return kt_guard_depth != 0;
 }
 
-/* Sets the guard; returns the caller's errno for kt_guard_leave. Nests. */
+/* Between the two no signal handler of the program runs in this thread: one that jumps away (siglongjmp)
+ * would leave a guard or a lock behind for ever. Nests. Keep errno. */
+void kt_signals_hold(void);
+void kt_signals_let_go(void);
+
+/* Sets the guard and holds signals; returns the caller's errno for kt_guard_leave. Nests. */
 int kt_guard_enter(void);
 /* Ends the innermost kt_guard_enter and restores errno. */
 void kt_guard_leave(int saved_errno);

@@ -86,12 +86,25 @@ static bool refuse_dup(int from, int to)
     return false;
 }
 
+/* Sockets of the tap lane are followed to their new number. */
+static int followed(int from, int to)
+{
+    if (to >= 0 && from != to && (kt_tap_flag(from) || kt_tap_flag(to)) && !kt_bypass())
+        kt_tap_socket_dup(from, to);
+    return to;
+}
+
+KT_HOOK int dup(int from)
+{
+    return followed(from, KT_REAL(dup)(from));
+}
+
 KT_HOOK int dup2(int from, int to)
 {
-    return refuse_dup(from, to) ? -1 : KT_REAL(dup2)(from, to);
+    return refuse_dup(from, to) ? -1 : followed(from, KT_REAL(dup2)(from, to));
 }
 
 KT_HOOK int dup3(int from, int to, int flags)
 {
-    return refuse_dup(from, to) ? -1 : KT_REAL(dup3)(from, to, flags);
+    return refuse_dup(from, to) ? -1 : followed(from, KT_REAL(dup3)(from, to, flags));
 }

@@ -128,6 +128,19 @@ KT_HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
     return moved(fd, KT_ABI_IN, iov, count > 0 ? (size_t)count : 0, 0, KT_REAL(readv)(fd, iov, count));
 }
 
+/* A socket takes no offset but -1, which means: as readv. */
+KT_HOOK ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    return moved(fd, KT_ABI_IN, iov, count > 0 ? (size_t)count : 0, 0,
+                 KT_REAL(preadv2)(fd, iov, count, offset, flags));
+}
+
+KT_HOOK ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    return moved(fd, KT_ABI_IN, iov, count > 0 ? (size_t)count : 0, 0,
+                 KT_REAL(preadv64v2)(fd, iov, count, offset, flags));
+}
+
 KT_HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
     ssize_t n = KT_REAL(recvmsg)(fd, m, flags);
@@ -163,6 +176,22 @@ KT_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
     if (is_mute_iov(fd, iov, count > 0 ? (size_t)count : 0))
         return -1;
     return moved(fd, KT_ABI_OUT, iov, count > 0 ? (size_t)count : 0, 0, KT_REAL(writev)(fd, iov, count));
+}
+
+KT_HOOK ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    if (is_mute_iov(fd, iov, count > 0 ? (size_t)count : 0))
+        return -1;
+    return moved(fd, KT_ABI_OUT, iov, count > 0 ? (size_t)count : 0, 0,
+                 KT_REAL(pwritev2)(fd, iov, count, offset, flags));
+}
+
+KT_HOOK ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t offset, int flags)
+{
+    if (is_mute_iov(fd, iov, count > 0 ? (size_t)count : 0))
+        return -1;
+    return moved(fd, KT_ABI_OUT, iov, count > 0 ? (size_t)count : 0, 0,
+                 KT_REAL(pwritev64v2)(fd, iov, count, offset, flags));
 }
 
 KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The shim's locks. A signal handler of the program may fork while its own thread is inside one of them: the
- * fork handlers must know, or they would wait for themselves.
+ * The shim's locks. No handler of the program runs while its thread holds one: it might never return
+ * (siglongjmp). The fork handlers must know of what is held all the same: the program's allocator, say, may
+ * fork inside of us.
  */
+#include "shim/guard.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -11,7 +14,8 @@ extern __thread int kt_locks_held __attribute__((tls_model("initial-exec")));
 
 static inline void kt_lock(pthread_mutex_t *m)
 {
-    kt_locks_held++; /* before: a handler between the two finds one lock too many, which is harmless */
+    kt_signals_hold();
+    kt_locks_held++;
     atomic_signal_fence(memory_order_seq_cst);
     pthread_mutex_lock(m);
 }
@@ -21,4 +25,5 @@ static inline void kt_unlock(pthread_mutex_t *m)
     pthread_mutex_unlock(m);
     atomic_signal_fence(memory_order_seq_cst);
     kt_locks_held--;
+    kt_signals_let_go();
 }

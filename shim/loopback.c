@@ -4,9 +4,11 @@
 #include "shim/real.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,8 +44,42 @@ static void map_v4(union kt_addr *a)
     memcpy(&a->in6.sin6_addr.s6_addr[12], &v4.sin_addr, 4);
 }
 
+/* A socket that is bound to a device does not reach loopback. Takes it off where that is allowed (it wants
+ * CAP_NET_RAW). True: `dev` is the device that it is still bound to. */
+static bool stays_on_device(int app_fd, char dev[IFNAMSIZ])
+{
+    socklen_t len = IFNAMSIZ;
+    memset(dev, 0, IFNAMSIZ);
+    if (getsockopt(app_fd, SOL_SOCKET, SO_BINDTODEVICE, dev, &len) != 0 || len == 0 || !dev[0])
+        return false;
+    return strncmp(dev, "lo", IFNAMSIZ) != 0 && setsockopt(app_fd, SOL_SOCKET, SO_BINDTODEVICE, "", 0) != 0;
+}
+
+/* Then the listener goes to that device and its address: what two sockets of one device and one machine say
+ * to each other does not leave it. False: the device has no IPv4 address. */
+static bool join_device(struct kt_loopback *l, const char dev[IFNAMSIZ])
+{
+    struct ifreq r;
+    memset(&r, 0, sizeof r);
+    memcpy(r.ifr_name, dev, IFNAMSIZ - 1);
+    if (l->addr.sa.sa_family != AF_INET ||
+        setsockopt(l->fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(r.ifr_name)) != 0 ||
+        ioctl(l->fd, SIOCGIFADDR, &r) != 0)
+        return false;
+    memcpy(&l->addr.in.sin_addr, &((const struct sockaddr_in *)(const void *)&r.ifr_addr)->sin_addr,
+           sizeof l->addr.in.sin_addr);
+    return true;
+}
+
+static bool listen_at(struct kt_loopback *l, const char *dev)
+{
+    return (!dev || join_device(l, dev)) && bind(l->fd, &l->addr.sa, l->len) == 0 &&
+           listen(l->fd, BACKLOG) == 0 && getsockname(l->fd, &l->addr.sa, &l->len) == 0;
+}
+
 int kt_loopback_open(int app_fd, struct kt_loopback *l)
 {
+    char dev[IFNAMSIZ];
     int family = AF_INET;
     socklen_t len = sizeof family;
     memset(l, 0, sizeof *l);
@@ -62,8 +98,7 @@ int kt_loopback_open(int app_fd, struct kt_loopback *l)
     l->fd = socket(l->addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (l->fd < 0)
         return -1;
-    if (bind(l->fd, &l->addr.sa, l->len) != 0 || listen(l->fd, BACKLOG) != 0 ||
-        getsockname(l->fd, &l->addr.sa, &l->len) != 0) {
+    if (!listen_at(l, stays_on_device(app_fd, dev) ? dev : NULL)) {
         kt_loopback_close(l);
         return -1;
     }

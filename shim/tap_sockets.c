@@ -13,11 +13,13 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TLS_HANDSHAKE 0x16
 
 struct watched {
-    ino_t ino; /* another one behind the fd: this entry is stale */
+    ino_t ino;   /* another one behind the fd: this entry is stale */
+    int twin_of; /* 1 + the fd whose entry has the rest, for a duplicate; 0 = this one has it */
     const char *host;
     uint64_t tap;
     uint16_t port;
@@ -31,6 +33,7 @@ struct watched {
 atomic_uchar kt_tap_flags[KT_TAP_FDS];
 static struct watched sockets[KT_TAP_FDS]; /* pages that are never touched cost nothing */
 static unsigned used;                      /* fds at or above were never watched */
+static bool any_twin;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void kt_tap_sockets_lock(void)
@@ -66,6 +69,40 @@ static void forget_locked(int fd)
     memset(&sockets[fd], 0, sizeof sockets[fd]);
 }
 
+/* fd is no name of this socket any more: what is known goes to a duplicate. True: there is one. */
+static bool leave_locked(int fd)
+{
+    struct watched *s = &sockets[fd];
+    int heir = -1;
+    bool twin = s->twin_of != 0;
+    for (unsigned i = 0; any_twin && !twin && s->ino && i < used; i++) {
+        if (sockets[i].twin_of != fd + 1)
+            continue;
+        if (heir < 0 && inode_of((int)i) == s->ino) {
+            heir = (int)i;
+            sockets[i] = *s;
+        } else if (heir >= 0) {
+            sockets[i].twin_of = heir + 1;
+        }
+    }
+    if (heir >= 0)
+        memset(s, 0, sizeof *s);
+    forget_locked(fd);
+    return twin || heir >= 0;
+}
+
+static void forget_socket_locked(const struct watched *s)
+{
+    forget_locked((int)(s - sockets)); /* its duplicates find nobody there */
+}
+
+static void set_locked(int fd, const struct watched *w, unsigned char flag)
+{
+    sockets[fd] = *w;
+    used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
+    atomic_store_explicit(&kt_tap_flags[fd], flag, memory_order_relaxed);
+}
+
 /* The parent's flows are not ours; what the child says on an inherited connection begins one of its own. */
 void kt_tap_sockets_forked(void)
 {
@@ -86,10 +123,8 @@ void kt_tap_socket_add(int fd, const char *host, uint16_t port)
     ino_t ino = inode_of(fd);
     kt_lock(&lock);
     if (sockets[fd].ino != ino) { /* else a second connect on the same socket */
-        forget_locked(fd);
-        sockets[fd] = (struct watched){.ino = ino, .host = host, .port = port};
-        used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
-        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_WATCHED, memory_order_relaxed);
+        leave_locked(fd);
+        set_locked(fd, &(struct watched){.ino = ino, .host = host, .port = port}, KT_TAP_WATCHED);
     }
     kt_unlock(&lock);
 }
@@ -97,9 +132,9 @@ void kt_tap_socket_add(int fd, const char *host, uint16_t port)
 /* Lock held. NULL where the fd is something else by now. */
 static struct watched *at(int fd)
 {
-    struct watched *s = &sockets[fd];
-    if (s->ino && s->ino == inode_of(fd))
-        return s;
+    struct watched *s = &sockets[fd], *first = s->twin_of ? &sockets[s->twin_of - 1] : s;
+    if (s->ino && s->ino == first->ino && s->ino == inode_of(fd))
+        return first;
     if (s->ino)
         forget_locked(fd);
     return NULL;
@@ -109,8 +144,7 @@ static const char *const unknown_library = "TLS of a library that cannot be read
 static const char *const around_us = "TLS whose plaintext went past every hook";
 
 /* The first bytes tell. True: TLS of a library that we see, from here on; or *why is set, and it is over. */
-static bool begins_tls(int fd, struct watched *s, enum kt_abi_dir dir, const unsigned char *data,
-                       const char **why)
+static bool begins_tls(struct watched *s, enum kt_abi_dir dir, const unsigned char *data, const char **why)
 {
     if (s->opened || dir != KT_ABI_OUT || data[0] != TLS_HANDSHAKE)
         return false;
@@ -119,13 +153,13 @@ static bool begins_tls(int fd, struct watched *s, enum kt_abi_dir dir, const uns
     if (s->tls)
         return true;
     *why = unknown_library;
-    forget_locked(fd);
+    forget_socket_locked(s);
     return false;
 }
 
 /* The handshake came through our hooks; did what was said come, too? */
-static void watch_tls(int fd, struct watched *s, enum kt_abi_dir dir, const struct iovec *iov, size_t count,
-                      size_t n, const char **why)
+static void watch_tls(struct watched *s, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n,
+                      const char **why)
 {
     bool read_along = kt_ssl_table_copies(s->host) != s->copies;
     for (size_t i = 0; !read_along && i < count && n > 0; i++) {
@@ -137,7 +171,7 @@ static void watch_tls(int fd, struct watched *s, enum kt_abi_dir dir, const stru
     if (!read_along && kt_tls_records_answered(&s->records))
         *why = around_us;
     if (read_along || *why)
-        forget_locked(fd);
+        forget_socket_locked(s);
 }
 
 /* A TLS connection ends. */
@@ -170,13 +204,13 @@ static void copy(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t co
     kt_lock(&lock);
     struct watched *s = at(fd);
     host = s ? s->host : NULL;
-    if (s && count > 0 && n > 0 && (s->tls || begins_tls(fd, s, dir, iov->iov_base, &why))) {
-        watch_tls(fd, s, dir, iov, count, n, &why);
+    if (s && count > 0 && n > 0 && (s->tls || begins_tls(s, dir, iov->iov_base, &why))) {
+        watch_tls(s, dir, iov, count, n, &why);
     } else if (s && !why && count > 0 && n > 0) {
         copy_plain(s, dir, iov, count, n);
     } else if (s && !why && n == 0 && dir == KT_ABI_IN) {
         why = last_word(s);
-        forget_locked(fd);
+        forget_socket_locked(s);
     }
     kt_unlock(&lock);
     if (why)
@@ -201,9 +235,9 @@ void kt_tap_socket_unread(int fd, const char *why)
     int saved = errno;
     kt_lock(&lock);
     struct watched *s = at(fd);
-    const char *host = s ? s->host : NULL;
-    if (s)
-        forget_locked(fd);
+    const char *host = s && !s->tls && !s->refused ? s->host : NULL;
+    if (host)
+        forget_socket_locked(s);
     kt_unlock(&lock);
     if (host)
         report(host, why);
@@ -216,10 +250,32 @@ void kt_tap_socket_closed(int fd)
     kt_lock(&lock);
     struct watched *s = at(fd);
     const char *host = s ? s->host : NULL, *why = s ? last_word(s) : NULL;
-    forget_locked(fd);
+    if (leave_locked(fd))
+        why = NULL;
     kt_unlock(&lock);
     if (why)
         report(host, why);
+    errno = saved;
+}
+
+void kt_tap_socket_dup(int from, int to)
+{
+    int saved = errno;
+    if (!kt_engine_is_of_this_process())
+        return; /* a vfork child: its fds are its own, this memory is its parent's */
+    kt_lock(&lock);
+    if ((unsigned)to < KT_TAP_FDS)
+        leave_locked(to); /* what was there is closed */
+    struct watched *s = (unsigned)from < KT_TAP_FDS ? at(from) : NULL;
+    if (s && (unsigned)to < KT_TAP_FDS) {
+        struct watched twin = {.ino = s->ino, .twin_of = s->refused ? 0 : (int)(s - sockets) + 1};
+        twin.refused = s->refused;
+        set_locked(to, &twin, s->refused ? KT_TAP_REFUSED : KT_TAP_WATCHED);
+        any_twin = true;
+    }
+    kt_unlock(&lock);
+    if (s && (unsigned)to <= STDERR_FILENO)
+        kt_tap_socket_unread(to, "a socket that became a standard stream");
     errno = saved;
 }
 
@@ -230,9 +286,7 @@ void kt_tap_socket_refuse(int fd)
         return;
     kt_lock(&lock);
     forget_locked(fd);
-    sockets[fd] = (struct watched){.ino = ino, .refused = true};
-    used = (unsigned)fd >= used ? (unsigned)fd + 1 : used;
-    atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_REFUSED, memory_order_relaxed);
+    set_locked(fd, &(struct watched){.ino = ino, .refused = true}, KT_TAP_REFUSED);
     kt_unlock(&lock);
 }
 

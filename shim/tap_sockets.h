@@ -40,6 +40,8 @@ void kt_tap_socket_copy_iov(int fd, enum kt_abi_dir dir, const struct iovec *iov
 /* Bytes went out that are not in memory. */
 void kt_tap_socket_unread(int fd, const char *why);
 void kt_tap_socket_closed(int fd);
+/* `to` is now what `from` is, whatever it was before. */
+void kt_tap_socket_dup(int from, int to);
 /* From now on nothing leaves by this socket: its handshake was refused while it was under way. */
 void kt_tap_socket_refuse(int fd);
 bool kt_tap_socket_is_refused(int fd);

@@ -60,6 +60,8 @@ static const struct column {
     {"held_bytes_max", NULL, "held_bytes_max", PLAIN},
     {"tokens_per_s", NULL, "tokens_per_s", PLAIN},
     {"interruption", NULL, "interruption", PLAIN},
+    {"delivered_chunks", NULL, "delivered_chunks", PLAIN},
+    {"delivered_bytes", NULL, "delivered_bytes", PLAIN},
 };
 
 /* Spreadsheets take these for the beginning of a formula, in full width too. */

@@ -167,25 +167,16 @@ static void fill_usage(const struct kt_exchange *x, struct kt_event *e)
         e->cost_usd = (double)money / KT_MONEY_PER_USD;
 }
 
-/* From the first content on, to a tenth; 0 = not known. */
-static double speed(const struct kt_exchange *x)
-{
-    const struct kt_x_attempt *a = x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
-    if (!a || !x->usage.known || !x->first_byte_ns || a->end_ns < x->first_byte_ns + 1000000u)
-        return 0;
-    double s = (double)(a->end_ns - x->first_byte_ns) / 1e9;
-    return (double)(uint64_t)((double)x->usage.completion_tokens / s * 10 + 0.5) / 10;
-}
-
-/* The event is written in front of the last bytes: what is left of a whole answer follows it. */
 static void fill_stream(const struct kt_exchange *x, struct kt_event *e)
 {
     const struct kt_x_stream *s = &x->stream;
-    bool began = s->committed || x->mode == KT_X_PASS || !s->interruption;
+    struct kt_x_count delivered = kt_x_delivered(x);
     e->streamed.known = (s->open && x->status == 200) || x->early;
-    e->streamed.chunks = !began ? 0 : x->filter.on && !kt_x_observe(x) ? x->filter.written : s->chunks;
+    e->streamed.chunks = s->counts.read;
+    e->streamed.delivered_chunks = delivered.chunks;
+    e->streamed.delivered_bytes = delivered.bytes;
     e->streamed.held_bytes_max = s->held_max;
-    e->streamed.tokens_per_s = speed(x);
+    e->streamed.tokens_per_s = kt_x_tokens_per_s(x);
     e->streamed.interruption = s->interruption;
 }
 

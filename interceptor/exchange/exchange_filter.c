@@ -136,9 +136,11 @@ static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct 
     if (kt_x_observe(x))
         return kt_ok();
     f->said |= out.len > 0;
+    f->ready.bytes += out.len;
     if (!s) {
         if (!out.len)
             return kt_ok();
+        f->ready.chunks++;
         return kt_x_put_rest(x, c, kt_buf_span(&out), &f->extra);
     }
     if (out.len == s->len && memcmp(kt_buf_span(&out).data, s->text, s->len) == 0)
@@ -226,7 +228,7 @@ static void finish_chunk(struct kt_exchange *x)
         r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
         if (kt_is_ok(r) && !end)
             r = kt_x_write_chunk(x);
-        f->written += !end;
+        f->ready.chunks += !end;
     }
     end_chunk(f);
     if (failed(x, r))

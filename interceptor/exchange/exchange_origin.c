@@ -84,10 +84,11 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_x_chunk c = kt_x_chunk_read(e->data, &j, &x->usage, NULL);
-    x->stream.chunks += c.valid;
     if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
-    else if (x->filter.on)
+    else
+        kt_x_count_chunk(x, &j, c.error);
+    if (c.valid && x->filter.on)
         kt_x_filter_chunk(x, e->data, &j, &c);
     x->stream.event_start = e->end;
     return true;

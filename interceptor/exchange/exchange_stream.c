@@ -89,6 +89,7 @@ void kt_x_stream_filtered(struct kt_exchange *x, bool content)
     if (!x->stream.committed || x->over)
         return;
     kt_x_send(x, out->data, out->len);
+    kt_x_count_sent(x);
     kt_buf_clear(out);
 }
 
@@ -199,7 +200,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
     struct kt_x_stream *s = &x->stream;
-    if (kt_x_is_done(e->data) && s->chunks) {
+    if (kt_x_is_done(e->data) && s->counts.read) {
         on_done(x, e->end);
         return false;
     }
@@ -217,7 +218,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         kt_x_break_off(s, "bad_chunk", "a chunk whose tool calls could not be written");
         return false;
     }
-    s->chunks++;
+    kt_x_count_chunk(x, &j, c.error);
     s->error_seen |= c.error;
     s->begun |= c.begun;
     s->finished |= c.finished;

@@ -12,6 +12,18 @@ struct kt_exchange;
 #define KT_X_UNCOMMITTED_MAX (256u << 10)
 #define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
 
+/* Chunks of an answer, those without a text too, and bytes of their texts: content, reasoning, refusals and
+ * arguments of tools, in UTF-8 and unescaped. */
+struct kt_x_count {
+    uint64_t chunks, bytes;
+};
+
+struct kt_x_counts {
+    uint64_t read;              /* valid chunks of the target, its error events included */
+    uint64_t first_ns, last_ns; /* when the first and the last one with a text came; 0 = none */
+    struct kt_x_count sent;     /* to the client; where no filter is: once the stream is committed */
+};
+
 struct kt_x_stream {
     struct kt_sse sse;
     bool open;                 /* sse is initialised */
@@ -19,8 +31,8 @@ struct kt_x_stream {
     uint64_t held_base;        /* stream offset of held.data[0] */
     uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
-    size_t chunks;             /* valid ones */
-    bool feeding;              /* in the reader's callback */
+    struct kt_x_counts counts;
+    bool feeding; /* in the reader's callback */
     bool committed, done, error_seen, usage_chunk_seen;
     uint64_t begun, finished;             /* a bit per choice */
     const char *broken;                   /* static: why the stream cannot go on; NULL = fine */
@@ -91,12 +103,22 @@ struct kt_x_filter {
     struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
     struct kt_buf extra;                 /* events in front of the chunk */
     struct kt_buf out;                   /* events for the client */
-    size_t written;                      /* chunks of the answer that were put there */
+    struct kt_x_count ready;             /* what waits there, and of the chunk under way */
     struct kt_buf queue;                 /* chunks that came while a policy asks outside */
     bool upstream_done;                  /* the call has ended meanwhile */
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];
 };
+
+/* exchange_count.c: what the event tells of a stream. */
+/* A valid chunk came; `error`: it is an error event. In front of the filter, which may take the tokens. */
+void kt_x_count_chunk(struct kt_exchange *x, const struct kt_json *j, bool error);
+void kt_x_count_sent(struct kt_exchange *x); /* all that was ready in the filter has left */
+/* What the client has, or gets behind the event. */
+struct kt_x_count kt_x_delivered(const struct kt_exchange *x);
+/* Completion tokens by the time from the first to the last chunk with a text; where that is under 1 ms (one
+ * chunk, all at once) by the time from the beginning of the attempt to its end. To a tenth; 0 = not known. */
+double kt_x_tokens_per_s(const struct kt_exchange *x);
 
 /* exchange_chunk.c */
 struct kt_x_chunk {

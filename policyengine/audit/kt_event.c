@@ -231,6 +231,8 @@ static kt_result put_streamed(struct kt_buf *b, const struct kt_event *e)
     if (!e->streamed.known)
         return kt_ok();
     KT_GUARD(put_u64(b, "chunks", e->streamed.chunks));
+    KT_GUARD(put_u64(b, "delivered_chunks", e->streamed.delivered_chunks));
+    KT_GUARD(put_u64(b, "delivered_bytes", e->streamed.delivered_bytes));
     KT_GUARD(put_u64(b, "held_bytes_max", e->streamed.held_bytes_max));
     if (e->streamed.tokens_per_s > 0)
         KT_GUARD(put_decimal(b, "tokens_per_s", e->streamed.tokens_per_s));

@@ -77,11 +77,13 @@ struct kt_event {
     bool has_ttft;
     struct {
         bool known;
-        uint64_t chunks;          /* of the answer, that reached the client */
-        uint64_t held_bytes_max;  /* most bytes of one text that policies held back between two chunks */
-        double tokens_per_s;      /* from the first content on; <= 0: left out */
-        const char *interruption; /* why the client did not see its end: cut, timeout, bad_chunk, too_large,
-                                     incomplete, provider_error, policy, client_gone, no_answer */
+        uint64_t chunks;           /* of the answer, read from upstream */
+        uint64_t delivered_chunks; /* those that were sent to the client, those without a text too */
+        uint64_t delivered_bytes;  /* of text in them, UTF-8, unescaped */
+        uint64_t held_bytes_max;   /* most bytes of one text that policies held back between two chunks */
+        double tokens_per_s;       /* of completion, by the time that it took to come; <= 0: left out */
+        const char *interruption;  /* why the client did not see its end: cut, timeout, bad_chunk, too_large,
+                                      incomplete, provider_error, policy, client_gone, no_answer */
     } streamed;
     uint64_t overhead_us; /* ours: parse, chain, rewriting */
     const char *error;    /* short, e.g. "client_gone", "stream_cut" */

@@ -76,6 +76,11 @@ static inline bool kt_json_str_eq(const struct kt_json *j, uint32_t tok, const c
 /* Appends the unescaped UTF-8 of string token `tok`. A lone surrogate becomes U+FFFD. */
 kt_result kt_json_unescape(const struct kt_json *j, uint32_t tok, struct kt_buf *out) KT_MUST;
 
+/* Bytes that kt_json_unescape would append of string token `tok`; no memory, at once where nothing is
+ * escaped.
+ */
+size_t kt_json_str_size(const struct kt_json *j, uint32_t tok);
+
 /* Value of a number token, the same in every locale; KT_ERR_SYNTAX for another token. Past the range of a
  * double it is
  * +-HUGE_VAL or 0. */

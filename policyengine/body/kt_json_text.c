@@ -116,6 +116,17 @@ void kt_json_place_seek(struct kt_json_place *p, const struct kt_json *j, size_t
     }
 }
 
+size_t kt_json_str_size(const struct kt_json *j, uint32_t tok)
+{
+    const struct kt_json_tok *t = &j->tok[tok];
+    struct kt_json_place p;
+    if (!t->escaped)
+        return t->end - t->start - 2;
+    kt_json_place_init(&p, j, tok);
+    kt_json_place_seek(&p, j, SIZE_MAX);
+    return p.decoded;
+}
+
 void kt_json_map_offsets(const struct kt_json *j, uint32_t tok, const size_t *decoded, size_t *raw, size_t n)
 {
     struct kt_json_place p;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct sockaddr_storage dest;
@@ -67,6 +70,24 @@ static void peer_of(int fd)
     getnameinfo((struct sockaddr *)&ss, len, text, sizeof text, port, sizeof port,
                 NI_NUMERICHOST | NI_NUMERICSERV);
     printf("peer %s %s len %u\n", text, port, len);
+}
+
+/* The peer's address back to its name. */
+static void names_of(void)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&dest;
+    struct hostent ret, *h = gethostbyaddr(&in->sin_addr, 4, AF_INET);
+    char text[64], port[8], buf[512];
+    int err = 0, flags = NI_NAMEREQD | NI_NUMERICSERV;
+    int rc = getnameinfo((struct sockaddr *)&dest, dest_len, text, sizeof text, port, sizeof port, flags);
+    printf("getnameinfo %d %s %s\n", rc, rc == 0 ? text : "-", rc == 0 ? port : "-");
+    printf("small %d\n",
+           getnameinfo((struct sockaddr *)&dest, dest_len, text, 5, NULL, 0, flags) == EAI_OVERFLOW);
+    printf("gethostbyaddr %s\n", h ? h->h_name : "-");
+    struct in6_addr six = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(six.s6_addr + 12, &in->sin_addr, 4);
+    rc = gethostbyaddr_r(&six, 16, AF_INET6, &ret, buf, sizeof buf, &h, &err);
+    printf("gethostbyaddr_r %d %s %d\n", rc, h ? h->h_name : "-", h ? h->h_length : 0);
 }
 
 static void echo(int fd, const char *line)
@@ -126,6 +147,26 @@ static void nonblocking(int family)
     do_connect(fd);
     peer_of(fd);
     echo(fd, "echo again\n");
+}
+
+/* Bound to a device that is not loopback; `drop`: without the right to undo that. Runs as the root of a
+ * network of its own. */
+static void on_device(const char *dev, int drop)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    struct timespec from, to;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    printf("bound %d\n", setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, dev, (socklen_t)strlen(dev)));
+    if (drop)
+        syscall(SYS_capset, &head, none);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    int rc = connect(fd, (struct sockaddr *)&dest, dest_len);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    printf("connect %d blocked %d\n", rc == 0 || errno == EINPROGRESS, to.tv_sec - from.tv_sec > 1);
+    struct pollfd p = {fd, POLLOUT, 0};
+    poll(&p, 1, 3000);
+    echo(fd, "echo device\n");
 }
 
 static void epoll_before(void)
@@ -277,5 +318,9 @@ int main(int argc, char **argv)
         fast_send(strstr(what, "msg") != NULL, strstr(what, "nb") ? SOCK_NONBLOCK : 0);
     else if (strcmp(what, "fork") == 0)
         forked();
+    else if (strcmp(what, "back") == 0)
+        names_of();
+    else if (strcmp(what, "device") == 0)
+        on_device("kt0", argc > 3);
     return 0;
 }

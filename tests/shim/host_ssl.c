@@ -8,6 +8,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +232,30 @@ static void dies(void)
     SSL_free(ssl);
 }
 
+static sigjmp_buf away;
+
+static void jump(int sig)
+{
+    (void)sig;
+    siglongjmp(away, 1);
+}
+
+/* A signal handler that never returns, while the engine takes a write: the next call is captured all the
+ * same. */
+static void jumps(void)
+{
+    SSL *ssl = client(1);
+    SSL_set_fd(ssl, dial(NULL, NULL));
+    SSL_connect(ssl);
+    signal(SIGUSR1, jump);
+    if (sigsetjmp(away, 1) == 0)
+        printf("write %d\n", SSL_write(ssl, "usr1", 4));
+    else
+        puts("jumped");
+    plain(1, NULL, NULL, 0);
+    SSL_free(ssl);
+}
+
 static void forked(void)
 {
     SSL *ssl = client(1);
@@ -297,6 +323,8 @@ int main(int argc, char **argv)
         own_bio(0, ip, port);
     else if (strcmp(what, "dies") == 0)
         dies();
+    else if (strcmp(what, "jumps") == 0)
+        jumps();
     else if (strcmp(what, "fork") == 0)
         forked();
     else if (strcmp(what, "reuse") == 0)

@@ -103,6 +103,51 @@ static void reads(void)
     printf("end %zd\n", read(client, buf, sizeof buf));
 }
 
+static void by_rarer_calls(void)
+{
+    struct iovec out = piece("pwritev2");
+    char buf[16];
+    struct iovec in = {buf, sizeof buf};
+    printf("dprintf %d\n", dprintf(client, "%s-%d", "dprintf", 7));
+    must(pwritev2(client, &out, 1, -1, 0), "pwritev2");
+    drain(9 + 8);
+    must(write(server, "answer", 6), "write");
+    printf("preadv2 %zd\n", preadv2(client, &in, 1, -1, 0));
+    errno = 0;
+    int rc = dprintf(-1, "x");
+    printf("bad %d %d\n", rc, errno == EBADF);
+}
+
+/* One call over three numbers of one socket, of which the first two go. */
+static void duplicated(void)
+{
+    int twin = dup(client), third = dup2(twin, 77);
+    must(write(twin, "twin", 4), "write");
+    must(close(client), "close");
+    must(write(third, "third", 5), "write");
+    must(dup2(server, twin), "dup2");
+    must(write(twin, "not seen", 8), "write");
+    must(write(third, "last", 4), "write");
+    drain(4 + 5 + 4);
+    must(close(third), "close");
+}
+
+static void by_stream(void)
+{
+    FILE *f = fdopen(client, "r+");
+    must(fputs("stream", f), "fputs");
+    fflush(f);
+    drain(6);
+    fclose(f);
+}
+
+static void as_standard_input(void)
+{
+    must(dup2(client, STDIN_FILENO), "dup2");
+    must(write(client, "not seen", 8), "write");
+    drain(8);
+}
+
 static void tls_like(void)
 {
     must(write(client, "\x16\x03\x01 a handshake that no library of ours began", 20), "write");
@@ -169,8 +214,17 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*fn)(void);
-    } cases[] = {{"writes", writes}, {"reads", reads},   {"tls", tls_like},   {"sendfile", by_sendfile},
-                 {"reused", reused}, {"forked", forked}, {"vforked", vforked}};
+    } cases[] = {{"writes", writes},
+                 {"reads", reads},
+                 {"tls", tls_like},
+                 {"sendfile", by_sendfile},
+                 {"reused", reused},
+                 {"forked", forked},
+                 {"vforked", vforked},
+                 {"rarer", by_rarer_calls},
+                 {"duplicated", duplicated},
+                 {"stream", by_stream},
+                 {"standard", as_standard_input}};
     if (argc < 2 ||
         !OPENSSL_init_ssl(0, NULL)) /* linked, so that the process counts as one that can be read */
         return 2;

@@ -29,6 +29,14 @@ class Resolve(ShimTest):
             "small buffer 1",
         ])
 
+    def test_an_address_back_to_its_name(self):
+        self.assertEqual(self.host("net", "back")[1:], [
+            "getnameinfo 0 api.openai.com 443",
+            "small 1",
+            "gethostbyaddr api.openai.com",
+            "gethostbyaddr_r 0 api.openai.com 16",
+        ])
+
     def test_getaddrinfo_a(self):
         self.assertEqual(self.host("net", "async"), ["getaddrinfo_a 0", "addr 127.183.0.1", "addr ::ffff:127.183.0.1", "addr 127.0.0.1"])
 
@@ -125,6 +133,18 @@ class Connect(ShimTest):
 
     def test_epoll_registration_made_before_connect_lives(self):
         self.assertEqual(self.host("net", "epoll")[1:], ["connect -1 errno 115", "epoll 1", "got echo early"])
+
+    def test_a_socket_that_is_bound_to_a_device(self):
+        net = "ip link set lo up && ip link add kt0 type veth peer name kt1 && ip link set kt1 up && ip addr add 10.88.0.1/24 dev kt0 && ip link set kt0 up"
+        own = ("unshare", "-rn", "sh", "-c")
+        if subprocess.run([*own, net], capture_output=True).returncode != 0:
+            self.skipTest("no network namespaces here")
+        for args in ((), ("drop",)):
+            with self.subTest(args):
+                host = " ".join((os.path.join(HOSTS, "shim_host_net"), "device", "api.openai.com", *args))
+                program = "unset LD_PRELOAD; %s && LD_PRELOAD=$PRELOAD exec %s" % (net, host)
+                out = self.run_program(*own, program, LD_PRELOAD=None, PRELOAD=self.env()["LD_PRELOAD"]).stdout.splitlines()
+                self.assertEqual(out[1:], ["bound 0", "connect 1 blocked 0", "got echo device"])
 
     def test_v6only_socket_uses_the_ipv6_loopback(self):
         if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):

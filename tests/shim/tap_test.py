@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tap lane of the shim: what is copied of plain sockets, and that nothing is altered."""
+import os
+
 from kt_harness import ShimTest, main
 
 PLAN = """mode observe
@@ -28,6 +30,20 @@ class Tap(ShimTest):
         self.assertEqual("".join(copied), "readrecvrecvfromreadvrecvmsg_read_recv_recvfro")
         self.assertEqual(got[-1], "tap_close 1", "the peer has ended")
         self.assertEqual(out, ["4 0 4 0 8 0 5 0 7 0 5 0 5 0 8 0 end 0"], "counts and errno are the kernel's")
+
+    def test_rarer_ways_of_writing_and_reading_are_copied(self):
+        out, port, got = self.tapped("rarer")
+        self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 9 dprintf-7", "tap_data 1 0 8 pwritev2", "tap_data 1 1 6 answer"])
+        self.assertEqual(out, ["dprintf 9", "preadv2 6", "bad -1 1"])
+
+    def test_duplicates_of_a_socket_are_one_connection(self):
+        _, port, got = self.tapped("duplicated")
+        self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 4 twin", "tap_data 1 0 5 third", "tap_data 1 0 4 last", "tap_close 1"])
+
+    def test_what_the_c_library_writes_by_itself_is_reported(self):
+        self.assertEqual(self.tapped("stream")[2], ["report 3 127.0.0.1 a stream of the C library over a socket (fdopen)"])
+        os.unlink(self.log)
+        self.assertEqual(self.tapped("standard")[2], ["report 3 127.0.0.1 a socket that became a standard stream"])
 
     def test_tls_of_a_library_that_we_do_not_see_is_reported(self):
         _, _, got = self.tapped("tls")

@@ -76,6 +76,10 @@ print(pump(s.read, 65536).decode().split('"lane":"')[1].split('"')[0])
         out = self.host("ssl", "dies", "api.openai.com")
         self.assertEqual(out, ["read -1 error 2", "write -1 error 5 errno 32 verify 0"])
 
+    def test_a_handler_that_jumps_out_of_a_write_leaves_nothing_behind(self):
+        out = self.check("jumps", "api.openai.com", lanes=["handoff", "handoff"])
+        self.assertEqual(out[0], "jumped")
+
     def test_fork_after_handoff(self):
         out = self.host("ssl", "fork", "api.openai.com")
         self.assertEqual(self.lanes(out), ["handoff", "handoff", "handoff"])

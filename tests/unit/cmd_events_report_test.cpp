@@ -268,8 +268,8 @@ TEST_F(CmdEventsReport, CsvIsExactAndNoCellIsAFormula)
     EXPECT_EQ(run({"export", "--format", "csv"}), 0);
     auto rows = csv(out);
     ASSERT_EQ(rows.size(), 2u);
-    ASSERT_EQ(rows[0].size(), 48u);
-    ASSERT_EQ(rows[1].size(), 48u);
+    ASSERT_EQ(rows[0].size(), 50u);
+    ASSERT_EQ(rows[1].size(), 50u);
     auto cell = [&](const char *name) { return rows[1].at(column(rows, name)); };
     EXPECT_EQ(cell("seq"), "1");
     EXPECT_EQ(cell("id"), e.id);

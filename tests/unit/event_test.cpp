@@ -91,7 +91,7 @@ TEST(Event, FullFormByteForByte)
     e.latency_ms = 2412;
     e.has_ttft = true;
     e.ttft_ms = 2100;
-    e.streamed = {true, 12, 34, 56.5, "cut"};
+    e.streamed = {true, 12, 11, 320, 34, 56.5, "cut"};
     e.overhead_us = 88;
     e.config.name = "pack";
     e.config.version = "1.0.0";
@@ -114,7 +114,8 @@ TEST(Event, FullFormByteForByte)
         "\"time_us\":21,\"bytes\":40}],\"app\":{\"exe\":\"/usr/bin/curl\",\"pid\":42,\"uid\":1000,\"cwd\":\"/"
         "srv\","
         "\"ci_job\":\"github:ci/1/"
-        "test\",\"ci_commit\":\"0a1b\",\"ci_branch\":\"main\",\"run\":\"5e/9f\"},\"lane\":\"divert\",\"origin\":\"api.openai.com:443\",\"method\":\"POST\","
+        "test\",\"ci_commit\":\"0a1b\",\"ci_branch\":\"main\",\"run\":\"5e/"
+        "9f\"},\"lane\":\"divert\",\"origin\":\"api.openai.com:443\",\"method\":\"POST\","
         "\"path\":\"/v1/chat/completions\",\"model\":\"gpt-4o\",\"target\":\"us\",\"provider\":\"mistral\","
         "\"upstream_model\":\"mistral-large-latest\",\"attempts\":[{\"target\":\"eu\",\"provider\":"
         "\"mistral\","
@@ -125,7 +126,8 @@ TEST(Event, FullFormByteForByte)
         "\"latency_ms\":412}],\"status\":200,\"stream\":true,\"usage\":{\"prompt_tokens\":10,\"completion_"
         "tokens\":20,"
         "\"total_tokens\":30,\"cached_tokens\":4},\"cost_usd\":0.00012,\"latency_ms\":2412,\"ttft_ms\":2100,"
-        "\"chunks\":12,\"held_bytes_max\":34,\"tokens_per_s\":56.5,\"interruption\":\"cut\","
+        "\"chunks\":12,\"delivered_chunks\":11,\"delivered_bytes\":320,\"held_bytes_max\":34,\"tokens_per_"
+        "s\":56.5,\"interruption\":\"cut\","
         "\"overhead_us\":88,\"config\":{\"name\":\"pack\",\"version\":\"1.0.0\",\"sha256\":\"abc\"},\"trace_"
         "id\":\"t-1\","
         "\"prev_hash\":\"0000\"");
@@ -273,9 +275,9 @@ std::string ci_job_with(std::initializer_list<std::pair<const char *, const char
     pid_t pid = fork();
     if (pid == 0) {
         for (const char *v :
-             {"GITHUB_RUN_ID", "GITHUB_WORKFLOW", "GITHUB_JOB", "GITHUB_SHA", "GITHUB_HEAD_REF", "GITHUB_REF_NAME",
-              "CI_JOB_ID", "CI_PIPELINE_ID", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME", "BUILD_TAG", "GIT_COMMIT",
-              "GIT_BRANCH", "KT_RUN"})
+             {"GITHUB_RUN_ID", "GITHUB_WORKFLOW", "GITHUB_JOB", "GITHUB_SHA", "GITHUB_HEAD_REF",
+              "GITHUB_REF_NAME", "CI_JOB_ID", "CI_PIPELINE_ID", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME",
+              "BUILD_TAG", "GIT_COMMIT", "GIT_BRANCH", "KT_RUN"})
             unsetenv(v);
         for (const auto &v : vars)
             setenv(v.first, v.second, 1);
@@ -311,14 +313,17 @@ TEST(Event, CiJobOfEachSystem)
     EXPECT_EQ(ci_job_with({}), "");
     EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"}, {"GITHUB_WORKFLOW", "ci"}, {"GITHUB_JOB", "test"}}),
               "github:ci/77/test");
-    EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"}, {"GITHUB_SHA", "c0ffee"}, {"GITHUB_REF_NAME", "12/merge"},
+    EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"},
+                           {"GITHUB_SHA", "c0ffee"},
+                           {"GITHUB_REF_NAME", "12/merge"},
                            {"GITHUB_HEAD_REF", "topic"}}),
               "github:/77/ c0ffee topic");
     EXPECT_EQ(ci_job_with({{"GITHUB_RUN_ID", "77"}, {"GITHUB_SHA", "c0ffee"}, {"GITHUB_REF_NAME", "main"}}),
               "github:/77/ c0ffee main");
     EXPECT_EQ(ci_job_with({{"CI_JOB_ID", "5"}, {"CI_COMMIT_SHA", "aa"}, {"CI_COMMIT_REF_NAME", "dev"}}),
               "gitlab:/5 aa dev");
-    EXPECT_EQ(ci_job_with({{"BUILD_TAG", "b"}, {"GIT_COMMIT", "aa"}, {"GIT_BRANCH", "dev"}}), "jenkins:b aa dev");
+    EXPECT_EQ(ci_job_with({{"BUILD_TAG", "b"}, {"GIT_COMMIT", "aa"}, {"GIT_BRANCH", "dev"}}),
+              "jenkins:b aa dev");
     EXPECT_EQ(ci_job_with({{"KT_RUN", "1f/2e"}}), " 1f/2e");
     EXPECT_EQ(ci_job_with({{"CI_JOB_ID", "5"}, {"CI_PIPELINE_ID", "9"}}), "gitlab:9/5");
     EXPECT_EQ(ci_job_with({{"BUILD_TAG", "jenkins-a-1"}}), "jenkins:jenkins-a-1");

@@ -29,7 +29,38 @@ TEST_F(FilterEnd, ABlockInMidStreamEndsIt)
     Json e = event();
     EXPECT_EQ(str(e, "verdict"), "block");
     EXPECT_EQ(str(e, "reason_code"), "words.forbidden");
+    EXPECT_EQ(num(e, "chunks"), 3) << "the one with the end of the word was read, not delivered";
+    EXPECT_EQ(num(e, "delivered_chunks"), 2);
+    EXPECT_EQ(num(e, "delivered_bytes"), 17);
     EXPECT_EQ(event_lines().size(), 1u);
+}
+
+// What the client got and what the event says of it, whether the stream is written anew or goes as it comes.
+TEST_F(FilterEnd, TheEventCountsWhatTheClientGot)
+{
+    const std::string words = piece("\"content\":\"\\u00e9t\\u00e9 \\ud83d\\ude00\"") +
+                              piece("\"reasoning_content\":\"hm\"") +
+                              piece("\"tool_calls\":[{\"index\":0,\"id\":\"call\",\"type\":\"function\","
+                                    "\"function\":{\"name\":\"look\",\"arguments\":\"{}\"}}]");
+    const std::string held = piece("\"content\":\" SEC\"") + kStop;
+    for (bool filtered : {true, false}) {
+        if (filtered)
+            guarded();
+        else
+            openai_target(up_);
+        size_t n = event_lines().size();
+        through(kRole + words + held + kDone);
+        Json e = event(n);
+        EXPECT_EQ(num(e, "chunks"), 6) << filtered;
+        EXPECT_GE(num(e, "delivered_chunks"), 6) << "and what was held back, in a chunk of its own";
+        EXPECT_EQ(num(e, "delivered_bytes"), 10 + 2 + 2 + 4) << filtered;
+        EXPECT_EQ(str(e, "interruption"), "");
+        through(kRole + words + held.substr(0, held.size() - kStop.size()));
+        e = event(n + 1);
+        EXPECT_EQ(num(e, "delivered_bytes"), 10 + 2 + 2 + (filtered ? 1 : 4)) << "without what is held back";
+        EXPECT_EQ(num(e, "delivered_chunks"), 5) << filtered;
+        EXPECT_EQ(str(e, "interruption"), "incomplete");
+    }
 }
 
 TEST_F(FilterEnd, ABlockBeforeAnythingWasSentIsAnOrdinaryAnswer)

@@ -370,10 +370,44 @@ TEST_F(StreamFault, TheEventCountsWhatWasDelivered)
         EXPECT_EQ(num(e, "chunks"), how == 0 ? 4 : how == 3 ? 2 : 3) << how;
         EXPECT_EQ(num(e, "held_bytes_max"), 0) << how;
         EXPECT_EQ(str(e, "interruption"), words[how]);
-        EXPECT_EQ(num(e, "tokens_per_s") > 0 || num(e, "tokens_per_s") == -1, true);
+        EXPECT_EQ(num(e, "delivered_chunks"), num(e, "chunks")) << how;
+        EXPECT_EQ(num(e, "delivered_bytes"), how == 3 ? 3 : 6) << how;
+        EXPECT_EQ(num(e, "tokens_per_s") > 0, how == 0) << "wherever the usage is known";
         EXPECT_GE(num(e, "ttft_ms"), 0);
     }
     end.open();
+}
+
+TEST_F(StreamFault, TokensPerSecondWhereverTheUsageIsKnown)
+{
+    std::atomic<int> how{0};
+    Server up([&](Conn &c, const Request &) {
+        const std::string last = delta("", "\"stop\"", kUsage), done = how & 1 ? "" : kDone;
+        bool ok = c.sse_head();
+        if (how / 2 == 0) /* all at once */
+            return ok && c.chunk(kRole + delta("one") + delta("two") + last + done) && c.chunk_end();
+        if (how / 2 == 1) /* one chunk only, and late */
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        ok = ok && c.chunk(delta("one"));
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        return ok && c.chunk((how / 2 == 1 ? "" : delta("two")) + last + done) && c.chunk_end();
+    });
+    for (size_t n = 0; n < 12; n++) {
+        how = static_cast<int>(n % 6);
+        n < 6 ? one_target(up) : openai_target(up);
+        Client k;
+        ask(k, ask_stream());
+        Json e = event(n);
+        double tokens = num(e, "usage.completion_tokens"), rate = num(e, "tokens_per_s");
+        ASSERT_GT(tokens, 0);
+        EXPECT_GT(rate, 0) << how;
+        if (how / 2 == 1) {
+            EXPECT_LE(rate, tokens / 0.039) << "from the beginning of the attempt";
+        }
+        if (how / 2 == 2) {
+            EXPECT_LE(rate, tokens / 0.015) << "from the first to the last text";
+        }
+    }
 }
 
 } // namespace

@@ -31,6 +31,7 @@ std::string unescape(const kt_json &j, uint32_t tok)
     EXPECT_TRUE(kt_is_ok(kt_json_unescape(&j, tok, &b)));
     std::string s(b.data ? b.data : "", b.len);
     kt_buf_free(&b);
+    EXPECT_EQ(kt_json_str_size(&j, tok), s.size()) << s;
     return s;
 }
 
