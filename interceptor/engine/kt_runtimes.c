@@ -3,6 +3,7 @@
 
 #include "interceptor/abi/kt_plan_format.h"
 #include "policyengine/base/kt_log.h"
+#include "policyengine/detect/kt_pattern_later.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,7 +23,8 @@ struct kt_runtimes {
     struct kt_runtime *current;
     pthread_mutex_t reload; /* stamp; the one thread that looks at the files */
     uint64_t stamp;
-    bool told; /* of a changed mode */
+    bool waits; /* the changed config's own patterns are being compiled */
+    bool told;  /* of a changed mode */
     atomic_uint_fast64_t next_check;
 };
 
@@ -217,15 +219,36 @@ static void install(struct kt_runtimes *rs, struct kt_runtime *fresh)
     kt_runtime_unref(old);
 }
 
+/* As load, but for the patterns: whoever looks may be the thread that serves all calls, and compiling can
+ * take seconds. NULL also where they are not there yet; the old runtime goes on, and the next look tries
+ * again. */
+static struct kt_runtime *load_anew(struct kt_runtimes *rs)
+{
+    bool waited = rs->waits;
+    kt_pattern_later_begin();
+    struct kt_runtime *fresh = load(rs);
+    rs->waits = kt_pattern_later_end();
+    if (!rs->waits)
+        return fresh;
+    if (!waited)
+        kt_warn(
+            "the config has changed and has patterns that nobody has compiled yet: a thread of this program "
+            "does it, and calls go by the earlier config until it is done");
+    kt_runtime_unref(fresh);
+    return NULL;
+}
+
 /* The stamp is taken before the files are read: a change in between is seen the next time. */
 void kt_runtimes_look(struct kt_runtimes *rs, bool force)
 {
     char *why = NULL;
     pthread_mutex_lock(&rs->reload);
     uint64_t stamp = stamp_of(&rs->paths);
-    struct kt_runtime *fresh = force || stamp != rs->stamp ? load(rs) : NULL;
-    if (fresh) {
+    bool due = force || stamp != rs->stamp || (rs->waits && !kt_pattern_later_busy());
+    struct kt_runtime *fresh = due ? load_anew(rs) : NULL;
+    if (fresh || (due && rs->waits))
         rs->stamp = stamp;
+    if (fresh) {
         why = fresh->broken ? strdup(fresh->broken) : NULL;
         KT_TRACE(ENGINE, "the policy config changed%s%s", why ? ", but is broken: " : "", why ? why : "");
         install(rs, fresh);

@@ -4,6 +4,7 @@
 #include "policyengine/base/kt_log.h"
 #include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_pattern_image.h"
+#include "policyengine/detect/kt_pattern_later.h"
 
 #include <errno.h>
 #include <hs/hs_common.h>
@@ -105,7 +106,13 @@ static kt_result compile(char *const *expressions, size_t n, const char *key, st
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf bytes = {0};
     struct kt_pattern_image image = {.width = 1};
-    kt_result r = kt_pattern_compile(expressions, n, &image, err);
+    const struct kt_pattern_image *made = NULL;
+    kt_result r;
+    if (kt_pattern_later(expressions, n, key, cache_folder(), &made, &r, err)) {
+        KT_GUARD(r);
+        return unpack(p, made);
+    }
+    r = kt_pattern_compile(expressions, n, &image, err);
     bytes = image.bytes; /* freed with the block */
     if (r.code != KT_OK)
         return r;

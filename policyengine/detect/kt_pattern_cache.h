@@ -13,8 +13,10 @@ extern "C" {
 #endif
 
 #define KT_PATTERNS_MAX 1000u
-#define KT_PATTERN_BYTES 4096u /* of one expression */
-#define KT_PATTERN_WIDTH 512u  /* bytes of one match in a text that is not there to its end */
+#define KT_PATTERN_BYTES 4096u     /* of one expression */
+#define KT_PATTERN_REPEATS 1000u   /* positions that the counted repeats of one expression add ... */
+#define KT_PATTERNS_REPEATS 50000u /* ... and of all together: what takes minutes to compile */
+#define KT_PATTERN_WIDTH 512u      /* bytes of one match in a text that is not there to its end */
 #define KT_PATTERN_IMAGE (64u << 20)
 
 /* Below which folder the cache lies ("<state_dir>/patterns"); NULL or never called = no cache. `quiet`:
@@ -24,7 +26,8 @@ void kt_pattern_cache_open(const char *state_dir, bool quiet);
 
 struct kt_patterns; /* immutable, any thread */
 
-/* new. KT_ERR_USAGE with `err` naming the expression ("[2] ...") and the reason. */
+/* new. KT_ERR_USAGE with `err` naming the expression ("[2] ...") and the reason. KT_ERR_STATE: only between
+ * kt_pattern_later_begin and _end, they are being compiled. */
 kt_result kt_patterns_new(char *const *expressions, size_t n, struct kt_patterns **out,
                           struct kt_error *err) KT_MUST;
 void kt_patterns_free(struct kt_patterns *p);

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <hs/hs_common.h>
 #include <hs/hs_compile.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,10 +62,32 @@ static kt_result refused(const struct compiler *c, size_t at, hs_compile_error_t
     return r;
 }
 
+/* Says no to what would take minutes to compile. */
+static kt_result check_repeats(const char *expression, size_t at, uint64_t *all, struct kt_error *err)
+{
+    uint64_t one = kt_pattern_repeats(expression);
+    if (one == UINT64_MAX)
+        return kt_fail(err, KT_ERR_USAGE, "[%zu] has groups in groups, more than 64 deep", at);
+    if (one > KT_PATTERN_REPEATS)
+        return kt_fail(err, KT_ERR_USAGE,
+                       "[%zu] has repeats like {n,m} that come to %" PRIu64
+                       " positions when they are written "
+                       "out; it may be %u (one in another multiplies, each \\p counts %u): use smaller "
+                       "numbers, or + and *",
+                       at, one, KT_PATTERN_REPEATS, KT_PATTERN_PROPERTY);
+    *all += one;
+    if (*all > KT_PATTERNS_REPEATS)
+        return kt_fail(err, KT_ERR_USAGE,
+                       "[%zu]: up to here, repeats like {n,m} come to more than %u positions in all", at,
+                       KT_PATTERNS_REPEATS);
+    return kt_ok();
+}
+
 /* Each one by itself first: the number of the wrong one, and how long its matches are. */
 static kt_result check(const struct compiler *c, char *const *expressions, size_t n, uint32_t *width,
                        struct kt_error *err)
 {
+    uint64_t repeats = 0;
     *width = 1;
     for (size_t i = 0; i < n; i++) {
         hs_expr_info_t *info = NULL;
@@ -76,6 +99,7 @@ static kt_result check(const struct compiler *c, char *const *expressions, size_
         if (least == 0)
             return kt_fail(err, KT_ERR_USAGE, "[%zu] matches the empty text: it would be found everywhere",
                            i);
+        KT_GUARD(check_repeats(expressions[i], i, &repeats, err));
         most = most < KT_PATTERN_WIDTH ? most : KT_PATTERN_WIDTH;
         *width = most > *width ? most : *width;
     }

@@ -8,6 +8,8 @@
 extern "C" {
 #endif
 
+#define KT_PATTERN_PROPERTY 30u /* positions of \p{L}, a machine over bytes: by the time to compile it */
+
 struct kt_pattern_image {
     struct kt_buf bytes; /* serialized database */
     uint32_t width;
@@ -16,6 +18,11 @@ struct kt_pattern_image {
 /* Loads the compiler. KT_ERR_USAGE: an expression is wrong. KT_ERR_NOTFOUND: there is no compiler here. */
 kt_result kt_pattern_compile(char *const *expressions, size_t n, struct kt_pattern_image *out,
                              struct kt_error *err) KT_MUST;
+
+/* How many positions the counted repeats of an expression add when they are written out: 4 for "a{5}", 60 for
+ * "((ab){1,10}c){3}". UINT64_MAX: its groups are more than 64 deep. Not checked otherwise: what is no
+ * expression has some number. */
+uint64_t kt_pattern_repeats(const char *expression);
 
 /* The name of the image in the folder: hex. */
 kt_result kt_pattern_key(char *const *expressions, size_t n, char out[KT_SHA256_HEX]) KT_MUST;

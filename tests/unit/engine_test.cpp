@@ -153,6 +153,47 @@ TEST(Engine, AChangedConfigTakesEffectAndABrokenOneDoesNot)
     v.verify();
 }
 
+/* Compiling takes seconds, and this is the thread that serves all calls. */
+TEST(Engine, PatternsOfAChangedConfigAreCompiledBesideTheCalls)
+{
+    fake::Server up(ok_handler);
+    Env v;
+    v.o.config_check_ns = 1;
+    v.write_target(up.url("/v1"));
+    v.start();
+    Client c(v.e);
+    ASSERT_TRUE(c.tls(v.e));
+    auto with = [&](const std::string &dlp, const std::string &attack) {
+        v.write_config("pack: {name: t, version: 1.0.0, enabled: true}\n"
+                       "policies:\n  chain: [dlp-filter, prompt-injection]\n"
+                       "policy:\n  dlp-filter: {detect_patterns: ['" +
+                       dlp + "']}\n  prompt-injection: {attack_patterns: ['" + attack +
+                       "']}\n"
+                       "providers:\n  targets:\n    - id: one\n      provider: mistral\n      model: m\n"
+                       "      base_url: " +
+                       up.url("/v1") + "\n      secret_key_ref: {env: KT_TEST_KEY}\n");
+    };
+    auto sent = [&] { /* what the provider got of a call that the dlp pattern is about */
+                      EXPECT_TRUE(is(c.call(post(chat("xabcdefghy"))), 200));
+                      return up.requests().back().body;
+    };
+    with("x\\p{L}{8}y", "zork\\p{L}{4}oo");
+    EXPECT_NE(sent().find("xabcdefghy"), std::string::npos); /* by the earlier config, and not refused */
+    EXPECT_TRUE(v.wait([&] { return sent().find("[PATTERN_1]") != std::string::npos; }));
+    const std::string log = slurp(v.dir / "state" / "kt.log"), line = "calls go by the earlier config";
+    ASSERT_NE(log.find(line), std::string::npos) << log;
+    EXPECT_EQ(log.find(line), log.rfind(line)) << log; /* once, for both policies */
+    EXPECT_EQ(log.find("inside of this program"), std::string::npos) << log;
+    with("x(", "zork"); /* found wrong beside the calls, too: the config of before stays */
+    EXPECT_TRUE(v.wait([&] {
+        return sent().find("[PATTERN_1]") != std::string::npos &&
+               v.count("\"event_type\":\"config_error\"") > 0;
+    }));
+    EXPECT_NE(sent().find("[PATTERN_1]"), std::string::npos);
+    EXPECT_EQ(v.count("\"event_type\":\"config_error\""), 1u);
+    v.verify();
+}
+
 TEST(Engine, WithoutAnAuditLogFailModeDecides)
 {
     fake::Server up(ok_handler);

@@ -3,10 +3,13 @@
 // length.
 extern "C" {
 #include "policyengine/detect/kt_pattern_cache.h"
+#include "policyengine/detect/kt_pattern_later.h"
 }
 
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -70,4 +73,111 @@ TEST(Patterns, OfATextThatGoesOnAreBounded)
     const std::string a(600, 'a');
     EXPECT_EQ(find("BEGIN[a-z ]*END", "BEGIN" + a + "END", false), hits{});
     EXPECT_EQ(find("ab+", "x abbb y", false), hits{"abbb"});
+}
+
+TEST(Patterns, CountedRepeatsAreAddedUp)
+{
+    const struct {
+        const char *expression;
+        uint64_t repeats;
+    } cases[] = {
+        {"a{5}", 4},
+        {"ab{3,7}c", 6},
+        {"a{4,}", 3},
+        {"[a-z]{200}?", 199},
+        {"(ab){10}", 18},
+        {"((ab){1,10}c){3}", 60},
+        {"a{0}b{,3}c{x}{", 0},
+        {"a{2}{3}", 5},
+        {"\\Qa{5}\\E{3}", 2},
+        {"\\{5}", 0},
+        {"\\\\{5}", 4},
+        {"[]{9}]{2}", 1},
+        {"[[:alpha:]]{3}", 2},
+        {"(?#a{99})a|b{2}", 1},
+        {"\\p{L}{11}", 300},
+        {"[x\\p{L}]{11}", 300},
+        {"a{4294967297}", 99999999},
+        {"(((a{9999}){9999}){9999}){9999}", 99999999},
+        {"(a))){3}", 0},
+        {"(((a{3}", 2},
+        {"[a{3}", 0},
+        {"a\\", 0},
+        {"", 0},
+    };
+    for (const auto &c : cases)
+        EXPECT_EQ(kt_pattern_repeats(c.expression), c.repeats) << c.expression;
+    EXPECT_LT(kt_pattern_repeats((std::string(64, '(') + "a" + std::string(64, ')')).c_str()), UINT64_MAX);
+    EXPECT_EQ(kt_pattern_repeats((std::string(65, '(') + "a" + std::string(65, ')')).c_str()), UINT64_MAX);
+}
+
+TEST(Patterns, WhatTakesMinutesToCompileIsRefused)
+{
+    auto why = [](std::vector<std::string> all) {
+        std::vector<char *> list;
+        for (auto &s : all)
+            list.push_back(s.data());
+        kt_patterns *p = nullptr;
+        kt_error err{};
+        kt_result r = kt_patterns_new(list.data(), list.size(), &p, &err);
+        kt_patterns_free(p);
+        return r.code == KT_ERR_USAGE ? std::string(err.text) : "";
+    };
+    EXPECT_NE(
+        why({"ok", "(a|b|c)*x{1000}y{1000}z{900}"}).find("[1] has repeats like {n,m} that come to 2897 "),
+        std::string::npos);
+    EXPECT_NE(why({"((ab){1,30}c){1,30}"}).find("[0] has repeats"), std::string::npos);
+    EXPECT_NE(why({"x\\p{L}{100}y"}).find("each \\p counts 30"), std::string::npos);
+    EXPECT_NE(why({std::string(65, '(') + "a" + std::string(65, ')')}).find("64 deep"), std::string::npos);
+    EXPECT_NE(why(std::vector<std::string>(60, "x{900}")).find("[55]: up to here"), std::string::npos);
+    EXPECT_EQ(why({"x{1000}"}), "");
+}
+
+namespace {
+
+/* As the look at a changed config does it. */
+kt_code later(const char *expression, bool *waits)
+{
+    kt_patterns *p = nullptr;
+    kt_error err{};
+    char *one[] = {const_cast<char *>(expression)};
+    kt_pattern_later_begin();
+    kt_result r = kt_patterns_new(one, 1, &p, &err);
+    *waits = kt_pattern_later_end();
+    kt_patterns_free(p);
+    return r.code;
+}
+
+kt_code until_there(const char *expression)
+{
+    bool waits = true;
+    kt_code code = KT_OK;
+    for (int i = 0; waits && i < 10000; i++) {
+        while (kt_pattern_later_busy())
+            usleep(1000);
+        code = later(expression, &waits);
+    }
+    return code;
+}
+
+} // namespace
+
+TEST(Patterns, CanBeCompiledBesideTheCallsAndOverAFork)
+{
+    bool waits = false;
+    EXPECT_EQ(later("x\\p{L}{6}y", &waits),
+              KT_ERR_STATE); /* there is no cache: nothing but the thread has it */
+    EXPECT_TRUE(waits);
+    pid_t child = fork(); /* while it compiles */
+    if (child == 0)
+        _exit(!kt_pattern_later_busy() && later("x\\p{L}{6}y", &waits) == KT_ERR_STATE && waits &&
+                      until_there("x\\p{L}{6}y") == KT_OK
+                  ? 0
+                  : 1);
+    EXPECT_EQ(later("other", &waits), KT_ERR_STATE); /* one at a time */
+    EXPECT_EQ(until_there("x\\p{L}{6}y"), KT_OK);
+    EXPECT_EQ(until_there("other("), KT_ERR_USAGE);
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
 }
