@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int __dprintf_chk(int fd, int flag, const char *format, ...);
-int __vdprintf_chk(int fd, int flag, const char *format, va_list args);
+#define FORMAT(text, values) __attribute__((format(printf, text, values)))
+int __dprintf_chk(int fd, int flag, const char *format, ...) FORMAT(3, 4);
+int __vdprintf_chk(int fd, int flag, const char *format, va_list args) FORMAT(3, 0);
 
 KT_HOOK FILE *fdopen(int fd, const char *mode)
 {
@@ -23,6 +24,7 @@ KT_HOOK FILE *fdopen(int fd, const char *mode)
 }
 
 /* The text in one piece. False: no memory for it; the real one does with little. */
+FORMAT(2, 0)
 static bool put_text(int fd, const char *format, va_list args, int *rc)
 {
     char *text = NULL;
@@ -43,6 +45,7 @@ static bool put_text(int fd, const char *format, va_list args, int *rc)
     return true;
 }
 
+FORMAT(2, 0)
 static bool written(int fd, const char *format, va_list args, int *rc)
 {
     if (!kt_tap_is_socket(fd) || kt_bypass())
