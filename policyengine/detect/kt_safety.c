@@ -85,7 +85,7 @@ void kt_safety_reset(struct kt_safety *s)
 {
     s->fold.len = s->fold.hidden_len = 0;
     s->fold.gap = 0;
-    s->fold.keep_lookalikes = s->fold.keep_forms = false;
+    s->fold.escapes = s->fold.keep_lookalikes = s->fold.keep_forms = false;
     s->fold.out = s->block;
     s->fold.cap = BLOCK;
     s->sign_count = 0;
