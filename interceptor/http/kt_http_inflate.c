@@ -8,6 +8,7 @@
 #define WINDOW_GZIP (15 + 16)
 #define WINDOW_ZLIB 15
 #define WINDOW_RAW (-15)
+#define MEMBER_BEGINS 0x1f
 #define STEP (16u << 10) /* room asked for at a time; the buffer itself grows geometrically */
 
 struct kt_inflate {
@@ -15,6 +16,7 @@ struct kt_inflate {
     enum kt_http_coding coding;
     bool ready;             /* inflateInit2 was called */
     bool started, ended;    /* any byte seen; the (current) stream is complete */
+    bool padded, padding;   /* what is no member may follow the last one; it does */
     unsigned char first[2]; /* deflate: kept back until the wrapper is known */
     unsigned first_len;
 };
@@ -33,6 +35,11 @@ void kt_inflate_free(struct kt_inflate *z)
     if (z && z->ready)
         inflateEnd(&z->z);
     free(z);
+}
+
+void kt_inflate_allow_padding(struct kt_inflate *z)
+{
+    z->padded = true;
 }
 
 static kt_result init(struct kt_inflate *z, int window)
@@ -69,19 +76,29 @@ static kt_result step(struct kt_inflate *z, struct kt_buf *out)
     return kt_ok();
 }
 
+/* Behind the end of a stream. gzip may be several members one after the other (RFC 1952 2.2); nothing may
+ * follow a deflate stream. */
+static kt_result next_member(struct kt_inflate *z)
+{
+    z->padding = z->padded && (z->coding != KT_CODING_GZIP || *z->z.next_in != MEMBER_BEGINS);
+    if (z->padding)
+        return kt_ok();
+    KT_ENSURE(z->coding == KT_CODING_GZIP && inflateReset(&z->z) == Z_OK, KT_ERR_SYNTAX);
+    z->ended = false;
+    return kt_ok();
+}
+
 static kt_result run(struct kt_inflate *z, const unsigned char *data, size_t len, struct kt_buf *out)
 {
-    while (len > 0) {
+    while (len > 0 && !z->padding) {
         unsigned part = len > UINT_MAX ? UINT_MAX : (unsigned)len;
         z->z.next_in = (unsigned char *)(uintptr_t)data; /* zlib does not write to it */
         z->z.avail_in = part;
         do {
-            if (z->ended) {
-                /* gzip may be several members one after the other (RFC 1952 2.2); nothing may follow a
-                 * deflate stream. */
-                KT_ENSURE(z->coding == KT_CODING_GZIP && inflateReset(&z->z) == Z_OK, KT_ERR_SYNTAX);
-                z->ended = false;
-            }
+            if (z->ended)
+                KT_GUARD(next_member(z));
+            if (z->padding)
+                return kt_ok();
             KT_GUARD(step(z, out));
         } while (z->z.avail_in > 0 || (!z->ended && z->z.avail_out == 0));
         data += part;

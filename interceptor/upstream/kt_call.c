@@ -94,6 +94,7 @@ static void free_call(struct kt_call *c)
             curl_easy_cleanup(c->easy);
     }
     kt_call_wipe_headers(c);
+    kt_call_gzip_free(c);
     kt_buf_free(&c->head);
     free(c);
 }
@@ -109,6 +110,10 @@ void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char 
     if (c->overflow) { /* libcurl only knows that we refused it */
         outcome = KT_CALL_TOO_LARGE;
         detail = "the answer's head is too large";
+    }
+    if (c->damaged) {
+        outcome = KT_CALL_CONNECTION;
+        detail = "the gzip data of the answer are damaged";
     }
     KT_TRACE(UPSTREAM, "call %p ends: %s %s", (void *)c, kt_call_outcome_name(outcome), detail);
     take_out(c);

@@ -36,6 +36,7 @@ static void deliver_head(struct kt_call *c)
     struct kt_call_head head = {c->status, fields, c->fields};
     c->head_done = true;
     if (!c->released) {
+        kt_call_gzip_begin(c, &head);
         kt_call_arm_watchdog(c);
         c->handler.on_head(c->handler.arg, &head);
     }
@@ -108,6 +109,8 @@ size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg)
     if (c->paused)
         return CURL_WRITEFUNC_PAUSE; /* libcurl keeps the piece and shows it again */
     c->activity_ns = kt_now_mono_ns();
+    if (c->gzip)
+        return kt_call_gzip_write(c, data, len);
     c->handler.on_data(c->handler.arg, data, len);
     /* A call that was cancelled inside the slot must not be touched by libcurl any more. */
     return c->state == KT_CS_DOOMED ? 0 : len;

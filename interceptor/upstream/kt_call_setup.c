@@ -146,6 +146,8 @@ kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *q)
     /* 64 KiB by default, taken and given back with every call: most prompts need less than the least there
      * is. */
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    if (q->stream) /* 16 KiB by default, for as long as it lasts */
+        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, KT_UP_STREAM_BUFFER);
     if (c->u->direct)
         curl_easy_setopt(e, CURLOPT_PROXY, "");
     if (c->u->no_proxy)

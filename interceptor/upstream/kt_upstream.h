@@ -64,6 +64,7 @@ struct kt_call_request {
     /* Milliseconds, 0 = none. connect covers name, TCP and TLS; first_byte runs from the start to the
      * answer's head, idle between two pieces of the body (not while paused), total over everything. */
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+    bool stream; /* the answer comes in small pieces over a long time: a small buffer will do */
 };
 
 struct kt_call_handler {

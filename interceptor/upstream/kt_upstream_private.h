@@ -11,6 +11,7 @@
 /* A kept connection is used again within. Many servers close theirs after a minute or more: a request must
  * not meet them just then, since it is not sent twice. */
 #define KT_UP_IDLE_SECONDS 50L
+#define KT_UP_STREAM_BUFFER 2048L
 #define KT_UP_MAX_HEAD (256u << 10) /* bytes of an answer's head */
 #define KT_UP_MAX_FIELDS 256
 #define KT_UP_DRAIN_BYTES (64u << 10)
@@ -58,9 +59,11 @@ struct kt_call {
     size_t fields;
     int status;
     bool head_done, paused, released, overflow;
-    bool once;    /* what was sent must not be sent again */
-    bool sent;    /* a connection was about to take the request */
-    bool cut_off; /* libcurl wanted to send it again */
+    bool damaged;              /* the coding of the answer does not hold what it says */
+    struct kt_call_gzip *gzip; /* owned; NULL = the answer is not packed so */
+    bool once;                 /* what was sent must not be sent again */
+    bool sent;                 /* a connection was about to take the request */
+    bool cut_off;              /* libcurl wanted to send it again */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -84,6 +87,11 @@ size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg);
 /* Right before the request is sent, each time that it is. */
 int kt_call_on_send(void *arg, char *peer, char *own, int peer_port, int own_port);
 size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg);
+
+/* kt_call_gzip.c */
+void kt_call_gzip_begin(struct kt_call *c, const struct kt_call_head *head); /* where the head says so */
+size_t kt_call_gzip_write(struct kt_call *c, const char *data, size_t len);  /* answers libcurl */
+void kt_call_gzip_free(struct kt_call *c);
 
 /* kt_sockets.c */
 void kt_up_install_sockets(struct kt_upstream *u); /* on the multi handle */

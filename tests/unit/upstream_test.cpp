@@ -188,36 +188,6 @@ TEST_F(Upstream, InterimAnswersAreSwallowed)
     EXPECT_EQ(s.headers.count("Link"), 0u);
 }
 
-std::string gzip(const std::string &text)
-{
-    z_stream z = {};
-    deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    std::string out(text.size() + 100, '\0');
-    z.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(text.data()));
-    z.avail_in = static_cast<uInt>(text.size());
-    z.next_out = reinterpret_cast<Bytef *>(&out[0]);
-    z.avail_out = static_cast<uInt>(out.size());
-    deflate(&z, Z_FINISH);
-    out.resize(z.total_out);
-    deflateEnd(&z);
-    return out;
-}
-
-TEST_F(Upstream, ContentCodingsAreRemoved)
-{
-    const std::string text(10000, 'z');
-    Server server([&](Conn &c, const Request &) {
-        return c.reply(200, "text/plain", gzip(text), "Content-Encoding: gzip\r\n");
-    });
-    Seen s;
-    Ask a;
-    a.url = server.url("/");
-    call(a, s);
-    ASSERT_TRUE(s.wait_done());
-    EXPECT_EQ(s.outcome, KT_CALL_OK);
-    EXPECT_EQ(s.body, text);
-}
-
 TEST_F(Upstream, ProxyOfTheEnvironment)
 {
     stop();

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gzip of an answer. libcurl reads the first member and no other, while RFC 1952 (2.2) has any number of
+ * them, and servers that flush a stream so make many: from the head of such an answer on, libcurl gives the
+ * bytes as they come. br, zstd and deflate stay its own.
+ */
+#include "interceptor/http/kt_http_inflate.h"
+#include "interceptor/upstream/kt_upstream_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP 1024u           /* packed bytes at a time ... */
+#define PLAIN_MAX (2u << 20) /* ... become 1,032 times as many at most */
+#define MEMBER_BEGINS 0x1f
+
+struct kt_call_gzip {
+    struct kt_inflate *z;
+    struct kt_buf plain;
+    size_t skip; /* bytes of what libcurl shows next were read already, before a pause */
+    bool begun;
+    bool plain_already; /* a libcurl that had set up its own decoder by then */
+};
+
+void kt_call_gzip_free(struct kt_call *c)
+{
+    if (!c->gzip)
+        return;
+    kt_inflate_free(c->gzip->z);
+    kt_buf_free(&c->gzip->plain);
+    free(c->gzip);
+    c->gzip = NULL;
+}
+
+static KT_MUST kt_result begin(struct kt_call *c)
+{
+    c->gzip = calloc(1, sizeof *c->gzip);
+    KT_ENSURE(c->gzip, KT_ERR_MEMORY);
+    c->gzip->plain = (struct kt_buf)KT_BUF_INIT(PLAIN_MAX);
+    KT_GUARD(kt_inflate_new(KT_CODING_GZIP, &c->gzip->z));
+    kt_inflate_allow_padding(c->gzip->z);
+    return curl_easy_setopt(c->easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK ? kt_ok()
+                                                                                    : kt_err(KT_ERR_INTERNAL);
+}
+
+void kt_call_gzip_begin(struct kt_call *c, const struct kt_call_head *head)
+{
+    size_t codings = 0;
+    bool gzip = false;
+    for (size_t i = 0; i < head->count; i++) {
+        const struct kt_call_header *h = &head->headers[i];
+        if (!kt_span_ieq(kt_span(h->name, strlen(h->name)), "Content-Encoding"))
+            continue;
+        codings++;
+        struct kt_span value = kt_span(h->value, strlen(h->value));
+        gzip = kt_span_ieq(value, "gzip") || kt_span_ieq(value, "x-gzip");
+    }
+    if (gzip && codings == 1 && !kt_is_ok(begin(c)))
+        kt_call_gzip_free(c); /* libcurl's own decoder, then */
+}
+
+size_t kt_call_gzip_write(struct kt_call *c, const char *data, size_t len)
+{
+    struct kt_call_gzip *g = c->gzip;
+    size_t at = g->skip < len ? g->skip : len;
+    if (!g->begun && len) {
+        g->begun = true;
+        g->plain_already = (unsigned char)*data != MEMBER_BEGINS;
+    }
+    if (g->plain_already) {
+        c->handler.on_data(c->handler.arg, data, len);
+        return c->state == KT_CS_DOOMED ? 0 : len;
+    }
+    while (at < len && !c->released) {
+        if (c->paused) {
+            g->skip = at;
+            return CURL_WRITEFUNC_PAUSE;
+        }
+        size_t n = len - at < STEP ? len - at : STEP;
+        kt_buf_clear(&g->plain);
+        if (!kt_is_ok(kt_inflate_feed(g->z, data + at, n, &g->plain))) {
+            c->damaged = true;
+            return 0;
+        }
+        at += n;
+        if (g->plain.len)
+            c->handler.on_data(c->handler.arg, g->plain.data, g->plain.len);
+        if (c->state == KT_CS_DOOMED)
+            return 0;
+    }
+    g->skip = g->skip > len ? g->skip - len : 0;
+    return len;
+}
