@@ -31,7 +31,7 @@ struct kt_placeholders {
     struct entry **slots; /* open addressing; a power of two, at most half full */
     size_t size, used, bytes;
     size_t restorable;
-    struct kind kinds[KT_PLACEHOLDER_KINDS];
+    struct kind *kinds[KT_PLACEHOLDER_KINDS]; /* owned; their names are given out and do not move */
     unsigned kind_count;
     bool remembers;
     void (*on_restore)(void *arg);
@@ -61,6 +61,8 @@ void kt_placeholders_free(struct kt_placeholders *p)
         free(p->slots[i]);
     }
     free(p->slots);
+    for (unsigned i = 0; i < p->kind_count; i++)
+        free(p->kinds[i]);
     kt_taken_free(&p->taken);
     free(p);
 }
@@ -99,11 +101,14 @@ static uint64_t hash_of(const struct kt_placeholders *p, const struct wanted *w)
 static unsigned kind_index(struct kt_placeholders *p, const char *kind)
 {
     for (unsigned i = 0; i < p->kind_count; i++)
-        if (strncmp(p->kinds[i].name, kind, sizeof p->kinds[i].name - 1) == 0)
+        if (strncmp(p->kinds[i]->name, kind, sizeof p->kinds[i]->name - 1) == 0)
             return i;
     if (p->kind_count == KT_PLACEHOLDER_KINDS)
         return KT_PLACEHOLDER_KINDS;
-    struct kind *k = &p->kinds[p->kind_count];
+    struct kind *k = calloc(1, sizeof *k);
+    if (!k)
+        return KT_PLACEHOLDER_KINDS;
+    p->kinds[p->kind_count] = k;
     snprintf(k->name, sizeof k->name, "%s", kind);
     snprintf(k->shared, sizeof k->shared, "[%s]", k->name);
     return p->kind_count++;
@@ -147,13 +152,13 @@ static bool grow(struct kt_placeholders *p)
 static bool is_free(const struct kt_placeholders *p, unsigned kind, unsigned number)
 {
     char name[NAME_MAX_LEN];
-    int n = snprintf(name, sizeof name, "[%s_%u]", p->kinds[kind].name, number);
+    int n = snprintf(name, sizeof name, "[%s_%u]", p->kinds[kind]->name, number);
     return !kt_taken_has(&p->taken, name, (size_t)n);
 }
 
 static unsigned number_for(struct kt_placeholders *p, unsigned kind, const char *value, size_t len)
 {
-    struct kind *k = &p->kinds[kind];
+    struct kind *k = p->kinds[kind];
     unsigned known = p->remembers ? kt_numbers_get(k->name, value, len) : 0;
     if (known && is_free(p, kind, known)) {
         k->count = known > k->count ? known : k->count;
@@ -174,7 +179,7 @@ static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, const s
         return NULL;
     *e = (struct entry){.hash = hash, .kind = w->kind, .len = w->len, .verbatim = w->verbatim};
     memcpy(e->value, w->value, w->len);
-    int n = snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[w->kind].name,
+    int n = snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[w->kind]->name,
                      number_for(p, w->kind, w->value, w->len));
     if (!kt_taken_add(&p->taken, e->name, (size_t)n)) {
         free(e);
@@ -216,7 +221,7 @@ static const char *name_of(struct kt_placeholders *p, const char *kind, struct w
     if (*slot)
         return allow(p, *slot, restore);
     if (p->used >= KT_PLACEHOLDERS_MAX || w.len > KT_PLACEHOLDERS_BYTES - p->bytes)
-        return p->kinds[w.kind].shared;
+        return p->kinds[w.kind]->shared;
     if (p->on_new)
         p->on_new(p->on_new_arg);
     *slot = entry_new(p, hash, &w);

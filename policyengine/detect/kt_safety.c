@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define BLOCK 4096u
-#define TAIL 512u /* folded bytes that are seen again; longer than any rule reaches */
-#define SIGNS 64u /* more than word ends fit into VETO_BEHIND */
+#define FIRST_BLOCK 1024u /* what a stream keeps between two chunks is less */
+#define TAIL 512u         /* folded bytes that are seen again; longer than any rule reaches */
+#define SIGNS 64u         /* more than word ends fit into VETO_BEHIND */
 #define VETO_BEFORE 160u
 #define VETO_BEHIND 80u
 #define VETOED 0.5     /* share of its weight that a sign keeps beside a veto */
@@ -26,7 +27,7 @@ struct sign {
 
 struct kt_safety {
     struct kt_fold fold;
-    char block[BLOCK];
+    char *block;                /* owned; room for fold.cap bytes, BLOCK at most */
     size_t dirty, hidden_dirty; /* bytes of block and fold.hidden that ever held text */
     struct sign signs[SIGNS];   /* not judged yet, by end */
     unsigned sign_count;
@@ -64,8 +65,14 @@ static bool any_rule_across(void)
 struct kt_safety *kt_safety_new(void)
 {
     struct kt_safety *s = malloc(sizeof *s);
-    if (!s)
+    char *block = malloc(FIRST_BLOCK);
+    if (!s || !block) {
+        free(s);
+        free(block);
         return NULL;
+    }
+    s->block = block;
+    s->fold.cap = FIRST_BLOCK;
     s->dirty = s->hidden_dirty = 0;
     s->across = any_rule_across();
     kt_safety_reset(s);
@@ -78,7 +85,23 @@ void kt_safety_free(struct kt_safety *s)
         return;
     kt_wipe(s->block, s->dirty);
     kt_wipe(s->fold.hidden, s->hidden_dirty);
+    free(s->block);
     free(s);
+}
+
+/* False where there is no more room to be had: the text is looked at in smaller blocks then. */
+static bool grow(struct kt_safety *s)
+{
+    size_t cap = s->fold.cap * 2;
+    char *block = cap <= BLOCK ? malloc(cap) : NULL;
+    if (!block)
+        return false;
+    memcpy(block, s->block, s->fold.len);
+    kt_wipe(s->block, s->fold.cap);
+    free(s->block);
+    s->block = s->fold.out = block;
+    s->fold.cap = cap;
+    return true;
 }
 
 void kt_safety_reset(struct kt_safety *s)
@@ -87,7 +110,6 @@ void kt_safety_reset(struct kt_safety *s)
     s->fold.gap = 0;
     s->fold.escapes = s->fold.keep_lookalikes = s->fold.keep_forms = false;
     s->fold.out = s->block;
-    s->fold.cap = BLOCK;
     s->sign_count = 0;
     s->seen = s->sentence = 0;
     s->score = 0;
@@ -294,10 +316,13 @@ kt_result kt_safety_feed(struct kt_safety *s, const char *text, size_t len, bool
         len = whole_words(text, len);
     size_t used = 0;
     while (s->found == KT_SAFE_NONE) {
-        size_t n = kt_fold_text(&s->fold, text + used, len - used, final);
-        used += n;
-        note_dirty(s);
+        size_t before = used;
+        used += kt_fold_text(&s->fold, text + used, len - used, final);
         bool full = used < len && s->fold.cap - s->fold.len < 8;
+        for (; full && grow(s); full = used < len && s->fold.cap - s->fold.len < 8)
+            used += kt_fold_text(&s->fold, text + used, len - used, final);
+        note_dirty(s);
+        size_t n = used - before;
         size_t cut = full ? whole_words(s->block, s->fold.len) : s->fold.len;
         if (n > 0 || final)
             look(s, cut, final && !full);
