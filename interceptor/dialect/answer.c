@@ -89,19 +89,3 @@ kt_result kt_answer_take(struct kt_chat *a, enum kt_endpoint e, struct kt_json *
         kt_chat_free(a);
     return r;
 }
-
-kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices,
-                                  struct kt_edits *edits)
-{
-    const struct kt_json *j = &a->json;
-    uint32_t list = a->choices_tok;
-    size_t number = 0;
-    for (uint32_t c = list + 1; list && c < j->tok[list].next && number < choices; c = j->tok[c].next) {
-        if (!changed[number++])
-            continue;
-        for (uint32_t k = c + 1; k < j->tok[c].next; k = j->tok[k + 1].next)
-            if (kt_json_str_eq(j, k, "logprobs") && j->tok[k + 1].type != KT_JSON_NULL)
-                KT_GUARD(kt_edits_replace_value(edits, j, k + 1, "null", 4));
-    }
-    return kt_ok();
-}

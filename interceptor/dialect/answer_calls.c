@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tool calls in a chunk of a stream as OpenAI's clients put them together: arguments are a string of JSON
- * source, and each call has its number. Mistral's schema allows arguments that are an object, and calls
+ * Tool calls as OpenAI's clients read them: arguments are a string of JSON source, and in a stream each call
+ * has its number. Mistral's schema allows arguments that are an object, and calls
  * without a number, of which clients would make one.
  */
 #include "interceptor/dialect/kt_dialect.h"
@@ -76,6 +76,7 @@ static KT_MUST kt_result number(const struct kt_json *j, uint32_t call, unsigned
                : kt_edits_add_member(edits, j, call, "index", text, (size_t)n);
 }
 
+/* `next` NULL: calls of a whole answer. */
 static KT_MUST kt_result mend_delta(const struct kt_json *j, uint32_t delta, unsigned *next,
                                     struct kt_edits *edits)
 {
@@ -93,15 +94,31 @@ static KT_MUST kt_result mend_delta(const struct kt_json *j, uint32_t delta, uns
             KT_GUARD(as_string(j, function, "arguments", edits));
         if (custom)
             KT_GUARD(as_string(j, custom, "input", edits));
-        KT_GUARD(number(j, c, next, edits));
+        if (next)
+            KT_GUARD(number(j, c, next, edits));
     }
+    return kt_ok();
+}
+
+static uint32_t choices_of(const struct kt_json *j)
+{
+    uint32_t choices = kt_json_member(j, 0, "choices", NULL);
+    return choices && j->tok[choices].type == KT_JSON_ARRAY ? choices : 0;
+}
+
+kt_result kt_answer_mend_whole(const struct kt_json *j, struct kt_edits *edits)
+{
+    uint32_t choices = choices_of(j);
+    for (uint32_t c = choices + 1; choices && c < j->tok[choices].next; c = j->tok[c].next)
+        if (j->tok[c].type == KT_JSON_OBJECT)
+            KT_GUARD(mend_delta(j, object_at(j, c, "message"), NULL, edits));
     return kt_ok();
 }
 
 kt_result kt_answer_mend_calls(const struct kt_json *j, unsigned *next, struct kt_edits *edits)
 {
-    uint32_t choices = kt_json_member(j, 0, "choices", NULL);
-    if (!choices || j->tok[choices].type != KT_JSON_ARRAY)
+    uint32_t choices = choices_of(j);
+    if (!choices)
         return kt_ok();
     long place = 0;
     for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, place++) {

@@ -109,14 +109,21 @@ kt_result kt_answer_parse(struct kt_chat *a, enum kt_endpoint e, const char *tex
 /* The same of a text that is parsed already. Takes the tokens: `json` is empty after it. */
 kt_result kt_answer_take(struct kt_chat *a, enum kt_endpoint e, struct kt_json *json,
                          struct kt_error *err) KT_MUST;
+/* An event of a stream that is no chunk of an answer (a ping, a status, a provider's own): all its strings
+ * but ids and the like. Those under a name that texts in pieces have are KT_FROM_REASONING, all others
+ * KT_FROM_LABEL. Takes the tokens as kt_answer_take does. */
+kt_result kt_answer_take_aside(struct kt_chat *a, struct kt_json *json, struct kt_error *err) KT_MUST;
 #define KT_ANSWER_CALL_SLOTS 64 /* choices beyond share the last one */
 /* Adds the edits to a chunk of a stream after which the arguments of each tool call are a string and each
  * call has its `index`. `next` has KT_ANSWER_CALL_SLOTS numbers, one for each choice: how many of its calls
  * have begun; all 0 in front of the first chunk. */
 kt_result kt_answer_mend_calls(const struct kt_json *chunk, unsigned *next, struct kt_edits *edits) KT_MUST;
-/* Log probabilities spell the text once more, token by token: of choices with edits in their texts they go.
+/* The same of a whole answer, whose calls stand in their order and need no number. */
+kt_result kt_answer_mend_whole(const struct kt_json *answer, struct kt_edits *edits) KT_MUST;
+/* Log probabilities spell the text once more, token by token: of choices with edits in their texts they go;
+ * with `check` also those that spell anything else than the text beside them, which nobody looked at.
  * `changed` has a bit for each of the first `choices` choices. */
-kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices,
+kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices, bool check,
                                   struct kt_edits *edits) KT_MUST;
 /* Choices of an answer that count; a policy's text beyond them is refused as KT_ERR_LIMIT. */
 #define KT_ANSWER_MAX_CHOICES 1024u
@@ -136,10 +143,19 @@ struct kt_provider {
     /* Adds the edits that give an answer of this provider the shape that the endpoint's clients know. NULL
      * slot = it has it. */
     kt_result (*translate_answer)(const struct kt_chat *a, struct kt_edits *edits);
+    /* Clients that speak this provider's own dialect: the hosts that they mean to call, and what User-Agent
+     * holds of its SDKs. Lists that end with NULL; NULL = none. */
+    const char *const *hosts;
+    const char *const *agents;
 };
 const struct kt_provider *const *kt_providers(size_t *count);
 /* NULL where unknown: then OpenAI-compatible, nothing dropped. */
 const struct kt_provider *kt_provider_find(const char *name);
+
+/* The provider whose own dialect the client speaks: by the host that it meant, its User-Agent, or a base URL
+ * that begins with the provider's name (".../mistral/v1"); NULL = OpenAI's as everybody. `agent` and `target`
+ * may be empty. */
+const struct kt_provider *kt_client_dialect(const char *host, struct kt_span agent, struct kt_span target);
 
 /* The body for one attempt: policy edits + translation + the model put in place. `model` NULL = keep the
  * requested one. */

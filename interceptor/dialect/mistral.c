@@ -168,6 +168,11 @@ static kt_result translate(const struct kt_chat *c, const char *model, const str
     }
 }
 
+static const char *const hosts[] = {"api.mistral.ai", "codestral.mistral.ai", NULL};
+/* "speakeasy-sdk/... @mistralai/mistralai", "... mistralai", and of older ones "mistral-client-python/0.4".
+ */
+static const char *const agents[] = {"mistralai", "mistral-client", NULL};
+
 const struct kt_provider kt_provider_mistral = {
     .name = "mistral",
     .base_url = "https://api.mistral.ai/v1",
@@ -176,4 +181,6 @@ const struct kt_provider kt_provider_mistral = {
     .translate = translate,
     .path = kt_mistral_path,
     .translate_answer = kt_mistral_answer,
+    .hosts = hosts,
+    .agents = agents,
 };

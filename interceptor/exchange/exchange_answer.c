@@ -193,6 +193,8 @@ static void give_success(struct kt_exchange *x)
     const char *wrong = x->chat.stream
                             ? "a whole answer or something else, where an event stream was asked for"
                             : wrong_body(x, body, &j);
+    if (!wrong && !kt_is_ok(kt_x_mend_answer(x, &j)))
+        wrong = "tool calls that could not be written anew";
     if (wrong) {
         kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;

@@ -165,6 +165,7 @@ static void set_times(const struct kt_exchange *x, const struct kt_target *t, st
     int64_t here = kt_x_target_left_ms(x);
     q->connect_ms = t->connect_timeout_seconds * 1000;
     q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : here);
+    q->stream = x->chat.stream;
     if (x->chat.stream) {
         q->first_byte_ms = here;
         q->idle_ms = t->timeout_seconds * 1000;

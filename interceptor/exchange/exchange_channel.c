@@ -13,11 +13,13 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
     struct kt_x_filter *f = &x->filter;
     for (size_t i = f->count; i-- > 0;) {
         struct kt_x_channel *c = &f->channels[i];
-        if (!c->ended && kt_x_same_text(c, like))
+        if (!c->ended && kt_x_same_text(c, like)) {
+            c->listed |= like->listed;
             return c;
+        }
     }
     if (f->count == f->cap) {
-        size_t cap = f->cap ? f->cap * 2 : 4;
+        size_t cap = f->cap ? f->cap * 2 : 1;
         struct kt_x_channel *all = cap <= KT_X_MAX_CHANNELS ? realloc(f->channels, cap * sizeof *all) : NULL;
         if (!all)
             return NULL;
@@ -26,10 +28,17 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
     }
     struct kt_x_channel *c = &f->channels[f->count];
     *c = *like;
-    c->segment = (unsigned)f->count++;
+    c->segment = f->segments++;
+    f->count++;
     c->restore.json = like->json;
     c->text = (struct kt_buf)KT_BUF_INIT(KT_X_HELD_MAX);
     return c;
+}
+
+void kt_x_channel_pop(struct kt_x_filter *f)
+{
+    if (f->count && f->channels[f->count - 1].whole && f->channels[f->count - 1].ended)
+        kt_x_channel_free(&f->channels[--f->count]);
 }
 
 void kt_x_channel_free(struct kt_x_channel *c)
@@ -59,7 +68,8 @@ enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, boo
                         .data = window.data,
                         .len = window.len,
                         .base = c->chain_at,
-                        .final = final};
+                        .final = final,
+                        .leaves = true};
     return kt_chain_run_text(x->res.run, &t);
 }
 
@@ -184,15 +194,25 @@ static unsigned slot(unsigned choice)
     return choice < KT_ANSWER_MAX_CHOICES ? choice : KT_ANSWER_MAX_CHOICES - 1;
 }
 
+static bool is_set(const uint64_t *bits, unsigned i)
+{
+    return bits[i / 64] >> (i % 64) & 1;
+}
+
+static void set(uint64_t *bits, unsigned i)
+{
+    bits[i / 64] |= 1ull << (i % 64);
+}
+
 void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice)
 {
-    f->calls[slot(choice)] = true;
+    set(f->calls, slot(choice));
 }
 
 static KT_MUST kt_result open_if_silent(struct kt_exchange *x, unsigned choice)
 {
     const struct kt_x_filter *f = &x->filter;
-    bool spoken = f->calls[slot(choice)];
+    bool spoken = is_set(f->calls, slot(choice));
     for (size_t i = 0; i < f->count && !spoken; i++)
         spoken = f->channels[i].choice == choice && f->channels[i].from != KT_FROM_REASONING;
     struct kt_x_channel key = {.choice = choice, .from = KT_FROM_ASSISTANT};
@@ -205,7 +225,7 @@ kt_result kt_x_open_silent(struct kt_exchange *x)
     uint32_t choice;
     for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++) {
         unsigned number = kt_x_choice_index(&f->chunk.json, choice, place);
-        f->begun[slot(number)] = true;
+        set(f->begun, slot(number));
         if (kt_x_choice_ends(&f->chunk, choice))
             KT_GUARD(open_if_silent(x, number));
     }
@@ -213,9 +233,9 @@ kt_result kt_x_open_silent(struct kt_exchange *x)
         return kt_ok();
     bool any = false;
     for (unsigned i = 0; i < KT_ANSWER_MAX_CHOICES; i++) {
-        if (f->begun[i])
+        if (is_set(f->begun, i))
             KT_GUARD(open_if_silent(x, i));
-        any |= f->begun[i];
+        any |= is_set(f->begun, i);
     }
     return any || !f->head.len ? kt_ok() : open_if_silent(x, 0);
 }

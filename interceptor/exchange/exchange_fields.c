@@ -48,10 +48,10 @@ void kt_x_fields_add(struct kt_x_fields *f, const char *name, const char *value)
         f->text.len = at;
         return;
     }
-    f->at[f->count].name = at;
-    f->at[f->count].name_len = n;
-    f->at[f->count].value = at + n;
-    f->at[f->count].value_len = v;
+    f->at[f->count].name = (uint32_t)at;
+    f->at[f->count].name_len = (uint32_t)n;
+    f->at[f->count].value = (uint32_t)(at + n);
+    f->at[f->count].value_len = (uint32_t)v;
     f->count++;
 }
 

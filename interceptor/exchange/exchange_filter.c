@@ -11,12 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct queued {
-    size_t len; /* of the JSON behind it; 0 = the end of the stream */
-    bool content;
-    bool as_is; /* a provider's own error: no answer */
-};
-
 static void run(struct kt_exchange *x);
 
 void kt_x_filter_begin(struct kt_exchange *x)
@@ -24,7 +18,7 @@ void kt_x_filter_begin(struct kt_exchange *x)
     struct kt_x_filter *f = &x->filter;
     f->on = true;
     f->payload = f->extra = f->out = f->queue = (struct kt_buf)KT_BUF_INIT(KT_X_HELD_MAX);
-    f->head = (struct kt_buf)KT_BUF_INIT(KT_X_MAX_HEAD);
+    f->head = f->name = (struct kt_buf)KT_BUF_INIT(KT_X_MAX_HEAD);
     if (!kt_chain_has_phase(x->rt->chain, KT_PHASE_RESPONSE) || x->res.run)
         return;
     if (!kt_is_ok(kt_x_phase_begin(x, &x->res, KT_PHASE_RESPONSE, NULL))) {
@@ -39,8 +33,9 @@ static void end_chunk(struct kt_x_filter *f)
     kt_chat_free(&f->chunk);
     kt_edits_free(&f->edits);
     kt_buf_clear(&f->payload);
+    kt_buf_clear(&f->name);
     kt_buf_clear(&f->extra);
-    f->busy = false;
+    f->busy = f->aside = false;
 }
 
 void kt_x_filter_free(struct kt_x_filter *f)
@@ -53,6 +48,7 @@ void kt_x_filter_free(struct kt_x_filter *f)
     free(f->channels);
     kt_x_calls_free(f);
     kt_buf_free(&f->payload);
+    kt_buf_free(&f->name);
     kt_buf_free(&f->head);
     kt_buf_free(&f->extra);
     kt_buf_free(&f->out);
@@ -113,7 +109,7 @@ static bool halted(struct kt_exchange *x, enum kt_step step, unsigned choice)
     return true;
 }
 
-static bool failed(struct kt_exchange *x, kt_result r)
+bool kt_x_filter_failed(struct kt_exchange *x, kt_result r)
 {
     if (kt_is_ok(r))
         return false;
@@ -135,12 +131,12 @@ static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct 
     KT_GUARD(kt_x_channel_release(x, c, final, &out));
     if (kt_x_observe(x))
         return kt_ok();
-    f->said |= out.len > 0;
-    f->ready.bytes += out.len;
+    f->said |= out.len > 0 && !c->whole;
+    f->ready.bytes += c->aside ? 0 : out.len;
     if (!s) {
         if (!out.len)
             return kt_ok();
-        f->ready.chunks++;
+        f->ready.chunks += !c->aside;
         return kt_x_put_rest(x, c, kt_buf_span(&out), &f->extra);
     }
     if (out.len == s->len && memcmp(kt_buf_span(&out).data, s->text, s->len) == 0)
@@ -160,20 +156,27 @@ static bool do_text(struct kt_exchange *x, bool asked)
 {
     struct kt_x_filter *f = &x->filter;
     const struct kt_segment *s = &f->chunk.segments[f->next_text];
-    struct kt_x_channel key = kt_x_text_channel(&f->chunk, s);
+    struct kt_x_channel key;
+    if (!f->aside)
+        key = kt_x_text_channel(&f->chunk, s);
+    else if (kt_x_filter_failed(x, kt_x_aside_channel(f, s, &key)))
+        return false;
     struct kt_x_channel *c = kt_x_channel_of(x, &key);
     bool final = kt_x_text_is_last(f, &key);
     if (!c)
-        return !failed(x, kt_err(KT_ERR_LIMIT));
+        return !kt_x_filter_failed(x, kt_err(KT_ERR_LIMIT));
     if (!asked) {
-        if (failed(x, kt_x_channel_add(c, &f->chunk.json, s, final)))
+        if (kt_x_filter_failed(x, kt_x_channel_add(c, &f->chunk.json, s, final)))
             return false;
         f->asks = KT_X_ASKS_TEXT;
-        if (halted(x, kt_x_channel_ask(x, c, final), key.choice))
+        if (halted(x, kt_x_channel_ask(x, c, final), f->aside ? 0 : key.choice))
             return false;
     }
     f->next_text++;
-    return !failed(x, take(x, s, c, final));
+    if (kt_x_filter_failed(x, take(x, s, c, final)))
+        return false;
+    kt_x_channel_pop(f);
+    return true;
 }
 
 static bool closes(const struct kt_x_filter *f, const struct kt_x_channel *c)
@@ -196,12 +199,12 @@ static bool do_close(struct kt_exchange *x, bool asked)
     struct kt_x_channel *c = &f->channels[f->next_close];
     if (closes(f, c)) {
         f->asks = KT_X_ASKS_CLOSE;
-        if (!asked && failed(x, kt_x_channel_give_up_half(c)))
+        if (!asked && kt_x_filter_failed(x, kt_x_channel_give_up_half(c)))
             return false;
-        if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->choice))
+        if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->aside ? 0 : c->choice))
             return false;
         f->asks = KT_X_ASKS_NOTHING;
-        if (failed(x, take(x, NULL, c, true)))
+        if (kt_x_filter_failed(x, take(x, NULL, c, true)))
             return false;
     }
     f->next_close++;
@@ -222,16 +225,17 @@ static void finish_chunk(struct kt_exchange *x)
     struct kt_x_filter *f = &x->filter;
     kt_result r = kt_ok();
     bool end = f->at_end, content = f->content && (f->said || !f->chunk.segment_count);
+    content |= f->aside && f->said;
     if (!kt_x_observe(x)) {
         uint32_t choice = f->chunk.json.count ? kt_x_choice_at(&f->chunk, 0) : 0;
         content |= f->extra.len > 0 || (choice && kt_x_choice_ends(&f->chunk, choice));
         r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
         if (kt_is_ok(r) && !end)
             r = kt_x_write_chunk(x);
-        f->ready.chunks += !end;
+        f->ready.chunks += !end && !f->aside;
     }
     end_chunk(f);
-    if (failed(x, r))
+    if (kt_x_filter_failed(x, r))
         return;
     if (end)
         kt_x_stream_filter_done(x);
@@ -249,7 +253,7 @@ static void run(struct kt_exchange *x)
     while (f->next_text < f->chunk.segment_count)
         if (!do_text(x, false))
             return;
-    if (failed(x, kt_x_open_silent(x)))
+    if (kt_x_filter_failed(x, kt_x_open_silent(x)))
         return;
     while (f->next_close < f->count)
         if (!do_close(x, false))
@@ -257,6 +261,18 @@ static void run(struct kt_exchange *x)
     if (f->at_end && !f->chain_ended && !do_end(x))
         return;
     finish_chunk(x);
+}
+
+/* NULL, or why no policy can look at it. */
+static const char *read_chunk(struct kt_exchange *x, struct kt_json *parsed, struct kt_error *err)
+{
+    struct kt_x_filter *f = &x->filter;
+    kt_result r = f->aside ? kt_answer_take_aside(&f->chunk, parsed, err)
+                           : kt_answer_take(&f->chunk, x->endpoint, parsed, err);
+    if (!kt_is_ok(r))
+        return err->text;
+    bool twice = !f->aside && x->res.run && kt_x_index_twice(&f->chunk);
+    return twice ? "two choices of a chunk have the same index" : NULL;
 }
 
 /* `json` is empty at the end of the stream; `parsed`: its tokens, taken. */
@@ -268,15 +284,11 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
     f->content = content;
     f->said = false;
     f->next_called = f->next_text = f->next_close = 0;
-    if (failed(x, kt_buf_append(&f->payload, json.data, json.len)))
+    if (kt_x_filter_failed(x, kt_buf_append(&f->payload, json.data, json.len)))
         return;
     memset(f->changed, 0, sizeof f->changed);
     parsed->text = f->payload.data; /* the same bytes, which stay */
-    const char *why = NULL;
-    if (json.len && !kt_is_ok(kt_answer_take(&f->chunk, x->endpoint, parsed, &err)))
-        why = err.text;
-    else if (json.len && x->res.run && kt_x_index_twice(&f->chunk))
-        why = "two choices of a chunk have the same index";
+    const char *why = json.len ? read_chunk(x, parsed, &err) : NULL;
     if (why) {
         kt_x_response_unreadable(x, why);
         if (x->plan == KT_X_REFUSE) {
@@ -284,7 +296,7 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
             return;
         }
     }
-    if (!failed(x, kt_x_keep_head(x)) && !failed(x, kt_x_calls_take(x)))
+    if ((f->aside || !kt_x_filter_failed(x, kt_x_keep_head(x))) && !kt_x_filter_failed(x, kt_x_calls_take(x)))
         run(x);
 }
 
@@ -292,72 +304,30 @@ static void pass(struct kt_exchange *x, struct kt_span json)
 {
     struct kt_buf *out = &x->filter.out;
     size_t before = out->len;
-    if (kt_x_observe(x) || failed(x, kt_x_put_event(out, json)))
+    if (kt_x_observe(x) || kt_x_filter_failed(x, kt_x_put_event(out, json)))
         return;
     kt_x_scrub(x, out->data + before, out->len - before);
     kt_x_stream_filtered(x, true);
 }
 
-static void deal_with(struct kt_exchange *x, struct kt_span json, struct kt_json *parsed, struct queued q)
+void kt_x_filter_take(struct kt_exchange *x, struct kt_span name, struct kt_span json, struct kt_json *parsed,
+                      const struct kt_x_queued *q)
 {
-    x->filter.at_end = q.len == 0;
-    if (q.as_is)
+    x->filter.at_end = q->len == 0;
+    x->filter.aside = q->aside;
+    if (kt_x_filter_failed(x, kt_buf_append(&x->filter.name, name.data, name.len)))
+        return;
+    if (q->as_is)
         pass(x, json);
     else
-        start(x, json, parsed, q.content);
-}
-
-static void next_of_queue(struct kt_exchange *x)
-{
-    struct kt_x_filter *f = &x->filter;
-    while (!x->over && !f->dead && !f->busy && f->queue.len) {
-        struct queued q;
-        memcpy(&q, f->queue.data, sizeof q);
-        KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX);
-        if (failed(x, kt_buf_append(&json, f->queue.data + sizeof q, q.len)))
-            return;
-        kt_buf_consume(&f->queue, sizeof q + q.len);
-        KT_CLEANUP(kt_json_free) struct kt_json parsed = {0};
-        if (q.len && failed(x, kt_json_parse(&parsed, json.data, json.len, NULL)))
-            return;
-        deal_with(x, kt_buf_span(&json), &parsed, q);
-    }
-}
-
-/* At once where nothing waits. */
-static void put(struct kt_exchange *x, struct kt_span json, struct kt_json *parsed, struct queued q)
-{
-    struct kt_x_filter *f = &x->filter;
-    if (f->dead)
-        return;
-    q.len = json.len;
-    if (!x->over && !f->busy && !f->queue.len) {
-        deal_with(x, json, parsed, q);
-        return;
-    }
-    if (failed(x, kt_buf_append(&f->queue, &q, sizeof q)) ||
-        failed(x, kt_buf_append(&f->queue, json.data, json.len)))
-        return;
-    next_of_queue(x);
-}
-
-void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
-                       const struct kt_x_chunk *is)
-{
-    put(x, json, j, (struct queued){.content = is->content, .as_is = is->error});
-}
-
-void kt_x_filter_end(struct kt_exchange *x)
-{
-    struct kt_json none = {0};
-    put(x, kt_span("", 0), &none, (struct queued){.len = 0});
+        start(x, json, parsed, q->content);
 }
 
 /* What happened upstream while a policy asked. */
 static void catch_up(struct kt_exchange *x)
 {
     struct kt_x_filter *f = &x->filter;
-    next_of_queue(x);
+    kt_x_filter_next(x);
     if (x->over || x->asking || f->dead)
         return;
     if (f->upstream_done) {

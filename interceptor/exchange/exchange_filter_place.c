@@ -140,11 +140,48 @@ static struct kt_x_place place_of(const struct kt_json *j, uint32_t choice, uint
                : none; /* deeper or longer than any that is known: as its class */
 }
 
+/* A stream of another API tells by these what a piece belongs to; the event's name is the first of all. */
+static bool begin_aside(struct kt_x_place *p, const struct kt_json *j, struct kt_span name)
+{
+    static const char *const tell[] = {"type", "index", "output_index", "content_index", "item_id"};
+    static const char *const more[] = {"id", "object"};
+    bool good = add(p->name, sizeof p->name, name) && add(p->name, sizeof p->name, kt_span("\n", 1));
+    for (size_t i = 0; good && i < KT_COUNT(tell); i++)
+        good = add_member(p, j, 0, tell[i], true);
+    for (size_t i = 0; good && i < KT_COUNT(more); i++)
+        good = add_member(p, j, 0, more[i], false);
+    return good;
+}
+
+kt_result kt_x_aside_channel(const struct kt_x_filter *f, const struct kt_segment *s,
+                             struct kt_x_channel *out)
+{
+    *out = (struct kt_x_channel){.choice = UINT32_MAX, .from = s->from, .aside = true};
+    out->whole = s->from == KT_FROM_LABEL;
+    struct kt_span name = kt_buf_span(&f->name);
+    bool told =
+        begin_aside(&out->place, &f->chunk.json, name) && walk(&out->place, &f->chunk.json, 0, s->tok);
+    if (!told && out->whole) { /* it is through before another one comes */
+        out->place = (struct kt_x_place){.name = ""};
+        told = true;
+    }
+    KT_ENSURE(told, KT_ERR_LIMIT);
+    return kt_ok();
+}
+
+static bool in_content_list(const struct kt_json *j, uint32_t choice, uint32_t tok)
+{
+    uint32_t delta = kt_json_member(j, choice, "delta", NULL);
+    uint32_t list = delta ? kt_json_member(j, delta, "content", NULL) : 0;
+    return list && j->tok[list].type == KT_JSON_ARRAY && tok > list && tok < j->tok[list].next;
+}
+
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_segment *s)
 {
     uint32_t choice = kt_x_choice_at(a, s->choice);
     struct kt_x_channel c = {
         .choice = kt_x_choice_index(&a->json, choice, s->choice), .from = s->from, .json = s->json};
+    c.listed = in_content_list(&a->json, choice, s->tok);
     c.refusal = kt_json_str_eq(&a->json, s->tok - 1, "refusal");
     if (s->from == KT_FROM_TOOL_CALL)
         c.tool = kt_x_tool_of(&a->json, choice, s->tok, &c.custom);
@@ -156,7 +193,7 @@ struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_s
 bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b)
 {
     return a->choice == b->choice && a->tool == b->tool && a->from == b->from && a->refusal == b->refusal &&
-           a->custom == b->custom && strcmp(a->place.name, b->place.name) == 0;
+           a->custom == b->custom && a->aside == b->aside && strcmp(a->place.name, b->place.name) == 0;
 }
 
 bool kt_x_index_twice(const struct kt_chat *a)
@@ -180,6 +217,8 @@ bool kt_x_index_twice(const struct kt_chat *a)
 /* The text ends with this piece: its choice is finished, and no other piece of it follows in the chunk. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key)
 {
+    if (f->aside)
+        return key->whole;
     if (!kt_x_choice_ends(&f->chunk, kt_x_choice_at(&f->chunk, f->chunk.segments[f->next_text].choice)))
         return false;
     for (size_t i = f->next_text + 1; i < f->chunk.segment_count; i++) {

@@ -16,6 +16,16 @@ void kt_x_one_line(char *json, size_t len)
     blank(json, len, '\r');
 }
 
+kt_result kt_x_put_named_event(struct kt_buf *out, struct kt_span name, struct kt_span json)
+{
+    if (name.len) {
+        KT_GUARD(kt_buf_puts(out, "event: "));
+        KT_GUARD(kt_buf_append(out, name.data, name.len));
+        KT_GUARD(kt_buf_puts(out, "\n"));
+    }
+    return kt_x_put_event(out, json);
+}
+
 kt_result kt_x_put_event(struct kt_buf *out, struct kt_span json)
 {
     KT_GUARD(kt_buf_puts(out, "data: "));
@@ -61,6 +71,11 @@ static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_
     }
     if (c->from == KT_FROM_TOOL_CALL)
         return put_text(out, "\"delta\":{\"function_call\":{\"arguments\":\"", text, "\"}}");
+    if (c->from == KT_FROM_REASONING && c->listed && !kt_x_answer_translated(x))
+        return put_text(out,
+                        "\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":"
+                        "[{\"type\":\"text\",\"text\":\"",
+                        text, "\"}]}]}");
     const char *key = c->refusal ? "refusal" : c->from == KT_FROM_REASONING ? "reasoning_content" : "content";
     memcpy(open, "\"delta\":{\"", 10);
     size_t n = strlen(key);
@@ -82,10 +97,24 @@ kt_result kt_x_keep_head(struct kt_exchange *x)
     return put_raw(&f->head, j, "model");
 }
 
+static KT_MUST kt_result put_rest_aside(const struct kt_x_channel *c, struct kt_span text, struct kt_buf *out)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
+    KT_GUARD(kt_buf_puts(&json, "{"));
+    KT_GUARD(kt_buf_puts(&json, c->place.open));
+    KT_GUARD(put_text(&json, "\"", text, "\""));
+    KT_GUARD(kt_buf_puts(&json, c->place.close));
+    KT_GUARD(kt_buf_puts(&json, "}"));
+    return kt_x_put_named_event(out, kt_span(c->place.name, strcspn(c->place.name, "\n")),
+                                kt_buf_span(&json));
+}
+
 /* A chunk of our own for what was held back of a text that ends. */
 kt_result kt_x_put_rest(const struct kt_exchange *x, const struct kt_x_channel *c, struct kt_span text,
                         struct kt_buf *out)
 {
+    if (c->aside)
+        return put_rest_aside(c, text, out);
     KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
     KT_GUARD(kt_buf_puts(&json, "{"));
     KT_GUARD(kt_buf_append(&json, kt_buf_span(&x->filter.head).data, x->filter.head.len));
@@ -100,8 +129,16 @@ kt_result kt_x_write_chunk(struct kt_exchange *x)
     struct kt_x_filter *f = &x->filter;
     KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
     if (!f->chunk.json.count) /* nobody could read it, and fail_mode lets it pass */
-        return kt_x_put_event(&f->out, kt_buf_span(&f->payload));
-    KT_GUARD(kt_answer_drop_logprobs(&f->chunk, f->changed, KT_ANSWER_MAX_CHOICES, &f->edits));
+        return kt_x_put_named_event(&f->out, kt_buf_span(&f->name), kt_buf_span(&f->payload));
+    if (f->aside) {
+        size_t at = f->out.len;
+        KT_GUARD(kt_edits_apply(&f->edits, f->payload.data, f->payload.len, &json));
+        KT_GUARD(kt_x_put_named_event(&f->out, kt_buf_span(&f->name), kt_buf_span(&json)));
+        kt_x_scrub(x, f->out.data + at, f->out.len - at);
+        return kt_ok();
+    }
+    KT_GUARD(
+        kt_answer_drop_logprobs(&f->chunk, f->changed, KT_ANSWER_MAX_CHOICES, x->res.run != NULL, &f->edits));
     KT_GUARD(kt_x_translate_answer(x, &f->chunk, &f->edits));
     KT_GUARD(kt_edits_apply(&f->edits, f->payload.data, f->payload.len, &json));
     return kt_x_put_event(&f->out, kt_buf_span(&json));

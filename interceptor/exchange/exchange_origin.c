@@ -88,7 +88,9 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
     else
         kt_x_count_chunk(x, &j, c.error);
-    if (c.valid && x->filter.on)
+    if (c.valid && x->filter.on && c.aside)
+        kt_x_filter_aside(x, e, &j);
+    else if (c.valid && x->filter.on)
         kt_x_filter_chunk(x, e->data, &j, &c);
     x->stream.event_start = e->end;
     return true;
@@ -300,6 +302,7 @@ static kt_result launch(struct kt_exchange *x)
     method[x->request.method.len] = '\0';
     struct kt_call_request q = {.method = method, .connect_ms = KT_X_ORIGIN_CONNECT_MS};
     KT_GUARD(body_of(x, &q.body));
+    q.stream = x->chat.stream;
     q.total_ms = kt_x_time_left_ms(x, 0);
     KT_ENSURE(q.total_ms >= 0, KT_ERR_LIMIT);
     kt_x_outgoing_fill(&out, &q);

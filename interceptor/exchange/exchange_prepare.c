@@ -248,6 +248,7 @@ void kt_exchange_prepare(struct kt_exchange *x)
     kt_x_enter(x);
     x->rt = x->ctx->runtime(x->ctx->owner);
     x->endpoint = kt_endpoint_of(x->request.method, x->request.target);
+    x->dialect = kt_client_dialect(x->host, kt_request_header(&x->request, "user-agent"), x->request.target);
     if (wants_websocket(x) && x->tapped) {
         pass_unseen(x, "websocket", "what a WebSocket carries is not looked at");
     } else if (wants_websocket(x)) {

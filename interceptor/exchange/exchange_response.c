@@ -13,23 +13,6 @@ bool kt_x_response_wanted(const struct kt_exchange *x)
            (x->restorer || kt_chain_has_phase(x->rt->chain, KT_PHASE_RESPONSE));
 }
 
-static const struct kt_provider *provider_of_answer(const struct kt_exchange *x)
-{
-    const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
-    return t ? kt_provider_find(t->provider) : NULL;
-}
-
-bool kt_x_answer_translated(const struct kt_exchange *x)
-{
-    const struct kt_provider *p = provider_of_answer(x);
-    return p && p->translate_answer;
-}
-
-kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a, struct kt_edits *edits)
-{
-    return kt_x_answer_translated(x) ? provider_of_answer(x)->translate_answer(a, edits) : kt_ok();
-}
-
 /* ---- edits ---- */
 
 struct collect {
@@ -80,7 +63,8 @@ static KT_MUST kt_result collect_edits(struct kt_exchange *x)
         c.redactions = kt_chain_run_redactions(x->res.run, &c.count);
     for (c.segment = 0; c.segment < x->reply.segment_count; c.segment++)
         KT_GUARD(edit_segment(&c, &x->reply.segments[c.segment]));
-    KT_GUARD(kt_answer_drop_logprobs(&x->reply, c.changed, KT_ANSWER_MAX_CHOICES, &x->res.edits));
+    KT_GUARD(kt_answer_drop_logprobs(&x->reply, c.changed, KT_ANSWER_MAX_CHOICES, x->res.run != NULL,
+                                     &x->res.edits));
     return kt_x_translate_answer(x, &x->reply, &x->res.edits);
 }
 

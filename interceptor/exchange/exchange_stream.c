@@ -211,10 +211,13 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         return false;
     if (c.aside && (rewrites(x) || kt_span_eq(e->name, "ping"))) {
         s->event_start = e->end;
-        return true; /* what no policy can read does not leave */
+        if (rewrites(x))
+            kt_x_filter_aside(x, e, &j);
+        return !x->over && !s->broken;
     }
     struct kt_span data = e->data;
-    if (!kt_is_ok(kt_x_mend_calls(s, &data, &j))) {
+    bool mends = rewrites(x) || !kt_x_answer_is_native(x);
+    if (mends && !kt_is_ok(kt_x_mend_calls(s, &data, &j))) {
         kt_x_break_off(s, "bad_chunk", "a chunk whose tool calls could not be written");
         return false;
     }

@@ -60,12 +60,22 @@ const char *kt_x_interruption(const struct kt_x_stream *s, const char *outcome)
     return strcmp(outcome, "timeout") == 0 ? "timeout" : s->error_seen ? "provider_error" : "incomplete";
 }
 
+/* A healthy stream that was cut by its total time: the setting is the user's to raise. */
+static bool took_all_its_time(const struct kt_x_attempt *a, const char *outcome)
+{
+    uint64_t most = a && a->target ? (uint64_t)a->target->stream_timeout_seconds * 1000000000u : UINT64_MAX;
+    return strcmp(outcome, "timeout") == 0 && a->target && kt_now_mono_ns() - a->start_ns + 50000000u >= most;
+}
+
 void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
 {
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
-    char message[256];
-    snprintf(message, sizeof message, "ktwrap: the answer of target %.100s was interrupted (%s)",
-             a && a->target && a->target->id ? a->target->id : "?", outcome);
+    char message[256], hint[64] = "";
+    if (took_all_its_time(a, outcome))
+        snprintf(hint, sizeof hint, ": stream_timeout_seconds is %lld",
+                 (long long)a->target->stream_timeout_seconds);
+    snprintf(message, sizeof message, "ktwrap: the answer of target %.100s was interrupted (%s%s)",
+             a && a->target && a->target->id ? a->target->id : "?", outcome, hint);
     KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(8192);
     kt_result r = kt_buf_puts(&event, "data: ");
     if (kt_is_ok(r))

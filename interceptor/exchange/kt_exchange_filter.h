@@ -3,6 +3,25 @@
 /* The parts of the stream filter, private to exchange_filter*.c. */
 #include "interceptor/exchange/kt_exchange_private.h"
 
+/* One event of the stream, or its end. */
+struct kt_x_queued {
+    size_t name_len; /* of the event's name, of one that is no chunk */
+    size_t len;      /* of its JSON; 0 = the end of the stream */
+    bool content;
+    bool as_is; /* a provider's own error: no answer */
+    bool aside; /* neither */
+};
+
+/* exchange_filter.c */
+/* Deals with it now; `parsed`: the tokens of `json`, which may be taken. */
+void kt_x_filter_take(struct kt_exchange *x, struct kt_span name, struct kt_span json, struct kt_json *parsed,
+                      const struct kt_x_queued *q);
+/* True, and the stream is over, where `r` is an error. */
+bool kt_x_filter_failed(struct kt_exchange *x, kt_result r);
+
+/* exchange_filter_queue.c: goes on with what waits. */
+void kt_x_filter_next(struct kt_exchange *x);
+
 /* exchange_filter_place.c; `place` counts from the front of the chunk, an index is the provider's number. */
 uint32_t kt_x_choice_at(const struct kt_chat *chunk, unsigned place); /* token; 0 = none */
 unsigned kt_x_choice_index(const struct kt_json *j, uint32_t choice, unsigned place);
@@ -10,6 +29,10 @@ bool kt_x_choice_ends(const struct kt_chat *chunk, uint32_t choice); /* it has i
 unsigned kt_x_tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bool *custom);
 /* The channel to which a text of the chunk belongs, as a key. */
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *chunk, const struct kt_segment *s);
+/* The same of an event that is no chunk. KT_ERR_LIMIT where it stands deeper, or is named longer, than could
+ * be told from others. */
+kt_result kt_x_aside_channel(const struct kt_x_filter *f, const struct kt_segment *s,
+                             struct kt_x_channel *out) KT_MUST;
 bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b); /* of one stream */
 /* True where the text under way ends with this piece: its choice is finished, and no other piece follows. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key);
@@ -29,5 +52,7 @@ kt_result kt_x_keep_head(struct kt_exchange *x) KT_MUST;
 /* A chunk of our own for what was held back of a text that ends. */
 kt_result kt_x_put_rest(const struct kt_exchange *x, const struct kt_x_channel *c, struct kt_span text,
                         struct kt_buf *out) KT_MUST;
+/* "event: NAME" in front, where there is one. */
+kt_result kt_x_put_named_event(struct kt_buf *out, struct kt_span name, struct kt_span json) KT_MUST;
 /* The chunk under way with its edits, to filter.out. */
 kt_result kt_x_write_chunk(struct kt_exchange *x) KT_MUST;

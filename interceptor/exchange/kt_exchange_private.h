@@ -51,7 +51,7 @@ struct kt_x_attempt {
 struct kt_x_fields {
     struct kt_buf text;
     struct {
-        size_t name, name_len, value, value_len; /* offsets in text */
+        uint32_t name, name_len, value, value_len; /* offsets in text, which is KT_X_MAX_HEAD at most */
     } at[KT_X_MAX_FIELDS];
     size_t count;
 };
@@ -98,6 +98,7 @@ struct kt_exchange {
 
     enum kt_x_plan plan;
     enum kt_endpoint endpoint;
+    const struct kt_provider *dialect; /* the client's own; NULL = OpenAI's */
     struct kt_chat chat;
     bool parsed;
     struct kt_placeholders *names;
@@ -201,13 +202,20 @@ void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
 /* exchange_said.c: from here on the response phase keeps nothing back that the request said */
 void kt_x_said_begin(struct kt_exchange *x);
 
-/* exchange_response.c */
-/* True where something is to be done with the texts of an answer. */
+/* exchange_shape.c: answers in the words of the client */
+/* The client speaks the dialect of the provider that answers: it gets what it would get without us. */
+bool kt_x_answer_is_native(const struct kt_exchange *x);
 /* The provider that answers has a shape of its own, which is translated. */
 bool kt_x_answer_translated(const struct kt_exchange *x);
+/* A target's whole answer, x->answer, whose tool calls have objects for arguments: writes it anew. `parsed`:
+ * its tokens; afterwards those of what x->answer is then. */
+kt_result kt_x_mend_answer(struct kt_exchange *x, struct kt_json *parsed) KT_MUST;
 /* Adds its edits, where it has any. */
 kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a,
                                 struct kt_edits *edits) KT_MUST;
+
+/* exchange_response.c */
+/* True where something is to be done with the texts of an answer. */
 bool kt_x_response_wanted(const struct kt_exchange *x);
 /* x->answer is a whole, successful answer: response phase, then the client gets what is left of it.
  * `parsed`: its tokens where they are known, which may be taken; NULL = not yet parsed. */
@@ -330,6 +338,8 @@ void kt_x_filter_free(struct kt_x_filter *f);
 /* One chunk; its JSON is copied, its tokens may be taken. */
 void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
                        const struct kt_x_chunk *is);
+/* An event that is neither a chunk nor an error; the same. */
+void kt_x_filter_aside(struct kt_exchange *x, const struct kt_sse_event *e, struct kt_json *j);
 /* No chunk comes any more. */
 void kt_x_filter_end(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
@@ -345,6 +355,8 @@ kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
 /* NULL on OOM or past the maximum. */
 struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
 void kt_x_channel_free(struct kt_x_channel *c);
+/* Gives up the last channel where it is that of a whole string, which is through. */
+void kt_x_channel_pop(struct kt_x_filter *f);
 /* The choice (as the provider numbers it) has called a tool. */
 void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice);
 /* Gives every choice that ends here without a word or a call an empty text, so that policies judge it. */

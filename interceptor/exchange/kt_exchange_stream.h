@@ -56,6 +56,9 @@ struct kt_x_channel {
     struct kt_x_place place;
     enum kt_origin_class from;
     bool refusal, json;
+    bool aside;  /* of events that are no chunks */
+    bool whole;  /* one string of such an event: no other piece belongs to it */
+    bool listed; /* in a list of content, as Mistral has it */
     bool custom; /* a tool call's free input, not the arguments of a function */
     bool begun;  /* something else than blanks came: `json` is settled */
     bool ended;
@@ -83,8 +86,11 @@ struct kt_x_filter {
     bool on;
     struct kt_x_channel *channels; /* owned */
     size_t count, cap;
+    unsigned segments; /* channels so far, those that are gone included */
     /* The chunk under way. */
     struct kt_buf payload; /* its JSON; empty = the end of the stream */
+    bool aside;            /* it is an event of another kind ... */
+    struct kt_buf name;    /* ... with this name, maybe none */
     struct kt_chat chunk;
     struct kt_x_called *called; /* owned */
     size_t called_count, called_cap;
@@ -97,15 +103,16 @@ struct kt_x_filter {
     bool content;                        /* the chunk says something, as it came */
     bool said;                           /* some text of the chunk is released */
     bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
-    bool begun[KT_ANSWER_MAX_CHOICES];   /* by the provider's number; those beyond share the last one */
-    bool calls[KT_ANSWER_MAX_CHOICES];   /* the choice has called a tool */
-    struct kt_edits edits;               /* of the chunk */
-    struct kt_buf head;                  /* id, created and model, as the stream's first chunk has them */
-    struct kt_buf extra;                 /* events in front of the chunk */
-    struct kt_buf out;                   /* events for the client */
-    struct kt_x_count ready;             /* what waits there, and of the chunk under way */
-    struct kt_buf queue;                 /* chunks that came while a policy asks outside */
-    bool upstream_done;                  /* the call has ended meanwhile */
+    /* A bit for each choice, by the provider's number; those beyond share the last one. */
+    uint64_t begun[KT_ANSWER_MAX_CHOICES / 64];
+    uint64_t calls[KT_ANSWER_MAX_CHOICES / 64]; /* it has called a tool */
+    struct kt_edits edits;                      /* of the chunk */
+    struct kt_buf head;      /* id, created and model, as the stream's first chunk has them */
+    struct kt_buf extra;     /* events in front of the chunk */
+    struct kt_buf out;       /* events for the client */
+    struct kt_x_count ready; /* what waits there, and of the chunk under way */
+    struct kt_buf queue;     /* chunks that came while a policy asks outside */
+    bool upstream_done;      /* the call has ended meanwhile */
     enum kt_call_outcome upstream_outcome;
     char upstream_detail[160];
 };

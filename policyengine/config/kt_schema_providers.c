@@ -109,7 +109,7 @@ const struct kt_option kt_schema_target[] = {
     {SECTION(struct kt_target, secret_key_ref, secret_rows),
      .help = "write where the key is, never the key: secret_key_ref: {env: MISTRAL_API_KEY}"},
     {ROW(struct kt_target, timeout_seconds, INT), .def = "60", .min = 1, .max = 86400, .help = "for an answer that is not streamed; of a stream, until its first byte and between two pieces"},
-    {ROW(struct kt_target, stream_timeout_seconds, INT), .def = "0", .min = 0, .max = 86400, .help = "for a streamed answer; 0 = timeout_seconds"},
+    {ROW(struct kt_target, stream_timeout_seconds, INT), .def = "0", .min = 0, .max = 86400, .help = "for the whole of a streamed answer, also while chunks come; 0 = timeout_seconds"},
     {ROW(struct kt_target, connect_timeout_seconds, INT), .def = "10", .min = 1, .max = 3600, .help = "until the connection stands"},
     {ROW(struct kt_target, max_context_tokens, INT), .def = "0", .min = 0, .max = 1e9, .help = "prompt and completion; 0 = no limit"},
     {ROW(struct kt_target, format, STRING), .def = "openai", .help = "wire format; only openai"},

@@ -64,6 +64,7 @@ struct kt_text {
     size_t base; /* absolute offset of data[0] in the segment */
     bool final;  /* the segment ends behind this window */
     bool plain;  /* of a tool call: its words as they are, not their JSON source */
+    bool leaves; /* what is not held goes to the client behind this window, and not behind the phase's end */
 };
 
 /* A tool call's arguments are JSON source, in which what is put in must stay JSON; the input of a custom tool

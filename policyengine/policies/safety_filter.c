@@ -154,11 +154,6 @@ static kt_result safety_open(const void *opts, void *instance, enum kt_phase pha
     struct safety_state *s = calloc(1, sizeof *s);
     KT_ENSURE(s, KT_ERR_MEMORY);
     safety_moderation_init(&s->moderation);
-    s->whole = kt_safety_new();
-    if (!s->whole) {
-        free(s);
-        return kt_err(KT_ERR_MEMORY);
-    }
     *state = s;
     return kt_ok();
 }
@@ -168,10 +163,14 @@ static struct safety_stream *stream_of(struct safety_state *s, unsigned segment)
     for (size_t i = s->count; i-- > 0;)
         if (s->streams[i].segment == segment)
             return &s->streams[i];
-    if (!s->streams)
-        s->streams = calloc(SAFETY_STREAMS_MAX, sizeof *s->streams);
-    if (!s->streams || s->count == SAFETY_STREAMS_MAX)
-        return NULL;
+    if (s->count == s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 1;
+        struct safety_stream *all = cap <= SAFETY_STREAMS_MAX ? realloc(s->streams, cap * sizeof *all) : NULL;
+        if (!all)
+            return NULL;
+        s->streams = all;
+        s->cap = cap;
+    }
     struct safety_stream *one = &s->streams[s->count];
     *one = (struct safety_stream){.segment = segment, .text = kt_safety_new()};
     if (!one->text)
@@ -201,6 +200,10 @@ static enum kt_step whole_text(const struct safety_options *o, const struct safe
                                struct safety_state *st, const struct kt_text *t, struct kt_sink *s)
 {
     struct kt_safety_result r;
+    if (!st->whole)
+        st->whole = kt_safety_new();
+    if (!st->whole)
+        return KT_STEP_ERROR;
     kt_safety_reset(st->whole);
     if (!kt_is_ok(kt_safety_feed(st->whole, t->data, t->len, true, &in->rules, &r)))
         return KT_STEP_ERROR;
@@ -286,7 +289,7 @@ static enum kt_step safety_leaving(const void *opts, void *instance, void *state
     (void)instance;
     if (o->engine == SAFETY_LOCAL || !is_looked_at(t))
         return KT_STEP_DONE;
-    if (t->final && t->base == 0)
+    if (!t->leaves) /* all texts in one call, at the phase's end */
         return put(st, 0, t->len, s) ? KT_STEP_DONE : KT_STEP_ERROR;
     return moderate_window(o, st, t, settled, s);
 }

@@ -10,7 +10,7 @@ enum safety_engine { SAFETY_LOCAL, SAFETY_MODERATION };
 
 #define SAFETY_MODERATION_MODEL "mistral-moderation-latest"
 #define SAFETY_TEXT_MAX (SAFETY_MODERATION_INPUTS * SAFETY_MODERATION_INPUT) /* of one text */
-#define SAFETY_STREAMS_MAX 256u  /* segments in windows; each keeps 7 KiB */
+#define SAFETY_STREAMS_MAX 256u  /* segments in windows; each keeps 4 KiB */
 #define SAFETY_STREAM_STEP 4096u /* bytes of a stream that are moderated together, at first */
 
 struct safety_options {
@@ -37,9 +37,10 @@ struct safety_stream {
 };
 
 struct safety_state {
-    struct kt_safety *whole; /* segments that come in one piece */
+    struct kt_safety *whole; /* segments that come in one piece; NULL until one does */
     struct safety_moderation moderation;
     unsigned asks;
     struct safety_stream *streams; /* owned; NULL until a segment comes in windows */
+    size_t cap;
     size_t count;
 };

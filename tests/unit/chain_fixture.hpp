@@ -132,7 +132,7 @@ class Chain {
                  enum kt_origin_class from = KT_FROM_USER)
     {
         kept_ = data; /* borrowed by the run while it is pending */
-        kt_text t{segment, from, kept_.data(), kept_.size(), base, final, false};
+        kt_text t{segment, from, kept_.data(), kept_.size(), base, final, false, false};
         return kt_chain_run_text(run(), &t);
     }
     kt_step tool(const std::string &name, enum kt_tool_role role = KT_TOOL_OFFERED)

@@ -225,7 +225,7 @@ TEST(Placeholders, CarryOverFromRequestToResponse)
     for (enum kt_phase phase : {KT_PHASE_REQUEST, KT_PHASE_RESPONSE}) {
         kt_chain_run *r = nullptr;
         ASSERT_EQ(kt_chain_run_new(c.chain(), phase, false, names, &r).code, KT_OK);
-        kt_text t{0, KT_FROM_USER, "a@b.com", 7, 0, true, false};
+        kt_text t{0, KT_FROM_USER, "a@b.com", 7, 0, true, false, false};
         EXPECT_EQ(kt_chain_run_text(r, &t), KT_STEP_DONE);
         kt_chain_run_free(r);
     }

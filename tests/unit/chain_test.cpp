@@ -276,7 +276,7 @@ TEST(ChainPending, WrongCallsAreErrorsNotCrashes)
         return KT_STEP_PENDING;
     };
     EXPECT_EQ(c.text("a"), KT_STEP_PENDING);
-    kt_text t{1, KT_FROM_USER, "b", 1, 0, true, false};
+    kt_text t{1, KT_FROM_USER, "b", 1, 0, true, false, false};
     EXPECT_EQ(kt_chain_run_text(c.run(), &t), KT_STEP_ERROR);
     EXPECT_EQ(kt_chain_run_end(c.run()), KT_STEP_ERROR);
     EXPECT_TRUE(c.outcome().internal_error);

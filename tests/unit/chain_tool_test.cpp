@@ -161,7 +161,7 @@ TEST(ChainError, ComesFromTheConfig)
     kt_chain_run *run = nullptr;
     ASSERT_EQ(kt_chain_new(&config, &chain, nullptr).code, KT_OK);
     ASSERT_EQ(kt_chain_run_new(chain, KT_PHASE_REQUEST, false, nullptr, &run).code, KT_OK);
-    kt_text t{0, KT_FROM_USER, "x", 1, 0, true, false};
+    kt_text t{0, KT_FROM_USER, "x", 1, 0, true, false, false};
     EXPECT_EQ(kt_chain_run_text(run, &t), KT_STEP_DONE);
     EXPECT_FALSE(kt_chain_run_outcome(run).internal_error);
     kt_chain_run_free(run);

@@ -17,7 +17,7 @@ inline std::string event_of(const std::string &choices, const std::string &more 
 inline std::string piece(const std::string &inside, unsigned choice = 0, const std::string &finish = "null")
 {
     return event_of("{\"index\":" + std::to_string(choice) + ",\"delta\":{" + inside +
-                    "},\"logprobs\":{\"content\":[{\"token\":\"S\"}]},\"finish_reason\":" + finish + "}");
+                    "},\"logprobs\":" + log_of(inside) + ",\"finish_reason\":" + finish + "}");
 }
 
 // What a client makes of a stream: its texts by choice and kind, and how it ended.

@@ -198,17 +198,6 @@ TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
     EXPECT_FALSE(k.over());
 }
 
-TEST_F(FilterEnd, AnEventThatIsNoAnswerIsLeftOut)
-{
-    guarded();
-    Seen k =
-        through(piece("\"content\":\"a SEC\"") + "event: ping\ndata: {\"type\":\"ping\"}\n\ndata: {}\n\n" +
-                piece("\"content\":\"RET b\"") + kStop + kDone);
-    EXPECT_EQ(k.texts["0"], "a [WORD_1] b");
-    EXPECT_EQ(k.finish, "0stop ");
-    EXPECT_TRUE(k.good && k.done == 1);
-}
-
 TEST_F(FilterEnd, TwoTextsUnderOneNumberAreNotRead)
 {
     guarded();

@@ -42,7 +42,35 @@ TEST_F(Filter, NoRawByteOfAValueAndNoLogProbabilityOfIt)
     size_t logs = 0;
     for (size_t i = 0; (i = k.body.find("\"token\"", i)) != std::string::npos; i++)
         logs++;
-    EXPECT_EQ(logs, 2u) << "of the untouched chunks only\n" << k.body;
+    EXPECT_EQ(logs, 1u) << "of the untouched chunks only\n" << k.body;
+}
+
+TEST_F(Filter, LogProbabilitiesOfAnotherTextStayOut)
+{
+    guarded();
+    auto with = [](const std::string &delta, const std::string &log) {
+        return event_of("{\"index\":0,\"delta\":{" + delta + "},\"logprobs\":" + log +
+                        ",\"finish_reason\":null}");
+    };
+    for (const std::string &late :
+         {with("", R"({"content":[{"token":"SEC"},{"token":"RET"}]})"),
+          with("\"content\":\"\"", R"({"content":[{"token":"SECRET"}]})"),
+          with("\"content\":\"ok\"", R"({"content":[{"token":"SECRET"}]})"),
+          with("\"content\":\"ok\"", R"({"content":[{"token":"ok","bytes":[83,69,67,82,69,84]}]})"),
+          with("\"content\":\"ok\"", R"({"content":[{"token":"SECRET","bytes":[111,107]}]})"),
+          with("\"content\":\"ok\"", R"({"content":[],"mine":"SECRET"})"),
+          with("\"content\":\"ok\",\"logprobs\":{\"content\":[{\"token\":\"SECRET\"}]}", "null"),
+          with("\"refusal\":\"ok\"", R"({"refusal":[{"token":"SECRET"}]})")}) {
+        Client k;
+        through(k, piece("\"content\":\"a \"") + late + kStop + kDone);
+        EXPECT_EQ(k.body.find("SEC"), std::string::npos) << late << k.body;
+        EXPECT_EQ(k.body.find("83,69"), std::string::npos) << k.body;
+        EXPECT_TRUE(k.ended && read_stream(k.body).good);
+    }
+    Client k;
+    const std::string own = R"({"content":[{"token":"o","bytes":[111],"top_logprobs":[{"token":"x"}]},{"token":"k"}]})";
+    through(k, with("\"content\":\"ok\"", own) + kStop + kDone);
+    EXPECT_NE(k.body.find(own), std::string::npos) << k.body;
 }
 
 TEST_F(Filter, EveryTextHasAWindowOfItsOwn)

@@ -261,7 +261,7 @@ class ExchangeTest : public ::testing::Test {
     void start(Client &k, const std::string &raw)
     {
         kt_request r = read_request(raw);
-        kt_exchange_origin origin = {"127.0.0.1", origin_port, false, "divert", false};
+        kt_exchange_origin origin = {origin_host.c_str(), origin_port, false, "divert", false};
         ASSERT_TRUE(kt_is_ok(kt_exchange_new(&ctx, &r, &origin, &k.x)));
         kt_exchange_prepare(k.x);
         kt_reply_sink sink = k.sink();
@@ -290,6 +290,7 @@ class ExchangeTest : public ::testing::Test {
     kt_engine_ctx ctx = {};
     kt_audit *audit = nullptr;
     kt_runtime *runtime = nullptr;
+    std::string origin_host = "127.0.0.1";
     uint16_t origin_port = 9;
 };
 

@@ -80,6 +80,18 @@ inline std::string quoted(const std::string &text)
     return out;
 }
 
+// What `name` (content or the like) says, as the log probabilities of a model that speaks in one token; null
+// where it says nothing.
+inline std::string log_of(const std::string &inside, const std::string &name = "\"content\":\"")
+{
+    size_t at = inside.find(name), end = at;
+    if (at == std::string::npos)
+        return "null";
+    for (end = at += name.size(); inside[end] != '"'; end++)
+        end += inside[end] == '\\';
+    return "{\"content\":[{\"token\":\"" + inside.substr(at, end - at) + "\"}]}";
+}
+
 // A whole answer with these choices, each the inside of its message.
 inline std::string completion(const std::vector<std::string> &messages, const std::string &more = "")
 {
@@ -87,7 +99,10 @@ inline std::string completion(const std::vector<std::string> &messages, const st
     for (size_t i = 0; i < messages.size(); i++)
         s += std::string(i ? "," : "") + "{\"index\":" + std::to_string(i) +
              ",\"message\":{\"role\":\"assistant\"," + messages[i] +
-             "},\"logprobs\":{\"content\":[{\"token\":\"SEC\"}]},\"finish_reason\":\"stop\"}";
+             "},\"logprobs\":" +
+             (messages[i].find("SECRET") == std::string::npos ? log_of(messages[i])
+                                                              : "{\"content\":[{\"token\":\"SEC\"}]}") +
+             ",\"finish_reason\":\"stop\"}";
     return s + "]" + more + ",\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1,\"total_tokens\":2}}";
 }
 

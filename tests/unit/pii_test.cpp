@@ -149,8 +149,8 @@ TEST(PiiStream, WindowsOfSeveralSegmentsDoNotMix)
     kt_chain_run *r = nullptr;
     ASSERT_EQ(kt_chain_new_from(&p, &o, 1, &chain, nullptr).code, KT_OK);
     ASSERT_EQ(kt_chain_run_new(chain, KT_PHASE_RESPONSE, false, nullptr, &r).code, KT_OK);
-    kt_text a{0, KT_FROM_ASSISTANT, "mail joh", 8, 0, false, false},
-        b{1, KT_FROM_ASSISTANT, "n@example.com ", 14, 0, false, false};
+    kt_text a{0, KT_FROM_ASSISTANT, "mail joh", 8, 0, false, false, false},
+        b{1, KT_FROM_ASSISTANT, "n@example.com ", 14, 0, false, false, false};
     EXPECT_EQ(kt_chain_run_text(r, &a), KT_STEP_DONE);
     EXPECT_EQ(kt_chain_run_hold_from(r, 0), 5u);
     EXPECT_EQ(kt_chain_run_text(r, &b), KT_STEP_DONE);

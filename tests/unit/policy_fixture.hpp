@@ -130,7 +130,8 @@ class Policy {
                       window.size(),
                       base,
                       i + 1 == pieces.size(),
-                      false};
+                      false,
+                      phase == KT_PHASE_RESPONSE};
             if (kt_chain_run_text(r, &t) != KT_STEP_DONE)
                 out.step = KT_STEP_ERROR;
             size_t hold = kt_chain_run_hold_from(r, 3);

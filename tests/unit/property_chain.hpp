@@ -117,7 +117,7 @@ Said windows(const Chain &c, kt_phase phase, kt_origin_class from, const std::st
         /* an exact copy, so that a sanitizer sees every byte read too far */
         std::unique_ptr<char[]> exact(new char[end - base + 1]);
         std::copy(text.begin() + static_cast<long>(base), text.begin() + static_cast<long>(end), exact.get());
-        kt_text t{0, from, exact.get(), end - base, base, end == text.size(), false};
+        kt_text t{0, from, exact.get(), end - base, base, end == text.size(), false, true};
         kt_step step = kt_chain_run_text(run, &t);
         while (step == KT_STEP_PENDING)
             step = kt_chain_run_resume(run, 0, kt_span("", 0));

@@ -68,7 +68,7 @@ void redact(Case &c, kt_placeholders *names)
     kt_chain_run *run = nullptr;
     ASSERT_EQ(kt_chain_new_from(policies, opts, 1, &chain, nullptr).code, KT_OK);
     ASSERT_EQ(kt_chain_run_new(chain, KT_PHASE_REQUEST, false, names, &run).code, KT_OK);
-    kt_text t{0, KT_FROM_USER, c.text.data(), c.text.size(), 0, true, false};
+    kt_text t{0, KT_FROM_USER, c.text.data(), c.text.size(), 0, true, false, false};
     EXPECT_EQ(kt_chain_run_text(run, &t), KT_STEP_DONE);
     size_t n = 0, at = 0;
     const kt_redaction *red = kt_chain_run_redactions(run, &n);

@@ -334,3 +334,20 @@ TEST(SafetyModeration, LongTextsAndStreams)
     EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK);
     EXPECT_EQ(r.left, "") << "nothing leaves before it was asked about";
 }
+
+TEST(SafetyModeration, AStreamIsAskedAboutBeforeItLeavesAlsoWhereItComesInOnePiece)
+{
+    Policy p("safety-filter", mod);
+    p.outside = [&](const std::string &body) { return Answer{200, answer(inputs_of(body), "sexual")}; };
+    for (const std::vector<std::string> &pieces : std::vector<std::vector<std::string>>{
+             {"One piece."}, {"", "One piece."}, {"One ", "piece."}, {"One piece.", ""}}) {
+        Result r = p.run(pieces, KT_PHASE_RESPONSE);
+        EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK);
+        EXPECT_EQ(r.left, "") << pieces.size();
+        EXPECT_EQ(r.asked.size(), 1u);
+    }
+    p.streamed = false;
+    Result r = p.many({{"Two texts"}, {"of a whole answer."}}, KT_PHASE_RESPONSE);
+    EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK);
+    EXPECT_EQ(r.asked.size(), 1u) << "one call for all of a whole answer";
+}

@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -119,6 +120,10 @@ class Rig {
     bool good() const
     {
         return rig_ != nullptr;
+    }
+    void prompt(const char *text) /* lives as long as the rig */
+    {
+        stream_rig_prompt(rig_, kt_span(text, strlen(text)));
     }
     /* The bytes of the stream come in these pieces. */
     Seen stream(Kind kind, const Pieces &bytes, void (*after)(void *, size_t) = nullptr, void *arg = nullptr)

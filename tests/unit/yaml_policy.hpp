@@ -69,6 +69,7 @@ class Policy {
     }
     std::function<Answer(const std::string &body)> outside;
     bool dry = false;
+    bool streamed = true; /* of the response phase: what is not held leaves behind each window */
 
     Result whole(const std::string &text, enum kt_phase phase = KT_PHASE_REQUEST)
     {
@@ -117,7 +118,8 @@ class Policy {
                       window.size(),
                       base,
                       i + 1 == pieces.size() && !cut_off,
-                      false};
+                      false,
+                      phase == KT_PHASE_RESPONSE && streamed};
             settle(r, kt_chain_run_text(r, &t), out);
             if (kt_chain_run_stopped(r))
                 break;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What comes of a stream while a policy asks outside waits here, in its order. */
+#include "interceptor/exchange/kt_exchange_filter.h"
+
+#include <string.h>
+
+void kt_x_filter_next(struct kt_exchange *x)
+{
+    struct kt_x_filter *f = &x->filter;
+    while (!x->over && !f->dead && !f->busy && f->queue.len) {
+        struct kt_x_queued q;
+        memcpy(&q, f->queue.data, sizeof q);
+        KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX);
+        KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(KT_X_MAX_HEAD);
+        if (kt_x_filter_failed(x, kt_buf_append(&name, f->queue.data + sizeof q, q.name_len)) ||
+            kt_x_filter_failed(x, kt_buf_append(&json, f->queue.data + sizeof q + q.name_len, q.len)))
+            return;
+        kt_buf_consume(&f->queue, sizeof q + q.name_len + q.len);
+        KT_CLEANUP(kt_json_free) struct kt_json parsed = {0};
+        if (q.len && kt_x_filter_failed(x, kt_json_parse(&parsed, json.data, json.len, NULL)))
+            return;
+        kt_x_filter_take(x, kt_buf_span(&name), kt_buf_span(&json), &parsed, &q);
+    }
+}
+
+/* At once where nothing waits. */
+static void put(struct kt_exchange *x, struct kt_span name, struct kt_span json, struct kt_json *parsed,
+                struct kt_x_queued q)
+{
+    struct kt_x_filter *f = &x->filter;
+    if (f->dead)
+        return;
+    q.name_len = name.len;
+    q.len = json.len;
+    if (!x->over && !f->busy && !f->queue.len) {
+        kt_x_filter_take(x, name, json, parsed, &q);
+        return;
+    }
+    if (kt_x_filter_failed(x, kt_buf_append(&f->queue, &q, sizeof q)) ||
+        kt_x_filter_failed(x, kt_buf_append(&f->queue, name.data, name.len)) ||
+        kt_x_filter_failed(x, kt_buf_append(&f->queue, json.data, json.len)))
+        return;
+    kt_x_filter_next(x);
+}
+
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
+                       const struct kt_x_chunk *is)
+{
+    put(x, kt_span("", 0), json, j, (struct kt_x_queued){.content = is->content, .as_is = is->error});
+}
+
+/* A ping binds to no target: what comes in front of the first content waits for it. */
+void kt_x_filter_aside(struct kt_exchange *x, const struct kt_sse_event *e, struct kt_json *j)
+{
+    put(x, e->name, e->data, j, (struct kt_x_queued){.aside = true});
+}
+
+void kt_x_filter_end(struct kt_exchange *x)
+{
+    struct kt_json none = {0};
+    put(x, kt_span("", 0), kt_span("", 0), &none, (struct kt_x_queued){.len = 0});
+}
