@@ -28,17 +28,6 @@ static void fold(const char *text, size_t len, size_t cap, bool escapes)
     free(room);
 }
 
-static void decode(const char *text, size_t len)
-{
-    char out[KT_DECODE_MAX];
-    size_t at = 0, n;
-    do {
-        size_t before = at;
-        n = kt_decode_next(text, len, &at, out);
-        KT_HOLDS(n <= sizeof out && at <= len && (n == 0 || at > before));
-    } while (n > 0);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kt_injection_scope scope = KT_INJECTION_SCOPE_ALL;
@@ -51,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     fold(text, size - 1, ROOM_MIN + data[0], true);
     fold(text, size - 1, ROOM_MIN + data[0], false);
-    decode(text, size - 1);
+    kt_fuzz_decode(text, size - 1);
     scope.tool = data[0] & 1;
     KT_HOLDS(kt_injection_score(w, text, size - 1, scope, &r).code == KT_OK);
     KT_HOLDS(r.score >= 0 && r.score <= 1);

@@ -37,12 +37,8 @@ static void look(const char *text, size_t len, bool json, unsigned cuts, struct 
     f->len = len;
     f->count = f->end = 0;
     do {
-        cuts = cuts ? cuts * 1103515245u + 12345u : 0;
-        size_t step = cuts ? 1 + (cuts >> 16) % 37 : len;
-        end = len - end < step ? len : end + step;
-        char *data = malloc(end - base ? end - base : 1); /* exact, so that a read past the end is seen */
-        KT_HOLDS(data);
-        memcpy(data, text + base, end - base);
+        end += kt_fuzz_step(&cuts, len - end);
+        char *data = kt_fuzz_copy(text + base, end - base);
         const struct kt_pii_window w = {data, end - base, base, end == len, json};
         size_t hold = 0;
         KT_HOLDS(kt_pii_stream_window(&s, &w, UINT32_MAX, add, f, &hold).code == KT_OK);

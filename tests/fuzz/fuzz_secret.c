@@ -55,12 +55,8 @@ static void look(const char *text, size_t len, unsigned cuts, struct finds *f)
     f->len = len;
     f->count = 0;
     while (end < len || (len == 0 && cuts == 0)) {
-        cuts = cuts ? cuts * 1103515245u + 12345u : 0;
-        size_t step = cuts ? 1 + (cuts >> 16) % 41 : len;
-        end = len - end < step ? len : end + step;
-        char *window = malloc(end - base ? end - base : 1); /* exact, so that a read past the end is seen */
-        KT_HOLDS(window);
-        memcpy(window, text + base, end - base);
+        end += kt_fuzz_step(&cuts, len - end);
+        char *window = kt_fuzz_copy(text + base, end - base);
         size_t one = 0, hold = end;
         const struct kt_secret_window w = {window, end - base, base, end == len};
         KT_HOLDS(kt_secret_folded_window(&folded, &plain, &w, add, f, &one).code == KT_OK);
@@ -88,13 +84,7 @@ static void same(const struct finds *a, const struct finds *b)
 
 static void encoded(const char *text, size_t len, struct finds *f)
 {
-    char out[KT_DECODE_MAX];
-    size_t at = 0, n;
-    do {
-        size_t before = at;
-        n = kt_decode_next(text, len, &at, out);
-        KT_HOLDS(n <= sizeof out && at <= len && (n == 0 || at > before));
-    } while (n > 0);
+    kt_fuzz_decode(text, len);
     f->len = len;
     f->count = 0;
     KT_HOLDS(kt_secret_encoded_find(text, len, add, f).code == KT_OK);
