@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""raw_stream.py httpx|aiohttp|curl: a streamed answer, line by line, whatever comes of it. KT_TEST_BASE = ask there instead of at OpenAI."""
+"""raw_stream.py httpx|aiohttp|curl: streamed answers, line by line, whatever comes of them: a line of JSON for each prompt of KT_TEST_PROMPT
+(commas between). KT_TEST_BASE = ask there instead of at OpenAI."""
 import asyncio
 import json
 import os
@@ -7,9 +8,8 @@ import subprocess
 import sys
 
 URL = os.environ.get("KT_TEST_BASE", "http://api.openai.com/v1") + "/chat/completions"
-BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": os.environ["KT_TEST_PROMPT"]}], "stream": True}
 HEADERS = {"Authorization": "Bearer sk-program-key-0001", "Content-Type": "application/json"}
-out = {"text": "", "calls": [], "done": False, "error": None}
+BODY, out = {}, {}
 
 
 def take(line):
@@ -21,6 +21,7 @@ def take(line):
             out["error"] = chunk["error"]
         for choice in chunk.get("choices", []):
             out["text"] += choice["delta"].get("content") or ""
+            out["thought"] += (choice["delta"].get("reasoning_content") or "")
             out["calls"] += choice["delta"].get("tool_calls") or []
             out["finish"] = choice["finish_reason"]
         out["usage"] = chunk.get("usage") or out.get("usage")
@@ -60,8 +61,11 @@ def with_curl():
         take(line)
 
 
-try:
-    with_curl() if sys.argv[1] == "curl" else asyncio.run({"httpx": with_httpx, "aiohttp": with_aiohttp}[sys.argv[1]]())
-except Exception as e:  # noqa: BLE001 - what a program would see
-    out["error"] = type(e).__name__
-print(json.dumps(out))
+for prompt in os.environ["KT_TEST_PROMPT"].split(","):
+    BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}], "stream": True}
+    out = {"text": "", "thought": "", "calls": [], "done": False, "error": None}
+    try:
+        with_curl() if sys.argv[1] == "curl" else asyncio.run({"httpx": with_httpx, "aiohttp": with_aiohttp}[sys.argv[1]]())
+    except Exception as e:  # noqa: BLE001 - what a program would see
+        out["error"] = type(e).__name__
+    print(json.dumps(out))

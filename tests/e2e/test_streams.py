@@ -13,13 +13,14 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+from gateway import Gateway  # noqa: E402
 from ktlib import PYTHON, ROOT, wait_for  # noqa: E402
 
 CLIENTS = ROOT / "tests/clients"
 
 
-def event(delta, finish=None, **more):
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+def event(delta, finish=None, index=0, **more):
+    choice = {"index": index, "delta": delta, "finish_reason": finish}
     return "data: " + json.dumps({"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m", "choices": [choice], **more}) + "\n\n"
 
 
@@ -27,10 +28,25 @@ USAGE = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
 ROLE = event({"role": "assistant", "content": ""})
 STOP = event({"content": ""}, "stop", usage=USAGE) + "data: [DONE]\n\n"
 CALL = {"id": "abcdefghi", "type": "function", "index": 0, "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+
+
+def called(index, delta, **function):
+    return event({"tool_calls": [{"index": index, **delta, "function": function}]})
+
+
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Two and two, "}]}
 STREAMS = {
     "text": [ROLE, event({"content": "Hello "}), event({"content": "w\u00f6rld \U0001F600"}), STOP],
     "tools": [ROLE, event({"content": "", "tool_calls": [CALL]}, "tool_calls", usage=USAGE) + "data: [DONE]\n\n"],
     "cut": [ROLE, event({"content": "Hello "})],
+    "pieces": [ROLE, called(0, {"id": "abcdefghi", "type": "function"}, name="weather", arguments=""), called(0, {}, arguments='{"ci'),
+               called(1, {"id": "abcdefghj", "type": "function"}, name="time", arguments='{"zone":'), called(0, {}, arguments='ty":"Oslo"}'),
+               called(1, {}, arguments='"CET"}'), event({}, "tool_calls", usage=USAGE) + "data: [DONE]\n\n"],
+    "choices": [ROLE, event({"role": "assistant", "content": ""}, index=1), event({"content": "one "}), event({"content": "uno "}, index=1),
+                event({"content": "two"}, "stop"), event({"content": "due"}, "stop", index=1, usage=USAGE) + "data: [DONE]\n\n"],
+    "aside": [ROLE, event({"content": "Hello "}), ": a comment\n\n", event({"content": "again"}), STOP],
+    "thought": [ROLE, event({"content": [THOUGHT]}), event({"content": [{**THOUGHT, "closed": True}, {"type": "text", "text": "that is "}]}),
+                event({"content": "four"}), STOP],
     "error": [ROLE, event({"content": "Hello "}), 'data: {"error":{"message":"overloaded","type":"server_error","code":"busy"}}\n\n'],
 }
 
@@ -96,6 +112,8 @@ class Provider:
             writer.write(b"0\r\n\r\n")
             await writer.drain()
             return
+        if what == "late":
+            await asyncio.sleep(1.5)
         await self.put(writer, ROLE + event({"content": "begun "}))
         if what == "wait":
             self.open += 1
@@ -202,6 +220,7 @@ policy:
   pii-detector: {{action: redact}}
   safety-filter: {{mode: strict, action: block}}
   audit-logger: {{retention_days: 365}}
+limits: {{first_keepalive_seconds: 1}}
 providers:
   retry: {{max_attempts: 1}}
   targets: [{{id: up, provider: {provider}, model: m, base_url: "{self.up.url}", secret_key_ref: {{env: KEY}}}}]
@@ -209,29 +228,67 @@ providers:
 
     # ---- stock clients see what they see without us ----
 
-    def ask(self, via, command, what, config):
+    WANTED = {"text": "Hello w\u00f6rld \U0001F600", "tools": "", "pieces": "", "choices": "one uno twodue", "aside": "Hello again", "error": "Hello ", "status": ""}
+
+    def begin(self, via, command, what, config, base=None):
         env = {"KEY": "k", "KT_TEST_PROMPT": what, "KT_TEST_STREAM": "1"}
         if via == "none":
-            env["KT_TEST_BASE"] = self.up.url
-        got = self.run_ok(via, config, command, env=env)
-        return json.loads(got.stdout)
+            env["KT_TEST_BASE"] = base or self.up.url
+        argv, env = self.lab.wrapped(via, config, command, env)
+        return subprocess.Popen(argv, env=env, cwd=self.lab.tmp, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def same(self, command, provider):
-        for what in ("text", "tools", "error", "status"):
+    def answers(self, asked):
+        """Of several programs that run at once: name -> what each saw of each prompt."""
+        out = {}
+        for name, p in asked.items():
+            text, err = p.communicate(timeout=90)
+            self.assertEqual(p.returncode, 0, f"{name}: {text[-2000:]}\n{err[-2000:]}")
+            out[name] = [self.put_together(json.loads(line)) for line in text.splitlines()]
+        return out
+
+    @staticmethod
+    def put_together(seen):
+        """Calls as clients put their pieces together; how a text is cut is nobody's business."""
+        calls = {}
+        for piece in seen["calls"]:
+            call = calls.setdefault(piece.get("index", 0), {"id": "", "name": "", "arguments": ""})
+            call["id"] += piece.get("id") or "" if piece.get("id") != "null" else ""
+            for key in ("name", "arguments"):
+                call[key] += piece["function"].get(key) or ""
+        return {**seen, "calls": calls}
+
+    def same(self, command, provider, wanted=WANTED):
+        config, prompts = self.config(provider), ",".join(wanted)
+        got = self.answers({"alone": self.begin("none", command, prompts, None), "wrap": self.begin("wrap", command, prompts + ",cut,late", config),
+                            "gateway": self.begin("none", command, prompts, None, self.gateway(provider))})
+        for i, (what, text) in enumerate(wanted.items()):
             with self.subTest(what):
-                alone = self.ask("none", command, what, None)
-                ours = self.ask("wrap", command, what, self.config(provider))
-                self.assertEqual(ours, alone)
-                self.assertEqual(alone.get("text"), "" if what in ("tools", "status") else "Hello " if what == "error" else "Hello w\u00f6rld \U0001F600")
-        ours = self.ask("wrap", command, "cut", self.config(provider))
-        self.assertTrue(ours["error"], "a cut is an error, never a short answer")
+                self.assertEqual(got["wrap"][i], got["alone"][i])
+                self.assertEqual(got["gateway"][i], got["alone"][i])
+                self.assertEqual(got["alone"][i]["text"], text)
+        cut, late = got["wrap"][-2:]
+        self.assertTrue(cut["error"], "a cut is an error, never a short answer")
+        self.assertEqual((late["text"], late["finish"]), ("begun ended", "stop"), "comments in front of it are no words")
         self.assert_audit_ok()
+
+    def gateway(self, provider):
+        g = Gateway(self.lab, self.config(provider), env={"KEY": "k"})
+        self.addCleanup(g.stop)
+        return f"{g.url}/v1"
 
     def test_openai_sdk(self):
         self.same(["node", str(CLIENTS / "node/openai_stream.mjs")], "openai")
 
     def test_mistral_sdk(self):
-        self.same(["node", str(CLIENTS / "node/mistral_stream.mjs")], "openai")
+        """Of a Mistral target it gets what it would get without us, its thoughts too."""
+        self.same(["node", str(CLIENTS / "node/mistral_stream.mjs")], "mistral", {**self.WANTED, "thought": "that is four"})
+
+    def test_thoughts_for_clients_of_openai(self):
+        config, gateway, httpx = self.config("mistral"), self.gateway("mistral"), [PYTHON, str(CLIENTS / "raw_stream.py"), "httpx"]
+        openai = ["node", str(CLIENTS / "node/openai_stream.mjs")]
+        for name, got in self.answers({"sdk": self.begin("wrap", openai, "thought", config), "sdk, gateway": self.begin("none", openai, "thought", None, gateway),
+                                       "httpx": self.begin("wrap", httpx, "thought", config)}).items():
+            self.assertEqual((got[0]["thought"], got[0]["text"]), ("Two and two, Two and two, ", "that is four"), name)
 
     def test_httpx(self):
         self.same([PYTHON, str(CLIENTS / "raw_stream.py"), "httpx"], "openai")
@@ -275,6 +332,37 @@ providers:
         for other in last["others"]:
             self.assertRegex(other, r"file descriptor|refused 24|refused 11[13]", "it says why")
 
+    def test_an_idle_stream_takes_little_memory(self):
+        """In a gateway, over plain HTTP on both sides, with policies that hold text back."""
+        g = Gateway(self.lab, self.config(), options=["--max-concurrency", "2000"], env={"KEY": "k"})
+        self.addCleanup(g.stop)
+        body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "wait"}]})
+        request = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+        def begin(n):
+            streams = [g.connect() for _ in range(n)]
+            for s in streams:
+                s.sendall(request)
+            for s in streams:
+                text = b""
+                while b"begun" not in text:
+                    text += s.recv(4096)
+            return streams
+
+        def rss():
+            return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{g.proc.pid}/status").read_text()).group(1))
+
+        streams = begin(50)
+        before = rss()
+        for _ in range(10):
+            streams += begin(50)
+        each = (rss() - before) / 500
+        print(f"{each:.1f} KiB for each idle stream", flush=True)
+        self.up.open_gate()
+        for s in streams:
+            s.close()
+        self.assertLess(each, 40)
+
     # ---- a client that goes ----
 
     def test_a_client_that_goes_takes_its_call_along(self):
@@ -307,6 +395,28 @@ for _ in sys.stdin:
         self.assertEqual([e.get("interruption") for e in self.lab.events()], ["client_gone"] * 10)
         self.assertLess(sorted(took)[2], 0.1)
         self.assertLess(max(took), 5.0)
+
+    def test_every_client_that_goes_takes_its_call_along(self):
+        """Over TLS, in each lane, all of them at once; the programs themselves live on."""
+        python, node = [PYTHON, str(CLIENTS / "leaving.py")], ["node", str(CLIENTS / "node/leaving.mjs")]
+        cells = [([*python, name], lane) for name in ("httpx", "aiohttp", "curl") for lane in ("handoff", "divert")]
+        cells += [([*node, name], "divert") for name in ("openai", "mistral")]
+        config = self.config("mistral")
+        for command, lane in cells:
+            with self.subTest(f"{command[-1]} {lane}"):
+                env, seen = {"KEY": "k", "KT_TEST_PROMPT": "gone"}, len(self.up.gone_at)
+                argv, env = self.lab.wrapped("wrap", config, command, env, trace=f"no-handoff:{self.lab.tmp}/trace" if lane == "divert" else None)
+                p = subprocess.Popen(argv, env=env, cwd=self.lab.tmp, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                self.addCleanup(lambda p=p: (p.kill() if p.poll() is None else None, p.wait(), [f.close() for f in (p.stdin, p.stdout)]))
+                went = float(p.stdout.readline())
+                wait_for(lambda: len(self.up.gone_at) > seen, what="the provider to see it")
+                took = self.up.gone_at[-1] - went
+                print(f"{command[-1]}, {lane}: the provider saw it {took * 1000:.1f} ms behind", flush=True)
+                self.assertLess(took, 1.0, "0.1 on a machine that does nothing else")
+                p.communicate(timeout=30)
+                self.assertEqual(p.returncode, 0)
+        events = self.lab.events()
+        self.assertEqual([(e.get("interruption"), e.get("lane")) for e in events], [("client_gone", lane) for _, lane in cells])
 
 
 if __name__ == "__main__":

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// A streamed answer as the SDK gives it, whatever comes of it. KT_TEST_BASE = ask there instead of at Mistral.
+// Streamed answers as the SDK gives them, whatever comes of them: a line of JSON for each prompt of KT_TEST_PROMPT (commas between). KT_TEST_BASE = ask there instead of at Mistral.
 import {Mistral} from '@mistralai/mistralai';
 
 const serverURL = (process.env.KT_TEST_BASE ?? 'http://api.mistral.ai/v1').replace(/\/v1$/, '');
 const client = new Mistral({apiKey: 'sk-program-key-0001', serverURL, timeoutMs: 30000, retryConfig: {strategy: 'none'}});
-const out = {text: '', calls: []};
-try {
-  const request = {model: 'mistral-small-latest', messages: [{role: 'user', content: process.env.KT_TEST_PROMPT}]};
-  for await (const {data} of await client.chat.stream(request)) {
-    const choice = data.choices[0];
-    out.text += choice?.delta?.content ?? '';
-    out.calls.push(...(choice?.delta?.toolCalls ?? []));
-    out.finish = choice?.finishReason ?? out.finish;
-    out.usage = data.usage ?? out.usage;
+for (const content of process.env.KT_TEST_PROMPT.split(',')) {
+  const out = {text: '', thought: '', calls: []};
+  try {
+    for await (const {data} of await client.chat.stream({model: 'mistral-small-latest', messages: [{role: 'user', content}]})) {
+      for (const choice of data.choices) {
+        const said = choice.delta.content ?? '';
+        for (const part of typeof said === 'string' ? [{type: 'text', text: said}] : said) {
+          if (part.type === 'thinking') out.thought += part.thinking.map(t => t.text).join('');
+          else out.text += part.text;
+        }
+        out.calls.push(...(choice.delta.toolCalls ?? []));
+        out.finish = choice.finishReason ?? out.finish;
+      }
+      out.usage = data.usage ?? out.usage;
+    }
+  } catch (e) {
+    Object.assign(out, {error: e.constructor.name, status: e.statusCode, message: e.message.replace(/Raw.*$/s, '')});
   }
-} catch (e) {
-  Object.assign(out, {error: e.constructor.name, status: e.statusCode, message: e.message.replace(/Raw.*$/s, '')});
+  console.log(JSON.stringify(out));
 }
-console.log(JSON.stringify(out));
