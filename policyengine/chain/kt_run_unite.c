@@ -27,7 +27,7 @@ static bool entries(const struct kt_chain_run *r, struct kt_redactions_raw **fir
         restores |= l->raw[at - 1].r.restores;
         apart &= at == l->count || l->raw[at - 1].r.end <= l->raw[at].r.start;
     }
-    *first = l->raw + at;
+    *first = l->raw ? l->raw + at : NULL;
     *count = l->count - at;
     return restores && !apart;
 }
