@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that do odd things to themselves around their calls: odd_host STEP..., in that order; each prints
- * a line. call         one chat call over plain HTTP: its status, or the errno of connect cancelled    a
- * thread that was cancelled before its first call; then, whether it came back file-size    no file may grow
- * any more; `caught` counts SIGXFSZ with a handler before fds          the numbers that three opens get */
+ * what it found. The table at the end has the steps. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char body[] =
     "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Mail alice.jones@example.org\"}]}";
 static volatile int caught;
+static int out = 1;
 
 static void count(int sig)
 {
@@ -32,7 +36,7 @@ static void say(const char *what, long value)
 {
     char line[64];
     int n = snprintf(line, sizeof line, "%s %ld\n", what, value);
-    if (write(1, line, (size_t)n) != n)
+    if (write(out, line, (size_t)n) != n)
         _exit(9);
 }
 
@@ -125,11 +129,103 @@ static void step_fds(void)
         close(fd[i]);
 }
 
+/* Whatever becomes of 0 to 2 is not ours: nobody put anything there. */
+static void step_std(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        say("std", fcntl(fd, F_GETFD) == -1 ? -errno : fd);
+}
+
+static void step_no_std(void)
+{
+    out = fcntl(1, F_DUPFD_CLOEXEC, 64);
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
+}
+
+static void in_child(pid_t pid, long (*fn)(void))
+{
+    if (pid == 0) {
+        say("child", fn());
+        _exit(5);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    say("ended", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+}
+
+static void step_fork_(void)
+{
+    in_child(_Fork(), call);
+}
+
+static void step_raw_fork(void)
+{
+    struct clone_args args = {.exit_signal = SIGCHLD};
+    in_child((pid_t)syscall(SYS_clone3, &args, sizeof args), call);
+}
+
+static void step_unshare(void)
+{
+    say("unshare", unshare(CLONE_FILES));
+}
+
+static void step_close_range(void)
+{
+    say("close_range", close_range(700, 800, CLOSE_RANGE_UNSHARE));
+}
+
+static void *wait_for_ever(void *none)
+{
+    (void)none;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static void step_thread(void)
+{
+    pthread_t t;
+    say("thread", pthread_create(&t, NULL, wait_for_ever, NULL));
+}
+
+static void step_raw_exit(void)
+{
+    syscall(SYS_exit_group, 7);
+}
+
+static void step_no_fds(void)
+{
+    struct rlimit few = {5, 5};
+    say("no-fds", setrlimit(RLIMIT_NOFILE, &few));
+}
+
+static void step_quick(void)
+{
+    quick_exit(7);
+}
+
 static const struct {
     const char *name;
     void (*fn)(void);
-} steps[] = {{"call", step_call},   {"cancelled", step_cancelled}, {"file-size", step_file_size},
-             {"catch", step_catch}, {"caught", step_caught},       {"fds", step_fds}};
+} steps[] = {
+    {"call", step_call},               /* over plain HTTP: the status, or the errno of connect */
+    {"cancelled", step_cancelled},     /* the same by a thread that was cancelled before: 0 = it ended */
+    {"file-size", step_file_size},     /* no file may grow any more */
+    {"catch", step_catch},             /* counts SIGXFSZ and SIGPIPE from here on */
+    {"caught", step_caught},           /* how many */
+    {"fds", step_fds},                 /* the numbers that three opens get */
+    {"no-std", step_no_std},           /* closes the standard streams, and prints elsewhere */
+    {"std", step_std},                 /* what stands there now */
+    {"quick", step_quick},             /* quick_exit */
+    {"raw-exit", step_raw_exit},       /* the system call alone */
+    {"_Fork", step_fork_},             /* a child by _Fork makes a call */
+    {"clone3", step_raw_fork},         /* one by the system call alone does */
+    {"unshare", step_unshare},         /* a table of fds of its own */
+    {"close_range", step_close_range}, /* with CLOSE_RANGE_UNSHARE: the same */
+    {"thread", step_thread},           /* a second thread, till the end */
+    {"no-fds", step_no_fds},           /* RLIMIT_NOFILE 5 */
+};
 
 int main(int argc, char **argv)
 {
