@@ -7,9 +7,9 @@
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
+#include "shim/quick_exit.h"
 #include "shim/real.h"
 #include "shim/self.h"
-#include "shim/tap.h"
 #include "shim/tls_libraries.h"
 #include "shim/trace.h"
 

@@ -2,10 +2,10 @@
 /* Exits that run no atexit handler (children of Python's multiprocessing end so): what was tapped is written
  * first. quick_exit has handlers of its own; ours is registered before any other, and so runs last. */
 #include "shim/guard.h"
+#include "shim/quick_exit.h"
 #include "shim/real.h"
 #include "shim/tap.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,23 +28,6 @@ KT_HOOK void _exit(int status)
 KT_HOOK void _Exit(int status)
 {
     leave((void (*)(int))kt_real_lookup(KT_REAL_ID__Exit), status);
-}
-
-int __cxa_at_quick_exit(void (*fn)(void *), void *dso);
-
-static void at_quick_exit_all(void *none)
-{
-    (void)none;
-    if (!kt_bypass())
-        kt_tap_settle(KT_ABI_EXIT);
-}
-
-void kt_quick_exit_register(void)
-{
-    static atomic_flag done = ATOMIC_FLAG_INIT;
-    __typeof__(&__cxa_at_quick_exit) real = KT_REAL(__cxa_at_quick_exit);
-    if (real && !atomic_flag_test_and_set(&done))
-        real(at_quick_exit_all, NULL);
 }
 
 KT_HOOK int __cxa_at_quick_exit(void (*fn)(void *), void *dso)

@@ -31,8 +31,6 @@ void kt_tap_copy(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len
 void kt_tap_close(uint64_t tap);
 /* See kt_engine_abi.settle. False: nothing was ever captured in this process, and nothing was done. */
 bool kt_tap_settle(enum kt_abi_leave how);
-/* Has quick_exit do it, behind the program's own handlers where that comes before they are registered. */
-void kt_quick_exit_register(void);
 
 /* Around fork. */
 void kt_tap_lock(void);
