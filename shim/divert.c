@@ -216,6 +216,8 @@ static int without_engine(int fd, const struct kt_dest *d, const struct kt_host 
     if (stuck)
         kt_tls_report_unseen(host->name, "a thread of the parent was inside of OpenSSL when this process was "
                                          "forked, which cannot be used in it");
+    else
+        kt_shim_note_unseen(host->name, d->port);
     return allow ? connect_origin(fd, host, sa, len, d->port) : refuse("no engine", d);
 }
 

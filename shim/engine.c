@@ -7,6 +7,7 @@
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
+#include "shim/quick_exit.h"
 #include "shim/real.h"
 #include "shim/self.h"
 #include "shim/tls_libraries.h"
@@ -49,6 +50,11 @@ void kt_engine_forked(void)
     atomic_store(&owner, getpid());
 }
 
+void kt_engine_disown(void)
+{
+    atomic_store(&owner, 0);
+}
+
 bool kt_engine_is_of_this_process(void)
 {
     return atomic_load(&owner) == getpid();
@@ -57,6 +63,23 @@ bool kt_engine_is_of_this_process(void)
 const struct kt_engine_abi *kt_engine_loaded(void)
 {
     return atomic_load_explicit(&engine, memory_order_acquire);
+}
+
+const struct kt_engine_abi *kt_engine_here(void)
+{
+    const struct kt_engine_abi *abi = kt_engine_loaded();
+    return abi && kt_engine_is_of_this_process() ? abi : NULL;
+}
+
+void kt_shim_note_unseen(const char *name, uint16_t port)
+{
+    static _Atomic(pid_t) noted; /* once a process: each takes a place in a table */
+    const struct kt_engine_abi *abi = kt_engine_loaded();
+    if (!abi || kt_engine_is_of_this_process() || atomic_exchange(&noted, getpid()) == getpid())
+        return;
+    int saved = kt_guard_enter();
+    abi->note_unseen(name, port);
+    kt_guard_leave(saved);
 }
 
 /* RTLD_DEEPBIND keeps the program's own libraries out of the engine. Not with a sanitizer, whose runtime ends
@@ -124,10 +147,12 @@ const struct kt_engine_abi *kt_engine_get(void)
     if (!abi && !atomic_load(&failed)) {
         abi = load();
         atomic_store(&owner, getpid());
-        if (abi)
+        if (abi) {
             atomic_store_explicit(&engine, abi, memory_order_release);
-        else
+            kt_quick_exit_register();
+        } else {
             atomic_store(&failed, true);
+        }
     }
     kt_unlock(&lock);
     kt_guard_leave(saved);

@@ -12,10 +12,17 @@ const struct kt_engine_abi *kt_engine_get(void);
 const struct kt_engine_abi *kt_engine_usable(void);
 /* The engine where it is there already, else NULL. */
 const struct kt_engine_abi *kt_engine_loaded(void);
+/* The same, and this is its process: not a child by _Fork() or clone(), where any of its locks may be held
+ * for ever. */
+const struct kt_engine_abi *kt_engine_here(void);
+/* A call that such a child makes past us, or is refused: its event is written by the next who looks for those
+ * of dead processes. */
+void kt_shim_note_unseen(const char *host, uint16_t port);
 
 /* False in a vfork child, whose memory is its parent's. */
 bool kt_engine_is_of_this_process(void);
 /* Around fork. */
 void kt_engine_lock(void);
 void kt_engine_forked(void); /* in the child */
+void kt_engine_disown(void); /* from here on this process is served as one that has none */
 void kt_engine_unlock(void);

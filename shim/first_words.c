@@ -58,8 +58,10 @@ static bool others_look(void)
 static void report(const char *host, bool watching)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
-    if (!engine)
+    if (!engine) {
+        kt_shim_note_unseen(host, 443);
         return;
+    }
     int saved = kt_guard_enter();
     engine->report(
         watching ? KT_ABI_UNREAD : KT_ABI_UNSEEN, host,

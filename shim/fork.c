@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
 
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
@@ -26,17 +28,22 @@ static bool must_not_wait(void)
     return kt_guarded() || kt_locks_held > 0;
 }
 
+static void lock_all(void)
+{
+    kt_plan_lock();
+    kt_engine_lock();
+    kt_tap_lock();
+    kt_fdtab_lock();
+    kt_ssl_table_lock();
+}
+
 static void prepare(void)
 {
     prepared = !must_not_wait();
     if (!prepared)
         return;
     int saved = kt_guard_enter();
-    kt_plan_lock();
-    kt_engine_lock();
-    kt_tap_lock();
-    kt_fdtab_lock();
-    kt_ssl_table_lock();
+    lock_all();
     const struct kt_engine_abi *e = kt_engine_loaded();
     if (e)
         e->fork_prepare();
@@ -78,6 +85,36 @@ static void in_child(void)
     if (e)
         e->fork_child();
     kt_engine_forked();
+    kt_ssl_table_forked();
+    kt_tap_sockets_forked();
+    unlock_all();
+    kt_guard_leave(saved);
+}
+
+/* The table of fds is that of threads that stay behind, too: the engine would work in one of the two. */
+static bool has_other_threads(void)
+{
+    const struct timespec pause = {0, 100000};
+    struct stat st;
+    for (int i = 0; i < 50; i++) { /* one that was joined is seen for a moment longer */
+        if (stat("/proc/self/task", &st) != 0)
+            return true;
+        if (st.st_nlink <= 3)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+void kt_before_split(void)
+{
+    if (must_not_wait() || !kt_engine_here())
+        return;
+    int saved = kt_guard_enter();
+    lock_all();
+    kt_shim_own_fd_forget_all(); /* closed by the engine, which tells of each that it is its own */
+    if (kt_engine_loaded()->split() != 0 || has_other_threads())
+        kt_engine_disown();
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
     unlock_all();

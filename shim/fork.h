@@ -7,3 +7,5 @@ void kt_fork_register(void);
 void kt_fork_threads(void);
 /* 1 in a process that was forked from one with several threads (kt_shim_host.forked). */
 int kt_fork_from_threads(void);
+/* This thread is about to leave the table of fds that it shares with others (unshare). Keeps errno. */
+void kt_before_split(void);

@@ -20,6 +20,7 @@ void gnutls_deinit(gnutls_session_t session);
 ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t len);
 ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t len, size_t pad,
                             unsigned flags);
+int gnutls_record_uncork(gnutls_session_t session, unsigned flags);
 ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len);
 ssize_t gnutls_record_recv_seq(gnutls_session_t session, void *data, size_t len, unsigned char *seq);
 
@@ -38,6 +39,7 @@ struct kt_gnutls_api {
     KT_GNUTLS_FN(KT_GNUTLS_DEINIT, gnutls_deinit)                                                            \
     KT_GNUTLS_FN(KT_GNUTLS_SEND, gnutls_record_send)                                                         \
     KT_GNUTLS_FN(KT_GNUTLS_SEND2, gnutls_record_send2)                                                       \
+    KT_GNUTLS_FN(KT_GNUTLS_UNCORK, gnutls_record_uncork)                                                     \
     KT_GNUTLS_FN(KT_GNUTLS_RECV, gnutls_record_recv)                                                         \
     KT_GNUTLS_FN(KT_GNUTLS_RECV_SEQ, gnutls_record_recv_seq)
 

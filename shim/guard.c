@@ -4,11 +4,13 @@
 #include "shim/lock.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <time.h>
 
 /* The top bit: for ever. The rest counts nested scopes. */
 #define FOREVER 0x80000000u
@@ -20,6 +22,13 @@ __thread unsigned kt_guard_depth __attribute__((tls_model("initial-exec")));
  * has 128 bytes, and static TLS is scarce). */
 static __thread unsigned holds __attribute__((tls_model("initial-exec")));
 static __thread uint64_t before __attribute__((tls_model("initial-exec")));
+static __thread int cancel_before __attribute__((tls_model("initial-exec")));
+static __thread unsigned waited_before __attribute__((tls_model("initial-exec"))); /* bits of raised[] */
+
+/* What a write of ours may raise in this thread: a limit on the size of files, a trace into a pipe that
+ * nobody reads. Both are errors of that write, and none of the program's business. */
+static const int raised[] = {SIGXFSZ, SIGPIPE};
+#define RAISED (sizeof raised / sizeof raised[0])
 
 /* What a fault of our own raises stays deliverable: blocked, the kernel would end the process without the
  * program's crash handler. */
@@ -31,6 +40,44 @@ static void all_but_faults(sigset_t *s)
         sigdelset(s, faults[i]);
 }
 
+/* Bits of raised[]: those that wait for this thread and are in `among` (NULL: all). */
+static unsigned waiting(const sigset_t *among)
+{
+    sigset_t pending;
+    unsigned bits = 0;
+    if (sigpending(&pending) != 0)
+        return 0;
+    for (size_t i = 0; i < RAISED; i++)
+        if (sigismember(&pending, raised[i]) == 1 && (!among || sigismember(among, raised[i]) == 1))
+            bits |= 1u << i;
+    return bits;
+}
+
+/* One that the program does not block cannot have waited before: it would have been delivered. */
+static unsigned waits_already(const sigset_t *blocked)
+{
+    for (size_t i = 0; i < RAISED; i++)
+        if (sigismember(blocked, raised[i]) == 1)
+            return waiting(blocked);
+    return 0;
+}
+
+static void drop_ours(void)
+{
+    unsigned bits = waiting(NULL) & ~waited_before;
+    int saved = errno;
+    for (size_t i = 0; i < RAISED; i++) {
+        sigset_t one;
+        struct timespec now = {0, 0};
+        if (!(bits & 1u << i))
+            continue;
+        sigemptyset(&one);
+        sigaddset(&one, raised[i]);
+        (void)sigtimedwait(&one, NULL, &now);
+    }
+    errno = saved;
+}
+
 void kt_signals_hold(void)
 {
     if (holds == 0) { /* counted only behind the mask: a jump before it leaves nothing */
@@ -38,6 +85,8 @@ void kt_signals_hold(void)
         all_but_faults(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
         memcpy(&before, &old, sizeof before);
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
+        waited_before = waits_already(&old);
     }
     holds++;
     atomic_signal_fence(memory_order_seq_cst);
@@ -49,8 +98,11 @@ void kt_signals_let_go(void)
     if (--holds > 0)
         return;
     sigset_t old;
+    int disabled;
+    drop_ours();
     sigemptyset(&old);
     memcpy(&old, &before, sizeof before);
+    pthread_setcancelstate(cancel_before, &disabled); /* before the mask: a handler may jump away */
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 

@@ -16,8 +16,9 @@ static inline bool kt_guarded(void)
     return kt_guard_depth != 0;
 }
 
-/* Between the two no signal handler of the program runs in this thread: one that jumps away (siglongjmp)
- * would leave a guard or a lock behind for ever. Nests. Keep errno. */
+/* Between the two no signal handler of the program runs in this thread, and it cannot be cancelled: a jump
+ * away (siglongjmp) or its end would leave a guard or a lock behind for ever. What our own writes raise
+ * meanwhile (SIGXFSZ, SIGPIPE) never reaches the program. Nests. Keep errno. */
 void kt_signals_hold(void);
 void kt_signals_let_go(void);
 

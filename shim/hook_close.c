@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs that close every fd they do not know (daemons, sshd, subprocess) must not close the engine's. */
+#include "shim/fork.h"
 #include "shim/guard.h"
 #include "shim/own_fd.h"
 #include "shim/real.h"
@@ -52,6 +53,8 @@ KT_HOOK int close_range(unsigned first, unsigned last, int flags)
 {
     if (first > last || kt_bypass())
         return real_close_range(first, last, flags);
+    if (flags & CLOSE_RANGE_UNSHARE)
+        kt_before_split();
     return close_around(first, last, flags);
 }
 

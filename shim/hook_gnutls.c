@@ -65,6 +65,19 @@ KT_HOOK ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, 
     RECORD(KT_GNUTLS_SEND2, KT_ABI_OUT, CALL(t, gnutls_record_send2)(session, data, len, pad, flags));
 }
 
+/* What it sends was copied when the program gave it to gnutls_record_send, which it calls again. */
+KT_HOOK int gnutls_record_uncork(gnutls_session_t session, unsigned flags)
+{
+    struct kt_gnutls_target t = kt_gnutls_resolve(KT_GNUTLS_UNCORK, KT_CALLER());
+    const void *outer = kt_inside;
+    if (!t.fn)
+        return E_INVALID_REQUEST;
+    kt_inside = t.fn;
+    int rc = CALL(t, gnutls_record_uncork)(session, flags);
+    kt_inside = outer;
+    return rc;
+}
+
 KT_HOOK ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len)
 {
     RECORD(KT_GNUTLS_RECV, KT_ABI_IN, CALL(t, gnutls_record_recv)(session, data, len));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The shim's locks. No handler of the program runs while its thread holds one: it might never return
- * (siglongjmp). The fork handlers must know of what is held all the same: the program's allocator, say, may
- * fork inside of us.
+ * The shim's locks. No handler of the program runs while its thread holds one, which might never return
+ * (siglongjmp), and no cancellation ends it there. The fork handlers must know of what is held all the same:
+ * the program's allocator, say, may fork inside of us.
  */
 #include "shim/guard.h"
 

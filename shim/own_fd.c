@@ -57,7 +57,7 @@ void kt_shim_own_fd_forget_all(void)
         kt_shim_own_fd(fd, 0);
 }
 
-int kt_shim_own_fd_raise(int fd)
+int kt_shim_fd_raise(int fd)
 {
     int saved = errno;
     struct rlimit lim;
@@ -69,7 +69,13 @@ int kt_shim_own_fd_raise(int fd)
         KT_REAL(close)(fd);
         fd = high;
     }
-    kt_shim_own_fd(fd, 1);
     errno = saved;
+    return fd;
+}
+
+int kt_shim_own_fd_raise(int fd)
+{
+    fd = kt_shim_fd_raise(fd);
+    kt_shim_own_fd(fd, 1);
     return fd;
 }

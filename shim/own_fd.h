@@ -15,3 +15,5 @@ void kt_shim_own_fd_forget_all(void);
 /* Moves a new fd up, out of the way of programs that count on low numbers, and marks it. Returns the number
  * it has now. */
 int kt_shim_own_fd_raise(int fd);
+/* The same without the mark. */
+int kt_shim_fd_raise(int fd);

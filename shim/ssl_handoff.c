@@ -29,7 +29,9 @@ static void forget_want(const struct kt_ssl_api *api, SSL *ssl)
 static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl,
                                    const void *data, size_t len, int *failed)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
+    if (!engine)
+        return fail(failed, EPIPE); /* the parent's flow, in a child that has none */
     int saved = kt_guard_enter();
     ssize_t n = engine->flow_write(e->flow, data, len);
     int err = errno;
@@ -46,7 +48,7 @@ static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_e
 /* The first write after the handshake decides for the life of this SSL: the two ways may never mix. */
 static enum kt_ssl_write decide(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl, int *failed)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     struct kt_abi_flow *flow = NULL;
     bool known = kt_ssl_find_flow(api, ssl, e->random, &flow);
     if (!known && e->by_random) {

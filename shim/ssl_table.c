@@ -46,7 +46,7 @@ static struct kt_ssl_entry **link_of(const void *ssl)
 
 static void release(struct kt_abi_flow *flow)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     if (!flow || !engine)
         return;
     int saved = kt_guard_enter();

@@ -117,7 +117,8 @@ static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *
 static void give_trust(const struct kt_ssl_api *api, SSL *ssl, const char *host)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
-    void *store = engine ? store_of(api, engine) : NULL;
+    /* Without one (a child by _Fork) the supervisor has the connection, with the CA of the parent. */
+    void *store = engine ? store_of(api, engine) : atomic_load(&((struct kt_ssl_api *)(uintptr_t)api)->store);
     if (store && api->SSL_ctrl(ssl, SET_VERIFY_CERT_STORE, STORE_IS_SHARED, store) > 0) {
         KT_TRACE_SHIM("ssl %p: trusts our CA for %s", (void *)ssl, host);
         return;
@@ -234,7 +235,7 @@ void kt_ssl_say_refused(const struct kt_ssl_api *api, SSL *ssl)
 
 bool kt_ssl_find_flow(const struct kt_ssl_api *api, SSL *ssl, uint8_t random[32], struct kt_abi_flow **flow)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     if (flow)
         *flow = NULL;
     if (!engine || api->SSL_get_client_random(ssl, random, 32) != 32)

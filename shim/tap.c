@@ -166,7 +166,7 @@ void kt_tap_connected(int fd, const struct sockaddr *sa, socklen_t len, int rc)
 
 uint64_t kt_tap_open(const char *host, uint16_t port, bool tls)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded(); /* kt_tap_on has seen to it */
+    const struct kt_engine_abi *engine = kt_engine_here(); /* kt_tap_on has seen to it */
     const struct kt_abi_origin origin = {host, port, -1};
     int saved = kt_guard_enter();
     uint64_t tap = engine ? engine->tap_open(&origin, tls) : 0;
@@ -176,7 +176,7 @@ uint64_t kt_tap_open(const char *host, uint16_t port, bool tls)
 
 void kt_tap_copy(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     if (!tap || !engine)
         return;
     int saved = kt_guard_enter();
@@ -186,7 +186,7 @@ void kt_tap_copy(uint64_t tap, enum kt_abi_dir dir, const void *data, size_t len
 
 void kt_tap_close(uint64_t tap)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     if (!tap || !engine)
         return;
     int saved = kt_guard_enter();
@@ -196,7 +196,7 @@ void kt_tap_close(uint64_t tap)
 
 bool kt_tap_settle(enum kt_abi_leave how)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     bool any = kt_tap_used() || kt_fdtab_used();
     if (!engine || !any || !kt_engine_is_of_this_process())
         return false;

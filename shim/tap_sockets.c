@@ -54,7 +54,7 @@ static ino_t inode_of(int fd)
 
 static void report(const char *host, const char *why)
 {
-    const struct kt_engine_abi *engine = kt_engine_loaded();
+    const struct kt_engine_abi *engine = kt_engine_here();
     if (!engine)
         return;
     int saved = kt_guard_enter();

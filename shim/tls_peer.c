@@ -67,8 +67,10 @@ const char *kt_tls_unseen_detail(enum kt_tls_path path)
 void kt_tls_report_unseen(const char *host, const char *detail)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
-    if (!engine)
+    if (!engine) {
+        kt_shim_note_unseen(host, 443);
         return;
+    }
     int saved = kt_guard_enter();
     engine->report(KT_ABI_UNSEEN, host, detail);
     kt_guard_leave(saved);

@@ -119,6 +119,12 @@ struct kt_engine_abi {
 
     /* Reports what the shim saw; writes the event at once. `host` borrowed. */
     void (*report)(enum kt_abi_event what, const char *host, const char *detail);
+    /* In a child that is no process of the engine's (by _Fork or clone): this call of it has no event yet.
+     * Takes no lock, allocates nothing. */
+    void (*note_unseen)(const char *host, uint16_t port);
+    /* Before unshare(CLONE_FILES), inside the shim's own locks: the engine lets go of its thread and of its
+     * fds, and starts anew with the next call. -1: it could not; no call may be given to it any more. */
+    int (*split)(void);
 
     /* pthread_atfork, inside the shim's own locks: prepare parks the engine thread outside of all library
      * calls. Not called for a fork that the engine makes itself. In the child all own_fd marks are gone

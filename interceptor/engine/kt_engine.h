@@ -87,6 +87,13 @@ kt_result kt_engine_make_plan(struct kt_engine *e, char *path, size_t size, stru
 struct kt_span kt_engine_ca_der(struct kt_engine *e);
 /* Writes an event at once. Static or short-lived texts; `host` may be NULL. */
 void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail);
+/* This thread is about to get a table of fds of its own: calls end as at exit, and the next one starts with
+ * fds and a thread in the new table. False: the event thread did not end in time, and no call is taken any
+ * more. */
+bool kt_engine_split(struct kt_engine *e);
+/* In a child where the engine cannot work: a mark, of which somebody makes an event when the child is dead.
+ * No lock, no memory. */
+void kt_engine_note_unseen(struct kt_engine *e, const char *host, uint16_t port);
 
 /* fork, in this order. Between prepare and parent/child no thread is inside the engine. The child has no
  * flow, no event thread and no fd of the engine; the next adopt starts afresh. */

@@ -136,6 +136,16 @@ void kt_entry_report(enum kt_abi_event what, const char *host, const char *detai
     kt_engine_report(engine, what, host, detail);
 }
 
+void kt_entry_note_unseen(const char *host, uint16_t port)
+{
+    kt_engine_note_unseen(engine, host, port);
+}
+
+int kt_entry_split(void)
+{
+    return kt_engine_split(engine) ? 0 : -1;
+}
+
 void kt_entry_fork_prepare(void)
 {
     kt_engine_fork_prepare(engine);

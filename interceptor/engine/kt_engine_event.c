@@ -10,9 +10,9 @@
 
 #define THROTTLE_NS 60000000000ull
 
-/* True where this kind of event for this host was not written within the last minute. Forgets the oldest
- * where too many differ. */
-static bool due(struct kt_engine *e, const char *type, const char *host)
+/* True where this kind of event for this host was not written within the last minute; `more`: how many were
+ * left out till now. Forgets the oldest where too many differ. */
+static bool due(struct kt_engine *e, const char *type, const char *host, unsigned *more)
 {
     uint64_t now = kt_now_mono_ns(),
              key = kt_fnv1a(kt_fnv1a(KT_FNV_SEED, type, strlen(type) + 1), host, strlen(host));
@@ -26,10 +26,14 @@ static bool due(struct kt_engine *e, const char *type, const char *host)
         if (e->throttle[i].until_ns < e->throttle[slot].until_ns)
             slot = i;
     }
-    bool yes = e->throttle[slot].key != key || now >= e->throttle[slot].until_ns;
+    struct kt_engine_throttle *t = &e->throttle[slot];
+    bool yes = t->key != key || now >= t->until_ns;
+    *more = yes && t->key == key ? t->more : 0;
+    t->more = yes || strcmp(type, "refused") != 0 ? 0 : t->more + 1;
     if (yes) {
-        e->throttle[slot].key = key;
-        e->throttle[slot].until_ns = now + THROTTLE_NS;
+        t->key = key;
+        t->until_ns = now + THROTTLE_NS;
+        snprintf(t->host, sizeof t->host, "%s", host);
     }
     pthread_mutex_unlock(&e->lock);
     return yes;
@@ -107,8 +111,9 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
 {
     struct kt_engine *e = engine;
     char origin[300];
+    unsigned more;
     bool distrusts = strcmp(event_type, "client_distrusts") == 0;
-    if (distrusts && !due(e, event_type, host))
+    if (distrusts && !due(e, event_type, host, &more))
         return;
     format_origin(origin, sizeof origin, host, port);
     struct kt_event ev;
@@ -125,13 +130,43 @@ void kt_engine_event(void *engine, const char *event_type, const char *host, uin
         kt_warn("%s: %s", origin, message);
 }
 
+void kt_engine_report_more(struct kt_engine *e)
+{
+    for (size_t i = 0; i < KT_ENGINE_THROTTLE; i++) {
+        struct kt_engine_throttle *t = &e->throttle[i];
+        char text[96], host[sizeof t->host];
+        pthread_mutex_lock(&e->lock);
+        unsigned more = t->more;
+        t->more = 0;
+        memcpy(host, t->host, sizeof host);
+        pthread_mutex_unlock(&e->lock);
+        if (!more)
+            continue;
+        snprintf(text, sizeof text, "%u more like the last of this host, within a minute of it", more);
+        struct kt_event ev;
+        memset(&ev, 0, sizeof ev);
+        ev.event_type = "unseen";
+        ev.verdict = "block";
+        ev.reason_code = "not_captured";
+        ev.origin = host;
+        ev.message = text;
+        kt_engine_write_event(e, &ev);
+    }
+}
+
 void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail)
 {
     bool refused = what == KT_ABI_REFUSED;
+    unsigned more = 0;
+    char counted[400];
     kt_engine_enter(e);
-    if (refused && !due(e, "refused", host)) { /* programs try again and again */
+    if (refused && !due(e, "refused", host, &more)) { /* programs try again and again */
         kt_engine_leave(e);
         return;
+    }
+    if (more) {
+        snprintf(counted, sizeof counted, "%s; %u more since the last event", detail, more);
+        detail = counted;
     }
     struct kt_runtime *rt = kt_runtimes_peek(e->runtimes);
     struct kt_event ev;

@@ -7,6 +7,8 @@
 
 #include <time.h>
 
+#define SPLIT_MS 500 /* as at exit */
+
 /* A signal handler may call in while its thread is inside: that must not wait for a fork that waits for this
  * thread. */
 static _Thread_local unsigned inside;
@@ -63,8 +65,9 @@ void kt_engine_fork_parent(struct kt_engine *e)
         pthread_rwlock_unlock(&e->gate);
 }
 
-/* TLS and libcurl state is not freed: that would talk on connections that are the parent's. */
-void kt_engine_fork_child(struct kt_engine *e)
+/* Parked, nobody inside: what has fds or a thread is not used any more. TLS and libcurl state is not freed:
+ * that would talk on connections that are the parent's. */
+static void forget(struct kt_engine *e)
 {
     kt_fds_fork_child();
     if (e->flows)
@@ -91,6 +94,13 @@ void kt_engine_fork_child(struct kt_engine *e)
     e->ctx.loop = NULL;
     e->ctx.under_way = NULL;
     e->ctx.upstream = NULL;
+}
+
+void kt_engine_fork_child(struct kt_engine *e)
+{
+    forget(e);
+    for (size_t i = 0; i < KT_ENGINE_THROTTLE; i++)
+        e->throttle[i].more = 0; /* the parent's to tell */
     /* Made anew, not unlocked: the lock knows its writer by thread id, and ours is another one now. The
      * threads whose read locks it may hold are not in this process. */
     kt_engine_gate_init(e);
@@ -98,4 +108,21 @@ void kt_engine_fork_child(struct kt_engine *e)
     kt_engine_doubt(e);
     if (inside > 0)
         pthread_rwlock_rdlock(&e->gate);
+}
+
+bool kt_engine_split(struct kt_engine *e)
+{
+    if (inside > 0 || !kt_engine_stop(e, SPLIT_MS))
+        return false;
+    pthread_rwlock_wrlock(&e->gate);
+    if (e->loop)
+        kt_loop_park(e->loop);
+    kt_fds_fork_prepare();
+    forget(e);
+    kt_audit_forget_fds();
+    pthread_mutex_lock(&e->lock);
+    e->stopped = false;
+    pthread_mutex_unlock(&e->lock);
+    pthread_rwlock_unlock(&e->gate);
+    return true;
 }

@@ -113,6 +113,16 @@ void kt_engine_settle(struct kt_engine *e, enum kt_abi_leave how)
 
 /* ---- others ---- */
 
+#define UNSEEN_MARK '!' /* in front of the origin; no host has it */
+
+void kt_engine_note_unseen(struct kt_engine *e, const char *host, uint16_t port)
+{
+    char name[300];
+    snprintf(name, sizeof name, "%c%s", UNSEEN_MARK, host);
+    /* Never cleared: it is found when this process is dead. */
+    (void)kt_mark_set(e->ctx.state, &e->ctx.runs, name, port, kt_now_real_ns() / 1000000u);
+}
+
 struct cut {
     struct kt_engine *e;
     const char *run;
@@ -123,14 +133,19 @@ static void report_cut(void *arg, const struct kt_left_mark *left)
 {
     struct cut *c = arg;
     struct kt_event ev;
+    bool unseen = left->origin[0] == UNSEEN_MARK;
+    const char *origin = left->origin + unseen;
     memset(&ev, 0, sizeof ev);
     ev.timestamp_ns = left->began_ms * 1000000u;
-    ev.event_type = "interrupted";
+    ev.event_type = unseen ? "unseen" : "interrupted";
     ev.verdict = "error";
-    ev.reason_code = "cut_off";
-    ev.message = "the process became another program or was killed in the middle of this call; what was said "
-                 "is not known";
-    ev.origin = *left->origin ? left->origin : NULL;
+    ev.reason_code = unseen ? "not_captured" : "cut_off";
+    ev.message =
+        unseen ? "a child by _Fork() or clone() made calls, where the engine cannot work; they followed "
+                 "fail_mode"
+               : "the process became another program or was killed in the middle of this call; what was "
+                 "said is not known";
+    ev.origin = *origin ? origin : NULL;
     ev.app.pid = left->pid;
     ev.app.uid = (unsigned)getuid();
     ev.app.run = c->run;

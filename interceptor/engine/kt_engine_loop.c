@@ -158,6 +158,7 @@ bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms)
     struct kt_flows *flows = e->flows;
     pthread_mutex_unlock(&e->lock);
     bool ended = true;
+    kt_engine_report_more(e);
     if (flows) {
         /* Refused where it was posted by an earlier stop. */
         if (kt_loop_post(loop, close_all, e).code == KT_ERR_MEMORY)

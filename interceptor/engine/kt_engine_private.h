@@ -47,8 +47,10 @@ struct kt_engine {
     struct kt_engine_leaving leaving;
     struct kt_loop_job sweep;
     struct kt_ca *ca;
-    struct {
+    struct kt_engine_throttle {
         uint64_t key, until_ns;
+        unsigned more; /* left out since the last event of this kind and host */
+        char host[128];
     } throttle[KT_ENGINE_THROTTLE];
 };
 
@@ -85,6 +87,8 @@ struct kt_ca *kt_engine_ca(struct kt_engine *e);
 void kt_engine_event(void *engine, const char *event_type, const char *host, uint16_t port, int status,
                      const char *message);
 void kt_engine_config_trouble(void *engine, const char *text);
+/* Before the end: one event for what was left out of each kind and host. */
+void kt_engine_report_more(struct kt_engine *e);
 /* Adds config, mode and retention; the time and the program are ours where there is no time yet. */
 void kt_engine_write_event(struct kt_engine *e, struct kt_event *ev);
 

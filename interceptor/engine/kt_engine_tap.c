@@ -4,6 +4,8 @@
 
 #include "policyengine/base/kt_log.h"
 
+#include <stdio.h>
+
 bool kt_engine_taps(struct kt_engine *e)
 {
     kt_engine_enter(e);
@@ -32,8 +34,12 @@ uint64_t kt_engine_tap_open(struct kt_engine *e, const char *host, uint16_t port
     pthread_mutex_unlock(&e->lock);
     struct kt_taps *taps = r.code == KT_OK ? taps_of(e) : NULL;
     uint64_t id = taps ? kt_tap_open(taps, host, port, tls) : 0;
-    if (r.code != KT_OK)
-        kt_warn("a connection to %s is not looked at: %s", host, kt_code_name(r.code));
+    if (r.code != KT_OK) {
+        char why[160];
+        snprintf(why, sizeof why, "a connection to port %u is not looked at: %s", port, kt_code_name(r.code));
+        kt_warn("%s: %s", host, why);
+        kt_engine_report(e, KT_ABI_UNREAD, host, why);
+    }
     kt_engine_leave(e);
     return id;
 }

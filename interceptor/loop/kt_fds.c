@@ -18,6 +18,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t *bits;
 static size_t words, used;
 static void (*protector)(int fd, int on);
+static _Thread_local bool raise_theirs;
 
 void kt_fds_set_protector(void (*own_fd)(int fd, int on))
 {
@@ -110,6 +111,21 @@ void kt_disown_close(int fd)
     forget(fd);
     pthread_mutex_unlock(&lock);
     errno = saved;
+}
+
+void kt_fds_raise_theirs(bool on)
+{
+    raise_theirs = on;
+}
+
+int kt_fds_raise(int fd)
+{
+    int saved = errno, base = base_fd();
+    int high = raise_theirs && fd < base ? fcntl(fd, F_DUPFD_CLOEXEC, base) : -1;
+    if (high >= 0)
+        close(fd);
+    errno = saved;
+    return high >= 0 ? high : fd;
 }
 
 size_t kt_fds_count(void)

@@ -24,6 +24,11 @@ int kt_own_fd(int fd);
 /* Closes an fd that kt_own_fd returned, and forgets it. Others are just closed; -1 is ignored. errno is
  * preserved. */
 void kt_disown_close(int fd);
+/* While on, in this thread: fds that libcurl makes for itself go up, too (kt_fds_raise). */
+void kt_fds_raise_theirs(bool on);
+/* Moves such an fd up, CLOEXEC; it is not registered, since nobody would tell when it is closed. Keeps errno.
+ */
+int kt_fds_raise(int fd);
 /* Number of registered fds. */
 size_t kt_fds_count(void);
 

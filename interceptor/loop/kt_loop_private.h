@@ -39,3 +39,6 @@ struct kt_loop {
 void kt_loop_due_timers(struct kt_loop *l);
 void kt_loop_queued_jobs(struct kt_loop *l);
 void kt_loop_wake(struct kt_loop *l); /* any thread */
+
+/* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), for a thread in little address space. */
+bool kt_loop_thread_is_small(pthread_attr_t *attr);

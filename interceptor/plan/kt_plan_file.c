@@ -36,7 +36,7 @@ kt_result kt_plan_file_read(const char *path, bool ours, struct kt_buf *out)
     struct stat st;
     /* O_NONBLOCK: a FIFO in the file's place must not hang us. */
     KT_CLEANUP(kt_cleanup_fd)
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (ours ? O_NOFOLLOW : 0));
+    int fd = kt_off_std(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (ours ? O_NOFOLLOW : 0)));
     KT_ENSURE(fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode), KT_ERR_IO);
     KT_ENSURE(!ours || trustworthy(&st), KT_ERR_IO);
     KT_ENSURE(st.st_size >= 0 && (uint64_t)st.st_size <= out->max - out->len, KT_ERR_LIMIT);
@@ -47,7 +47,7 @@ kt_result kt_plan_file_read(const char *path, bool ours, struct kt_buf *out)
 /* errno tells why not. */
 static bool write_temp(const char *temp, struct kt_span data, mode_t mode, bool durable)
 {
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    int fd = kt_off_std(open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (fd < 0)
         return false;
     bool fine = fchmod(fd, mode) == 0 && kt_is_ok(kt_write_all(fd, data.data, data.len)) &&
@@ -80,7 +80,7 @@ int kt_file_lock(const char *dir)
     char path[4096];
     if (!kt_is_ok(kt_path_format(path, sizeof path, "%s/.lock", dir)))
         return -1;
-    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = kt_off_std(open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (fd < 0)
         return -1;
     /* Not a blocking flock: a stopped holder must not stop a wrapped program for ever. */

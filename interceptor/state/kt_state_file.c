@@ -5,6 +5,7 @@
  * would kill the program that we live in.
  */
 #include "interceptor/state/kt_state_layout.h"
+#include "policyengine/base/kt_io.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -125,7 +126,7 @@ static enum kt_seg_verdict judge_file(int fd)
 
 static int open_file(int dir, const char *name)
 {
-    return openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return kt_off_std(openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
 }
 
 static struct kt_seg *open_good(int dir, const char *name, struct kt_file_id *id)
@@ -139,7 +140,7 @@ static struct kt_seg *open_good(int dir, const char *name, struct kt_file_id *id
 /* Other makers wait, but not for long: one that was stopped must not stop a program. */
 static int lock_folder(int dir)
 {
-    int fd = openat(dir, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    int fd = kt_off_std(openat(dir, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
     uint64_t start = kt_state_now_ms();
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         const struct timespec nap = {0, LOCK_NAP_NS};
@@ -175,7 +176,7 @@ static int make_temp(int dir, char name[64])
     if (!kt_is_ok(kt_random(&random, sizeof random)))
         random = kt_now_mono_ns();
     snprintf(name, 64, TEMP_PREFIX "%d-%016llx", (int)getpid(), (unsigned long long)random);
-    int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = kt_off_std(openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (fd < 0)
         return -1;
 #ifdef FS_NOCOW_FL

@@ -85,12 +85,23 @@ static void wake(struct kt_taps *ts)
         KT_TRACE(FLOW, "tap: the loop has ended");
 }
 
+/* Lock held. A program may end by a bare system call before its request is looked at: then its mark is all
+ * that is left of the call. The exchange has one of its own. */
+static void mark_locked(struct kt_tap *t, enum kt_tap_dir dir)
+{
+    const struct kt_engine_ctx *ctx = t->ts->o.ctx;
+    if (dir == KT_TAP_OUT && !t->mark.place)
+        t->mark = kt_mark_set(ctx->state, &ctx->runs, t->host, t->port, kt_now_real_ns() / 1000000u);
+}
+
 void kt_tap_data(struct kt_taps *ts, uint64_t id, enum kt_tap_dir dir, const void *data, size_t len)
 {
     if (!id || !len)
         return;
     pthread_mutex_lock(&ts->lock);
     struct kt_tap *t = find_locked(ts, id);
+    if (t)
+        mark_locked(t, dir);
     if (t && !t->full)
         t->full = !queue_locked(t, dir, data, len);
     pthread_mutex_unlock(&ts->lock);
@@ -236,6 +247,8 @@ void kt_tap_work(struct kt_tap *t)
         ;
     pthread_mutex_lock(&t->ts->lock);
     bool empty = !t->first, closed = t->closed, full = t->full;
+    if (empty)
+        kt_mark_clear(&t->mark);
     pthread_mutex_unlock(&t->ts->lock);
     if (empty && full)
         kt_tap_lose(t, "truncated", "more was said on this connection than could be looked at in time");

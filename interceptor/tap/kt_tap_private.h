@@ -90,8 +90,9 @@ struct kt_tap {
 
     /* Under ts->lock. */
     struct kt_tap_piece *first, **last, *newest;
-    bool closed; /* by the program */
-    bool full;   /* a piece found no room: what follows is not looked at */
+    bool closed;         /* by the program */
+    bool full;           /* a piece found no room: what follows is not looked at */
+    struct kt_mark mark; /* while anything waits behind a write of the program's */
 
     /* Loop thread. */
     const struct kt_tap_protocol *protocol; /* NULL = not known yet */

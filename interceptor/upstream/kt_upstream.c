@@ -2,6 +2,7 @@
 /* The multi handle: its birth at the first request, its turns on the loop, its end. */
 #include "interceptor/upstream/kt_upstream_private.h"
 
+#include "interceptor/loop/kt_fds.h"
 #include "policyengine/base/kt_log.h"
 
 #include <dirent.h>
@@ -161,7 +162,9 @@ kt_result kt_up_begin(struct kt_upstream *u)
     if (u->multi)
         return kt_ok();
     KT_ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, KT_ERR_INTERNAL);
+    kt_fds_raise_theirs(true);
     u->multi = curl_multi_init();
+    kt_fds_raise_theirs(false);
     if (!u->multi) {
         curl_global_cleanup();
         return kt_err(KT_ERR_MEMORY);

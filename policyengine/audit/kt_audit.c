@@ -34,6 +34,13 @@ static void in_child(void)
     memcpy(&process_lock, &unlocked, sizeof unlocked);
 }
 
+void kt_audit_forget_fds(void)
+{
+    pthread_mutex_lock(&process_lock);
+    audit_turn_forget(&turn);
+    pthread_mutex_unlock(&process_lock);
+}
+
 static void prepare(void)
 {
     pthread_atfork(NULL, NULL, in_child);

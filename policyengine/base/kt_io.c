@@ -2,7 +2,19 @@
 #include "policyengine/base/kt_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
+
+int kt_off_std(int fd)
+{
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int saved = errno, higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (higher >= 0)
+        close(fd);
+    errno = saved;
+    return higher >= 0 ? higher : fd;
+}
 
 kt_result kt_write_all(int fd, const void *data, size_t len)
 {

@@ -7,6 +7,9 @@
 extern "C" {
 #endif
 
+/* Takes a new fd and gives it, or one above the standard streams, at once: a program that has closed these
+ * may still write to their numbers. -1 is passed through. Keeps errno. */
+int kt_off_std(int fd);
 /* KT_ERR_IO with errno. */
 kt_result kt_write_all(int fd, const void *data, size_t len) KT_MUST;
 /* Exactly `len` bytes; KT_ERR_IO where there are fewer. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/base/kt_log.h"
 
+#include "policyengine/base/kt_io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -50,7 +52,7 @@ void kt_log_set_hook(void (*hook)(const char *line))
 /* Opened for each line: no fd is kept, so the program's close() or fork() cannot hurt us. */
 static void append_line(const char *path, const char *line, size_t len)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = kt_off_std(open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (fd < 0)
         return;
     ssize_t n = write(fd, line, len);

@@ -45,12 +45,14 @@ size_t kt_diags_errors(const struct kt_diags *d);
 /* "file:line:col: error[E002] path: message (did you mean ...)" on one line, no newline. */
 kt_result kt_diag_format(const struct kt_diag *d, struct kt_buf *out) KT_MUST;
 
-struct kt_secret_run; /* a command on its way; kt_secret_run.h */
+struct kt_secret_run;  /* a command on its way; kt_secret_run.h */
+struct kt_secret_file; /* what a file held; kt_secret_file.h */
 struct kt_secret_ref {
     char *env;                 /* name of an environment variable; NULL = none */
     char *file;                /* absolute path */
     char *command;             /* run by /bin/sh -c, once in the life of the config; its output is the key */
     struct kt_secret_run *run; /* owned; NULL without a command */
+    struct kt_secret_file *kept; /* owned; NULL without a file */
 };
 
 /* One providers.targets[] entry, defaults and provider auto-detection applied. */

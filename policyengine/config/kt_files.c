@@ -13,7 +13,7 @@
 
 kt_result kt_file_read(const char *path, struct kt_buf *out)
 {
-    KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    KT_CLEANUP(kt_cleanup_fd) int fd = kt_off_std(open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     KT_ENSURE(fd >= 0, KT_ERR_IO);
     struct stat st;
     KT_ENSURE(fstat(fd, &st) == 0, KT_ERR_IO);

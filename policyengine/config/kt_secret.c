@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_config.h"
-#include "policyengine/config/kt_files.h"
+#include "policyengine/config/kt_secret_file.h"
 #include "policyengine/config/kt_secret_run.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,25 +29,11 @@ kt_result kt_secret_accept(const char *value, size_t len, const char *kind, cons
     return *out ? kt_ok() : kt_fail(err, KT_ERR_MEMORY, "out of memory");
 }
 
-static kt_result from_file(const char *path, char **out, struct kt_error *err)
-{
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf b = KT_BUF_INIT(KT_SECRET_MAX + 2);
-    /* Once at its full size: growing would leave copies of the key behind in freed memory. */
-    if (!kt_is_ok(kt_buf_reserve(&b, KT_SECRET_MAX + 2)))
-        return kt_fail(err, KT_ERR_MEMORY, "out of memory");
-    kt_result r = kt_file_read(path, &b);
-    if (r.code == KT_ERR_LIMIT)
-        return kt_fail(err, KT_ERR_LIMIT, "file %s holds more than 16 KiB", path);
-    if (!kt_is_ok(r))
-        return kt_fail(err, KT_ERR_NOTFOUND, "file %s: %s", path, strerror(errno));
-    return kt_secret_accept(b.len ? b.data : "", b.len, "file", path, out, err);
-}
-
 kt_result kt_secret_resolve(const struct kt_target *t, char **out, struct kt_error *err)
 {
     *out = NULL;
     if (t->secret_key_ref.file)
-        return from_file(t->secret_key_ref.file, out, err);
+        return kt_secret_file_get(t->secret_key_ref.kept, t->secret_key_ref.file, out, err);
     if (t->secret_key_ref.command && !t->secret_key_ref.run)
         return kt_fail(err, KT_ERR_STATE, "secret_key_ref.command belongs to no config");
     if (t->secret_key_ref.command)

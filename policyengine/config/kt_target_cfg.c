@@ -4,6 +4,7 @@
 #include "policyengine/config/kt_files.h"
 #include "policyengine/config/kt_read.h"
 #include "policyengine/config/kt_schema.h"
+#include "policyengine/config/kt_secret_file.h"
 #include "policyengine/config/kt_secret_run.h"
 #include "policyengine/base/kt_suggest.h"
 
@@ -25,6 +26,8 @@ void kt_target_free(struct kt_target *t)
 {
     kt_secret_run_free(t->secret_key_ref.run);
     t->secret_key_ref.run = NULL;
+    kt_secret_file_free(t->secret_key_ref.kept);
+    t->secret_key_ref.kept = NULL;
     kt_options_free(kt_schema_target, t);
 }
 
@@ -187,7 +190,8 @@ static kt_result check_secret(struct kt_ctx *c, const struct kt_node *node, stru
     KT_ENSURE(path, KT_ERR_MEMORY);
     free(s->file);
     s->file = path;
-    return kt_ok();
+    s->kept = kt_secret_file_new();
+    return s->kept ? kt_ok() : kt_err(KT_ERR_MEMORY);
 }
 
 static kt_result check_header(struct kt_ctx *c, const struct kt_node *node, const struct kt_target *t)

@@ -139,6 +139,17 @@ static void fork_parent(void)
     fake_flows_unlock();
 }
 
+static void note_unseen(const char *host, uint16_t port)
+{
+    fake_log("note_unseen %s %u", host, port);
+}
+
+static int split(void)
+{
+    fake_log("split");
+    return 0;
+}
+
 static void fork_child(void)
 {
     fake_log("fork_child");
@@ -168,6 +179,8 @@ __attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi
         .tap_close = tap_close,
         .settle = settle,
         .report = report,
+        .note_unseen = note_unseen,
+        .split = split,
         .fork_prepare = fork_prepare,
         .fork_parent = fork_parent,
         .fork_child = fork_child,

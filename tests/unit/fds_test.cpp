@@ -43,6 +43,21 @@ TEST(Fds, AreMovedHighProtectedAndForgotten)
     EXPECT_EQ(errno, 77);
 }
 
+TEST(Fds, OfALibraryGoUpOnlyWhileThatIsAskedFor)
+{
+    size_t before = kt_fds_count();
+    int low = dup(0);
+    EXPECT_EQ(kt_fds_raise(low), low);
+    kt_fds_raise_theirs(true);
+    int high = kt_fds_raise(low);
+    kt_fds_raise_theirs(false);
+    EXPECT_GT(high, low);
+    EXPECT_EQ(fcntl(low, F_GETFD), -1);
+    EXPECT_EQ(fcntl(high, F_GETFD), FD_CLOEXEC);
+    EXPECT_EQ(kt_fds_count(), before) << "nobody would tell when it is closed";
+    close(high);
+}
+
 TEST(Fds, KeepTheLowNumberWhereNoHighOneIsFree)
 {
     struct rlimit old, low;

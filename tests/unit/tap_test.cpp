@@ -2,6 +2,8 @@
 // Connections read along: HTTP/1.1, and what is no HTTP.
 #include "tap_fixture.hpp"
 
+#include <future>
+
 namespace {
 
 using namespace fake;
@@ -268,6 +270,31 @@ TEST_F(TapTest, ALaggingLoopLosesAFlowAndSaysSo)
     close(other);
     ASSERT_EQ(event_lines().size(), 2u);
     expect_whole(event(1));
+}
+
+TEST_F(TapTest, AMarkStandsForWhatTheLoopHasNotSeen)
+{
+    ASSERT_TRUE(kt_is_ok(kt_state_open(dir.c_str(), &ctx.state)));
+    // The process may be gone before the loop's turn: only the mark tells of its call then.
+    std::promise<void> inside, go;
+    std::thread busy([&] {
+        on_loop([&] {
+            inside.set_value();
+            go.get_future().wait();
+        });
+    });
+    inside.get_future().wait();
+    uint64_t id = open();
+    EXPECT_FALSE(kt_marks_any(ctx.state, 0));
+    out(id, post_chat());
+    EXPECT_TRUE(kt_marks_any(ctx.state, 0));
+    go.set_value();
+    busy.join();
+    in(id, answer(R"({"choices":[]})"));
+    close(id);
+    EXPECT_FALSE(kt_marks_any(ctx.state, 0));
+    kt_state_free(ctx.state);
+    ctx.state = nullptr;
 }
 
 TEST_F(TapTest, UnknownIdsDoNothing)

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the event thread costs its program in address space. */
+#include "interceptor/loop/kt_loop_private.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#define LITTLE (1ull << 30)
+#define STACK_BYTES (1u << 20)
+
+/* By default 8 MB of stack, and 64 more that malloc sets aside for a thread of its own: too much for a
+ * program that lives under a limit (RLIMIT_AS), whose own allocations would fail. There all threads share the
+ * heap. */
+bool kt_loop_thread_is_small(pthread_attr_t *attr)
+{
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur >= LITTLE || pthread_attr_init(attr) != 0)
+        return false;
+    mallopt(M_ARENA_MAX, 1);
+    (void)!pthread_attr_setstacksize(attr, STACK_BYTES); /* else it has the usual one */
+    return true;
+}
