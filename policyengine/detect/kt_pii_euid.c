@@ -253,7 +253,7 @@ const struct kt_pii_kind kt_pii_nir = {.label = "nir",
                                        .also = " fr_nir insee national_ids ",
                                        .help = "French numbers of persons: key of 97, Corsica included",
                                        .starts = KT_PII_AT_DIGIT,
-                                       .words = KT_PII_LEN(1, 15),
+                                       .words = KT_PII_LEN(1, 1) | KT_PII_LEN(13, 13) | KT_PII_LEN(15, 15),
                                        .digits = 5,
                                        .match = nir_match};
 

@@ -362,5 +362,6 @@ const struct kt_pii_kind kt_pii_national_id = {
     .also = " national_ids ",
     .help = "numbers of persons of some twenty further countries: check digits",
     .starts = KT_PII_AT_DIGIT,
+    .words = KT_PII_LEN(2, 4) | KT_PII_LEN(6, 6) | KT_PII_LEN(8, 14),
     .digits = 6,
     .match = national_match};

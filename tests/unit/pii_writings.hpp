@@ -66,6 +66,7 @@ inline const Case writings_found[] = {
     {"Mój numer to 882-671-830", "Mój numer to [PHONE_1]"},
     {"Me liga no 21982269209", "Me liga no [PHONE_1]"},
     {"0031612345678", "[PHONE_1]"},
+    {"to \"john doe\"@example.com now", "to \"john doe\"[EMAIL_1] now"},
     {"617/555-0134", "[PHONE_1]"},
     {"send the coins to 0x8ba1f109551bd432803012645ac136ddd64dba72 now", "send the coins to [ETH_1] now"},
     {"{\"v\": \"from 192.0.2.7 on\"}", "{\"v\": \"from [IP_1] on\"}"},
