@@ -213,6 +213,17 @@ static uint32_t load(const _Atomic uint32_t *set)
     return atomic_load_explicit(set, memory_order_relaxed);
 }
 
+/* Where the place is in a table, its column tells what a value is. */
+static void find_column(struct kt_pii_view *v, const struct place *p)
+{
+    struct kt_pii_cache *c = v->cache;
+    size_t row = 0;
+    kt_pii_table_pass(v->table, v->data, v->passed, p->at);
+    v->passed = p->at;
+    c->column = p->starts != KT_PII_AT_MAIL && kt_pii_table_column(v->table, &c->last, &c->all, &row);
+    c->row = row < p->at ? p->at - row : 0;
+}
+
 /* Asks the kinds that may have a value at the place. */
 static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint32_t kinds, kt_pii_hit_fn hit,
                               void *ctx)
@@ -229,6 +240,8 @@ static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint
             return KT_PII_MORE;
         set &= load(&f->digits[n->count]);
     }
+    if (set)
+        find_column(v, p);
     return try_kinds(v, p->at, set, hit, ctx);
 }
 
@@ -238,6 +251,7 @@ size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hi
     struct kt_pii_cache cache;
     kt_pii_cache_init(&cache);
     v->cache = &cache;
+    v->passed = from;
     size_t at = from > v->floor ? from : v->floor;
     for (;;) {
         struct place p = next_place(v, at);
@@ -249,6 +263,7 @@ size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hi
             break;
         at = a == KT_PII_YES ? v->floor : p.next;
     }
+    kt_pii_table_pass(v->table, v->data, v->passed, at);
     v->cache = NULL;
     /* An '@' that is still to come reaches back over what stands in front of it. */
     *hold = v->final ? at : kt_pii_email_reach(v, at);

@@ -15,6 +15,7 @@
  * the first kind of the list wins.
  */
 #include "policyengine/base/kt_buf.h"
+#include "policyengine/detect/kt_pii_table.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +35,8 @@ struct kt_pii_view {
     const struct kt_pii_kind *last; /* of the last hit; NULL where there is none within the view */
     size_t hit;                     /* where the last hit starts: its words are no context */
     struct kt_pii_cache *cache;     /* of the scan; NULL = compute again */
+    struct kt_pii_table *table;     /* that the text is in; borrowed */
+    size_t passed;                  /* all in front of it has passed `table` */
 };
 
 enum kt_pii_answer { KT_PII_NO, KT_PII_YES, KT_PII_MORE };
@@ -96,8 +99,9 @@ struct kt_pii_stream {
     size_t hit_len;     /* of the last hit, folded */
     unsigned widthless; /* characters of no width directly in front of `at` */
     const struct kt_pii_kind *last;
-    struct kt_buf scratch; /* kept between windows */
-    uint32_t *raw;         /* raw offsets of the bytes in scratch; owned */
+    struct kt_pii_table table; /* at `at` + `scanned` */
+    struct kt_buf scratch;     /* kept between windows */
+    uint32_t *raw;             /* raw offsets of the bytes in scratch; owned */
     size_t raw_room;
 };
 

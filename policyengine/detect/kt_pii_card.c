@@ -76,14 +76,40 @@ static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, 
     return issued(n->digits, digits) ? told || !reads_otherwise(v, n, groups, digits) : digits >= 14 && told;
 }
 
+/* "4 8 3 1 2 7 ...": digit by digit, as they are read out, behind a word that names a card. */
+static enum kt_pii_answer digit_by_digit(const struct kt_pii_view *v, size_t at, size_t *end)
+{
+    static const unsigned lengths[] = {16, 15, 14};
+    if (!kt_pii_context(v, at, 48, KT_PII_W_CARD) || kt_pii_in_row(v, at))
+        return KT_PII_NO;
+    for (size_t i = 0; i < KT_COUNT(lengths); i++) {
+        struct kt_pii_chars c;
+        enum kt_pii_answer a = kt_pii_chars(v, at, lengths[i], " -.", &c);
+        if (a == KT_PII_MORE)
+            return a;
+        if (a == KT_PII_NO || c.groups != lengths[i] || strspn(c.text, "0123456789") != lengths[i] ||
+            !issued(c.text, lengths[i]) || !kt_pii_luhn(c.text, lengths[i]))
+            continue;
+        a = kt_pii_ends_number(v, c.end, v->data[at + 1]);
+        if (a == KT_PII_NO)
+            continue;
+        *end = c.end;
+        return a;
+    }
+    return KT_PII_NO;
+}
+
 static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
     if (!kt_pii_starts_number(v, at) || kt_pii_in_iban(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
+    *start = at;
     if (a != KT_PII_YES)
         return a;
+    if (n->size[0] == 1)
+        return n->groups == KT_PII_GROUPS ? digit_by_digit(v, at, end) : KT_PII_NO;
     unsigned digits = n->count;
     for (unsigned groups = n->groups; groups > 0; digits -= n->size[--groups]) {
         if (!is_card(v, n, groups, digits))
@@ -93,7 +119,6 @@ static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, siz
             a = KT_PII_YES; /* "4111 1111 1111 1111 123": what follows is another number */
         if (a == KT_PII_NO)
             continue;
-        *start = at;
         *end = n->end[groups - 1];
         return a;
     }
@@ -106,6 +131,6 @@ const struct kt_pii_kind kt_pii_card = {.label = "card",
                                         .help = "payment card numbers: issuer ranges and Luhn",
                                         .group = KT_PII_PCI,
                                         .starts = KT_PII_AT_DIGIT,
-                                        .words = KT_PII_LEN(4, 4) | KT_PII_LEN(13, 19),
-                                        .digits = 13,
+                                        .words = KT_PII_LEN(1, 1) | KT_PII_LEN(4, 4) | KT_PII_LEN(13, 19),
+                                        .digits = KT_PII_GROUPS,
                                         .match = card_match};

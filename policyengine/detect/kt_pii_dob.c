@@ -124,8 +124,10 @@ static unsigned full_year(unsigned year, unsigned digits)
 static enum kt_pii_answer in_digits(const struct kt_pii_view *v, size_t at, size_t *end, unsigned *year)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a =
-        kt_pii_plain_number(v, at, "224|222|124|214|114|112|122|212|422|421|412|411", "/.-", &n, end);
+    enum kt_pii_answer a = kt_pii_number(v, at, &n);
+    if (a == KT_PII_YES && (n->groups < 3 || n->sep[1] == ' ' || n->sep[1] != n->sep[2] || n->size[1] > 2))
+        return KT_PII_NO;
+    a = kt_pii_plain_number(v, at, "224|222|124|214|114|112|122|212|422|421|412|411", "/.-", &n, end);
     if (a == KT_PII_NO || (a == KT_PII_MORE && n->groups < 3))
         return a;
     unsigned part[3];
@@ -137,14 +139,21 @@ static enum kt_pii_answer in_digits(const struct kt_pii_view *v, size_t at, size
     return kt_pii_date(day, month) || kt_pii_date(month, day) ? a : KT_PII_NO;
 }
 
-/* "Ich bin am 3. März 1984 geboren": the verb stands behind. */
+/* "Ich bin am 3. März 1984 geboren", "Ich habe am 3.3. Geburtstag": the word stands behind. */
 static enum kt_pii_answer born_behind(const struct kt_pii_view *v, size_t end)
 {
-    static const char verb[] = " geboren";
-    size_t n = sizeof verb - 1, left = v->len - end;
-    if (!kt_pii_same(v->data + end, verb, left < n ? left : n))
-        return KT_PII_NO;
-    return left < n ? (v->final ? KT_PII_NO : KT_PII_MORE) : KT_PII_YES;
+    static const char *const words[] = {" geboren", " Geburtstag", " zur Welt",
+                                        " geb.",    " jarig",      " urodziny"};
+    for (size_t i = 0; i < KT_COUNT(words); i++) {
+        size_t n = strlen(words[i]), left = v->len - end;
+        if (!kt_pii_same(v->data + end, words[i], left < n ? left : n))
+            continue;
+        if (left >= n)
+            return KT_PII_YES;
+        if (!v->final)
+            return KT_PII_MORE;
+    }
+    return KT_PII_NO;
 }
 
 /* English "born" within a sentence is a biography's; "Jane Doe, born March 3, 1984" and a line that begins

@@ -149,6 +149,13 @@ enum kt_pii_answer kt_pii_email_domain(const struct kt_pii_view *v, size_t at, b
     return *end ? KT_PII_YES : KT_PII_NO;
 }
 
+/* "\"john doe\"@example.com": what is quoted may be any text and has left a stream already, so that the find
+ * is the rest; where the local part is unknown, the host still goes. */
+static bool quoted_local(const struct kt_pii_view *v, size_t at)
+{
+    return at > v->floor + 1 && v->data[at - 1] == '"' && kt_pii_alnum((unsigned char)v->data[at - 2]);
+}
+
 static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     size_t sign = 1;
@@ -161,7 +168,7 @@ static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, si
         if (memcmp(v->data + at, "%40", 3) != 0)
             return KT_PII_NO;
     }
-    if (!local_part(v, at, start))
+    if (!local_part(v, at, start) && !(sign == 1 && quoted_local(v, at)))
         return KT_PII_NO;
     if (at - *start == 3 && memcmp(v->data + *start, "git", 3) == 0) /* git@host:path names a repository */
         return KT_PII_NO;

@@ -22,6 +22,16 @@ static bool nir_checks(char *t)
            97 - kt_pii_mod(t, 13, 97) == kt_pii_value(t + 13, 2);
 }
 
+/* Its first group is the sex, the thirteen digits without the key, or all of it; Corsica has a letter. */
+static bool nir_begins(const struct kt_pii_view *v, size_t at)
+{
+    size_t n = 0;
+    while (at + n < v->len && n < 16 && kt_pii_digit((unsigned char)v->data[at + n]))
+        n++;
+    bool whole = n == 1 || n == 13 || n == 15 || at + n == v->len;
+    return strchr("123478", v->data[at]) && (whole || kt_pii_alpha((unsigned char)v->data[at + n]));
+}
+
 /* "1 85 05 78 006 084 36", "1850578006084 36": the groups are those of its parts. */
 static bool nir_printed(const struct kt_pii_view *v, size_t at, unsigned groups)
 {
@@ -53,7 +63,7 @@ static enum kt_pii_answer nir_key(const struct kt_pii_view *v, struct kt_pii_cha
 static enum kt_pii_answer nir_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     struct kt_pii_chars c;
-    if (!kt_pii_starts_number(v, at) || v->data[at] == '0')
+    if (!nir_begins(v, at) || !kt_pii_starts_number(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_chars(v, at, 15, " -.", &c);
     if (a == KT_PII_NO && c.count == 13)
@@ -243,7 +253,7 @@ const struct kt_pii_kind kt_pii_nir = {.label = "nir",
                                        .also = " fr_nir insee national_ids ",
                                        .help = "French numbers of persons: key of 97, Corsica included",
                                        .starts = KT_PII_AT_DIGIT,
-                                       .words = KT_PII_LEN(1, 15),
+                                       .words = KT_PII_LEN(1, 1) | KT_PII_LEN(13, 13) | KT_PII_LEN(15, 15),
                                        .digits = 5,
                                        .match = nir_match};
 

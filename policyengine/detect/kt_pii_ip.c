@@ -98,6 +98,16 @@ static bool object_identifier(const char *s, size_t len)
     return false;
 }
 
+/* The name of a member (`"v": "from 192.0.2.7"`): "v" says version of what stands right behind it only.
+ * `far`: bytes from it to the number. */
+static bool letter_only(const struct kt_pii_view *v, size_t at, size_t far)
+{
+    size_t end = at - far;
+    bool one = end > 0 && (v->data[end - 1] | 0x20) == 'v' &&
+               (end == 1 || !kt_pii_alpha((unsigned char)v->data[end - 2]));
+    return one && far > 5 && (v->data[end] == '"' || v->data[end] == '\'');
+}
+
 /* "version 1.2.3.4" is none, and neither is a bare 1.2.3.4 unless something says so. */
 static bool meant_as_v4(const struct kt_pii_view *v, size_t at, size_t end)
 {
@@ -106,7 +116,7 @@ static bool meant_as_v4(const struct kt_pii_view *v, size_t at, size_t end)
         return false;
     size_t version = kt_pii_near(v, at, 24, KT_PII_W_VERSION);
     size_t network = kt_pii_near(v, at, 32, KT_PII_W_NETWORK);
-    if (version != KT_PII_FAR)
+    if (version != KT_PII_FAR && !letter_only(v, at, version))
         return network < version;
     if (network != KT_PII_FAR)
         return true;

@@ -5,6 +5,7 @@
  */
 #include "policyengine/detect/kt_pii_text.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 typedef bool (*check_fn)(const char *d);
@@ -234,6 +235,8 @@ static enum kt_pii_answer mixed_number(const struct kt_pii_view *v, size_t at, s
     if (!kt_pii_starts_number(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
+    if (a == KT_PII_YES && (n->groups < 4 || n->sep[1] != '.'))
+        return KT_PII_NO;
     for (size_t i = 0; i < KT_COUNT(mixed) && a == KT_PII_YES; i++) {
         size_t groups = strlen(mixed[i].sizes);
         if (!kt_pii_sizes(n, mixed[i].sizes) || memcmp(n->sep + 1, mixed[i].seps, groups - 1) != 0 ||
@@ -245,15 +248,45 @@ static enum kt_pii_answer mixed_number(const struct kt_pii_view *v, size_t at, s
     return a == KT_PII_MORE ? a : KT_PII_NO;
 }
 
-/* Some form starts with a group of this size. */
-static bool may_fit(const char *forms, unsigned size)
+/* Which schemes have a form that starts with a group of this size, and with what between groups: most numbers
+ * are none's. */
+struct scheme_sets {
+    _Atomic uint32_t run[KT_PII_DIGITS + 1], grouped[KT_PII_DIGITS + 1], joined['/' + 1];
+    atomic_bool ready;
+};
+_Static_assert(KT_COUNT(schemes) <= 32, "a set of schemes is one uint32_t");
+
+/* Filled once; two threads that fill it at once write the same. */
+static struct scheme_sets *scheme_sets(void)
 {
-    for (const char *f = forms; f; f = strchr(f, '|')) {
-        f += *f == '|';
-        if ((*f >= 'a' ? (unsigned)(*f - 'a') + 10 : (unsigned)(*f - '0')) == size)
-            return true;
+    static struct scheme_sets x;
+    if (atomic_load_explicit(&x.ready, memory_order_acquire))
+        return &x;
+    for (size_t i = 0; i < KT_COUNT(schemes); i++) {
+        for (const char *f = schemes[i].forms; f; f = strchr(f, '|')) {
+            f += *f == '|';
+            bool run = !f[1] || f[1] == '|';
+            atomic_fetch_or((run ? x.run : x.grouped) + kt_pii_form_size(*f), 1u << i);
+        }
+        for (const char *c = schemes[i].seps; *c; c++)
+            atomic_fetch_or(&x.joined[(unsigned char)*c], 1u << i);
     }
-    return false;
+    atomic_store_explicit(&x.ready, true, memory_order_release);
+    return &x;
+}
+
+static uint32_t load(const _Atomic uint32_t *set)
+{
+    return atomic_load_explicit(set, memory_order_relaxed);
+}
+
+static uint32_t schemes_of(const struct kt_pii_number *n)
+{
+    const struct scheme_sets *x = scheme_sets();
+    uint32_t set = load(&x->run[n->size[0]]);
+    if (n->groups > 1 && n->sep[1] > 0 && n->sep[1] <= '/')
+        set |= load(&x->grouped[n->size[0]]) & load(&x->joined[(unsigned char)n->sep[1]]);
+    return set;
 }
 
 static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *end)
@@ -261,9 +294,8 @@ static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *
     const struct kt_pii_number *n;
     if (kt_pii_number(v, at, &n) == KT_PII_MORE)
         return KT_PII_MORE;
-    for (size_t i = 0; i < KT_COUNT(schemes); i++) {
-        if (!may_fit(schemes[i].forms, n->size[0]))
-            continue;
+    for (uint32_t set = schemes_of(n); set; set &= set - 1) {
+        unsigned i = (unsigned)__builtin_ctz(set);
         enum kt_pii_answer a = kt_pii_plain_number(v, at, schemes[i].forms, schemes[i].seps, &n, end);
         if (a == KT_PII_NO || !schemes[i].check(n->digits))
             continue;
@@ -330,5 +362,6 @@ const struct kt_pii_kind kt_pii_national_id = {
     .also = " national_ids ",
     .help = "numbers of persons of some twenty further countries: check digits",
     .starts = KT_PII_AT_DIGIT,
+    .words = KT_PII_LEN(2, 4) | KT_PII_LEN(6, 6) | KT_PII_LEN(8, 14),
     .digits = 6,
     .match = national_match};

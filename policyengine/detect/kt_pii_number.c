@@ -78,6 +78,23 @@ static enum kt_pii_answer group(const struct kt_pii_view *v, size_t at, char sep
     return KT_PII_YES;
 }
 
+/* Reads on behind the groups that `n` holds already. */
+static enum kt_pii_answer read_on(const struct kt_pii_view *v, size_t end, bool closed,
+                                  struct kt_pii_number *n)
+{
+    for (;;) {
+        char sep = 0;
+        size_t i = end;
+        enum kt_pii_answer a = next_group(v, end, closed, &sep, &i);
+        if (a == KT_PII_YES) {
+            closed = v->data[i] == '(';
+            a = group(v, i, sep, n, &end);
+        }
+        if (a != KT_PII_YES)
+            return a == KT_PII_MORE ? a : KT_PII_YES;
+    }
+}
+
 static enum kt_pii_answer read_number(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n)
 {
     n->count = n->groups = 0;
@@ -91,28 +108,51 @@ static enum kt_pii_answer read_number(const struct kt_pii_view *v, size_t at, st
     }
     if (i == v->len)
         return v->final ? KT_PII_NO : KT_PII_MORE;
-    for (;;) {
-        bool closed = v->data[i] == '(';
-        size_t end = i;
-        enum kt_pii_answer a = group(v, i, sep, n, &end);
-        if (a == KT_PII_YES && wrapped && n->groups == 1 && end < v->len && v->data[end] == ')') {
-            n->end[0] = ++end;
-            closed = true;
-        }
-        if (a == KT_PII_YES)
-            a = next_group(v, end, closed, &sep, &i);
-        if (a == KT_PII_MORE)
-            return a;
-        if (a == KT_PII_NO)
-            return n->groups > 0 ? KT_PII_YES : KT_PII_NO;
+    bool closed = v->data[i] == '(';
+    size_t end = i;
+    enum kt_pii_answer a = group(v, i, sep, n, &end);
+    if (a != KT_PII_YES)
+        return a;
+    if (wrapped && end < v->len && v->data[end] == ')') {
+        n->end[0] = ++end;
+        closed = true;
     }
+    return read_on(v, end, closed, n);
+}
+
+/* In a row of numbers the one at a later group is what is left of the one before: only what is new is read.
+ * False where `n` holds no such group. */
+static bool cut_to(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n)
+{
+    unsigned skip = 0, digits = 0;
+    if (!kt_pii_digit((unsigned char)v->data[at]) || at <= n->start)
+        return false;
+    while (skip < n->groups && n->end[skip] <= at)
+        digits += n->size[skip++];
+    if (skip == 0 || skip == n->groups || n->end[skip] != at + n->size[skip])
+        return false;
+    n->groups -= skip;
+    n->count -= digits;
+    n->start = at;
+    memmove(n->digits, n->digits + digits, n->count);
+    memmove(n->size, n->size + skip, n->groups * sizeof *n->size);
+    memmove(n->end, n->end + skip, n->groups * sizeof *n->end);
+    memmove(n->sep, n->sep + skip, n->groups);
+    n->sep[0] = 0;
+    return true;
 }
 
 enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, const struct kt_pii_number **n)
 {
     struct kt_pii_cache *c = v->cache;
     if (c->number_at != at) {
-        c->number_answer = read_number(v, at, &c->number);
+        bool known = c->number_at != KT_PII_FAR && c->number_answer == KT_PII_YES;
+        if (known && cut_to(v, at, &c->number)) {
+            size_t end = c->number.end[c->number.groups - 1];
+            c->number_answer = read_on(v, end, v->data[end - 1] == ')', &c->number);
+        } else {
+            c->number_answer = read_number(v, at, &c->number);
+        }
         c->number.digits[c->number.count] = '\0';
         c->number_at = at;
     }
@@ -130,21 +170,26 @@ char kt_pii_separator(const struct kt_pii_number *n, unsigned groups)
     return n->sep[1];
 }
 
-/* Number of groups of the form at `form` (up to '|') that the number starts with; 0 where it does not. */
-static unsigned fits(const struct kt_pii_number *n, const char *form)
+/* Number of groups of the form at *form (up to '|') that the number starts with; 0 where it does not. *form
+ * moves behind it. */
+static unsigned fits(const struct kt_pii_number *n, const char **form)
 {
+    const char *f = *form;
     unsigned i = 0;
-    for (; *form && *form != '|'; form++, i++) {
-        unsigned size = *form >= 'a' ? (unsigned)(*form - 'a') + 10 : (unsigned)(*form - '0');
-        if (i >= n->groups || n->size[i] != size)
-            return 0;
+    while (*f && *f != '|' && i < n->groups && n->size[i] == kt_pii_form_size(*f)) {
+        f++;
+        i++;
     }
-    return i;
+    bool all = !*f || *f == '|';
+    while (*f && *f != '|')
+        f++;
+    *form = f;
+    return all ? i : 0;
 }
 
 bool kt_pii_sizes(const struct kt_pii_number *n, const char *sizes)
 {
-    return fits(n, sizes) > 0;
+    return fits(n, &sizes) > 0;
 }
 
 enum kt_pii_answer kt_pii_plain_number(const struct kt_pii_view *v, size_t at, const char *forms,
@@ -155,9 +200,8 @@ enum kt_pii_answer kt_pii_plain_number(const struct kt_pii_view *v, size_t at, c
     enum kt_pii_answer a = kt_pii_number(v, at, n);
     if (a != KT_PII_YES || (*n)->sep[0])
         return a == KT_PII_MORE ? a : KT_PII_NO;
-    for (const char *form = forms; form; form = strchr(form, '|')) {
-        form += *form == '|';
-        unsigned groups = fits(*n, form);
+    for (const char *form = forms; *form; form += *form == '|') {
+        unsigned groups = fits(*n, &form);
         if (groups == 0)
             continue;
         char sep = kt_pii_separator(*n, groups);

@@ -39,6 +39,20 @@ static bool spoken_of(const struct kt_pii_number *n, unsigned groups, unsigned d
      KT_PII_W_VAT | KT_PII_W_VIN | KT_PII_W_NPI | KT_PII_W_RECORD | KT_PII_W_MEMBER | KT_PII_W_PASSPORT |    \
      KT_PII_W_LICENCE | KT_PII_W_CARD | KT_PII_W_VERSION)
 
+/* In a row of numbers (" 2222 | 910 962 6399 |") a cell that has the groups of a phone is none. */
+static bool among_cells(const struct kt_pii_view *v, size_t at)
+{
+    size_t i = at;
+    while (i > v->floor && i > 0 && v->data[i - 1] == ' ')
+        i--;
+    if (i <= v->floor || i == 0 || v->data[i - 1] != '|')
+        return false;
+    i--;
+    while (i > v->floor && i > 0 && v->data[i - 1] == ' ')
+        i--;
+    return i > v->floor && i > 0 && kt_pii_digit((unsigned char)v->data[i - 1]);
+}
+
 static bool national(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                      unsigned digits)
 {
@@ -53,9 +67,32 @@ static bool national(const struct kt_pii_view *v, const struct kt_pii_number *n,
     if (form == KT_PII_PHONE_NONE || (!assigned && !kt_pii_stands_alone(v, n->start)))
         return false;
     size_t hint = kt_pii_near(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
+    if (form == KT_PII_PHONE_SURE && hint == KT_PII_FAR && among_cells(v, n->start))
+        return false;
     if (form == KT_PII_PHONE_SURE)
         return other > 16 || hint <= other; /* "customer" is both: the writing decides */
     return hint < other || (other == KT_PII_FAR && kt_pii_context(v, n->start, 24, KT_PII_W_NUMBER));
+}
+
+/* "7683286033 bytes": a number in one run that is counted in something is no phone, whatever word stands in
+ * front. */
+static enum kt_pii_answer counts(const struct kt_pii_view *v, size_t end)
+{
+    static const char *const units[] = {"bytes",   "byte",    "bits",   "kb",     "mb",    "gb",
+                                        "units",   "items",   "rows",   "euros",  "euro",  "eur",
+                                        "usd",     "dollars", "pounds", "times",  "views", "einwohner",
+                                        "stimmen", "people",  "stuck",  "seconds"};
+    size_t i = end, n = 0;
+    if (i < v->len && v->data[i] != ' ')
+        return KT_PII_NO;
+    for (i++; i + n < v->len && kt_pii_alpha((unsigned char)v->data[i + n]) && n < 10; n++)
+        continue;
+    if (i + n >= v->len && !v->final && n < 10)
+        return KT_PII_MORE;
+    for (size_t u = 0; u < KT_COUNT(units); u++)
+        if (strlen(units[u]) == n && kt_pii_same(units[u], v->data + i, n))
+            return KT_PII_YES;
+    return KT_PII_NO;
 }
 
 /* "x123", " ext. 123", " extension 12" behind a number: part of it. */
@@ -111,6 +148,12 @@ static enum kt_pii_answer ends(const struct kt_pii_view *v, const struct kt_pii_
     return row && !hinted ? KT_PII_NO : KT_PII_YES;
 }
 
+/* "0031612345678" in one run: a country, a mobile one, all of its digits. */
+static bool exactly_as_dialled(const struct kt_pii_view *v, const struct kt_pii_number *n)
+{
+    return kt_pii_phone_mobile(n, 2) && kt_pii_stands_alone(v, n->start);
+}
+
 static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct kt_pii_number *n,
                                        size_t *end)
 {
@@ -120,7 +163,7 @@ static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct
         unsigned groups = kt_pii_phone_international(n, plus ? 0 : 2);
         bool told = kt_pii_context(v, n->start, 28, OTHERS);
         bool hinted = kt_pii_context(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
-        bool doubtful = zeros && (told || (n->groups == 1 && !hinted));
+        bool doubtful = zeros && (told || (n->groups == 1 && !hinted && !exactly_as_dialled(v, n)));
         return groups && !doubtful ? ends(v, n, groups, true, end) : KT_PII_NO;
     }
     unsigned digits = n->count;
@@ -129,16 +172,21 @@ static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct
             continue;
         bool strong = n->sep[0] == '(' || n->digits[0] == '0';
         enum kt_pii_answer a = ends(v, n, groups, strong, end);
+        enum kt_pii_answer counted = a == KT_PII_YES && groups == 1 ? counts(v, *end) : KT_PII_NO;
+        if (counted != KT_PII_NO)
+            return counted == KT_PII_YES ? KT_PII_NO : KT_PII_MORE;
         if (a != KT_PII_NO)
             return a;
     }
     return KT_PII_NO;
 }
 
-/* The rest of "13,178,002.113936031". */
+/* The rest of "13,178,002.113936031", or of ".4320". */
 static bool in_thousands(const struct kt_pii_view *v, const struct kt_pii_number *n)
 {
     size_t at = n->start;
+    if (at > v->floor + 1 && v->data[at - 1] == '.' && v->data[at - 2] == ' ')
+        return true;
     return n->size[0] == 3 && at >= 2 && v->data[at - 1] == ',' &&
            kt_pii_digit((unsigned char)v->data[at - 2]) && (n->groups == 1 || n->sep[1] == '.');
 }

@@ -46,6 +46,14 @@ static unsigned country_code(const char *d, unsigned count, unsigned *min, unsig
     return 0;
 }
 
+bool kt_pii_phone_mobile(const struct kt_pii_number *n, unsigned skip)
+{
+    unsigned min, max;
+    unsigned code = n->count > skip ? country_code(n->digits + skip, n->count - skip, &min, &max) : 0;
+    return code == 2 && min == max && n->groups == 1 && n->count == skip + code + min &&
+           strchr("67", n->digits[skip + code]);
+}
+
 unsigned kt_pii_phone_international(const struct kt_pii_number *n, unsigned skip)
 {
     unsigned min, max;
@@ -85,6 +93,7 @@ static const struct shape {
     {"1334", "1", "- .)", true},
     {"334", "1", "-", true},
     {"334", "1", " .)", false},
+    {"334", "23456789", "/-", true}, /* "617/555-0134" */
     {"a", "23456789", "", false},
     /* France, Belgium, Switzerland, Turkey */
     {"22222", "0", " -./", true},
@@ -96,7 +105,8 @@ static const struct shape {
     {"3222", "6789", " -.", true},
     {"2322", "89", " -.", true},
     {"333", "679", " -.", false},
-    {"333", "5", " -", false},
+    {"333", "58", " -", false},
+    {"2322", "12345678", ")- ", true}, /* "(22) 267-05-47" */
     {"234", "2", " ", false},
     {"2322", "1234567", " -", false},
     {"9", "56789", "", false},
@@ -128,6 +138,8 @@ static bool shape_fits(const struct shape *s, const struct kt_pii_number *n, uns
             return false;
     /* "209-555.3364" is something else; a bracket or a first group may differ: "(209) 555-3364" */
     bool bracket = n->sep[0] == '(' || n->sep[1] == '(' || n->sep[1] == ')';
+    if (strchr(s->seps, '/') && strchr(s->seps, '-') && groups == 3 && n->sep[1] == '/' && n->sep[2] == '-')
+        return true;
     return groups < 3 || kt_pii_separator(n, groups) || bracket || s->sizes[1] > '3';
 }
 
@@ -151,9 +163,10 @@ static bool trunk_shape(const struct kt_pii_number *n, unsigned groups, unsigned
     for (unsigned i = 1; i < groups; i++)
         if (n->size[i] < 2 || n->sep[i] == '(' || (i > 1 && n->sep[i] == '/'))
             return false;
-    /* What stands behind the area code may differ from what stands between the other groups. */
+    /* What stands behind the area code may differ from what stands between the other groups, and so may what
+     * stands in front of an extension: "0211 / 353 37-93". */
     for (unsigned i = 3; i < groups; i++)
-        if (n->sep[i] != n->sep[2])
+        if (n->sep[i] != n->sep[2] && !(i + 1 == groups && n->sep[1] == '/' && n->sep[i] == '-'))
             return false;
     bool area = n->sep[0] == '(' || n->sep[1] == '/' || n->sep[1] == '-' || n->sep[1] == ' ';
     bool ssn_like = kt_pii_sizes(n, "324") && groups == 3, zip_like = kt_pii_sizes(n, "54") && groups == 2;

@@ -19,6 +19,9 @@ enum kt_pii_phone_form kt_pii_phone_national(const struct kt_pii_number *n, unsi
 /* Groups that make an international number whose country code starts behind `skip` digits; 0 = none. */
 unsigned kt_pii_phone_international(const struct kt_pii_number *n, unsigned skip);
 
+/* The same in one run: a mobile one of Europe, of a country whose numbers have one length. */
+bool kt_pii_phone_mobile(const struct kt_pii_number *n, unsigned skip);
+
 #ifdef __cplusplus
 }
 #endif

@@ -24,28 +24,38 @@ static bool taxpayer(const char *d)
             group >= 94);
 }
 
+/* "Part 123-45-6789", "order no. 123-45-6789": the word right in front names another number. */
+static bool of_something(const struct kt_pii_view *v, size_t at)
+{
+    size_t far = kt_pii_near(v, at, 24, KT_PII_W_OTHER);
+    if (far > 10)
+        return false;
+    for (size_t i = at - far; i < at; i++)
+        if (kt_pii_digit((unsigned char)v->data[i]) || v->data[i] == '\n')
+            return false;
+    return true;
+}
+
 /* How many groups of the number make an SSN; 0 = none. Unusual writings need a word in front that says what
  * it is. */
 static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_number *n)
 {
     uint64_t words = KT_PII_W_SSN | KT_PII_W_SECURITY | KT_PII_W_TAX;
-    if (n->sep[0] != 0)
+    bool usual_sizes = kt_pii_sizes(n, "324"), run = n->size[0] == 9;
+    bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
+    if (n->sep[0] != 0 || !(usual_sizes || run || odd))
         return 0;
     bool told = kt_pii_context(v, n->start, 40, words);
-    if (kt_pii_sizes(n, "324")) {
+    if (usual_sizes) {
         char sep = kt_pii_separator(n, 3);
         bool spaced = sep == ' ' && kt_pii_stands_alone(v, n->start) && (n->groups == 3 || n->sep[3] != ' ');
         /* "700 - 23 - 9200" is a sum unless something says otherwise */
         bool tight = n->end[0] + 1 + n->size[1] == n->end[1];
         bool usual = (sep == '-' && tight) || spaced ||
                      (sep == '.' && n->groups == 3 && kt_pii_stands_alone(v, n->start));
-        return usual || (sep && told) ? 3 : 0;
+        return told || (usual && !of_something(v, n->start)) ? (sep ? 3 : 0) : 0;
     }
-    bool run = n->size[0] == 9;
-    bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
-    if ((run || odd) && told)
-        return run ? 1 : 2;
-    return 0;
+    return told ? (run ? 1 : 2) : 0;
 }
 
 static enum kt_pii_answer match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end,

@@ -149,7 +149,7 @@ static void remember(struct kt_pii_stream *s, const struct piece *p, const struc
 static kt_result look_at(struct kt_pii_stream *s, struct piece *p, uint32_t kinds, kt_pii_hit_fn hit,
                          void *ctx)
 {
-    struct kt_pii_view v = {.final = p->final};
+    struct kt_pii_view v = {.final = p->final, .table = &s->table};
     KT_GUARD(make_view(s, p, &v));
     bool hit_in_view = s->last && s->since_hit <= p->keep;
     v.last = hit_in_view ? s->last : NULL;
@@ -157,6 +157,8 @@ static kt_result look_at(struct kt_pii_stream *s, struct piece *p, uint32_t kind
     v.hit = v.floor > s->hit_len ? v.floor - s->hit_len : 0;
     struct shift shift = {hit, ctx, p, s->at};
     size_t from = p->keep + s->scanned, hold = v.len;
+    if (from > v.len) /* less than was there: no caller does it */
+        s->table = (struct kt_pii_table){.at = 0};
     size_t scanned = kt_pii_scan(&v, from < v.len ? from : v.len, kinds, shifted_hit, &shift, &hold);
     if (hold < p->keep)
         hold = p->keep; /* what was released cannot be taken back */
@@ -173,6 +175,7 @@ kt_result kt_pii_stream_window(struct kt_pii_stream *s, const struct kt_pii_wind
         s->behind_len = s->scanned = 0;
         s->widthless = 0;
         s->last = NULL;
+        s->table = (struct kt_pii_table){.at = 0};
     }
     size_t end = w->base + w->len, size = PIECE;
     while (s->at <= end) {

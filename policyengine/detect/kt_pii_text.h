@@ -114,6 +114,12 @@ char kt_pii_separator(const struct kt_pii_number *n, unsigned groups);
 /* True where the first groups have these sizes ("324") and are followed by a boundary or another group. */
 bool kt_pii_sizes(const struct kt_pii_number *n, const char *sizes);
 
+/* What a character of a form stands for. */
+static inline unsigned kt_pii_form_size(char c)
+{
+    return c >= 'a' ? (unsigned)(c - 'a') + 10 : (unsigned)(c - '0');
+}
+
 /* A number that is the whole of what stands here: starts_number, exactly one of these forms, a boundary
  * behind. `forms`: sizes of groups joined by '|', e.g. "334|10" is written "334|a" (a = 10, b = 11, ...).
  * `seps`: which separators may stand between groups (the same everywhere). YES: *end is set. */
@@ -146,6 +152,10 @@ struct kt_pii_cache {
     size_t number_at, words_at; /* KT_PII_FAR = empty */
     enum kt_pii_answer number_answer;
     struct kt_pii_number number;
+    bool column; /* the place is in one of a table, and these are the words over it */
+    uint64_t last, all;
+    size_t row;              /* where its row starts in the view: no word in front of it counts */
+    size_t quiet, quiet_end; /* no letter stands between them */
     unsigned words;
     size_t words_low; /* words that end behind it are known */
     struct {
@@ -155,8 +165,10 @@ struct kt_pii_cache {
 };
 static inline void kt_pii_cache_init(struct kt_pii_cache *c)
 {
-    c->number_at = c->words_at = KT_PII_FAR;
+    c->number_at = c->words_at = c->words_low = KT_PII_FAR;
     c->words = 0;
+    c->quiet = c->quiet_end = 0;
+    c->column = false;
 }
 
 /* ---- check digits (kt_pii_check.c) ---- */

@@ -53,6 +53,8 @@ static enum kt_pii_answer vin_match(const struct kt_pii_view *v, size_t at, size
     bool unchecked = c.text[8] != 'X' && kt_pii_alpha((unsigned char)c.text[8]);
     if (!(vin_checks(c.text) && (named || !small)) && !(named && unchecked))
         return KT_PII_NO;
+    if (!named && kt_pii_context(v, at, 24, KT_PII_W_OTHER)) /* "tracking 1Z..." */
+        return KT_PII_NO;
     *start = at;
     *end = c.end;
     return kt_pii_ends_word(v, c.end, false);

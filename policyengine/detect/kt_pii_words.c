@@ -196,17 +196,35 @@ static size_t word_start(const struct kt_pii_view *v, size_t low, size_t end)
     return i;
 }
 
+/* Back over what is no letter, to `low` or to the last hit; what was passed once is not looked at again. */
+static size_t pass_quiet(const struct kt_pii_view *v, size_t end, size_t low, struct kt_pii_cache *c)
+{
+    size_t stop = v->last && v->floor > low && v->floor < end ? v->floor : low, i = end;
+    while (i > stop && !letter((unsigned char)v->data[i - 1])) {
+        if (i > c->quiet && i <= c->quiet_end)
+            i = c->quiet > stop ? c->quiet : stop;
+        else
+            i--;
+    }
+    bool joins = i <= c->quiet_end && end >= c->quiet;
+    c->quiet = joins && c->quiet < i ? c->quiet : i;
+    c->quiet_end = joins && c->quiet_end > end ? c->quiet_end : end;
+    return i;
+}
+
 /* Finds the words that end behind `to`, from where the search stopped before. */
 static void find_words(const struct kt_pii_view *v, size_t at, size_t to, struct kt_pii_cache *c)
 {
     size_t low = at > KT_PII_REACH ? at - KT_PII_REACH : 0, end = c->words_low;
+    if (c->column && c->row > low)
+        low = c->row;
     while (end > to && c->words < KT_PII_NEAR_WORDS) {
         if (v->last && end == v->floor) {
             end = v->hit;
             continue;
         }
         if (!letter((unsigned char)v->data[end - 1])) {
-            end--;
+            end = pass_quiet(v, end, low, c);
             continue;
         }
         size_t start = word_start(v, v->last && v->floor > low && v->floor < end ? v->floor : low, end);
@@ -241,10 +259,29 @@ size_t kt_pii_near(const struct kt_pii_view *v, size_t at, size_t reach, uint64_
         c->words = 0;
     }
     size_t to = at > reach ? at - reach : 0;
+    if (c->column) {
+        if ((c->last | c->all) & classes)
+            return c->last & classes ? 0 : 1;
+        to = c->row > to ? c->row : to;
+    }
     if (c->words_low > to)
         find_words(v, at, to, c);
     for (unsigned i = 0; i < c->words; i++)
         if ((c->word[i].classes & classes) && c->word[i].start + reach >= at)
             return at - c->word[i].end;
     return KT_PII_FAR;
+}
+
+uint64_t kt_pii_classes_of(const char *text, size_t len, uint64_t *last)
+{
+    const struct kt_pii_view v = {.data = text, .len = len, .final = true};
+    struct kt_pii_cache c;
+    uint64_t all = 0;
+    kt_pii_cache_init(&c);
+    c.words_low = len;
+    find_words(&v, len, 0, &c);
+    for (unsigned i = 0; i < c.words; i++)
+        all |= c.word[i].classes;
+    *last = c.words ? c.word[0].classes : 0;
+    return all;
 }

@@ -49,6 +49,9 @@ size_t kt_pii_plain_word(const char *word, size_t len, char out[KT_PII_PLAIN_MAX
 /* Classes of a word of `len` bytes; 0 for a word that says nothing. */
 uint64_t kt_pii_word_classes(const char *word, size_t len);
 
+/* Classes of all words of a text, or-ed; *last receives those of the last word that has any. */
+uint64_t kt_pii_classes_of(const char *text, size_t len, uint64_t *last);
+
 #ifdef __cplusplus
 }
 #endif

@@ -144,15 +144,53 @@ static void multilingual(struct maker *m)
     put(m, next(m) % 10 ? ". " : ".\n");
 }
 
+/* Integers and groups of four, apart by spaces: every one of them may begin a value. */
+static void numbers(struct maker *m)
+{
+    static const uint32_t tens[] = {10, 100, 1000, 10000, 100000};
+    for (unsigned i = next(m) % 12; i < 16; i++) {
+        put_number(m, next(m) % tens[next(m) % KT_COUNT(tens)]);
+        put(m, " ");
+    }
+    for (unsigned i = next(m) % 3; i < 4; i++) {
+        put_number(m, 1000 + next(m) % 9000);
+        put(m, i < 3 ? " " : "\n");
+    }
+}
+
+/* A line of a log, a row of a table, dates. */
+static void records(struct maker *m)
+{
+    char line[160];
+    unsigned a = next(m) % 60, b = next(m) % 28 + 1, c = next(m) % 12 + 1, d = next(m) % 100000;
+    switch (next(m) % 4) {
+    case 0:
+        snprintf(line, sizeof line, "host-%u - - [%02u/Nov/2026:10:%02u:%02u +0000] \"GET /a/%u\" 200 %u\n",
+                 a, b, a, c, d, d % 977);
+        break;
+    case 1:
+        snprintf(line, sizeof line, "| %u | %u %u | %u-%u | %u.%02u |\n", d, a, b, c, a, d % 331, a);
+        break;
+    case 2:
+        snprintf(line, sizeof line, "%08x: %04x %04x %04x %04x %04x\n", d * 16, d % 7919, d % 65521, a * 977,
+                 d / 3, b * 1999);
+        break;
+    default:
+        snprintf(line, sizeof line, "%u-%02u-%02u %02u.%02u.%u %02u:%02u:%02u\n", 1950 + a, c, b, b, c,
+                 1960 + a, b % 24, a, a);
+    }
+    put(m, line);
+}
+
 const char *bench_text_name(enum bench_text t)
 {
-    static const char *const names[] = {"prose", "code", "multilingual"};
+    static const char *const names[] = {"prose", "code", "multilingual", "numbers", "records"};
     return names[t];
 }
 
 void bench_text_fill(enum bench_text t, uint64_t seed, char *out, size_t len)
 {
-    static void (*const makers[])(struct maker *) = {prose, code, multilingual};
+    static void (*const makers[])(struct maker *) = {prose, code, multilingual, numbers, records};
     struct maker m = {.seed = (seed + 1) * 0x9E3779B97F4A7C15u, .out = out, .len = len};
     while (m.at < len)
         makers[t](&m);
