@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kt events stats` and `kt events export` as a user runs them.
 #include "tests/unit/cmd_events_fixture.hpp"
+#include "slow.hpp"
 
 #include <dirent.h>
 #include <memory>
@@ -210,21 +211,22 @@ TEST_F(CmdEventsReport, ManyEventsInLittleMemory)
     std::string line = "{\"id\":\"0\",\"verdict\":\"allow\",\"model\":\"m\",\"latency_ms\":5,\"pad\":\"" +
                        std::string(900, 'p') + "\"}\n",
                 lines;
-    for (int i = 0; i < 100000; i++)
+    const size_t events = slow::fewer(100000);
+    for (size_t i = 0; i < events; i++)
         lines += line;
     forge(lines);
     rlimit before, limit;
     ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
     limit = before;
 #ifndef __SANITIZE_ADDRESS__ // its shadow alone is more, as are Valgrind's books
-    if (!getenv("KT_UNDER_VALGRIND"))
+    if (!slow::machine())
         limit.rlim_cur = 200u << 20;
 #endif
     ASSERT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
     EXPECT_EQ(run({"stats", "--json"}), 0) << err;
     EXPECT_EQ(run({"export", "--format", "csv", "--output", state + "/x.csv"}), 0) << err;
     setrlimit(RLIMIT_AS, &before);
-    EXPECT_GT(slurp(state + "/x.csv").size(), 100000u * 40);
+    EXPECT_GT(slurp(state + "/x.csv").size(), events * 40);
 }
 
 TEST_F(CmdEventsReport, ExportJsonlIsTheLogAndJsonOneArray)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "injection_texts.hpp"
 #include "policy_fixture.hpp"
+#include "slow.hpp"
 
 #include <atomic>
 #include <fstream>
@@ -240,9 +241,6 @@ TEST(Injection, HarmlessTextInDisguisePasses)
               KT_VERDICT_ALLOW);
 }
 
-// Valgrind takes thirty times as long, and finds what it finds in fewer cases.
-const size_t fewer = getenv("KT_UNDER_VALGRIND") ? 16 : 1;
-
 TEST(Injection, FoundAnywhereInALongDocument)
 {
     Policy policy("prompt-injection");
@@ -250,7 +248,7 @@ TEST(Injection, FoundAnywhereInALongDocument)
     while (filler.size() < 20000)
         filler += "The committee met in spring and discussed the new bridge over the river at some length. ";
     EXPECT_EQ(policy.whole(filler).verdict, KT_VERDICT_ALLOW);
-    for (size_t at = 0; at < 9000; at += 11 * fewer) {
+    for (size_t at = 0; at < 9000; at += 11 * slow::stride()) {
         std::string text = filler;
         size_t space = text.find(' ', at);
         text.insert(space, std::string(" ") + sentence);
@@ -296,7 +294,7 @@ TEST(Injection, AnyBytesAreSurvived)
                                   "\xe2\x80\x8b",
                                   "\\x41\\x42",
                                   "41 42 43 "};
-    for (int round = 0; round < 2000 / static_cast<int>(fewer); round++) {
+    for (size_t round = 0; round < slow::fewer(2000); round++) {
         std::string text;
         for (unsigned n = random() % 60; n > 0; n--)
             text += random() % 4 ? pieces[random() % (sizeof pieces / sizeof *pieces)]
@@ -314,7 +312,7 @@ TEST(Injection, HostileLengthsStayLinear)
     for (const char *unit : {"41 42 43 ", "%41%42", "\\x00\\x00", "aaaaaaaaaaaaaaaaaaaaaaaaaa",
                              "ignore previous ", "\"'`", "a b c d e f g h "}) {
         std::string text;
-        while (text.size() < (1u << 20) / fewer)
+        while (text.size() < slow::fewer(1u << 20))
             text += unit;
         EXPECT_EQ(policy.whole(text).step, KT_STEP_DONE)
             << unit; /* quadratic work would run into the test's time limit */

@@ -2,6 +2,8 @@
 #pragma once
 /* Random texts and random JSON for property tests. KT_SEED repeats a run, KT_CASES changes how many there
  * are. */
+#include "slow.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -27,7 +29,7 @@ inline int cases(int usual)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     usual = (usual + 3) / 4;
 #endif
-    return getenv("KT_UNDER_VALGRIND") ? (usual + 19) / 20 : usual;
+    return static_cast<int>(slow::fewer(static_cast<size_t>(usual), 20));
 }
 
 class Random {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each line: an assertion, an answer, whether it holds. */
 #include "yaml_policy.hpp"
+#include "slow.hpp"
 
 #include <gtest/gtest.h>
 
@@ -376,11 +377,11 @@ TEST(Quality, EveryChoiceOnItsOwn)
 
 TEST(Quality, HostileAnswers)
 {
-    std::string deep(300, '['), big(1 << 20, 'a'), members = "{", words;
-    for (int i = 0; i < 50000; i++)
+    std::string deep(300, '['), big(slow::fewer(1 << 20), 'a'), members = "{", words;
+    for (int i = 0; i < static_cast<int>(slow::fewer(50000)); i++)
         members += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":" + std::to_string(i);
     members += "}";
-    while (words.size() < (1u << 20))
+    while (words.size() < slow::fewer(1 << 20))
         words += "alpha beta gamma delta ";
     EXPECT_EQ(judge("assertions: [{type: is-json}]", deep + std::string(300, ']')).verdict, KT_VERDICT_BLOCK);
     EXPECT_EQ(

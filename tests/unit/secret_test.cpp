@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_secret_rule.h"
 #include "secret_texts.hpp"
+#include "slow.hpp"
 
 #include <ctime>
 #include <cstring>
@@ -236,7 +237,7 @@ TEST(SecretStream, EverySplitPoint)
 {
     for (const std::string &text : all_texts()) {
         std::vector<Hit> all = whole(text);
-        for (size_t at = 0; at <= text.size(); at++)
+        for (size_t at = 0; at <= text.size(); at += slow::stride())
             ASSERT_EQ(pieces({text.substr(0, at), text.substr(at)}), all)
                 << "cut at " << at << " of " << text;
         ASSERT_EQ(pieces(bytes(text)), all) << text;
@@ -251,7 +252,7 @@ TEST(SecretStream, ManyInOneTextInRandomPieces)
         text += one + (random() % 2 ? " " : "\n");
     std::vector<Hit> all = whole(text);
     EXPECT_GT(all.size(), 250u);
-    for (int round = 0; round < 20; round++) {
+    for (size_t round = 0; round < 20; round += slow::stride()) {
         std::vector<std::string> parts;
         for (size_t at = 0; at < text.size();) {
             size_t n = 1 + random() % (round < 10 ? 8 : 200);
@@ -301,7 +302,7 @@ TEST(Secret, AnyBytesAreSurvivedAndCutsDoNotMatter)
                                         " ",         "$",       "1/",    "{",           "}",
                                         ",",         "key",     "aws",   "GH",          "\xc3",
                                         "\xff"};
-    for (int round = 0; round < 6000; round++) {
+    for (size_t round = 0; round < slow::fewer(6000); round++) {
         std::string text;
         for (unsigned n = random() % 24; n > 0; n--)
             text += random() % 4 ? parts[random() % (sizeof parts / sizeof *parts)]
@@ -324,7 +325,7 @@ TEST(Secret, HostileTextStaysLinear)
         double took[2];
         for (int big = 0; big < 2; big++) {
             std::string text;
-            while (text.size() < (big ? 1u << 18 : 1u << 16))
+            while (text.size() < slow::fewer(big ? 1u << 18 : 1u << 16, 4))
                 text += unit;
             timespec t0, t1;
             clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t0);

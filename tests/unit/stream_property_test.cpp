@@ -2,6 +2,7 @@
 /* However a stream is cut, the client gets what the whole answer would have given it, and never a byte of a
  * value: every kind of personal data, in texts and in the arguments of tool calls. */
 #include "pii_values.hpp"
+#include "slow.hpp"
 #include "stream_client.hpp"
 
 #include "policyengine/detect/kt_pii.h"
@@ -149,7 +150,7 @@ TEST(StreamProperty, TheClientGetsTheSameText)
 {
     Rig rig(yaml());
     ASSERT_TRUE(rig.good());
-    each_kind(texts_per_kind(kExchanges), [&](policy_test::Policy &, const Text &t, Random &) {
+    each_kind(texts_per_kind(slow::fewer(kExchanges, 4)), [&](policy_test::Policy &, const Text &t, Random &) {
         through_exchange(rig, Kind::Content, t.text, t.value);
     });
 }
@@ -158,7 +159,7 @@ TEST(StreamProperty, TheClientGetsTheSameArguments)
 {
     Rig rig(yaml());
     ASSERT_TRUE(rig.good());
-    each_kind(texts_per_kind(kExchanges), [&](policy_test::Policy &, const Text &t, Random &r) {
+    each_kind(texts_per_kind(slow::fewer(kExchanges, 4)), [&](policy_test::Policy &, const Text &t, Random &r) {
         through_exchange(rig, Kind::Arguments, source(t.text, r), t.value);
     });
 }
