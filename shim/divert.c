@@ -13,6 +13,7 @@
 #include "shim/plan.h"
 #include "shim/real.h"
 #include "shim/tap.h"
+#include "shim/tls_peer.h"
 #include "shim/trace.h"
 
 #include <errno.h>
@@ -190,6 +191,34 @@ static int refuse(const char *why, const struct kt_dest *d)
     return -1;
 }
 
+/* It has an engine, with the CA of this tree. */
+static int connect_supervisor(int fd, const struct kt_dest *d, const struct kt_host *host,
+                              const struct sockaddr *sa, socklen_t len)
+{
+    struct kt_diverted div = {.origin = host->name, .port = d->port};
+    div.peer_len = div.loop_len = len < sizeof div.peer ? len : sizeof div.peer;
+    memcpy(&div.peer, sa, div.peer_len);
+    memcpy(&div.loop, sa, div.loop_len);
+    int rc = kt_connect_through(fd, sa, len), saved = errno;
+    if (rc == 0 || saved == EINPROGRESS || saved == EINTR)
+        kt_fdtab_add(fd, &div);
+    errno = saved;
+    return rc;
+}
+
+/* None, or one that a fork has left without OpenSSL. */
+static int without_engine(int fd, const struct kt_dest *d, const struct kt_host *host,
+                          const struct sockaddr *sa, socklen_t len)
+{
+    bool allow = kt_plan_fail_allows(), stuck = kt_engine_get() != NULL;
+    if ((stuck || !allow) && is_synthetic(d) && kt_env_get("KT_SUPERVISED"))
+        return connect_supervisor(fd, d, host, sa, len);
+    if (stuck)
+        kt_tls_report_unseen(host->name, "a thread of the parent was inside of OpenSSL when this process was "
+                                         "forked, which cannot be used in it");
+    return allow ? connect_origin(fd, host, sa, len, d->port) : refuse("no engine", d);
+}
+
 static int divert(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct kt_dest d;
@@ -206,13 +235,9 @@ static int divert(int fd, const struct sockaddr *sa, socklen_t len)
         kt_tap_connected(fd, sa, len, rc);
         return rc;
     }
-    const struct kt_engine_abi *engine = kt_engine_get();
-    if (!engine && kt_plan_fail_allows())
-        return connect_origin(fd, &host, sa, len, d.port);
-    if (!engine && is_synthetic(&d) && kt_env_get("KT_SUPERVISED"))
-        return kt_connect_through(fd, sa, len); /* the supervisor has one */
+    const struct kt_engine_abi *engine = kt_engine_usable();
     if (!engine)
-        return refuse("no engine", &d);
+        return without_engine(fd, &d, &host, sa, len);
     memset(&div, 0, sizeof div);
     div.origin = host.name;
     div.literal = host.literal;

@@ -31,6 +31,7 @@ static const struct kt_shim_host host = {
     .guard_thread = kt_guard_thread,
     .own_fd = kt_shim_own_fd,
     .env = kt_env_get,
+    .forked = kt_fork_from_threads,
 };
 
 void kt_engine_lock(void)
@@ -131,4 +132,15 @@ const struct kt_engine_abi *kt_engine_get(void)
     kt_unlock(&lock);
     kt_guard_leave(saved);
     return abi;
+}
+
+const struct kt_engine_abi *kt_engine_usable(void)
+{
+    const struct kt_engine_abi *abi = kt_engine_get();
+    if (!abi || !kt_fork_from_threads())
+        return abi;
+    int saved = kt_guard_enter();
+    bool usable = abi->usable();
+    kt_guard_leave(saved);
+    return usable ? abi : NULL;
 }

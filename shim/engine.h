@@ -8,6 +8,8 @@
 /* Loads and starts it where that has not happened. NULL where it cannot work in this process (asked once,
  * then remembered). Calls to its slots need the guard (shim/guard.h). Keeps errno. */
 const struct kt_engine_abi *kt_engine_get(void);
+/* The same, for what needs OpenSSL: NULL also in a fork child where that cannot be used. */
+const struct kt_engine_abi *kt_engine_usable(void);
 /* The engine where it is there already, else NULL. */
 const struct kt_engine_abi *kt_engine_loaded(void);
 

@@ -16,6 +16,7 @@
 
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
+static atomic_bool threads, forked;
 static __thread bool prepared __attribute__((tls_model("initial-exec")));
 
 /* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
@@ -66,6 +67,8 @@ static void in_parent(void)
 
 static void in_child(void)
 {
+    if (atomic_load(&threads))
+        atomic_store(&forked, true);
     if (!prepared)
         return;
     prepared = false;
@@ -79,6 +82,17 @@ static void in_child(void)
     kt_tap_sockets_forked();
     unlock_all();
     kt_guard_leave(saved);
+}
+
+int kt_fork_from_threads(void)
+{
+    return atomic_load(&forked);
+}
+
+void kt_fork_threads(void)
+{
+    atomic_store(&threads, true);
+    kt_fork_register();
 }
 
 void kt_fork_register(void)

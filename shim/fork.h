@@ -3,3 +3,7 @@
 /* Registers what happens around fork; called before the shim takes its first lock, so that no child inherits
  * a held one. Cheap when done. */
 void kt_fork_register(void);
+/* This process begins a second thread. */
+void kt_fork_threads(void);
+/* 1 in a process that was forked from one with several threads (kt_shim_host.forked). */
+int kt_fork_from_threads(void);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of guarded threads are guarded: inside curl the engine shares curl's own libcurl, whose resolver
  * runs in a thread. */
+#include "shim/fork.h"
 #include "shim/guard.h"
 #include "shim/real.h"
 
@@ -42,6 +43,7 @@ static void before_second_thread(void)
     if (atomic_load_explicit(&done, memory_order_relaxed) || kt_secure_process())
         return;
     kt_real_warm();
+    kt_fork_threads();
     atomic_store_explicit(&done, true, memory_order_relaxed);
 }
 

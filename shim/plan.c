@@ -45,7 +45,7 @@ static bool read_one(void)
 static bool make_one(void)
 {
     char path[PATH_MAX];
-    const struct kt_engine_abi *engine = kt_engine_get();
+    const struct kt_engine_abi *engine = kt_engine_usable();
     if (!engine || engine->make_plan(path, sizeof path) != 0)
         return false;
     KT_TRACE_SHIM("plan %s was made", path);

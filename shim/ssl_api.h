@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct ssl_st SSL;
 
@@ -60,6 +61,7 @@ struct kt_ssl_api {
     void (*CRYPTO_free)(void *, const char *, int);
     _Atomic(void *) store; /* X509_STORE with nothing but our CA; made when first wanted, lives for ever */
     _Atomic(const unsigned char *) ca; /* the CA that was added last; compared, not read */
+    _Atomic(pid_t) maker;              /* the process that made `store` */
     bool complete;                     /* no function is missing */
 };
 

@@ -4,6 +4,7 @@
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/first_words.h"
+#include "shim/fork.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
 #include "shim/tap_sockets.h"
@@ -13,6 +14,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Values of OpenSSL's headers, the same in 1.1 and 3. */
 #define SET_VERIFY_CERT_STORE 106
@@ -76,6 +78,14 @@ static bool add_ca(const struct kt_ssl_api *api, void *store, const uint8_t *der
     return added;
 }
 
+/* Another thread of the parent may have been inside of the store at the fork, and its lock be held for ever:
+ * a child makes its own, where OpenSSL can be used. */
+static void leave_to_parent(struct kt_ssl_api *a)
+{
+    if (kt_fork_from_threads() && atomic_load(&a->maker) != getpid() && kt_engine_usable())
+        atomic_store(&a->store, NULL);
+}
+
 /* Made once per libssl. A process that outlives its CA gets a new one from the engine, at another address; it
  * joins the old one. */
 static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *engine)
@@ -85,6 +95,7 @@ static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *
     int saved = kt_guard_enter();
     size_t len = engine->ca_der(&der);
     kt_guard_leave(saved);
+    leave_to_parent(a);
     void *store = atomic_load(&a->store);
     if (store && (len == 0 || atomic_load(&a->ca) == der || add_ca(api, store, der, len))) {
         if (len > 0)
@@ -99,6 +110,7 @@ static void *store_of(const struct kt_ssl_api *api, const struct kt_engine_abi *
         return store;
     }
     atomic_store(&a->ca, der);
+    atomic_store(&a->maker, getpid());
     return fresh;
 }
 

@@ -52,7 +52,7 @@ bool kt_tap_on(void)
 {
     if (!kt_plan_observes())
         return false;
-    const struct kt_engine_abi *engine = kt_engine_get();
+    const struct kt_engine_abi *engine = kt_engine_usable();
     int saved = kt_guard_enter();
     bool on = engine && engine->tap_enabled();
     kt_guard_leave(saved);

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 3u
+#define KT_ABI_VERSION 4u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -32,6 +32,10 @@ struct kt_shim_host {
      * Programs that clear their environment must still meet their policy: ask this for KT_*, not getenv.
      * Borrowed. */
     const char *(*env)(const char *name);
+    /* 1 in a process that was forked from one with threads of its own, and has not become another program
+     * since.
+     */
+    int (*forked)(void);
     /* Real getaddrinfo etc. are what guarded threads get anyway. */
 };
 
@@ -71,6 +75,10 @@ struct kt_engine_abi {
     /* Makes a current plan file for this environment (and its CA) and writes its path into `path`. 0 or -1.
      */
     int (*make_plan)(char *path, size_t size);
+
+    /* 0 in a fork child that can take no connection, because a thread of the parent was inside of OpenSSL
+     * when it was made. Asked before a connection is taken; the first time it may take 3 s. */
+    int (*usable)(void);
 
     /* Takes `fd`, the engine's end of a loopback connection whose other end is the program's socket: CLOEXEC,
      * non-blocking, TCP_NODELAY, already marked with own_fd (give it up with own_fd(fd, 0) before close). 0,

@@ -27,7 +27,8 @@ struct kt_engine_options kt_engine_options_from(const struct kt_shim_host *host)
                                       .plan = ask(host, "KT_PLAN"),
                                       .trace = ask(host, "KT_TRACE"),
                                       .run = ask(host, "KT_RUN"),
-                                      .guard_thread = host ? host->guard_thread : NULL};
+                                      .guard_thread = host ? host->guard_thread : NULL,
+                                      .forked = host ? host->forked : NULL};
 }
 
 static kt_result copy(const char *from, char **to)
@@ -92,6 +93,8 @@ kt_result kt_engine_new(const struct kt_engine_options *o, struct kt_engine **ou
     e->ctx.runs = kt_run_keys_of(o->run);
     pthread_mutex_init(&e->lock, NULL);
     e->guard_thread = o->guard_thread;
+    e->forked = o->forked;
+    e->openssl = o->openssl;
     e->ctx.owner = e;
     e->ctx.lane = o->lane ? o->lane : "divert";
     e->ctx.runtime = current_runtime;

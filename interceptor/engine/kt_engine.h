@@ -17,6 +17,13 @@ extern "C" {
 
 struct kt_engine;
 
+/* What is known of OpenSSL in this process. */
+enum kt_openssl {
+    KT_OPENSSL_GOOD,
+    KT_OPENSSL_UNSURE, /* forked from a process with threads */
+    KT_OPENSSL_STUCK   /* for ever: a lock of it is held by a thread that is not here */
+};
+
 struct kt_engine_options {      /* all borrowed for the call; NULL = not set */
     const char *config_paths;   /* KT_POLICY_CONFIG */
     const char *mode;           /* KT_MODE */
@@ -27,8 +34,10 @@ struct kt_engine_options {      /* all borrowed for the call; NULL = not set */
     const char *run;            /* KT_RUN */
     const char *lane;           /* static: what events call the way of adopted connections; NULL = divert */
     void (*guard_thread)(void); /* first call on the event thread; lives for ever */
-    uint64_t config_check_ns;   /* 0 = once per second */
-    bool compiles;              /* this process is there to compile patterns, too */
+    int (*forked)(void);        /* as of kt_shim_host; NULL = every child of a fork counts */
+    enum kt_openssl openssl;
+    uint64_t config_check_ns; /* 0 = once per second */
+    bool compiles;            /* this process is there to compile patterns, too */
 };
 /* From the environment, as `host` (NULL = none) knows it. */
 struct kt_engine_options kt_engine_options_from(const struct kt_shim_host *host);
@@ -42,6 +51,11 @@ void kt_engine_free(struct kt_engine *e);
 /* Ends the event thread in bounded time; exchanges under way get their event. Nothing is adopted afterwards.
  * True where it ended. */
 bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms);
+
+/* False in a fork child where OpenSSL cannot be used, because another thread of the parent was inside of it:
+ * no flow is taken there and no plan made, but events are written. The first question in a child takes 2 ms,
+ * or 3 s where the answer is no. */
+bool kt_engine_usable(struct kt_engine *e);
 
 /* Takes `fd`, also on failure. The first one starts the event thread. */
 kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port) KT_MUST;

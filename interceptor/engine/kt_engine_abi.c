@@ -9,6 +9,7 @@ static const struct kt_engine_abi table = {
     .size = sizeof table,
     .start = kt_entry_start,
     .make_plan = kt_entry_make_plan,
+    .usable = kt_entry_usable,
     .adopt = kt_entry_adopt,
     .ca_der = kt_entry_ca_der,
     .flow_by_random = kt_entry_flow_by_random,

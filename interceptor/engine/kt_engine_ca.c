@@ -75,7 +75,8 @@ static void replace(struct kt_engine *e, struct kt_ca *fresh)
 struct kt_ca *kt_engine_ca(struct kt_engine *e)
 {
     pthread_mutex_lock(&e->lock);
-    bool current = e->ca && kt_ca_expires(e->ca) > time(NULL) + RENEW_SECONDS;
+    bool current =
+        e->openssl == KT_OPENSSL_STUCK || (e->ca && kt_ca_expires(e->ca) > time(NULL) + RENEW_SECONDS);
     struct kt_ca *fresh = NULL;
     if (!current && (from_plans(e, &fresh) || in_memory(e, &fresh).code == KT_OK))
         replace(e, fresh);
@@ -94,6 +95,8 @@ struct kt_span kt_engine_ca_der(struct kt_engine *e)
 
 kt_result kt_engine_make_plan(struct kt_engine *e, char *path, size_t size, struct kt_error *err)
 {
+    if (!kt_engine_usable(e))
+        return kt_fail(err, KT_ERR_STATE, "OpenSSL cannot be used in this process");
     KT_CLEANUP(kt_cleanup_free)
     struct kt_plan_made *made = calloc(1, sizeof *made); /* big for a thread's stack */
     KT_ENSURE(made, KT_ERR_MEMORY);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/engine/kt_engine_entry.h"
 
-#include "interceptor/engine/kt_engine.h"
+#include "interceptor/engine/kt_engine_private.h"
 #include "interceptor/loop/kt_fds.h"
 #include "policyengine/base/kt_log.h"
 
@@ -20,6 +20,19 @@ static void at_exit(void)
         kt_warn("the event thread did not end in time; an event may be missing");
 }
 
+/* Without a digest there is no event. */
+static void say_mute(const struct kt_engine_options *o)
+{
+    struct kt_error err = {KT_OK, ""};
+    struct kt_paths paths;
+    const char *dir = o->state_dir && *o->state_dir ? o->state_dir : NULL;
+    if (kt_paths_resolve(dir, &paths, &err).code == KT_OK)
+        kt_log_open(paths.state_dir);
+    kt_warn("%s",
+            "OpenSSL is of no use in this process, as a thread of its parent was inside of it at the fork: "
+            "its calls are not captured, and have no event");
+}
+
 int kt_entry_start(const struct kt_shim_host *host)
 {
     struct kt_error err = {KT_OK, ""};
@@ -29,10 +42,16 @@ int kt_entry_start(const struct kt_shim_host *host)
         return -1;
     kt_fds_set_protector(host->own_fd);
     kt_audit_set_fds(&(struct kt_audit_fds){kt_own_fd, kt_disown_close});
-    /* First, so that its clean-up at exit runs after ours: handlers run in reverse order. */
-    if (OPENSSL_init_ssl(0, NULL) != 1)
+    struct kt_engine_options o = kt_engine_options_from(host);
+    if (host->forked())
+        o.openssl = kt_openssl_after_fork(host->guard_thread);
+    if (o.openssl == KT_OPENSSL_STUCK && !kt_digest_after_fork(host->guard_thread)) {
+        say_mute(&o);
         return -1;
-    const struct kt_engine_options o = kt_engine_options_from(host);
+    }
+    /* First, so that its clean-up at exit runs after ours: handlers run in reverse order. */
+    if (o.openssl == KT_OPENSSL_GOOD && OPENSSL_init_ssl(0, NULL) != 1)
+        return -1;
     if (kt_engine_new(&o, &engine, &err).code != KT_OK) {
         kt_warn("%s", err.text);
         return -1;
@@ -48,6 +67,11 @@ int kt_entry_make_plan(char *path, size_t size)
         return 0;
     kt_warn("no plan can be made: %s", err.text);
     return -1;
+}
+
+int kt_entry_usable(void)
+{
+    return kt_engine_usable(engine);
 }
 
 int kt_entry_adopt(int fd, const struct kt_abi_origin *origin)

@@ -5,6 +5,7 @@
 
 int kt_entry_start(const struct kt_shim_host *host);
 int kt_entry_make_plan(char *path, size_t size);
+int kt_entry_usable(void);
 int kt_entry_adopt(int fd, const struct kt_abi_origin *origin);
 size_t kt_entry_ca_der(const uint8_t **der);
 struct kt_abi_flow *kt_entry_flow_by_random(const uint8_t random[32]);

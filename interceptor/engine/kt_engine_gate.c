@@ -82,6 +82,7 @@ void kt_engine_fork_child(struct kt_engine *e)
      * threads whose read locks it may hold are not in this process. */
     kt_engine_gate_init(e);
     kt_engine_leaving_init(e);
+    kt_engine_doubt(e);
     if (inside > 0)
         pthread_rwlock_rdlock(&e->gate);
 }

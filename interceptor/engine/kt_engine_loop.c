@@ -50,6 +50,7 @@ kt_result kt_engine_start(struct kt_engine *e)
     KT_ENSURE(!e->stopped, KT_ERR_STATE);
     if (e->flows)
         return kt_ok();
+    KT_ENSURE(kt_engine_usable_locked(e), KT_ERR_STATE);
     if (!e->ctx.state) /* first: it counts the events that cannot be written */
         KT_GUARD(kt_state_open(e->paths.state_dir, &e->ctx.state));
     if (!e->loop)

@@ -28,6 +28,7 @@ struct kt_engine_leaving {
 struct kt_engine {
     char *config_paths, *mode, *fail_mode, *plan; /* owned; NULL = not set */
     void (*guard_thread)(void);
+    int (*forked)(void); /* NULL = nobody can tell */
     struct kt_paths paths;
     struct kt_runtimes *runtimes;
     struct kt_engine_ctx ctx;
@@ -42,6 +43,7 @@ struct kt_engine {
     struct kt_prober *prober;
     struct kt_otlp *otlp;
     bool stopped;
+    enum kt_openssl openssl;
     struct kt_engine_leaving leaving;
     struct kt_loop_job sweep;
     struct kt_ca *ca;
@@ -54,6 +56,16 @@ struct kt_engine {
 void kt_engine_gate_init(struct kt_engine *e);
 void kt_engine_enter(struct kt_engine *e);
 void kt_engine_leave(struct kt_engine *e);
+
+/* kt_engine_forked.c */
+/* A thread tries all of OpenSSL that flows need: stuck where it did not come back in a few seconds. */
+enum kt_openssl kt_openssl_after_fork(void (*on_start)(void));
+/* The same for kt_sha256_prepare: with it events can be written, whatever else is stuck. */
+bool kt_digest_after_fork(void (*on_start)(void));
+/* Lock held. */
+bool kt_engine_usable_locked(struct kt_engine *e);
+/* In a fork child. */
+void kt_engine_doubt(struct kt_engine *e);
 
 /* kt_engine_leave.c */
 void kt_engine_leaving_init(struct kt_engine *e);

@@ -100,8 +100,8 @@ static bool label_byte(const struct kt_pii_view *v, size_t at, size_t *len)
     return *len > 0;
 }
 
-/* The end of a top-level domain at the start of label [at,end): ASCII letters, or an encoded one, or Greek or
- * Cyrillic ones; `at` where it is none. */
+/* The end of a top-level domain at the start of label [at,end): one in ASCII letters that exists, or an
+ * encoded one, or Greek or Cyrillic letters; `at` where it is none. */
 static size_t top_level(const struct kt_pii_view *v, size_t at, size_t end)
 {
     size_t i = at;
@@ -114,7 +114,7 @@ static size_t top_level(const struct kt_pii_view *v, size_t at, size_t end)
     while (i < end && kt_pii_alpha((unsigned char)v->data[i]))
         i++;
     bool ends = i == end || v->data[i] == '-' || (unsigned char)v->data[i] >= 0xe0;
-    return ends && i - at >= 2 ? i : at;
+    return ends && i - at >= 2 && kt_pii_email_top_known(v->data + at, i - at) ? i : at;
 }
 
 /* Where the label at `i` ends; MORE where the text behind it is needed to know. */
@@ -165,7 +165,8 @@ static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, si
         return KT_PII_NO;
     if (at - *start == 3 && memcmp(v->data + *start, "git", 3) == 0) /* git@host:path names a repository */
         return KT_PII_NO;
-    return kt_pii_email_domain(v, at + sign, false, end);
+    enum kt_pii_answer a = kt_pii_email_domain(v, at + sign, false, end);
+    return a == KT_PII_YES && kt_pii_email_is_code(v, *start, *end) ? KT_PII_NO : a;
 }
 
 const struct kt_pii_kind kt_pii_email = {.label = "email",

@@ -29,6 +29,12 @@ bool kt_pii_email_may_spell(const struct kt_pii_view *v, size_t at);
 /* An address whose '@' is a word in brackets at `at`, or a word. */
 enum kt_pii_answer kt_pii_email_spelt(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end);
 
+/* True for a top-level domain in ASCII that exists, or that is used inside of companies and in examples. */
+bool kt_pii_email_top_known(const char *label, size_t len);
+/* True where [start,end) only looks like an address: "a@b.to(c)", "x@W.data", the login of a URL with its
+ * password. */
+bool kt_pii_email_is_code(const struct kt_pii_view *v, size_t start, size_t end);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Process trees and rude programs: what happens around a call must neither lose it nor harm the program."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -169,6 +170,23 @@ print(got == [200] * 12)
             self.assertEqual(calls, 150)
             self.assertGreater(inside + others, 10)
             self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * 150)
+
+    def test_fork_while_a_thread_is_inside_of_openssl(self):
+        """A lock of OpenSSL stays taken in the child for ever: there we refuse, in bounded time and with an event, or the supervisor takes the call."""
+        client = self.compiled("fork_in_openssl", "fork_in_openssl.c", "-lssl", "-lcrypto")
+        late, seen = (-1, ("unseen", "%s", None)), (200, ("decision", "allow", "supervise"))
+        rows = [("preload", "block", "first", "plain", late), ("preload", "allow", "first", "tls", late), ("preload", "allow", "not", "plain", late),
+                ("wrap", "block", "not", "plain", seen), ("wrap", "allow", "first", "tls", seen)]
+        with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:  # each waits 3 s
+            runs = [pool.submit(self.lab.run, via, self.cfg, [client, first, tls], env={**KEY, "KT_FAIL_MODE": fail}, timeout=60) for via, fail, first, tls, _ in rows]
+        want = []
+        for (via, fail, first, tls, (status, event)), run in zip(rows, runs):
+            before = 200 if first == "first" else 0
+            got = run.result()
+            self.assertEqual((got.returncode, got.stdout, got.stderr), (0, f"before {before}, child {status}, its end 0, parent 200\n", ""), (via, fail, first, tls))
+            want += [("decision", "allow", "handoff")] * (2 if before else 1) + [tuple(x and x.replace("%s", fail) for x in event)]
+        self.assertEqual(sorted(map(str, want)), sorted(str((e["event_type"], e["verdict"], e.get("lane"))) for e in self.lab.events()))
+        self.assert_audit_ok()
 
     def test_dup2_storm(self):
         """A thread that puts /dev/null over every number it does not know, while calls are made."""

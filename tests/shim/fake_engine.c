@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small engine behind the same ABI: it answers HTTP itself and says in the answer by which way the request
- * came. KT_FAKE_FAIL=start or =plan makes it fail there.
+ * came. KT_FAKE_FAIL=start, =plan or =usable makes it fail there.
  */
 #include "tests/shim/fake_engine.h"
 
@@ -82,6 +82,11 @@ static int make_plan(char *path, size_t size)
     return done == n ? 0 : -1;
 }
 
+static int usable(void)
+{
+    return !fails("usable");
+}
+
 static int handoff_enabled(void)
 {
     const char *v = fake_host->env("KT_TRACE");
@@ -150,6 +155,7 @@ __attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi
         .size = sizeof abi,
         .start = start,
         .make_plan = make_plan,
+        .usable = usable,
         .adopt = fake_adopt,
         .ca_der = fake_ca_der,
         .flow_by_random = fake_flow_by_random,

@@ -27,7 +27,7 @@
 
 static const char *host, *port, *ca, *self;
 static SSL_CTX *ctx;
-static atomic_bool stop;
+static atomic_bool stop, stop_forks; /* the forks end first: a thread that ends is inside of OpenSSL, too */
 static atomic_ulong signals;
 
 /* Shared with the children. */
@@ -176,7 +176,7 @@ static void vfork_true(void)
 static void *breeder(void *arg)
 {
     unsigned seed = 77 + (unsigned)(size_t)arg;
-    while (!atomic_load(&stop)) {
+    while (!atomic_load(&stop_forks)) {
         switch (rand_r(&seed) % 4) {
         case 0:
             fork_and_call();
@@ -225,18 +225,21 @@ static void storm(long threads, long seconds)
     sigaction(SIGALRM, &act, NULL);
     sigaction(SIGUSR1, &act, NULL);
     struct itimerval often = {{0, 3000}, {0, 3000}};
-    pthread_t all[66];
+    pthread_t all[66], breeding;
     size_t n = 0;
+    bool breeds = pthread_create(&breeding, NULL, breeder, NULL) == 0;
     for (long i = 0; i < threads && i < 64; i++)
         n += pthread_create(&all[n], NULL, caller, (void *)(size_t)(i + 1)) == 0;
-    n += pthread_create(&all[n], NULL, breeder, NULL) == 0;
     n += pthread_create(&all[n], NULL, juggler, NULL) == 0;
     setitimer(ITIMER_REAL, &often, NULL);
     time_t end = time(NULL) + seconds;
     for (unsigned i = 0; time(NULL) < end; i++) {
         usleep(1500);
-        pthread_kill(all[i % n], SIGUSR1);
+        pthread_kill(breeds && i % (n + 1) == n ? breeding : all[i % n], SIGUSR1);
     }
+    atomic_store(&stop_forks, true);
+    if (breeds)
+        pthread_join(breeding, NULL);
     atomic_store(&stop, true);
     for (size_t i = 0; i < n; i++)
         pthread_join(all[i], NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Engines and fork. */
 #include "engine_fixture.hpp"
+#include "interceptor/tls/kt_tls_rehearsal.h"
 
 #include <mutex>
 #include <shared_mutex>
@@ -94,6 +95,19 @@ class Turnstile {
     std::mutex entry_;
     std::shared_mutex room_;
 };
+
+TEST(EngineFork, TheRehearsalIsAWholeHandshake)
+{
+    ERR_clear_error();
+    EXPECT_TRUE(kt_tls_rehearsal());
+    EXPECT_EQ(ERR_peek_error(), 0u);
+    /* Without the algorithms of the default provider there is none. */
+    int alone = in_child([] {
+        EVP_set_default_properties(nullptr, "provider=none");
+        return kt_tls_rehearsal() ? 1 : 0;
+    });
+    EXPECT_EQ(alone, 0);
+}
 
 TEST(EngineFork, UnderLoad)
 {

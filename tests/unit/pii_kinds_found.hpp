@@ -16,6 +16,10 @@ inline const Case kinds_found[] = {
      "berweisen auf DE66 3704 0044 0532 0131 23.",
      "Bitte \xc3\xbc"
      "berweisen auf [IBAN_1]."},
+    {"jane.doe@acme.local and JO@ACME.CORP.Internal", "[EMAIL_1] and [EMAIL_2]"},
+    {"write to jo@example.com.Then wait", "write to [EMAIL_1].Then wait"},
+    {"imap://jo@example.com/inbox", "imap://[EMAIL_1]/inbox"},
+    {"jo@example.museum, jo@bee.to (home)", "[EMAIL_1], [EMAIL_2] (home)"},
     {"Mon IBAN est FR1420041010050500013M02606, merci.", "Mon IBAN est [IBAN_1], merci."},
     {"Mon IBAN est FR14 2004 1010 0505 0001 3M02 606, merci.", "Mon IBAN est [IBAN_1], merci."},
     {"Wire it to GB82WEST12345698765432 today", "Wire it to [IBAN_1] today"},

@@ -8,6 +8,13 @@
 namespace pii_texts {
 
 inline const char *const kinds_innocent[] = {
+    "y = q@k.transpose(-2, -1)",
+    "h = x@W.data",
+    "out = a@b.to(device)",
+    "self.q@self.k.T",
+    "background: url(icon@3x.webp)",
+    "npm i pkg@latest.tgz foo@next.js",
+    "postgres://app:pw@db34.internal.example/prod",
     "DE67370400440532013123",
     "konto DE67 3704 0044 0532 0131 23",
     "FR1520041010050500013M02606",
