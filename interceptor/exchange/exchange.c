@@ -70,6 +70,7 @@ static void destroy(struct kt_exchange *x)
     kt_x_phase_free(&x->req);
     kt_x_phase_free(&x->res);
     kt_restorer_free(x->restorer);
+    kt_said_free(&x->said);
     kt_placeholders_free(x->names);
     if (x->replied)
         kt_chat_free(&x->reply);

@@ -135,14 +135,6 @@ static bool redacted(const struct cut *k, const struct kt_edit *e)
     return false;
 }
 
-static KT_MUST kt_result put_redaction(const struct kt_exchange *x, struct kt_edits *all, size_t base,
-                                       const struct kt_redaction *r)
-{
-    struct kt_span value = x->restorer ? kt_restorer_value(x->restorer, r->text, r->len) : kt_span(NULL, 0);
-    struct kt_span with = value.data ? value : kt_span(r->text, r->len);
-    return kt_edits_add(all, r->start - base, r->end - base, with.data, with.len);
-}
-
 static void drop_released(struct kt_x_channel *c, size_t upto)
 {
     size_t kept = 0;
@@ -169,7 +161,8 @@ kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bo
     KT_CLEANUP(kt_edits_free) struct kt_edits edits = {0};
     for (size_t i = 0; i < k.count && k.redactions[i].end <= upto; i++)
         if (k.redactions[i].start >= c->base)
-            KT_GUARD(put_redaction(x, &edits, c->base, &k.redactions[i]));
+            KT_GUARD(kt_edits_add(&edits, k.redactions[i].start - c->base, k.redactions[i].end - c->base,
+                                  k.redactions[i].text, k.redactions[i].len));
     for (size_t i = 0; i < c->restores.count && c->restores.items[i].end <= upto; i++) {
         const struct kt_edit *e = &c->restores.items[i];
         if (!redacted(&k, e))

@@ -9,7 +9,9 @@ kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_
 {
     p->body = body;
     x->external_count = 0;
-    return kt_chain_run_new(x->rt->chain, phase, kt_x_observe(x), x->names, &p->run);
+    KT_GUARD(kt_chain_run_new(x->rt->chain, phase, kt_x_observe(x), x->names, &p->run));
+    kt_x_said_begin(x);
+    return kt_ok();
 }
 
 void kt_x_phase_free(struct kt_x_phase *p)

@@ -59,13 +59,6 @@ static kt_result on_restore(void *arg, size_t start, size_t end, struct kt_span 
     return edit(c, start, end, with);
 }
 
-/* A value that came with the request is no secret to the program, wherever it stands in the answer. */
-static struct kt_span text_of(const struct kt_exchange *x, const struct kt_redaction *r)
-{
-    struct kt_span value = x->restorer ? kt_restorer_value(x->restorer, r->text, r->len) : kt_span(NULL, 0);
-    return value.data ? value : kt_span(r->text, r->len);
-}
-
 static KT_MUST kt_result edit_segment(struct collect *c, const struct kt_segment *s)
 {
     struct kt_restore_text t = {.json = s->json};
@@ -74,7 +67,7 @@ static KT_MUST kt_result edit_segment(struct collect *c, const struct kt_segment
         KT_GUARD(kt_restorer_scan(c->x->restorer, &t, s->text, s->len, 0, true, on_restore, c, &hold));
     for (; c->next < c->count && c->redactions[c->next].segment == c->segment; c->next++) {
         const struct kt_redaction *r = &c->redactions[c->next];
-        KT_GUARD(edit(c, r->start, r->end, text_of(c->x, r)));
+        KT_GUARD(edit(c, r->start, r->end, kt_span(r->text, r->len)));
         c->changed[s->choice] = true;
     }
     return kt_ok();

@@ -10,6 +10,7 @@
 #include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
 #include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/chain/kt_said.h"
 
 #define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
 #define KT_X_BACKLOG_LOW (128u << 10)  /* go on below */
@@ -102,6 +103,8 @@ struct kt_exchange {
     struct kt_placeholders *names;
     size_t avoided; /* segments of the request in front of this one were searched for placeholders */
     struct kt_restorer *restorer; /* NULL = nothing to restore */
+    struct kt_said said;          /* the request's texts as the model got them, once a find asks */
+    bool said_taken;
     struct kt_x_phase req, res;
     struct kt_chat reply; /* the answer, read as a request's body is */
     bool replied;         /* `reply` holds something */
@@ -194,6 +197,9 @@ void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt
 /* Refuses, or warns where fail_mode or the mode let the call go on. `blocks`: the policy's own
  * on_internal_error goes before fail_mode. */
 void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
+
+/* exchange_said.c: from here on the response phase keeps nothing back that the request said */
+void kt_x_said_begin(struct kt_exchange *x);
 
 /* exchange_response.c */
 /* True where something is to be done with the texts of an answer. */

@@ -105,6 +105,14 @@ bool kt_chain_watches_calls(const struct kt_chain *c)
     return false;
 }
 
+bool kt_chain_restores(const struct kt_chain *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->links[i].policy->restores && c->links[i].policy->restores(c->links[i].opts))
+            return true;
+    return false;
+}
+
 const char *kt_chain_refuser(const struct kt_chain *c, const struct kt_target *t, const char **reason)
 {
     for (size_t i = 0; i < c->count; i++) {

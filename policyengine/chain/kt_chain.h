@@ -40,6 +40,9 @@ bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
 /* True where some policy of the chain looks at the tools that an answer calls. */
 bool kt_chain_watches_calls(const struct kt_chain *c);
 
+/* True where some policy gives values back in the answer. */
+bool kt_chain_restores(const struct kt_chain *c);
+
 /* May the target get the call? False with the policy's static *reason where one of them says no; `reason` may
  * be NULL. */
 bool kt_chain_admits(const struct kt_chain *c, const struct kt_target *t, const char **reason);
@@ -56,6 +59,12 @@ bool kt_chain_admits_none_warns(const struct kt_chain *c);
 kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool dry,
                            struct kt_placeholders *names, struct kt_chain_run **out) KT_MUST;
 void kt_chain_run_free(struct kt_chain_run *r);
+
+/* From here on `fn` is asked about every redaction, and one that it is true for is
+ * dropped: what the program itself said is nothing to keep from it. `find` as the text has it, then as what
+ * its JSON source stands for; `with` is what the policy puts there. */
+typedef bool (*kt_told_fn)(void *arg, struct kt_span find, struct kt_span with);
+void kt_chain_run_told(struct kt_chain_run *r, kt_told_fn fn, void *arg);
 
 /* A tool that is offered or called; see the slot `tool`. */
 enum kt_step kt_chain_run_tool(struct kt_chain_run *r, const struct kt_tool *t) KT_MUST;
@@ -77,8 +86,9 @@ struct kt_redaction {
     size_t start, end; /* absolute, in decoded text */
     const char *text;  /* borrowed from the run */
     size_t len;
-    bool quoted; /* stands for a number or a word of JSON, which goes as a whole */
-    bool begins; /* and begins where that does */
+    bool quoted;   /* stands for a number or a word of JSON, which goes as a whole */
+    bool begins;   /* and begins where that does */
+    bool restores; /* the text is a placeholder whose value may come back */
 };
 /* Borrowed until the next call on the run: all redactions so far, by segment then start. Where policies
  * overlap, the earlier policy in the chain wins and the rest of the later one's range is covered too (no byte

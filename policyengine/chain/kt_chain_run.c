@@ -228,6 +228,8 @@ static enum kt_step proceed(struct kt_chain_run *r)
     r->clock_ns = kt_now_mono_ns();
     if (!pass(r))
         return KT_STEP_PENDING;
+    if (r->call == KT_RUN_TEXT && r->phase == KT_PHASE_REQUEST && !halted(r) && kt_run_unite(r).code != KT_OK)
+        r->internal_error = r->failed_now = true;
     if (r->call == KT_RUN_TEXT && may_be_shown(r)) {
         r->call = KT_RUN_LEAVING;
         r->at = 0;

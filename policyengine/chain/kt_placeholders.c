@@ -15,7 +15,7 @@ struct entry {
     uint64_t hash;
     size_t len;
     unsigned kind;
-    bool restore;
+    bool restore, verbatim;
     char name[NAME_MAX_LEN];
     char value[]; /* len bytes, the real value */
 };
@@ -74,13 +74,22 @@ static uint64_t mix(uint64_t h)
     return h ^ (h >> 32);
 }
 
-static uint64_t hash_of(const struct kt_placeholders *p, unsigned kind, const char *value, size_t len)
+struct wanted {
+    unsigned kind;
+    const char *value;
+    size_t len;
+    bool verbatim;
+};
+
+static uint64_t hash_of(const struct kt_placeholders *p, const struct wanted *w)
 {
-    uint64_t h = mix(p->seed ^ kind);
+    const char *value = w->value;
+    size_t len = w->len;
+    uint64_t h = mix(p->seed ^ (w->kind + (w->verbatim ? 1u << 16 : 0)));
     for (; len >= 8; value += 8, len -= 8) {
-        uint64_t w;
-        memcpy(&w, value, 8);
-        h = mix(h ^ w) + p->seed;
+        uint64_t word;
+        memcpy(&word, value, 8);
+        h = mix(h ^ word) + p->seed;
     }
     uint64_t tail = 0;
     memcpy(&tail, value, len);
@@ -100,13 +109,13 @@ static unsigned kind_index(struct kt_placeholders *p, const char *kind)
     return p->kind_count++;
 }
 
-static struct entry **find(const struct kt_placeholders *p, uint64_t hash, unsigned kind, const char *value,
-                           size_t len)
+static struct entry **find(const struct kt_placeholders *p, uint64_t hash, const struct wanted *w)
 {
     size_t i = (size_t)hash & (p->size - 1);
     for (; p->slots[i]; i = (i + 1) & (p->size - 1)) {
         const struct entry *e = p->slots[i];
-        if (e->hash == hash && e->kind == kind && e->len == len && memcmp(e->value, value, len) == 0)
+        if (e->hash == hash && e->kind == w->kind && e->verbatim == w->verbatim && e->len == w->len &&
+            memcmp(e->value, w->value, w->len) == 0)
             break;
     }
     return &p->slots[i];
@@ -158,25 +167,21 @@ static unsigned number_for(struct kt_placeholders *p, unsigned kind, const char 
     return k->count;
 }
 
-static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, unsigned kind, const char *value,
-                               size_t len)
+static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, const struct wanted *w)
 {
-    struct entry *e = malloc(sizeof *e + len);
+    struct entry *e = malloc(sizeof *e + w->len);
     if (!e)
         return NULL;
-    e->hash = hash;
-    e->kind = kind;
-    e->restore = false;
-    e->len = len;
-    memcpy(e->value, value, len);
-    int n =
-        snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[kind].name, number_for(p, kind, value, len));
+    *e = (struct entry){.hash = hash, .kind = w->kind, .len = w->len, .verbatim = w->verbatim};
+    memcpy(e->value, w->value, w->len);
+    int n = snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[w->kind].name,
+                     number_for(p, w->kind, w->value, w->len));
     if (!kt_taken_add(&p->taken, e->name, (size_t)n)) {
         free(e);
         return NULL;
     }
     p->used++;
-    p->bytes += len;
+    p->bytes += w->len;
     return e;
 }
 
@@ -197,26 +202,37 @@ static void before_restore(struct kt_placeholders *p)
         fn(p->on_restore_arg);
 }
 
-const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
-                                 bool restore)
+static const char *name_of(struct kt_placeholders *p, const char *kind, struct wanted w, bool restore)
 {
     if (restore)
         before_restore(p);
-    unsigned k = kind_index(p, kind);
-    if (k == KT_PLACEHOLDER_KINDS)
+    w.kind = kind_index(p, kind);
+    if (w.kind == KT_PLACEHOLDER_KINDS)
         return "[REDACTED]";
     if (!grow(p))
         return NULL;
-    uint64_t hash = hash_of(p, k, value, len);
-    struct entry **slot = find(p, hash, k, value, len);
+    uint64_t hash = hash_of(p, &w);
+    struct entry **slot = find(p, hash, &w);
     if (*slot)
         return allow(p, *slot, restore);
-    if (p->used >= KT_PLACEHOLDERS_MAX || len > KT_PLACEHOLDERS_BYTES - p->bytes)
-        return p->kinds[k].shared;
+    if (p->used >= KT_PLACEHOLDERS_MAX || w.len > KT_PLACEHOLDERS_BYTES - p->bytes)
+        return p->kinds[w.kind].shared;
     if (p->on_new)
         p->on_new(p->on_new_arg);
-    *slot = entry_new(p, hash, k, value, len);
+    *slot = entry_new(p, hash, &w);
     return *slot ? allow(p, *slot, restore) : NULL;
+}
+
+const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
+                                 bool restore)
+{
+    return name_of(p, kind, (struct wanted){.value = value, .len = len}, restore);
+}
+
+const char *kt_placeholders_verbatim(struct kt_placeholders *p, const char *kind, const char *value,
+                                     size_t len)
+{
+    return name_of(p, kind, (struct wanted){.value = value, .len = len, .verbatim = true}, true);
 }
 
 size_t kt_placeholders_restorable(const struct kt_placeholders *p)
@@ -247,9 +263,11 @@ void kt_placeholders_avoid(struct kt_placeholders *p, const char *text, size_t l
 }
 
 void kt_placeholders_each_restorable(const struct kt_placeholders *p,
-                                     void (*fn)(void *arg, const char *name, struct kt_span value), void *arg)
+                                     void (*fn)(void *arg, const char *name, struct kt_span value,
+                                                bool verbatim),
+                                     void *arg)
 {
     for (size_t i = 0; i < p->size; i++)
         if (p->slots[i] && p->slots[i]->restore)
-            fn(arg, p->slots[i]->name, kt_span(p->slots[i]->value, p->slots[i]->len));
+            fn(arg, p->slots[i]->name, kt_span(p->slots[i]->value, p->slots[i]->len), p->slots[i]->verbatim);
 }

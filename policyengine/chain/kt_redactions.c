@@ -52,6 +52,18 @@ kt_result kt_redactions_add(struct kt_redactions *l, unsigned policy, const stru
     return kt_ok();
 }
 
+kt_result kt_redactions_replace(struct kt_redactions *l, struct kt_redactions_raw *at, unsigned policy,
+                                const struct kt_redaction *r)
+{
+    const char *text = copy_text(l, r->text, r->len);
+    KT_ENSURE(text, KT_ERR_MEMORY);
+    at->r = *r;
+    at->r.text = text;
+    at->policy = policy;
+    l->merged_of = SIZE_MAX; /* to be merged again */
+    return kt_ok();
+}
+
 bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
                        size_t end)
 {

@@ -32,6 +32,9 @@ struct kt_redactions {
 
 /* Copies `text`. KT_ERR_LIMIT past KT_REDACTIONS_MAX. */
 kt_result kt_redactions_add(struct kt_redactions *l, unsigned policy, const struct kt_redaction *r) KT_MUST;
+/* `at`, an entry of l->raw, becomes `r` of `policy`; copies the text. */
+kt_result kt_redactions_replace(struct kt_redactions *l, struct kt_redactions_raw *at, unsigned policy,
+                                const struct kt_redaction *r) KT_MUST;
 /* True where `policy` said exactly this range before. */
 bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
                        size_t end);

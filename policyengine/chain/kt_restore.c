@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ESCAPE_LEVELS 3u
+#define ESCAPE_MAX (2u << ESCAPE_LEVELS) /* backslashes in front of a bracket that are looked at */
+
 struct name {
     char key[KT_SHAPE_KEY_MAX];
     size_t key_len;
     const char *name; /* borrowed, with brackets */
     size_t name_len;
     struct kt_span value; /* borrowed */
+    bool verbatim;        /* the value is source, as it stands */
 };
 
 struct kt_restorer {
@@ -33,7 +37,7 @@ static int by_key(const void *left, const void *right)
     return c ? c : strcmp(a->name, b->name);
 }
 
-static void take(void *arg, const char *name, struct kt_span value)
+static void take(void *arg, const char *name, struct kt_span value, bool verbatim)
 {
     struct kt_restorer *r = arg;
     struct kt_shape s;
@@ -41,7 +45,8 @@ static void take(void *arg, const char *name, struct kt_span value)
     if (r->count == r->cap || kt_shape_read(name, len, &s) != KT_SHAPE_WHOLE)
         return;
     struct name *n = &r->names[r->count++];
-    *n = (struct name){.key_len = s.key_len, .name = name, .name_len = len, .value = value};
+    *n = (struct name){
+        .key_len = s.key_len, .name = name, .name_len = len, .value = value, .verbatim = verbatim};
     memcpy(n->key, s.key, s.key_len);
 }
 
@@ -138,49 +143,58 @@ struct scan {
     size_t done; /* bytes of data that are dealt with */
 };
 
-/* Follows the JSON strings of the source up to `to` (index in data). */
+/* Reads the text up to `to` (index in data). */
 static void follow(const struct scan *s, size_t to)
 {
     struct kt_restore_text *t = s->t;
-    if (!t->json)
-        return;
-    for (size_t at = s->base + to; t->read < at; t->read++) {
-        char c = s->data[t->read - s->base];
-        if (t->escaped)
-            t->escaped = false;
-        else if (c == '\\')
-            t->escaped = t->in_string;
-        else if (c == '"')
-            t->in_string = !t->in_string;
-    }
+    if (!t->begun)
+        kt_json_track_start(&t->place, t->json);
+    t->begun = true;
+    if (s->base + to > t->read)
+        kt_json_track_read(&t->place, s->data + (t->read - s->base), s->base + to - t->read);
+    t->read = s->base + to > t->read ? s->base + to : t->read;
 }
 
-static kt_result compose(const struct scan *s, struct kt_span value, struct kt_span *with)
+/* How often JSON escapes what stands at the place; 0 in plain text. */
+static unsigned times_escaped(struct kt_json_place p)
 {
-    *with = value;
-    if (!s->t->json)
-        return kt_ok();
+    return !p.json ? 0 : p.bare ? p.level : p.level + 1;
+}
+
+static kt_result compose(const struct scan *s, const struct name *n, struct kt_span *with)
+{
+    const struct kt_json_place p = kt_json_track_place(&s->t->place);
+    bool quotes = p.json && p.bare && p.known;
+    unsigned times = n->verbatim ? 0 : times_escaped(p) + quotes;
     struct kt_buf *b = &s->r->with;
-    const char *quote = s->t->in_string ? "" : "\"";
-    kt_buf_clear(b);
-    KT_GUARD(kt_buf_puts(b, quote));
-    KT_GUARD(kt_buf_json(b, value.data, value.len));
-    KT_GUARD(kt_buf_puts(b, quote));
-    *with = kt_buf_span(b);
+    *with = n->value;
+    for (unsigned i = 0; i < times && (quotes || kt_plain_run(with->data, with->len) < with->len); i++) {
+        KT_CLEANUP(kt_buf_wipe_free) struct kt_buf next = KT_BUF_INIT(b->max);
+        const char *quote = quotes && i == 0 ? "\"" : "";
+        KT_GUARD(kt_buf_puts(&next, quote));
+        KT_GUARD(kt_buf_json(&next, with->data, with->len));
+        KT_GUARD(kt_buf_puts(&next, quote));
+        struct kt_buf last = *b;
+        *b = next;
+        next = last;
+        *with = kt_buf_span(b);
+    }
     return kt_ok();
 }
 
-/* How many bytes in front of the bracket at `i` belong to it: Markdown writes "\[EMAIL_1\]", which JSON
- * source shows with two backslashes each. */
-static size_t escape_before(const struct scan *s, size_t i)
+/* How many bytes in front of the bracket at `i` belong to it: Markdown writes "\[EMAIL_1\]", which the source
+ * of a JSON string shows with two backslashes each, and one of a string in a string with four. */
+static size_t escape_before(struct scan *s, size_t i)
 {
-    size_t n = s->t->json ? 2 : 1;
-    if (i < s->done + n)
+    size_t run = 0;
+    while (run < ESCAPE_MAX && i - run > s->done && s->data[i - run - 1] == '\\')
+        run++;
+    if (run == 0)
         return 0;
-    for (size_t k = 1; k <= n; k++)
-        if (s->data[i - k] != '\\')
-            return 0;
-    return n;
+    follow(s, i - run);
+    unsigned times = times_escaped(kt_json_track_place(&s->t->place));
+    size_t n = times <= ESCAPE_LEVELS ? (size_t)1 << times : 0;
+    return run >= n ? n : 0;
 }
 
 static kt_result restore(struct scan *s, size_t i, const struct kt_shape *shape, const struct name *n)
@@ -189,8 +203,10 @@ static kt_result restore(struct scan *s, size_t i, const struct kt_shape *shape,
     size_t start = shape->exact ? i + 1 : i - lead, end = i + shape->len - shape->exact;
     struct kt_span with;
     follow(s, start);
-    KT_GUARD(compose(s, n->value, &with));
+    KT_GUARD(compose(s, n, &with));
     KT_GUARD(s->fn(s->arg, s->base + start, s->base + end, with));
+    kt_json_track_read(&s->t->place, with.data, with.len);
+    s->t->read = s->base + end;
     s->done = end;
     return kt_ok();
 }
@@ -217,7 +233,7 @@ kt_result kt_restorer_scan(struct kt_restorer *r, struct kt_restore_text *t, con
             i = s.done - 1;
         }
     }
-    for (size_t n = t->json ? 2 : 1; !final && n > 0 && keep > s.done && data[keep - 1] == '\\'; n--)
+    for (size_t n = ESCAPE_MAX; !final && n > 0 && keep > s.done && data[keep - 1] == '\\'; n--)
         keep--; /* a bracket may follow, or does */
     follow(&s, keep);
     *hold = base + keep;

@@ -10,6 +10,7 @@
  * a backslash, and only while it is the beginning of a name that is known.
  */
 #include "policyengine/base/kt_buf.h"
+#include "policyengine/body/kt_json_place.h"
 #include "policyengine/chain/kt_placeholders.h"
 
 #ifdef __cplusplus
@@ -22,13 +23,15 @@ struct kt_restorer;
 kt_result kt_restorer_new(const struct kt_placeholders *p, struct kt_restorer **out) KT_MUST;
 void kt_restorer_free(struct kt_restorer *r); /* wipes */
 
-/* One text that is restored. Start with {.json = ...}. */
+/* One text that is restored. Start with {.json = ...}. Where a text is JSON, values are escaped as all the
+ * strings around them need it. */
 struct kt_restore_text {
-    /* The text is JSON source (arguments of a tool call): values are escaped as JSON strings are, and get
-     * quotes where the placeholder had none around it. */
+    /* The text is JSON source (arguments of a tool call): values get quotes where the placeholder had none
+     * around it. Of other texts it shows whether they are JSON. */
     bool json;
-    size_t read; /* bytes of which the state below knows */
-    bool in_string, escaped;
+    bool begun;
+    size_t read;                /* bytes of which `place` knows */
+    struct kt_json_track place; /* in the text as it leaves */
 };
 
 /* [start,end) of the text (absolute) shall read `with`; borrowed for the call. */

@@ -42,6 +42,10 @@ struct kt_chain_run {
     size_t segment_count, segment_cap;
     struct kt_redactions redactions;
 
+    kt_told_fn told; /* NULL = nobody asks */
+    void *told_arg;
+    const char *restores; /* borrowed; the latest name whose value may come back */
+
     size_t at; /* link that is asked now */
     enum kt_run_call call;
     bool pending;
@@ -70,10 +74,29 @@ void kt_run_fail(struct kt_chain_run *r);
  * strings around it, in quotes where a number or a word stands by itself. d->text then lies in `out`, or is
  * as it was. */
 kt_result kt_run_json_fit(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out) KT_MUST;
+/* How often JSON escapes a value that stands at `at` of r->text; 0 in plain text. */
+unsigned kt_run_json_times(struct kt_chain_run *r, size_t at);
+/* [start,end) of r->text lies in more than one string of JSON, or in none and is no single token. */
+bool kt_run_json_across(struct kt_chain_run *r, size_t start, size_t end);
+/* What `value` stands for where JSON escaped it `times` times; `out` is set anew. False where it is no such
+ * source, or says the same. */
+bool kt_run_json_plain(const char *value, size_t len, unsigned times, struct kt_buf *out);
+
 /* The largest place <= `hold` in no escape and in no number of JSON. */
 size_t kt_run_json_hold(struct kt_chain_run *r, size_t hold);
 /* Keeps for the next window what the text up to `released` says. */
 kt_result kt_run_json_keep(struct kt_chain_run *r) KT_MUST;
+
+/* The placeholder of a value at data[0,len) of r->text: the same value has the same name where JSON source
+ * spells it with escapes. In plain text a backslash is one; what no string of JSON can hold so is restored as
+ * it stands. NULL on OOM. */
+const char *kt_run_name(struct kt_chain_run *r, const char *kind, const char *data, size_t len, bool restore);
+/* A range of r->text whose value comes back got longer than what its placeholder stands for, d->text: it gets
+ * one that stands for all of it, as kt_run_json_fit writes it. */
+kt_result kt_run_rename(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out) KT_MUST;
+/* Of r->text, a whole text: where a find that may be restored overlaps others, one placeholder stands for all
+ * of them (kt_run_unite.c). */
+kt_result kt_run_unite(struct kt_chain_run *r) KT_MUST;
 
 /* Fills the slots of r->sink. */
 void kt_run_sink_init(struct kt_chain_run *r);

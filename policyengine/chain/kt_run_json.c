@@ -3,6 +3,7 @@
 #include "policyengine/chain/kt_run_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TOKEN_MAX 64u /* bytes of a number or word that a stream holds for its end */
 
@@ -130,6 +131,67 @@ kt_result kt_run_json_fit(struct kt_chain_run *r, struct kt_redaction *d, struct
     }
     bool in_string = take_in_string(t, j, d);
     return write_for(d, in_string || kt_text_is_json(t) ? p.level + 1 : 0, false, out);
+}
+
+unsigned kt_run_json_times(struct kt_chain_run *r, size_t at)
+{
+    const struct kt_json_place p = kt_json_track_place(read_to(r, at));
+    return !p.json ? 0 : p.bare ? p.level : p.level + 1;
+}
+
+static bool structure_in(const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (data[i] && strchr("{}[],:\"", data[i]))
+            return true;
+    return false;
+}
+
+bool kt_run_json_across(struct kt_chain_run *r, size_t start, size_t end)
+{
+    const struct kt_text *t = &r->text;
+    struct kt_json_track j = *read_to(r, start);
+    const struct kt_json_place p = kt_json_track_place(&j);
+    const struct kt_redaction d = {.start = start, .end = end};
+    if (!p.json)
+        return false;
+    if (p.bare)
+        return p.known ? structure_in(t->data + (start - t->base), end - start) : !one_token(t, &j, &d);
+    while (j.at < end) {
+        kt_json_track_read(&j, t->data + (j.at - t->base), 1);
+        const struct kt_json_place q = kt_json_track_place(&j);
+        if (!q.json || q.level < p.level || (q.level == p.level && q.bare))
+            return true;
+    }
+    return kt_json_track_place(&j).level != p.level;
+}
+
+static bool unescape(const char *value, size_t len, struct kt_buf *out)
+{
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf source = KT_BUF_INIT(len + 2);
+    struct kt_json j = {0};
+    bool is = kt_buf_puts(&source, "\"").code == KT_OK && kt_buf_append(&source, value, len).code == KT_OK &&
+              kt_buf_puts(&source, "\"").code == KT_OK &&
+              kt_json_parse(&j, source.data, source.len, NULL).code == KT_OK &&
+              kt_json_unescape(&j, 0, out).code == KT_OK;
+    kt_json_free(&j);
+    return is;
+}
+
+bool kt_run_json_plain(const char *value, size_t len, unsigned times, struct kt_buf *out)
+{
+    bool is = false;
+    for (; times > 0 && memchr(value, '\\', len); times--, is = true) {
+        KT_CLEANUP(kt_buf_wipe_free) struct kt_buf next = KT_BUF_INIT(len);
+        if (!unescape(value, len, &next))
+            return false;
+        struct kt_buf last = *out;
+        *out = next;
+        next = last;
+        value = kt_buf_span(out).data;
+        len = out->len;
+    }
+    return is;
 }
 
 size_t kt_run_json_hold(struct kt_chain_run *r, size_t hold)

@@ -93,6 +93,45 @@ static void refuse_name(struct kt_sink *s, const char *label)
 
 #define WITH_MAX (1u << 20) /* bytes of what is put in, escaped */
 
+void kt_chain_run_told(struct kt_chain_run *r, kt_told_fn fn, void *arg)
+{
+    r->told = fn;
+    r->told_arg = arg;
+}
+
+/* The program said it itself, as it stands here or as what it stands for. */
+static bool told(struct kt_chain_run *r, size_t start, size_t end, struct kt_span with)
+{
+    const struct kt_text *t = &r->text;
+    if (!r->told || start < t->base || start >= end)
+        return false;
+    struct kt_span find = kt_span(t->data + (start - t->base), end - start);
+    if (r->told(r->told_arg, find, with))
+        return true;
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(find.len);
+    for (unsigned times = kt_run_json_times(r, start), n = 1; n <= times; n++) {
+        kt_buf_clear(&plain);
+        if (!kt_run_json_plain(find.data, find.len, n, &plain))
+            return false;
+        if (r->told(r->told_arg, kt_buf_span(&plain), with))
+            return true;
+    }
+    return false;
+}
+
+static KT_MUST kt_result fit(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *with)
+{
+    const struct kt_redaction as_found = *d;
+    KT_GUARD(kt_run_json_fit(r, d, with));
+    if (!d->restores || r->phase != KT_PHASE_REQUEST ||
+        (d->start == as_found.start && d->end == as_found.end))
+        return kt_ok();
+    kt_buf_clear(with);
+    d->text = as_found.text;
+    d->len = as_found.len;
+    return kt_run_rename(r, d, with);
+}
+
 static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char *text, size_t len,
                         const char *label)
 {
@@ -105,10 +144,17 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
         refuse_name(s, label);
         return;
     }
+    if (told(r, start, end, kt_span(text, len)))
+        return;
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf with = KT_BUF_INIT(WITH_MAX);
-    struct kt_redaction d = {
-        .segment = r->text.segment, .start = start, .end = end, .text = text, .len = len};
-    if (start < end && kt_run_json_fit(r, &d, &with).code != KT_OK) {
+    struct kt_redaction d = {.segment = r->text.segment,
+                             .start = start,
+                             .end = end,
+                             .text = text,
+                             .len = len,
+                             .restores = r->restores && strlen(r->restores) == len &&
+                                         memcmp(r->restores, text, len) == 0};
+    if (start < end && fit(r, &d, &with).code != KT_OK) {
         kt_run_fail(r);
         return;
     }
@@ -156,30 +202,17 @@ static void sink_hold_from(struct kt_sink *s, size_t offset)
         p->hold_from = offset;
 }
 
-/* The same value has the same name where JSON source spells it with escapes. False where it is no such
- * spelling; `plain` is what it says then. */
-static bool unescaped(const struct kt_chain_run *r, const char *value, size_t len, struct kt_buf *plain)
-{
-    if (r->call != KT_RUN_TEXT || !kt_text_is_json(&r->text) || !memchr(value, '\\', len))
-        return false;
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf source = KT_BUF_INIT(len + 2);
-    struct kt_json j = {0};
-    bool is = kt_buf_puts(&source, "\"").code == KT_OK && kt_buf_append(&source, value, len).code == KT_OK &&
-              kt_buf_puts(&source, "\"").code == KT_OK &&
-              kt_json_parse(&j, source.data, source.len, NULL).code == KT_OK &&
-              kt_json_unescape(&j, 0, plain).code == KT_OK;
-    kt_json_free(&j);
-    return is;
-}
-
 static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len,
                                     bool restore)
 {
     struct kt_chain_run *r = s->chain;
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(len);
-    if (len > 0 && unescaped(r, value, len, &plain))
-        return kt_placeholders_name(r->names, kind, kt_buf_span(&plain).data, plain.len, restore);
-    return kt_placeholders_name(r->names, kind, value, len, restore);
+    const struct kt_text *t = &r->text;
+    bool shown = r->call == KT_RUN_TEXT && len > 0 && value >= t->data && value + len <= t->data + t->len;
+    const char *name = shown ? kt_run_name(r, kind, value, len, restore)
+                             : kt_placeholders_name(r->names, kind, value, len, restore);
+    if (restore)
+        r->restores = name;
+    return name;
 }
 
 void kt_run_sink_init(struct kt_chain_run *r)

@@ -165,6 +165,8 @@ struct kt_policy {
     /* Continues after PENDING. `status` is the HTTP status, 0 when the call failed; body borrowed. */
     enum kt_step (*resume)(const void *opts, void *instance, void *state, int status, struct kt_span body,
                            struct kt_sink *s);
+    /* True where its redactions come back in the answer (sink->placeholder). */
+    bool (*restores)(const void *opts);
     void (*retain)(const void *opts, struct kt_retention *r);
 };
 

@@ -74,10 +74,13 @@ static struct pii_stream *stream_of(struct pii_state *s, unsigned segment)
     return one;
 }
 
-/* The marker is told by the value that a source with escapes stands for. */
+/* A marker that shows something of the value is told by what a source with escapes stands for; of a label the
+ * sink knows whether they are escapes. */
 static kt_result plain_marker(struct hit_ctx *c, const struct kt_marker *m, struct kt_span value,
                               struct kt_buf *out)
 {
+    if (c->opts->redaction.format == KT_MARKER_LABEL)
+        return kt_marker_put(&c->opts->redaction, m, c->sink, value.data, value.len, out);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(PII_VALUE_MAX);
     KT_GUARD(kt_pii_decode_json(value.data, value.len, &plain));
     return kt_marker_put(&c->opts->redaction, m, c->sink, plain.data, plain.len, out);
@@ -135,6 +138,11 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
     return r.code == KT_OK && !ctx.failed ? KT_STEP_DONE : KT_STEP_ERROR;
 }
 
+static bool pii_restores(const void *opts)
+{
+    return ((const struct pii_options *)opts)->redaction.restore;
+}
+
 const struct kt_policy kt_policy_pii_detector = {
     .kind = "pii-detector",
     .help =
@@ -148,4 +156,5 @@ const struct kt_policy kt_policy_pii_detector = {
     .open = pii_open,
     .close = pii_close,
     .text = pii_text,
+    .restores = pii_restores,
 };

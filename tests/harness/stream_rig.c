@@ -10,6 +10,7 @@
 struct stream_rig {
     struct kt_engine_ctx ctx;
     struct kt_runtime *runtime;
+    struct kt_span prompt;
 };
 
 /* ---- the client ---- */
@@ -67,6 +68,7 @@ struct stream_rig *stream_rig_new(const char *yaml)
     rig->runtime = rt;
     rig->ctx.runtime = current;
     rig->ctx.owner = rig;
+    rig->prompt = kt_span("hi", 2);
     bool ok = kt_is_ok(kt_config_parse("rig.yaml", yaml, strlen(yaml), &rt->config, &diags)) &&
               kt_is_ok(kt_chain_new(rt->config, &rt->chain, &err)) && kt_is_ok(kt_loop_new(&rig->ctx.loop)) &&
               rt->config->providers.target_count == 1;
@@ -85,37 +87,51 @@ void stream_rig_free(struct stream_rig *rig)
     free(rig);
 }
 
-static struct kt_request request(bool stream)
+static void must(kt_result r)
 {
-    static const char head[] =
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s";
-    char body[128], text[512];
+    if (!kt_is_ok(r))
+        abort();
+}
+
+static struct kt_request request(const struct stream_rig *rig, bool stream)
+{
+    struct kt_buf body = KT_BUF_INIT(1u << 20), text = KT_BUF_INIT(1u << 20);
     struct kt_request r;
     struct kt_http_parser *p = NULL;
     size_t used = 0;
-    snprintf(body, sizeof body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]%s}",
-             stream ? ",\"stream\":true" : "");
-    snprintf(text, sizeof text, head, strlen(body), body);
-    if (!kt_is_ok(kt_http_parser_new(4096, &p)) ||
-        kt_http_feed(p, text, strlen(text), &used) != KT_HTTP_COMPLETE)
+    must(kt_buf_puts(&body, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\""));
+    must(kt_buf_json(&body, rig->prompt.data, rig->prompt.len));
+    must(kt_buf_printf(&body, "\"}]%s}", stream ? ",\"stream\":true" : ""));
+    must(kt_buf_printf(&text, "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                       body.len));
+    must(kt_buf_append(&text, body.data, body.len));
+    if (!kt_is_ok(kt_http_parser_new(1u << 20, &p)) ||
+        kt_http_feed(p, text.data, text.len, &used) != KT_HTTP_COMPLETE)
         abort();
     kt_http_take(p, &r);
     kt_http_parser_free(p);
+    kt_buf_free(&body);
+    kt_buf_free(&text);
     return r;
+}
+
+static struct kt_exchange *prepared(struct stream_rig *rig, bool stream)
+{
+    struct kt_request r = request(rig, stream);
+    struct kt_exchange_origin origin = {.host = "127.0.0.1", .port = 9, .lane = "divert"};
+    struct kt_exchange *x = NULL;
+    must(kt_exchange_new(&rig->ctx, &r, &origin, &x));
+    kt_exchange_prepare(x);
+    if (x->plan != KT_X_TARGETS)
+        abort();
+    return x;
 }
 
 /* Up to the moment at which the target's head has come. Nobody else can be tried. */
 static struct kt_exchange *begin(struct stream_rig *rig, bool stream, struct stream_rig_reply *out)
 {
-    struct kt_request r = request(stream);
-    struct kt_exchange_origin origin = {.host = "127.0.0.1", .port = 9, .lane = "divert"};
-    struct kt_exchange *x = NULL;
+    struct kt_exchange *x = prepared(rig, stream);
     *out = (struct stream_rig_reply){.body = KT_BUF_INIT(64u << 20), .after = out->after, .arg = out->arg};
-    if (!kt_is_ok(kt_exchange_new(&rig->ctx, &r, &origin, &x)))
-        abort();
-    kt_exchange_prepare(x);
-    if (x->plan != KT_X_TARGETS)
-        abort();
     kt_x_enter(x);
     x->started = x->recorded = x->record_ok = true;
     x->sink = (struct kt_reply_sink){on_head, on_body, on_end, on_abort, on_backlog, NULL, out};
@@ -166,5 +182,19 @@ void stream_rig_whole(struct stream_rig *rig, struct kt_span json, struct stream
     if (!kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
         abort();
     kt_x_target_done(x);
+    end(x);
+}
+
+void stream_rig_prompt(struct stream_rig *rig, struct kt_span text)
+{
+    rig->prompt = text;
+}
+
+void stream_rig_sent(struct stream_rig *rig, struct kt_buf *out)
+{
+    struct kt_exchange *x = prepared(rig, false);
+    must(kt_edits_apply(&x->req.edits, x->request.body.data, x->request.body.len, out));
+    x->started = x->recorded = x->record_ok = true;
+    kt_x_enter(x);
     end(x);
 }

@@ -24,6 +24,10 @@ struct stream_rig_reply {
 /* new. `yaml` is a whole config with one target; NULL where it has errors. */
 struct stream_rig *stream_rig_new(const char *yaml);
 void stream_rig_free(struct stream_rig *rig);
+/* The message that the requests from here on carry; "hi" without. Borrowed. */
+void stream_rig_prompt(struct stream_rig *rig, struct kt_span text);
+/* The body of such a request as the target gets it; appended to `out`. */
+void stream_rig_sent(struct stream_rig *rig, struct kt_buf *out);
 /* A chat request with "stream": true is answered by an event stream that comes in these pieces and then ends
  * well. Fills `out` anew, but `after` and `arg`; free its body with kt_buf_free. */
 void stream_rig_run(struct stream_rig *rig, const struct kt_span *pieces, size_t count,

@@ -303,6 +303,29 @@ TEST(Restore, IntoJsonSource)
     EXPECT_EQ(restored(r.get(), "[\"x\",\"[NAME_1]\",1]", {}, true), "[\"x\",\"a\\\"b\\\\c\\n\",1]");
 }
 
+/* Each string of JSON around a placeholder escapes the value once. */
+TEST(Restore, IntoJsonWithinStringsOfJson)
+{
+    Names n = names();
+    ASSERT_EQ(name(n, "a\"b\\c", "NAME"), "[NAME_1]");
+    const char *raw = kt_placeholders_verbatim(n.get(), "NAME", "1\",\"2", 5);
+    ASSERT_STREQ(raw, "[NAME_2]");
+    Restorer r = restorer(n);
+    for (bool known : {false, true}) {
+        EXPECT_EQ(restored(r.get(), R"({"a":"{\"b\":\"[NAME_1]\"}"})", {}, known),
+                  R"({"a":"{\"b\":\"a\\\"b\\\\c\"}"})");
+        EXPECT_EQ(restored(r.get(), R"({"a":"{\"b\":\"{\\\"c\\\":\\\"[NAME_1]\\\"}\"}","d":"[NAME_1]"})", {},
+                           known),
+                  R"({"a":"{\"b\":\"{\\\"c\\\":\\\"a\\\\\\\"b\\\\\\\\c\\\"}\"}","d":"a\"b\\c"})");
+        EXPECT_EQ(restored(r.get(), R"({"a":"no JSON: [NAME_1]"})", {}, known),
+                  R"({"a":"no JSON: a\"b\\c"})");
+        EXPECT_EQ(restored(r.get(), R"({"a":"[NAME_2]"})", {}, known), R"({"a":"1","2"})") << "as it stood";
+    }
+    EXPECT_EQ(restored(r.get(), R"(see {"a":"[NAME_1]"})"), R"(see {"a":"a"b\c"})") << "that text is no JSON";
+    EXPECT_EQ(restored(r.get(), R"({"a":"{\"b\":[NAME_1]}"})", {}, true), R"({"a":"{\"b\":a\"b\\c}"})")
+        << "no value of the inner JSON, and the outer one stays whole";
+}
+
 TEST(Restore, IsTheSameHoweverTheTextIsCut)
 {
     Names n = names();
@@ -314,6 +337,7 @@ TEST(Restore, IsTheSameHoweverTheTextIsCut)
         "{\"a\":\"[EMAIL_1]\\\\\",\"b\":[CREDIT_CARD_1],\"c\":\"\\\\[EMAIL_1\\\\]\",\"d\\\"\":\"[CREDIT_CARD_"
         "1]\"}",
         "\\\\\\\\\\\\[EMAIL_1\\\\]\\",
+        R"({"a":"{\"b\":\"{\\\"c\\\":\\\"[CREDIT_CARD_1]\\\\\\\\[EMAIL_1\\\\\\\\]\\\"}\"}","d":"[CREDIT_CARD_1]"})",
     };
     for (const auto &text : texts)
         for (bool json : {false, true}) {
@@ -395,6 +419,10 @@ TEST(Restore, RedactThenRestoreIsTheIdentity)
             else
                 pieces.push_back({scraps[rng() % 24], 0});
             text += pieces.back().s;
+        }
+        if (!pieces.empty() && pieces[0].kind == 0) { /* of JSON a policy tells what stands in its strings */
+            pieces[0].s.insert(0, "x");
+            text.insert(0, "x");
         }
         Names n = names(round % 2);
         struct Arg {

@@ -152,6 +152,12 @@ class Rig {
         return s.text;
     }
 
+  protected:
+    stream_rig *rig()
+    {
+        return rig_;
+    }
+
   private:
     static Seen read(Kind kind, stream_rig_reply &r)
     {
