@@ -107,51 +107,89 @@ static size_t unicode_escape(const char *s, size_t left, uint32_t *c)
     return 6;
 }
 
-#define NESTED_MAX 8u /* backslashes: JSON source within JSON source, three deep */
+#define NESTED_MAX 16u /* backslashes: JSON source within JSON source, four deep */
 
-/* "\\\\n" at s, a line end in JSON source that stands in JSON source: its length, 1 where it is none, 0 where
- * it may go on behind the end. */
-static size_t nested_space(const char *s, size_t left, uint32_t *c)
+/* "uXXXX" behind n backslashes, the first of them at s: the length of all, with the second half of a pair; 1
+ * where it is none, 0 where it may go on behind the end. */
+static size_t numbered(const char *s, size_t n, size_t left, uint32_t *c)
 {
-    size_t n = 2;
-    while (n < left && n < NESTED_MAX && s[n] == '\\')
-        n++;
-    if (n == left)
+    size_t size = n + 5;
+    size_t first = unicode_escape(s + n - 1, left - n + 1, c);
+    if (first != 6)
+        return first;
+    if (*c < 0xd800 || *c > 0xdbff)
+        return size;
+    for (size_t i = 0; i < n; i++) {
+        if (size + i == left)
+            return 0;
+        if (s[size + i] != '\\')
+            return size;
+    }
+    uint32_t low = 0;
+    size_t second = unicode_escape(s + size + n - 1, left - size - n + 1, &low);
+    if (second == 0)
         return 0;
-    *c = s[n] == 'n' ? '\n' : s[n] == 't' ? '\t' : '\r';
-    return s[n] == 'n' || s[n] == 't' || s[n] == 'r' ? n + 1 : 1;
+    if (second == 1 || low < 0xdc00 || low > 0xdfff)
+        return size;
+    *c = 0x10000 + ((*c & 0x3ff) << 10) + (low & 0x3ff);
+    return 2 * size;
 }
 
-/* The escape at s ("\\..."): its length, 1 where it is none, 0 where it goes on behind the end. */
-static size_t escape(const char *s, size_t left, uint32_t *c)
+/* Behind one backslash. */
+static size_t single(const char *s, size_t left, uint32_t *c)
 {
     static const char letters[] = "\"\\/bfnrt", stands_for[] = "\"\\/\b\f\n\r\t";
     *c = '\\';
     if (left < 2)
         return 0;
-    if (s[1] == '\\') {
-        size_t n = nested_space(s, left, c);
-        if (n != 1)
-            return n;
-    }
-    if (s[1] != 'u') {
-        const char *known = s[1] ? strchr(letters, s[1]) : NULL;
-        *c = known ? (unsigned char)stands_for[known - letters] : '\\';
-        return known ? 2 : 1;
-    }
-    size_t n = unicode_escape(s, left, c);
-    if (n == 1)
-        *c = '\\';
-    if (n != 6 || *c < 0xd800 || *c > 0xdbff)
+    if (s[1] == 'u') {
+        size_t n = numbered(s, 1, left, c);
+        *c = n == 1 ? '\\' : *c;
         return n;
-    uint32_t low = 0;
-    size_t second = left > 6 ? unicode_escape(s + 6, left - 6, &low) : 0;
-    if (second == 0)
+    }
+    const char *known = s[1] ? strchr(letters, s[1]) : NULL;
+    *c = known ? (unsigned char)stands_for[known - letters] : '\\';
+    return known ? 2 : 1;
+}
+
+/* The escape at s ("\\..."), also of JSON source that stands in JSON source: its length, 1 where it is none,
+ * 0 where it goes on behind the end. In nested source a quote or '/' has an odd number of backslashes. */
+static size_t escape(const char *s, size_t left, uint32_t *c)
+{
+    static const char letters[] = "nrt\"/", stands_for[] = "\n\r\t\"/";
+    size_t n = 1;
+    while (n < left && n < NESTED_MAX && s[n] == '\\')
+        n++;
+    *c = '\\';
+    if (n == left && n < NESTED_MAX)
         return 0;
-    if (second == 1 || low < 0xdc00 || low > 0xdfff)
-        return 6;
-    *c = 0x10000 + ((*c & 0x3ff) << 10) + (low & 0x3ff);
-    return 12;
+    if (n == 1 || n == NESTED_MAX)
+        return single(s, left, c);
+    if (s[n] == 'u') {
+        size_t all = numbered(s, n, left, c);
+        if (all != 1)
+            return all;
+    }
+    const char *known = s[n] ? strchr(letters, s[n]) : NULL;
+    if (!known || (known - letters > 2 && n % 2 == 0))
+        return n; /* one backslash, however often it was escaped */
+    *c = (unsigned char)stands_for[known - letters];
+    return n + 1;
+}
+
+struct kt_pii_unit kt_pii_escape(const char *s, size_t left, bool final)
+{
+    struct kt_pii_unit u = {0, 0, false, {0}};
+    uint32_t c = 0;
+    u.raw = single(s, left, &c);
+    if (u.raw == 0 && !final)
+        return u;
+    if (u.raw <= 1) {
+        u.raw = 1;
+        c = '\\';
+    }
+    u.len = encode(c, u.text);
+    return u;
 }
 
 struct kt_pii_unit kt_pii_unit(const char *s, size_t left, bool json, bool final)

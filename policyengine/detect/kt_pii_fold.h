@@ -26,6 +26,10 @@ struct kt_pii_unit {
  */
 struct kt_pii_unit kt_pii_unit(const char *s, size_t left, bool json, bool final);
 
+/* The escape of JSON source at s[0] == '\\', of one level and nothing folded; raw 1 and a backslash where it
+ * is none. */
+struct kt_pii_unit kt_pii_escape(const char *s, size_t left, bool final);
+
 /* True where folding could change something: false = the text is what the detectors see. */
 bool kt_pii_folds(const char *s, size_t len, bool json);
 /* Length of s without a character that is cut off at the end. */

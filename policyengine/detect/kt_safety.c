@@ -79,6 +79,16 @@ struct kt_safety *kt_safety_new(void)
     return s;
 }
 
+struct kt_safety *kt_safety_copy(const struct kt_safety *s)
+{
+    struct kt_safety *copy = malloc(sizeof *copy);
+    if (!copy)
+        return NULL;
+    memcpy(copy, s, sizeof *copy);
+    copy->fold.out = copy->block;
+    return copy;
+}
+
 void kt_safety_free(struct kt_safety *s)
 {
     if (!s)

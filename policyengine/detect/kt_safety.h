@@ -35,6 +35,8 @@ struct kt_safety; /* one text; one thread at a time */
 
 /* new; NULL on OOM. */
 struct kt_safety *kt_safety_new(void);
+/* new; goes on where `s` is. NULL on OOM. */
+struct kt_safety *kt_safety_copy(const struct kt_safety *s);
 /* Wipes: it holds the end of the text. */
 void kt_safety_free(struct kt_safety *s);
 /* Starts over with a new text. */

@@ -27,7 +27,7 @@ static char mathematical(uint32_t c)
     return (char)(i < 26 ? 'A' + i : 'a' + i - 26);
 }
 
-#define NESTED_MAX 8u /* backslashes: JSON source within JSON source, three deep */
+#define NESTED_MAX 16u /* backslashes: JSON source within JSON source, four deep */
 
 /* "\n", "\"", "\/" at s, and the same in JSON source that stands in JSON source: what it stands for, 0 where
  * it is none. *raw: its length, 0 where it may go on behind the end. */
@@ -69,10 +69,19 @@ static struct unit spelled(const char *s, size_t left, bool final)
     return u;
 }
 
+/* "\\uXXXX" at s, behind any number of backslashes. */
+static bool numbered(const char *s, size_t left)
+{
+    size_t n = 0;
+    while (n < left && n < NESTED_MAX && s[n] == '\\')
+        n++;
+    return n > 0 && n < left && s[n] == 'u';
+}
+
 static struct unit unit_at(const char *s, size_t left, bool final)
 {
     struct unit u = {.raw = 1, .text = s[0]};
-    if ((unsigned char)s[0] >= 0x80 || (s[0] == '\\' && left > 1 && s[1] == 'u'))
+    if ((unsigned char)s[0] >= 0x80 || numbered(s, left))
         return spelled(s, left, final);
     if (s[0] != '\\')
         return u;

@@ -6,6 +6,8 @@
  */
 #include "policyengine/policies/dlp_filter.h"
 
+#include "policyengine/detect/kt_pii_fold.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +176,17 @@ static void stop(struct window *w, const struct find *f, const char *why)
     w->stopped = true;
 }
 
+/* With escapes in it or without, a value has one name. */
+static const char *name_for(struct window *w, const char *kind, const char *value, size_t len)
+{
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(SIZE_MAX / 4);
+    if (!memchr(value, '\\', len))
+        return w->s->placeholder(w->s, kind, value, len, false);
+    if (kt_pii_decode_json(value, len, &plain).code != KT_OK)
+        return NULL;
+    return w->s->placeholder(w->s, kind, plain.data, plain.len, false);
+}
+
 static void redact(struct window *w, const struct find *f, size_t start)
 {
     static const char *const kinds[] = {"SECRET", "TERM", "CLASSIFICATION", "PATTERN"};
@@ -182,8 +195,7 @@ static void redact(struct window *w, const struct find *f, size_t start)
         stop(w, f, " across the structure of a tool call's arguments, where it cannot be replaced");
         return;
     }
-    const char *name =
-        w->s->placeholder(w->s, kinds[f->what], t->data + (start - t->base), f->end - start, false);
+    const char *name = name_for(w, kinds[f->what], t->data + (start - t->base), f->end - start);
     if (!name) {
         w->failed = true;
         return;

@@ -73,15 +73,13 @@ void dlp_stream_free(struct dlp_stream *s)
 {
     kt_secret_stream_free(&s->secrets);
     kt_secret_folded_free(&s->folded);
-    kt_buf_wipe_free(&s->behind);
+    dlp_own_free(&s->own);
 }
 
 struct call {
     dlp_hit_fn hit;
     void *ctx;
     const struct dlp_options *o;
-    struct dlp_stream *s;
-    size_t view_at;
 };
 
 static void on_secret(void *ctx, const struct kt_secret_hit *h)
@@ -91,77 +89,10 @@ static void on_secret(void *ctx, const struct kt_secret_hit *h)
         c->hit(c->ctx, DLP_SECRET, h->label, h->score, h->start, h->end);
 }
 
-static void on_term(void *ctx, size_t term, size_t start, size_t end)
-{
-    const struct call *c = ctx;
-    (void)term;
-    c->hit(c->ctx, DLP_TERM, "term", 1, start, end);
-}
-
-static void on_mark(void *ctx, size_t term, size_t start, size_t end)
-{
-    const struct call *c = ctx;
-    (void)term;
-    c->hit(c->ctx, DLP_MARK, "classification", 1, start, end);
-}
-
-static void on_pattern(void *ctx, size_t expression, size_t start, size_t end)
-{
-    const struct call *c = ctx;
-    (void)expression;
-    c->s->pattern_floor = c->view_at + end;
-    c->hit(c->ctx, DLP_PATTERN, "pattern", 1, c->view_at + start, c->view_at + end);
-}
-
-/* Keeps the bytes in front of `at`, which anchors and SOM may want to see. */
-static kt_result remember(struct dlp_stream *s, const char *view, size_t view_at, size_t at, size_t width)
-{
-    size_t n = at - view_at < width ? at - view_at : width;
-    char kept[KT_PATTERN_WIDTH];
-    memcpy(kept, view + (at - view_at) - n, n);
-    kt_buf_clear(&s->behind);
-    kt_result r = kt_buf_append(&s->behind, kept, n);
-    kt_wipe(kept, n);
-    s->pattern_at = at;
-    return r;
-}
-
-/* A match is sure once as many bytes follow its start as it can have. */
-static kt_result look_for_patterns(const struct dlp_lists *l, const struct kt_text *t, struct call *c,
-                                   size_t *hold)
-{
-    struct dlp_stream *s = c->s;
-    size_t width = kt_patterns_width(l->patterns), end = t->base + t->len, keep = 0;
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf joined = KT_BUF_INIT(SIZE_MAX / 4);
-    const char *view = t->data;
-    s->behind.max = KT_PATTERN_WIDTH;
-    if (s->pattern_at > t->base && s->pattern_at > end)
-        return kt_ok(); /* shown again for another policy's sake */
-    if (s->behind.len && s->pattern_at - s->behind.len < t->base) {
-        keep = t->base - (s->pattern_at - s->behind.len);
-        KT_GUARD(kt_buf_append(&joined, s->behind.data, keep < s->behind.len ? keep : s->behind.len));
-        KT_GUARD(kt_buf_append(&joined, t->data, t->len));
-        view = joined.data;
-    }
-    c->view_at = t->base - keep;
-    size_t from = s->pattern_at > t->base ? s->pattern_at : t->base;
-    size_t to = t->final ? end : end > width ? end - width : 0;
-    to = to < from ? from : to;
-    size_t start = from > s->pattern_floor ? from : s->pattern_floor;
-    if (start < to)
-        KT_GUARD(kt_patterns_scan(l->patterns, view, t->len + keep, start - c->view_at, to - c->view_at,
-                                  t->final, on_pattern, c));
-    if (t->final)
-        return kt_ok();
-    size_t next = to > s->pattern_floor ? to : s->pattern_floor;
-    *hold = next < *hold ? next : *hold;
-    return remember(s, view, c->view_at, next, width);
-}
-
 kt_result dlp_look(const struct dlp_options *o, const struct dlp_lists *l, struct dlp_stream *s,
                    const struct kt_text *t, dlp_hit_fn hit, void *ctx, size_t *hold)
 {
-    struct call c = {hit, ctx, o, s, t->base};
+    struct call c = {hit, ctx, o};
     size_t one = t->base + t->len;
     *hold = one;
     if (o->secrets) {
@@ -174,13 +105,8 @@ kt_result dlp_look(const struct dlp_options *o, const struct dlp_lists *l, struc
             kt_secret_stream_window(&s->secrets, t->data, t->len, t->base, t->final, on_secret, &c, &one));
         *hold = one < *hold ? one : *hold;
     }
-    if (l->terms) {
-        kt_terms_window(l->terms, &s->terms, t->data, t->len, t->base, t->final, on_term, &c, &one);
-        *hold = one < *hold ? one : *hold;
-    }
-    if (l->marks) {
-        kt_terms_window(l->marks, &s->marks, t->data, t->len, t->base, t->final, on_mark, &c, &one);
-        *hold = one < *hold ? one : *hold;
-    }
-    return l->patterns ? look_for_patterns(l, t, &c, hold) : kt_ok();
+    const struct kt_unescape_window w = {t->data, t->len, t->base, t->final};
+    KT_GUARD(dlp_own_look(l, &s->own, &w, hit, ctx, &one));
+    *hold = one < *hold ? one : *hold;
+    return kt_ok();
 }

@@ -15,6 +15,7 @@
 #include "policyengine/detect/kt_injection.h"
 #include "policyengine/detect/kt_pattern_cache.h"
 #include "policyengine/detect/kt_scan.h"
+#include "policyengine/detect/kt_unescape.h"
 #include "policyengine/policies/kt_policy.h"
 
 #include <stdlib.h>
@@ -144,11 +145,26 @@ static void found_own(void *ctx, size_t expression, size_t start, size_t end)
     *(bool *)ctx = true;
 }
 
-/* The user's own expressions read the text as it is; one match is all the proof they want. */
+/* The user's own expressions read the text as it is and, where it holds JSON source, what that stands for;
+ * one match is all the proof they want. */
 static kt_result match_own(const struct kt_patterns *own, const struct kt_text *t, bool *hit)
 {
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf here = KT_BUF_INIT(SIZE_MAX / 4);
+    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf next = KT_BUF_INIT(SIZE_MAX / 4);
+    bool changed = own && memchr(t->data, '\\', t->len);
     *hit = false;
-    return own ? kt_patterns_scan(own, t->data, t->len, 0, t->len, true, found_own, hit) : kt_ok();
+    KT_GUARD(own ? kt_patterns_scan(own, t->data, t->len, 0, t->len, true, found_own, hit) : kt_ok());
+    for (unsigned level = 0; changed && !*hit && level < KT_UNESCAPE_LEVELS; level++) {
+        struct kt_span s = level ? kt_buf_span(&here) : kt_span(t->data, t->len);
+        kt_buf_clear(&next);
+        KT_GUARD(kt_unescape_text(s.data, s.len, &next, &changed));
+        struct kt_buf swap = here;
+        here = next;
+        next = swap;
+        if (changed)
+            KT_GUARD(kt_patterns_scan(own, here.data, here.len, 0, here.len, true, found_own, hit));
+    }
+    return kt_ok();
 }
 
 static enum kt_step injection_text(const void *opts, void *instance, void *state, const struct kt_text *t,

@@ -141,8 +141,8 @@ static void safety_close(void *state)
 {
     struct safety_state *s = state;
     for (size_t i = 0; i < s->count; i++)
-        kt_safety_free(s->streams[i].text);
-    kt_safety_free(s->whole);
+        safety_look_close(&s->streams[i].look);
+    safety_look_close(&s->whole);
     safety_moderation_free(&s->moderation);
     free(s->streams);
     free(s);
@@ -172,8 +172,8 @@ static struct safety_stream *stream_of(struct safety_state *s, unsigned segment)
         s->cap = cap;
     }
     struct safety_stream *one = &s->streams[s->count];
-    *one = (struct safety_stream){.segment = segment, .text = kt_safety_new()};
-    if (!one->text)
+    *one = (struct safety_stream){.segment = segment};
+    if (safety_look_open(&one->look).code != KT_OK)
         return NULL;
     s->count++;
     return one;
@@ -194,21 +194,6 @@ static bool report(const struct safety_options *o, const struct kt_safety_result
         return false;
     stop(o, s, kt_safety_category_name(r->found), r->score);
     return true;
-}
-
-static enum kt_step whole_text(const struct safety_options *o, const struct safety_instance *in,
-                               struct safety_state *st, const struct kt_text *t, struct kt_sink *s)
-{
-    struct kt_safety_result r;
-    if (!st->whole)
-        st->whole = kt_safety_new();
-    if (!st->whole)
-        return KT_STEP_ERROR;
-    kt_safety_reset(st->whole);
-    if (!kt_is_ok(kt_safety_feed(st->whole, t->data, t->len, true, &in->rules, &r)))
-        return KT_STEP_ERROR;
-    report(o, &r, s);
-    return KT_STEP_DONE;
 }
 
 /* The provider gets what the rest of the chain lets out, never what it takes out. */
@@ -261,23 +246,21 @@ static enum kt_step safety_text(const void *opts, void *instance, void *state, c
     struct safety_state *st = state;
     if (!is_looked_at(t))
         return KT_STEP_DONE;
-    if (t->final && t->base == 0)
-        return whole_text(o, in, st, t, s);
-    struct safety_stream *p = stream_of(st, t->segment);
-    if (!p)
+    bool windowed = !t->final || t->base > 0;
+    struct safety_stream *p = windowed ? stream_of(st, t->segment) : NULL;
+    struct safety_look *look = p ? &p->look : &st->whole;
+    if (windowed && !p)
         return KT_STEP_ERROR;
-    size_t skip = p->seen > t->base ? p->seen - t->base : 0; /* shown again */
-    if (skip <= t->len) {
-        struct kt_safety_result r;
-        if (!kt_is_ok(kt_safety_feed(p->text, t->data + skip, t->len - skip, t->final, &in->rules, &r)))
-            return KT_STEP_ERROR;
-        p->seen = t->base + skip + r.used;
-        if (p->seen > p->held + r.back)
-            p->held = p->seen - r.back;
-        if (report(o, &r, s))
-            return KT_STEP_DONE;
-    }
-    s->hold_from(s, p->held);
+    if (!windowed && !look->text && !kt_is_ok(safety_look_open(look)))
+        return KT_STEP_ERROR;
+    if (!windowed)
+        safety_look_reset(look);
+    const struct kt_unescape_window w = {t->data, t->len, t->base, t->final};
+    struct kt_safety_result r;
+    if (!kt_is_ok(safety_look_feed(look, &w, &in->rules, &r)))
+        return KT_STEP_ERROR;
+    if (!report(o, &r, s) && windowed)
+        s->hold_from(s, look->held);
     return KT_STEP_DONE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The parts of safety-filter; used by safety_filter.c only. */
-#include "policyengine/detect/kt_safety.h"
+#include "policyengine/policies/safety_look.h"
 #include "policyengine/policies/safety_moderation.h"
 #include "policyengine/policies/safety_modes.h"
 
@@ -30,14 +30,12 @@ struct safety_instance {
 
 struct safety_stream {
     unsigned segment;
-    size_t seen;  /* absolute: fed to `text` */
-    size_t held;  /* absolute: what may leave ends here */
     size_t asked; /* absolute: moderated */
-    struct kt_safety *text;
+    struct safety_look look;
 };
 
 struct safety_state {
-    struct kt_safety *whole; /* segments that come in one piece; NULL until one does */
+    struct safety_look whole; /* segments that come in one piece; opened by the first */
     struct safety_moderation moderation;
     unsigned asks;
     struct safety_stream *streams; /* owned; NULL until a segment comes in windows */
