@@ -12,6 +12,8 @@
 struct kt_loop {
     int epfd, evfd;
     struct kt_timers timers;
+    struct kt_loop_loan *loans; /* the newest first */
+    struct kt_timer loans_due;
     struct epoll_event batch[KT_LOOP_BATCH];
     int batch_count, batch_at;
 
@@ -39,3 +41,6 @@ struct kt_loop {
 void kt_loop_due_timers(struct kt_loop *l);
 void kt_loop_queued_jobs(struct kt_loop *l);
 void kt_loop_wake(struct kt_loop *l); /* any thread */
+
+/* kt_loop_loan.c; the owner's. The watch's loan ends, and epoll is not told. */
+void kt_loop_loan_forget(struct kt_loop *l, struct kt_loop_watch *w);
