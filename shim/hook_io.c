@@ -7,6 +7,7 @@
 #include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/ssl_await.h"
 #include "shim/ssl_trust.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
@@ -91,18 +92,34 @@ static ssize_t fast_sent(int fd, const struct sockaddr *sa, socklen_t len, int f
     return n;
 }
 
+/* A handler of the program interrupted this read while we waited in its place. */
+static inline bool is_interrupted(int fd)
+{
+    if (__builtin_expect(kt_interrupted_read != fd + 1 || fd < 0, 1))
+        return false;
+    kt_interrupted_read = 0;
+    errno = EINTR;
+    return true;
+}
+
 KT_HOOK ssize_t read(int fd, void *buf, size_t n)
 {
+    if (is_interrupted(fd))
+        return -1;
     return got(fd, buf, n, 0, KT_REAL(read)(fd, buf, n));
 }
 
 KT_HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
 {
+    if (is_interrupted(fd))
+        return -1;
     return got(fd, buf, n, 0, KT_REAL(__read_chk)(fd, buf, n, room));
 }
 
 KT_HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
+    if (is_interrupted(fd))
+        return -1;
     return got(fd, buf, n, flags, KT_REAL(recv)(fd, buf, n, flags));
 }
 

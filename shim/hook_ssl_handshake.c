@@ -2,12 +2,20 @@
 /* Where a handshake may start: the two calls that say so, and reading, whose results the tap lane copies.
  * (Writing: hook_ssl_io.c.) */
 #include "shim/hook_ssl.h"
+#include "shim/ssl_await.h"
 #include "shim/ssl_table.h"
 #include "shim/ssl_trust.h"
 
 static bool may_not(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
 {
     return !t->fn || (!kt_bypass() && kt_ssl_before_handshake(t->api, ssl, is_connect) == KT_SSL_REFUSE);
+}
+
+/* Behind the real read, which did not read from the fd where it found an error first. */
+static inline void has_read(void)
+{
+    if (__builtin_expect(kt_interrupted_read, 0))
+        kt_interrupted_read = 0;
 }
 
 static int judged(const struct kt_ssl_target *t, SSL *ssl, int rc)
@@ -50,7 +58,11 @@ KT_HOOK int SSL_read(SSL *ssl, void *buf, int num)
     struct kt_ssl_target t = KT_SSL_REAL(SSL_read);
     if (may_not(&t, ssl, false))
         return -1;
+    size_t n = kt_bypass() || num <= 0 ? 0 : kt_ssl_await(t.api, ssl, buf, (size_t)num);
+    if (n > 0)
+        return (int)n;
     int rc = KT_SSL_CALL(t, SSL_read)(ssl, buf, num);
+    has_read();
     kt_ssl_copied(ssl, KT_ABI_IN, buf, rc > 0 ? (size_t)rc : 0);
     return rc;
 }
@@ -60,7 +72,13 @@ KT_HOOK int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *got)
     struct kt_ssl_target t = KT_SSL_REAL(SSL_read_ex);
     if (may_not(&t, ssl, false))
         return 0;
+    size_t n = kt_bypass() ? 0 : kt_ssl_await(t.api, ssl, buf, num);
+    if (n > 0) {
+        *got = n;
+        return 1;
+    }
     int rc = KT_SSL_CALL(t, SSL_read_ex)(ssl, buf, num, got);
+    has_read();
     kt_ssl_copied(ssl, KT_ABI_IN, buf, rc == 1 ? *got : 0);
     return rc;
 }

@@ -51,6 +51,7 @@ struct kt_ssl_api {
     void (*X509_STORE_free)(void *);
     void (*ERR_clear_error)(void);
     /* These may be missing (OpenSSL 1.1). */
+    int (*SSL_has_pending)(const SSL *);
     void *(*SSL_get_rbio)(const SSL *);
     int (*BIO_method_type)(const void *);
     void *(*SSL_get0_param)(SSL *);

@@ -19,6 +19,15 @@ static atomic_uint count;
 static atomic_uint copies[COUNTERS]; /* by host */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Every read asks several times for the same SSL, and the lock costs two system calls. What this thread found
+ * last holds while no entry came or went. */
+static atomic_uint generation;
+static __thread struct {
+    const void *ssl;
+    struct kt_ssl_entry *e;
+    unsigned generation;
+} newest __attribute__((tls_model("initial-exec")));
+
 void kt_ssl_table_lock(void)
 {
     kt_lock(&lock);
@@ -58,8 +67,13 @@ struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
 {
     if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
         return NULL;
+    if (newest.ssl == ssl && newest.generation == atomic_load(&generation))
+        return newest.e;
     kt_lock(&lock);
     struct kt_ssl_entry *e = *link_of(ssl);
+    newest.ssl = ssl;
+    newest.e = e;
+    newest.generation = atomic_load(&generation);
     kt_unlock(&lock);
     return e;
 }
@@ -93,6 +107,7 @@ struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
     e->next = *l;
     *l = e;
     atomic_fetch_add(&count, 1);
+    atomic_fetch_add(&generation, 1);
     kt_unlock(&lock);
     return e;
 }
@@ -113,6 +128,8 @@ unsigned kt_ssl_table_copies(const char *host)
 void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len)
 {
     struct kt_ssl_entry *e = len > 0 ? kt_ssl_table_get(ssl) : NULL;
+    if (e && dir == KT_ABI_IN)
+        e->taken += len;
     if (!e || e->state != KT_SSL_TAPPED)
         return;
     if (!e->opened) {
@@ -152,6 +169,7 @@ void kt_ssl_table_drop(const void *ssl)
     if (e) {
         *l = e->next;
         atomic_fetch_sub(&count, 1);
+        atomic_fetch_add(&generation, 1);
     }
     kt_unlock(&lock);
     if (!e)

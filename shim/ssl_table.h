@@ -29,6 +29,7 @@ struct kt_ssl_entry {
     uint16_t port;            /* KT_SSL_TAPPED */
     bool opened;              /* KT_SSL_TAPPED: `tap` was asked for */
     uint64_t tap;
+    uint64_t taken;     /* bytes that were read from the connection */
     uint8_t random[32]; /* of the handshake that `flow` belongs to */
 };
 
@@ -36,7 +37,7 @@ struct kt_ssl_entry {
 struct kt_ssl_entry *kt_ssl_table_put(const void *ssl);
 /* NULL = none. */
 struct kt_ssl_entry *kt_ssl_table_get(const void *ssl);
-/* A copy of what went through a tapped SSL. Keeps errno. */
+/* What went through an SSL: counted, and copied where it is tapped. Keeps errno. */
 void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len);
 /* The peer and we have said farewell. */
 void kt_ssl_table_end_tap(const void *ssl);

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 4u
+#define KT_ABI_VERSION 5u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -61,6 +61,12 @@ enum kt_abi_leave {
 
 enum kt_abi_dir { KT_ABI_OUT, KT_ABI_IN }; /* from the program; to it */
 
+enum kt_abi_wait {
+    KT_ABI_WAIT_BEGIN, /* nothing came for a second at most, or there was no sleep yet */
+    KT_ABI_WAIT_READY, /* the fd is readable */
+    KT_ABI_WAIT_END    /* no further sleep; the answer is -1 */
+};
+
 struct kt_abi_flow; /* one captured byte conversation */
 
 struct kt_engine_abi {
@@ -98,6 +104,12 @@ struct kt_engine_abi {
      * must not wait for that: the client's last handshake bytes may still lie in a memory BIO that this same
      * thread will flush. */
     ssize_t (*flow_write)(struct kt_abi_flow *flow, const void *data, size_t len);
+    /* handoff: this thread is about to sleep until its answer comes over the connection. An fd: sleep until
+     * that one is readable or the connection is, then ask again; the engine looks at it no more. -1: read the
+     * connection. The fd is not the thread's: poll it, nothing else. A thread that does not come back is
+     * noticed. At most *len bytes of the answer may come right into `buf`, where `taken` (all that SSL_read
+     * gave so far) says that nothing is on its way; *len = their number, and -1 is the answer then. */
+    int (*flow_wait)(struct kt_abi_flow *flow, enum kt_abi_wait how, uint64_t taken, void *buf, size_t *len);
     void (*flow_release)(struct kt_abi_flow *flow);
     /* 0 where handoff is switched off (KT_TRACE=no-handoff). */
     int (*handoff_enabled)(void);

@@ -61,6 +61,9 @@ bool kt_engine_usable(struct kt_engine *e);
 kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port) KT_MUST;
 /* NULL = none. A reference: kt_flow_release. */
 struct kt_flow *kt_engine_flow_by_random(struct kt_engine *e, const uint8_t random[32]);
+/* kt_flow_wait. */
+int kt_engine_flow_wait(struct kt_engine *e, struct kt_flow *f, enum kt_flow_wait how, uint64_t taken,
+                        void *buf, size_t *len);
 /* kt_flow_write, with its errno, that a fork waits for. */
 ssize_t kt_engine_flow_write(struct kt_engine *e, struct kt_flow *f, const void *data, size_t len);
 

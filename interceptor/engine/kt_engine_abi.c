@@ -14,6 +14,7 @@ static const struct kt_engine_abi table = {
     .ca_der = kt_entry_ca_der,
     .flow_by_random = kt_entry_flow_by_random,
     .flow_write = kt_entry_flow_write,
+    .flow_wait = kt_entry_flow_wait,
     .flow_release = kt_entry_flow_release,
     .handoff_enabled = kt_entry_handoff_enabled,
     .tap_enabled = kt_entry_tap_enabled,

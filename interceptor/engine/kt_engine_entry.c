@@ -96,6 +96,14 @@ ssize_t kt_entry_flow_write(struct kt_abi_flow *flow, const void *data, size_t l
     return kt_engine_flow_write(engine, (struct kt_flow *)flow, data, len);
 }
 
+int kt_entry_flow_wait(struct kt_abi_flow *flow, enum kt_abi_wait how, uint64_t taken, void *buf, size_t *len)
+{
+    static const enum kt_flow_wait same[] = {[KT_ABI_WAIT_BEGIN] = KT_FLOW_WAIT_BEGIN,
+                                             [KT_ABI_WAIT_READY] = KT_FLOW_WAIT_READY,
+                                             [KT_ABI_WAIT_END] = KT_FLOW_WAIT_END};
+    return kt_engine_flow_wait(engine, (struct kt_flow *)flow, same[how], taken, buf, len);
+}
+
 void kt_entry_flow_release(struct kt_abi_flow *flow)
 {
     kt_flow_release((struct kt_flow *)flow);

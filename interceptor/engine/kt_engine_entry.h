@@ -11,6 +11,8 @@ int kt_entry_adopt(int fd, const struct kt_abi_origin *origin);
 size_t kt_entry_ca_der(const uint8_t **der);
 struct kt_abi_flow *kt_entry_flow_by_random(const uint8_t random[32]);
 ssize_t kt_entry_flow_write(struct kt_abi_flow *flow, const void *data, size_t len);
+int kt_entry_flow_wait(struct kt_abi_flow *flow, enum kt_abi_wait how, uint64_t taken, void *buf,
+                       size_t *len);
 void kt_entry_flow_release(struct kt_abi_flow *flow);
 int kt_entry_handoff_enabled(void);
 int kt_entry_tap_enabled(void);

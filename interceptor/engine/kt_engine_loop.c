@@ -18,6 +18,7 @@ static const struct kt_flow_service exchanges = {.open = kt_exchange_new,
                                                  .start = kt_exchange_start,
                                                  .client_gone = kt_exchange_client_gone,
                                                  .writable = kt_exchange_writable,
+                                                 .waits_for = kt_exchange_waits_for,
                                                  .drop = kt_exchange_free};
 
 /* A thread's start function gets no argument; a process has one shim, so that one variable does. */
@@ -130,6 +131,15 @@ ssize_t kt_engine_flow_write(struct kt_engine *e, struct kt_flow *f, const void 
     ssize_t n = kt_flow_write(f, data, len);
     kt_engine_leave(e);
     return n;
+}
+
+int kt_engine_flow_wait(struct kt_engine *e, struct kt_flow *f, enum kt_flow_wait how, uint64_t taken,
+                        void *buf, size_t *len)
+{
+    kt_engine_enter(e);
+    int fd = kt_flow_wait(f, how, taken, buf, len);
+    kt_engine_leave(e);
+    return fd;
 }
 
 size_t kt_engine_flow_count(struct kt_engine *e)

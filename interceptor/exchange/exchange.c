@@ -231,3 +231,8 @@ void kt_exchange_writable(struct kt_exchange *x)
         kt_call_resume(x->call);
     kt_x_leave(x);
 }
+
+struct kt_loop_watch *kt_exchange_waits_for(const struct kt_exchange *x)
+{
+    return x->call && !x->asking && !x->over ? kt_call_waits_for(x->call) : NULL;
+}

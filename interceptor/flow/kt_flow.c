@@ -47,6 +47,7 @@ void kt_flow_close(struct kt_flow *f)
     kt_flows_unmap(f);
     timer_in(f, 0);
     kt_flow_peer_forget(f);
+    kt_loop_loan_end(f->fs->loop, &f->loan);
     kt_loop_watch_drop(f->fs->loop, &f->watch);
     SSL_free(f->ssl);
     f->ssl = NULL;

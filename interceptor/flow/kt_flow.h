@@ -33,6 +33,8 @@ struct kt_flow_service {
     void (*client_gone)(struct kt_exchange *x);
     void (*writable)(struct kt_exchange *x);
     void (*drop)(struct kt_exchange *x); /* prepared, never to be started */
+    struct kt_loop_watch *(*waits_for)(
+        const struct kt_exchange *x); /* may be NULL: nobody need wait for it */
 };
 
 /* A listener's flows: their clients came by themselves and may be anybody. */
@@ -84,6 +86,20 @@ struct kt_flow *kt_flows_by_random(struct kt_flows *fs, const uint8_t random[32]
  * chain here, and sends the request on where the loop's thread sleeps. What comes behind a request that is
  * not answered yet is dropped, and the connection ends after that answer. */
 ssize_t kt_flow_write(struct kt_flow *f, const void *data, size_t len);
+/*
+ * Any thread but the loop's; the thread is about to sleep until a byte of its answer comes over the
+ * connection. An fd: sleep until that one is readable, or the connection; the loop looks at it no more. -1:
+ * read the connection now. Behind the sleep:
+ */
+enum kt_flow_wait {
+    KT_FLOW_WAIT_BEGIN, /* nothing came for a second at most, or there was no sleep yet */
+    KT_FLOW_WAIT_READY, /* the fd is: what came is dealt with here */
+    KT_FLOW_WAIT_END    /* no further sleep; the answer is -1 */
+};
+/* `buf` takes at most *len bytes of the answer in the connection's place; *len becomes their number, and -1
+ * is the answer where there are some. Only where nothing is on its way over the connection: `taken` bytes in
+ * all were read from it. */
+int kt_flow_wait(struct kt_flow *f, enum kt_flow_wait how, uint64_t taken, void *buf, size_t *len);
 void kt_flow_release(struct kt_flow *f);
 
 #ifdef __cplusplus

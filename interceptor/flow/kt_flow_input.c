@@ -8,8 +8,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 
-/* Hands over to the loop thread. False where the loop is gone. */
-static bool raise_signal(struct kt_flow *f, unsigned signal)
+bool kt_flow_raise(struct kt_flow *f, unsigned signal)
 {
     if (atomic_fetch_or(&f->signals, signal) != 0)
         return true; /* the job that is queued for an earlier one takes this along */
@@ -48,7 +47,7 @@ static void refuse(struct kt_flow *f, int status, const char *code, const char *
     atomic_store(&f->input, KT_INPUT_DISCARD);
     KT_TRACE(HTTP, "%s: refused with %d: %s", f->host, status, text);
     f->fs->o.event(f->fs->o.owner, "request_refused", f->host, f->port, status, text);
-    raise_signal(f, KT_SIGNAL_REFUSE);
+    kt_flow_raise(f, KT_SIGNAL_REFUSE);
 }
 
 static const char *code_of(int status)
@@ -103,7 +102,7 @@ static void complete(struct kt_flow *f, bool handoff)
     f->ready = x;
     if (handoff && start_here(f))
         return;
-    if (!raise_signal(f, KT_SIGNAL_START)) {
+    if (!kt_flow_raise(f, KT_SIGNAL_START)) {
         f->ready = NULL;
         s->drop(x);
     }
@@ -143,7 +142,7 @@ void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff)
         data += used;
         len -= used;
         if (state == KT_HTTP_CONTINUE) {
-            raise_signal(f, KT_SIGNAL_CONTINUE);
+            kt_flow_raise(f, KT_SIGNAL_CONTINUE);
         } else if (state == KT_HTTP_COMPLETE) {
             complete(f, handoff);
         } else if (state == KT_HTTP_ERROR) {
@@ -182,6 +181,8 @@ void kt_flow_signalled(void *flow)
         kt_flow_start(f);
         atomic_store(&f->fs->warm, true);
     }
+    if (signals & KT_SIGNAL_AWAKE)
+        kt_loop_loan_end(f->fs->loop, &f->loan);
     if ((signals & KT_SIGNAL_REFUSE) && f->phase != KT_PHASE_CLOSED)
         kt_flow_refusal(f);
     kt_flow_release(f);

@@ -3,6 +3,7 @@
 #include "interceptor/flow/kt_flow_private.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define KEEP_CAP 16384 /* an empty queue keeps no more memory than this, so that idle flows stay small */
@@ -18,6 +19,18 @@ enum kt_flow_io kt_flow_read(struct kt_flow *f, char *buf, size_t size, size_t *
     if (n == 0 && f->phase == KT_PHASE_OPEN)
         return KT_IO_ENDED;
     return n < 0 && (errno == EAGAIN || errno == EINTR) ? KT_IO_AGAIN : KT_IO_GONE;
+}
+
+/* What does not fit leaves over the connection, and all that comes behind it. */
+static void hand_over(struct kt_flow *f, size_t end)
+{
+    struct kt_flow_reader *r = f->reader;
+    size_t room = r->room - r->got, n = end - f->out_at < room ? end - f->out_at : room;
+    memcpy(r->buf + r->got, f->out.data + f->out_at, n);
+    r->got += n;
+    f->out_at += n;
+    if (r->got == r->room)
+        f->reader = NULL;
 }
 
 static enum kt_flow_io write_some(struct kt_flow *f, const char *data, size_t len, size_t *sent)
@@ -53,10 +66,13 @@ void kt_flow_flush(struct kt_flow *f)
     if (f->failed || f->phase != KT_PHASE_OPEN)
         return;
     size_t end = f->out.len - f->out_held;
+    if (f->reader && f->out_at < end)
+        hand_over(f, end);
     while (f->out_at < end) {
         size_t sent = 0;
         enum kt_flow_io io = write_some(f, f->out.data + f->out_at, end - f->out_at, &sent);
         f->out_at += sent;
+        f->sent += sent;
         if (sent && f->fs->o.door)
             f->moved_ns = kt_now_mono_ns();
         if (io == KT_IO_GONE)

@@ -34,7 +34,8 @@ enum kt_flow_input {
 enum kt_flow_signal {
     KT_SIGNAL_CONTINUE = 1,
     KT_SIGNAL_START = 2,
-    KT_SIGNAL_REFUSE = 4
+    KT_SIGNAL_REFUSE = 4,
+    KT_SIGNAL_AWAKE = 8                                                       /* a loan ends */
 };                                                                            /* input -> loop thread */
 enum kt_flow_work { KT_WORK_ADOPT = 1, KT_WORK_FLUSH = 2, KT_WORK_READ = 4 }; /* loop thread, later */
 enum kt_flow_framing { KT_FRAME_NONE, KT_FRAME_LENGTH, KT_FRAME_CHUNKED, KT_FRAME_CLOSE };
@@ -44,6 +45,12 @@ struct kt_flow_asked {
     bool head;       /* HEAD: no body */
     bool keep_alive; /* the client would go on */
     int minor;
+};
+
+/* A thread that waits in a read of the connection, on which nothing is under way to it. */
+struct kt_flow_reader {
+    char *buf;
+    size_t room, got;
 };
 
 struct kt_flow {
@@ -79,7 +86,10 @@ struct kt_flow {
     uint64_t moved_ns;   /* with a door: when bytes came or left last */
     uint64_t request_ns; /* with a door: when the request under way began; 0 = none is */
     struct kt_loop_job work;
-    unsigned work_bits; /* of enum kt_flow_work */
+    unsigned work_bits;            /* of enum kt_flow_work */
+    uint64_t sent;                 /* bytes that have left over the connection */
+    struct kt_flow_reader *reader; /* takes what leaves, in the connection's place; NULL = none */
+    struct kt_loop_loan loan;      /* of the watch that the answer under way waits for */
 
     /* map of randoms, under its lock */
     uint8_t random[32];
@@ -92,6 +102,7 @@ struct kt_flow {
     bool handoff;                  /* in_lock: bytes of this request came through kt_flow_write */
     atomic_int input;              /* enum kt_flow_input */
     atomic_bool spoken;            /* a byte of a request came, in whichever lane */
+    atomic_bool lent;              /* a thread of the program was given a loan; its */
     atomic_uint signals;           /* of enum kt_flow_signal */
     struct kt_loop_job in_job;
     /* Written before a signal is raised, read by the loop thread behind it. */
@@ -172,6 +183,9 @@ void kt_flow_watch(struct kt_flow *f);
 /* in_lock held. Takes all bytes. */
 void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff);
 void kt_flow_signalled(void *flow); /* loop thread */
+
+/* The loop thread must hear of it. False where the loop is gone. */
+bool kt_flow_raise(struct kt_flow *f, unsigned signal);
 
 /* kt_flow_reply.c; loop thread */
 void kt_flow_start(struct kt_flow *f);

@@ -75,6 +75,7 @@ void kt_loop_watch_drop(struct kt_loop *l, struct kt_loop_watch *w)
 {
     if (w->events == 0)
         return;
+    kt_loop_loan_forget(l, w);
     epoll_ctl(l->epfd, EPOLL_CTL_DEL, w->fd, NULL);
     w->events = 0;
     l->dropped = true;
@@ -89,6 +90,7 @@ kt_result kt_loop_watch_set(struct kt_loop *l, struct kt_loop_watch *w, uint32_t
     }
     if (events == w->events)
         return kt_ok();
+    kt_loop_loan_forget(l, w); /* the guest waits for something else */
     struct epoll_event ev = {.events = events, .data.ptr = w};
     int op = w->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     KT_ENSURE(epoll_ctl(l->epfd, op, w->fd, &ev) == 0, KT_ERR_IO);

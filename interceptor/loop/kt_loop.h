@@ -21,11 +21,20 @@ struct kt_loop;
 typedef void (*kt_loop_fd_fn)(void *arg, uint32_t events);
 typedef void (*kt_loop_job_fn)(void *arg);
 
+struct kt_loop_loan;
+
 struct kt_loop_watch { /* embedded in its owner, zeroed once; the loop borrows it while it is added */
     int fd;
     kt_loop_fd_fn fn;
     void *arg;
-    uint32_t events; /* as added; 0 = not added; the loop's */
+    uint32_t events;           /* as added; 0 = not added; the loop's, as below */
+    struct kt_loop_loan *loan; /* NULL = the loop itself waits for it */
+};
+
+struct kt_loop_loan { /* embedded in its owner, zeroed once; the loop's while it has a watch */
+    struct kt_loop_watch *watch;
+    uint64_t since_ns;
+    struct kt_loop_loan *next, *prev;
 };
 
 struct kt_timer {    /* embedded in its owner, zeroed once; the loop borrows it while it is armed */
@@ -66,8 +75,25 @@ kt_result kt_loop_post_job(struct kt_loop *l, struct kt_loop_job *job) KT_MUST;
 
 /* Any thread but the loop's: runs fn(arg), the jobs that it posts and the timers that are due right here, as
  * if this thread were the loop's, where that one waits for events and nothing is queued: the caller need not
- * wait until it is awake. All signals are blocked meanwhile. False: nothing was run, post it. */
+ * wait until it is awake. The caller has blocked signals, whose handlers might never return. False: nothing
+ * was run, post it. */
 bool kt_loop_run_here(struct kt_loop *l, kt_loop_job_fn fn, void *arg) KT_MUST;
+
+/* A guest, inside its fn: runs what is posted and due now, not behind fn. */
+void kt_loop_turn(struct kt_loop *l);
+
+/*
+ * A guest that would only sleep until the loop's thread has dealt with an fd can wait for that fd itself. All
+ * three run on the loop thread, or as its guest.
+ *
+ * lend: the loop looks at that watch no more, but for errors. Ends by itself where the watch is dropped, and
+ * 2 s after the last lend of it: a guest may vanish (siglongjmp, pthread_cancel). False: not lent.
+ */
+bool kt_loop_lend(struct kt_loop *l, struct kt_loop_watch *w, struct kt_loop_loan *loan) KT_MUST;
+/* The guest has seen that the fd is ready: calls the watch's fn, where the loan still stands. */
+void kt_loop_loan_serve(struct kt_loop_loan *loan);
+/* The loop waits again. Nothing where the loan has ended. */
+void kt_loop_loan_end(struct kt_loop *l, struct kt_loop_loan *loan);
 
 /* Starts the loop's own thread with all signals blocked; `on_start` (may be NULL) runs first on it. */
 kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void)) KT_MUST;

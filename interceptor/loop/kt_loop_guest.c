@@ -3,29 +3,7 @@
  * events, and a fork, which holds that thread where nothing is under way. */
 #include "interceptor/loop/kt_loop_private.h"
 
-#include <signal.h>
-
 /* --- guests --- */
-
-/* A handler of the program, which may never return, and a cancellation must not strike inside. */
-struct quiet {
-    sigset_t signals;
-    int cancel;
-};
-
-static void quiet_enter(struct quiet *q)
-{
-    sigset_t all;
-    sigfillset(&all);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &q->cancel);
-    pthread_sigmask(SIG_SETMASK, &all, &q->signals);
-}
-
-static void quiet_leave(const struct quiet *q)
-{
-    pthread_sigmask(SIG_SETMASK, &q->signals, NULL);
-    pthread_setcancelstate(q->cancel, NULL);
-}
 
 static bool come_in(struct kt_loop *l)
 {
@@ -51,20 +29,25 @@ static void go(struct kt_loop *l, unsigned long thread)
         kt_loop_wake(l);
 }
 
+void kt_loop_turn(struct kt_loop *l)
+{
+    kt_loop_queued_jobs(l);
+    kt_loop_due_timers(l);
+    kt_loop_queued_jobs(l);
+}
+
 bool kt_loop_run_here(struct kt_loop *l, kt_loop_job_fn fn, void *arg)
 {
-    struct quiet q;
-    quiet_enter(&q);
+    int cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     bool in = come_in(l);
     if (in) {
         unsigned long thread = atomic_exchange(&l->owner, (unsigned long)pthread_self());
         fn(arg);
-        kt_loop_queued_jobs(l);
-        kt_loop_due_timers(l);
-        kt_loop_queued_jobs(l);
+        kt_loop_turn(l);
         go(l, thread);
     }
-    quiet_leave(&q);
+    pthread_setcancelstate(cancel, NULL);
     return in;
 }
 

@@ -12,6 +12,8 @@
 struct kt_loop {
     int epfd, evfd;
     struct kt_timers timers;
+    struct kt_loop_loan *loans; /* the newest first */
+    struct kt_timer loans_due;
     struct epoll_event batch[KT_LOOP_BATCH];
     int batch_count, batch_at;
 
@@ -42,3 +44,5 @@ void kt_loop_wake(struct kt_loop *l); /* any thread */
 
 /* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), for a thread in little address space. */
 bool kt_loop_thread_is_small(pthread_attr_t *attr);
+/* kt_loop_loan.c; the owner's. The watch's loan ends, and epoll is not told. */
+void kt_loop_loan_forget(struct kt_loop *l, struct kt_loop_watch *w);

@@ -86,6 +86,7 @@ static void take_out(struct kt_call *c)
 static void free_call(struct kt_call *c)
 {
     struct kt_upstream *u = c->u;
+    kt_up_forget_call(c);
     if (c->easy) {
         curl_easy_reset(c->easy); /* it must not keep pointers into the call */
         if (u->idle_count < KT_UP_IDLE_EASY)

@@ -18,6 +18,7 @@
 
 struct kt_up_socket {
     struct kt_upstream *u;
+    struct kt_call *call; /* that libcurl asked for last; NULL = it is over */
     struct kt_loop_watch watch;
 };
 
@@ -52,20 +53,55 @@ static struct kt_up_socket *watch_new(struct kt_upstream *u, int fd)
     return s;
 }
 
+static void unbind(struct kt_up_socket *s)
+{
+    if (s && s->call)
+        s->call->socket = NULL;
+    if (s)
+        s->call = NULL;
+}
+
+/* A call with a second socket (two addresses are tried at once) waits for more than one. */
+static void bind_call(struct kt_up_socket *s, CURL *easy)
+{
+    struct kt_call *c = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
+    unbind(s);
+    if (!c)
+        return;
+    if (c->socket)
+        c->socket->call = NULL;
+    c->socket = s;
+    s->call = c;
+}
+
+void kt_up_forget_call(struct kt_call *c)
+{
+    unbind(c->socket);
+}
+
+struct kt_loop_watch *kt_call_waits_for(const struct kt_call *c)
+{
+    bool reads = c->socket && c->state == KT_CS_RUNNING && !c->paused && !c->released &&
+                 c->socket->watch.events == EPOLLIN && c->sent;
+    return reads ? &c->socket->watch : NULL;
+}
+
 static int on_interest(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket)
 {
-    (void)easy;
     struct kt_upstream *u = arg;
     struct kt_up_socket *s = socket;
     if (what == CURL_POLL_REMOVE) {
         if (s && !kt_is_ok(kt_loop_watch_set(u->loop, &s->watch, 0)))
             KT_TRACE(UPSTREAM, "fd %d could not be unwatched", (int)fd);
+        unbind(s);
         free(s);
         curl_multi_assign(u->multi, fd, NULL);
         return 0;
     }
     if (!s && !(s = watch_new(u, fd)))
         return -1;
+    bind_call(s, easy);
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
     return kt_is_ok(kt_loop_watch_set(u->loop, &s->watch, events)) ? 0 : -1;
 }

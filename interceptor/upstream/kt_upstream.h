@@ -97,6 +97,10 @@ void kt_call_pause(struct kt_call *c);
 /* Data flows again from the next turn of the loop on; never from inside this call. */
 void kt_call_resume(struct kt_call *c);
 
+/* Where nothing but a byte of the answer can bring the call on: the watch that waits for it. NULL = there is
+ * more to wait for. Borrowed until the loop goes on. */
+struct kt_loop_watch *kt_call_waits_for(const struct kt_call *c);
+
 /* Connections that are open, for tests and diagnosis. */
 size_t kt_upstream_sockets(const struct kt_upstream *u);
 

@@ -45,8 +45,11 @@ enum kt_call_state {
     KT_CS_DOOMED   /* cancelled inside libcurl; swept when it is left */
 };
 
+struct kt_up_socket; /* kt_sockets.c */
+
 struct kt_call {
     struct kt_upstream *u;
+    struct kt_up_socket *socket; /* that libcurl watches for it; NULL = none */
     struct kt_call *prev, *next;
     CURL *easy;
     struct curl_slist *headers; /* holds keys: wiped */
@@ -100,5 +103,6 @@ void kt_call_gzip_free(struct kt_call *c);
 /* kt_sockets.c */
 void kt_up_install_sockets(struct kt_upstream *u); /* on the multi handle */
 void kt_up_install_opener(struct kt_upstream *u, CURL *easy);
+void kt_up_forget_call(struct kt_call *c);        /* its socket may stay */
 void kt_up_check_sockets(struct kt_upstream *u);  /* notices those that libcurl closed by itself */
 void kt_up_forget_sockets(struct kt_upstream *u); /* all, when libcurl's handle is gone */

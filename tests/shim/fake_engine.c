@@ -127,6 +127,14 @@ static void report(enum kt_abi_event what, const char *host, const char *detail)
     fake_log("report %d %s %s", (int)what, host, detail);
 }
 
+static int flow_wait(struct kt_abi_flow *flow, enum kt_abi_wait how, uint64_t taken, void *buf, size_t *len)
+{
+    (void)flow, (void)how, (void)taken, (void)buf;
+    *len = 0;
+    errno = EILSEQ; /* the shim must keep the program's errno */
+    return -1;
+}
+
 static void fork_prepare(void)
 {
     fake_flows_lock();
@@ -171,6 +179,7 @@ __attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi
         .ca_der = fake_ca_der,
         .flow_by_random = fake_flow_by_random,
         .flow_write = fake_flow_write,
+        .flow_wait = flow_wait,
         .flow_release = fake_flow_release,
         .handoff_enabled = handoff_enabled,
         .tap_enabled = tap_enabled,

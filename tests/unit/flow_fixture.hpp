@@ -37,6 +37,7 @@ struct kt_exchange {
     kt_reply_sink sink{};
     size_t sent = 0;
     std::function<void(kt_exchange *)> writable;
+    kt_loop_watch *waits_for = nullptr;
 
     void head(int status, int64_t length, std::vector<kt_header> headers = {})
     {
@@ -182,7 +183,13 @@ inline void x_writable(kt_exchange *x)
         x->writable(x);
 }
 
-inline const kt_flow_service service = {x_open, x_prepare, x_start, x_gone, x_writable, x_drop};
+inline kt_loop_watch *x_waits_for(const kt_exchange *x)
+{
+    return x->waits_for;
+}
+
+inline const kt_flow_service service = {x_open,     x_prepare, x_start,    x_gone,
+                                        x_writable, x_drop,    x_waits_for};
 
 inline Harness::Harness(const kt_flow_door *door)
 {

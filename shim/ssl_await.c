@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/ssl_await.h"
+
+#include "shim/engine.h"
+#include "shim/guard.h"
+#include "shim/ssl_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#define BIO_DESCRIPTOR 0x0100 /* the bit of BIO_method_type: reads an fd and has no buffer of its own */
+#define TURN_MS 1000
+
+__thread int kt_interrupted_read __attribute__((tls_model("initial-exec")));
+
+static int ask(const struct kt_ssl_entry *e, enum kt_abi_wait how, void *buf, size_t *len)
+{
+    int saved = kt_guard_enter();
+    int fd = kt_engine_loaded()->flow_wait(e->flow, how, e->taken, buf, len);
+    kt_guard_leave(saved);
+    return fd;
+}
+
+/* The fd that this SSL_read would sleep on for as long as it takes; -1: it would not, or who knows. */
+static int fd_of(const struct kt_ssl_api *api, SSL *ssl)
+{
+    struct timeval limit = {.tv_sec = 0};
+    socklen_t len = sizeof limit;
+    if (!api->SSL_has_pending || !api->SSL_get_rbio || !api->BIO_method_type || api->SSL_has_pending(ssl))
+        return -1;
+    const void *bio = api->SSL_get_rbio(ssl);
+    int fd = bio && (api->BIO_method_type(bio) & BIO_DESCRIPTOR) ? api->SSL_get_rfd(ssl) : -1;
+    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+    if (flags < 0 || (flags & O_NONBLOCK) || getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, &len) != 0 ||
+        limit.tv_sec || limit.tv_usec)
+        return -1;
+    return fd;
+}
+
+enum handlers { NONE, RESTART, INTERRUPT, BOTH };
+
+static atomic_bool off; /* for good: see enough() */
+
+/* Not those of faults, which do not come back. */
+static bool is_fault(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGFPE || sig == SIGTRAP ||
+           sig == SIGABRT || sig == SIGSYS;
+}
+
+/* What the program's handlers that may run in this thread do to a read. */
+static enum handlers look_at_handlers(void)
+{
+    unsigned found = NONE;
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    for (int sig = 1; sig < NSIG; sig++) {
+        struct sigaction sa;
+        if (is_fault(sig) || sigismember(&blocked, sig) || sigaction(sig, NULL, &sa) != 0)
+            continue;
+        if (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN)
+            found |= sa.sa_flags & SA_RESTART ? RESTART : INTERRUPT;
+    }
+    return found;
+}
+
+/* poll never goes on behind a handler, a read does where the handler's SA_RESTART says so, and which handler
+ * ran nobody tells. So a thread whose handlers differ is not for us: it sleeps in its own read. */
+static bool enough(void)
+{
+    static __thread bool looked __attribute__((tls_model("initial-exec")));
+    if (!looked && look_at_handlers() == BOTH)
+        atomic_store_explicit(&off, true, memory_order_relaxed);
+    looked = true;
+    return atomic_load_explicit(&off, memory_order_relaxed);
+}
+
+static enum kt_abi_wait interrupted(int fd)
+{
+    enum handlers h = look_at_handlers();
+    if (h == BOTH)
+        atomic_store_explicit(&off, true, memory_order_relaxed);
+    if (h == INTERRUPT)
+        kt_interrupted_read = fd + 1;
+    return h == BOTH || h == INTERRUPT ? KT_ABI_WAIT_END : KT_ABI_WAIT_BEGIN;
+}
+
+/* The program's signals are delivered and its thread may be cancelled here, as in the read. */
+static enum kt_abi_wait sleep_on(int fd, int engines)
+{
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = engines, .events = POLLIN}};
+    int n = poll(fds, 2, TURN_MS);
+    if (n < 0 && errno == EINTR)
+        return interrupted(fd);
+    if (n == 0)
+        return KT_ABI_WAIT_BEGIN;
+    return n > 0 && !fds[0].revents ? KT_ABI_WAIT_READY : KT_ABI_WAIT_END;
+}
+
+size_t kt_ssl_await(const struct kt_ssl_api *api, SSL *ssl, void *buf, size_t room)
+{
+    const struct kt_ssl_entry *e = api && api->complete && room > 0 ? kt_ssl_table_get(ssl) : NULL;
+    if (!e || e->state != KT_SSL_HANDOFF)
+        return 0;
+    size_t got = 0;
+    int saved = errno, fd = enough() ? -1 : fd_of(api, ssl);
+    int engines = fd >= 0 ? ask(e, KT_ABI_WAIT_BEGIN, NULL, &got) : -1;
+    while (engines >= 0) {
+        enum kt_abi_wait how = sleep_on(fd, engines);
+        got = how == KT_ABI_WAIT_READY ? room : 0;
+        /* A handler that forked left no flow to its child. */
+        engines = e->flow ? ask(e, how, buf, &got) : -1;
+        got = e->flow ? got : 0;
+    }
+    errno = saved;
+    return got;
+}
