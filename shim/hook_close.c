@@ -7,7 +7,9 @@
 #include "shim/tap_sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,4 +112,29 @@ KT_HOOK int dup2(int from, int to)
 KT_HOOK int dup3(int from, int to, int flags)
 {
     return refuse_dup(from, to) ? -1 : followed(from, KT_REAL(dup3)(from, to, flags));
+}
+
+static int by_fcntl(__typeof__(&fcntl) real, int fd, int cmd, void *arg)
+{
+    int rc = real(fd, cmd, arg);
+    return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? followed(fd, rc) : rc;
+}
+
+/* What the caller did not pass is not looked at: the C library reads it so, too. */
+KT_HOOK int fcntl(int fd, int cmd, ...)
+{
+    va_list ap;
+    va_start(ap, cmd);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    return by_fcntl(KT_REAL(fcntl), fd, cmd, arg);
+}
+
+KT_HOOK int fcntl64(int fd, int cmd, ...)
+{
+    va_list ap;
+    va_start(ap, cmd);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    return by_fcntl(KT_REAL(fcntl64), fd, cmd, arg);
 }

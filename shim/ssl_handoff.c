@@ -85,7 +85,15 @@ enum kt_ssl_write kt_ssl_write(const struct kt_ssl_api *api, SSL *ssl, const voi
         *failed = -1;
         return KT_SSL_WRITE_FAIL;
     }
+    if (!kt_ssl_table_used())
+        return KT_SSL_WRITE_REAL;
+    kt_signals_hold(); /* once for all that nests in it: two system calls each */
     struct kt_ssl_entry *e = api && api->complete ? kt_ssl_table_get(ssl) : NULL;
+    bool flows = e && e->state == KT_SSL_HANDOFF && len > 0 && !is_stale(api, e, ssl);
+    enum kt_ssl_write done = flows ? hand_over(api, e, ssl, data, len, failed) : KT_SSL_WRITE_REAL;
+    kt_signals_let_go();
+    if (flows)
+        return done;
     if (!e || e->state == KT_SSL_TLS || e->state == KT_SSL_TAPPED || len == 0)
         return KT_SSL_WRITE_REAL;
     if (e->state == KT_SSL_REFUSED) {

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,9 +64,14 @@ static void release(struct kt_abi_flow *flow)
     kt_guard_leave(saved);
 }
 
+bool kt_ssl_table_used(void)
+{
+    return atomic_load_explicit(&count, memory_order_relaxed) > 0;
+}
+
 struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
 {
-    if (atomic_load_explicit(&count, memory_order_relaxed) == 0)
+    if (!kt_ssl_table_used())
         return NULL;
     if (newest.ssl == ssl && newest.generation == atomic_load(&generation))
         return newest.e;
@@ -80,13 +86,10 @@ struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
 
 static void clear(struct kt_ssl_entry *e)
 {
+    const size_t links = offsetof(struct kt_ssl_entry, state); /* others walk over them just now */
     struct kt_abi_flow *flow = e->flow;
-    struct kt_ssl_entry *next = e->next;
-    const void *ssl = e->ssl;
     uint64_t tap = e->tap;
-    memset(e, 0, sizeof *e);
-    e->ssl = ssl;
-    e->next = next;
+    memset((char *)e + links, 0, sizeof *e - links);
     kt_tap_close(tap);
     release(flow);
 }

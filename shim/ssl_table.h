@@ -35,6 +35,8 @@ struct kt_ssl_entry {
 
 /* The entry of this SSL, new or emptied. NULL where memory is short. */
 struct kt_ssl_entry *kt_ssl_table_put(const void *ssl);
+/* False: there is no entry. One load. */
+bool kt_ssl_table_used(void);
 /* NULL = none. */
 struct kt_ssl_entry *kt_ssl_table_get(const void *ssl);
 /* What went through an SSL: counted, and copied where it is tapped. Keeps errno. */

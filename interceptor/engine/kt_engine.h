@@ -21,7 +21,8 @@ struct kt_engine;
 enum kt_openssl {
     KT_OPENSSL_GOOD,
     KT_OPENSSL_UNSURE, /* forked from a process with threads */
-    KT_OPENSSL_STUCK   /* for ever: a lock of it is held by a thread that is not here */
+    KT_OPENSSL_STUCK   /* a lock of it is held by a thread that is not here; for ever, unless it was only slow
+                        */
 };
 
 struct kt_engine_options {      /* all borrowed for the call; NULL = not set */

@@ -17,14 +17,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRY_SECONDS 3 /* of 2 ms; a machine that is so busy serves nobody */
+#define TRY_SECONDS 3 /* of 2 ms */
 
 struct attempt {
     bool (*fn)(void);
     struct kt_loop *loop;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool over, good; /* under lock */
+    atomic_bool over, good; /* written under lock */
 };
 
 /* Those that never end stay, with their threads, for the rest of the process: one of each kind. */
@@ -35,8 +35,8 @@ static void run(void *arg)
     struct attempt *a = arg;
     bool good = a->fn();
     pthread_mutex_lock(&a->lock);
-    a->over = true;
     a->good = good;
+    a->over = true;
     pthread_cond_broadcast(&a->changed);
     pthread_mutex_unlock(&a->lock);
 }
@@ -114,6 +114,14 @@ bool kt_digest_after_fork(void (*on_start)(void))
     return try(fetch_digest, on_start, 1);
 }
 
+/* It was only slow: the machine was very busy. Asks no lock, which the fork of this process may have left
+ * taken. */
+static bool came_back(void)
+{
+    const struct attempt *a = atomic_load(&stuck[0]);
+    return a && atomic_load(&a->over) && atomic_load(&a->good);
+}
+
 /* Lock held. */
 bool kt_engine_usable_locked(struct kt_engine *e)
 {
@@ -124,6 +132,8 @@ bool kt_engine_usable_locked(struct kt_engine *e)
                 "OpenSSL cannot be used in process %d: a thread of its parent was inside of it at the fork",
                 (int)getpid());
     }
+    if (e->openssl == KT_OPENSSL_STUCK && came_back())
+        e->openssl = KT_OPENSSL_GOOD;
     return e->openssl == KT_OPENSSL_GOOD;
 }
 

@@ -3,6 +3,7 @@
  * argv[1] names the case; `server` is not watched, because nobody connected it. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -118,18 +119,19 @@ static void by_rarer_calls(void)
     printf("bad %d %d\n", rc, errno == EBADF);
 }
 
-/* One call over three numbers of one socket, of which the first two go. */
+/* One call over four numbers of one socket, of which the first two go. */
 static void duplicated(void)
 {
-    int twin = dup(client), third = dup2(twin, 77);
+    int twin = fcntl(client, F_DUPFD_CLOEXEC, 60), third = dup2(twin, 77), fourth = dup(third);
     must(write(twin, "twin", 4), "write");
     must(close(client), "close");
     must(write(third, "third", 5), "write");
     must(dup2(server, twin), "dup2");
     must(write(twin, "not seen", 8), "write");
-    must(write(third, "last", 4), "write");
+    must(write(fourth, "last", 4), "write");
     drain(4 + 5 + 4);
     must(close(third), "close");
+    must(close(fourth), "close");
 }
 
 static void by_stream(void)
