@@ -75,6 +75,7 @@ static bool queue_locked(struct kt_tap *t, enum kt_tap_dir dir, const void *data
         return false;
     memcpy(p->data + p->len, data, len);
     p->len += len;
+    t->unsaid += dir == KT_TAP_OUT ? len : 0;
     ts->queued += len;
     return true;
 }
@@ -223,6 +224,9 @@ static bool work_piece(struct kt_tap *t)
         used = n;
     pthread_mutex_lock(&ts->lock);
     p->used += used;
+    t->unsaid -= p->dir == KT_TAP_OUT ? used : 0;
+    if (t->unsaid == 0)
+        kt_mark_clear(&t->mark);
     if (p->used == p->len)
         pop_locked(t);
     pthread_mutex_unlock(&ts->lock);
@@ -247,8 +251,6 @@ void kt_tap_work(struct kt_tap *t)
         ;
     pthread_mutex_lock(&t->ts->lock);
     bool empty = !t->first, closed = t->closed, full = t->full;
-    if (empty)
-        kt_mark_clear(&t->mark);
     pthread_mutex_unlock(&t->ts->lock);
     if (empty && full)
         kt_tap_lose(t, "truncated", "more was said on this connection than could be looked at in time");
@@ -261,6 +263,7 @@ static void destroy(struct kt_tap *t)
 {
     while (t->first)
         pop_locked(t);
+    kt_mark_clear(&t->mark);
     if (t->protocol)
         t->protocol->free(t);
     kt_buf_free(&t->opening);

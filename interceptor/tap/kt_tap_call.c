@@ -64,6 +64,9 @@ static struct kt_exchange *open_exchange(struct kt_tap *t, struct kt_request *re
         return NULL;
     }
     kt_exchange_tapped(x);
+    pthread_mutex_lock(&t->ts->lock);
+    kt_mark_clear(&t->mark); /* the exchange has its own */
+    pthread_mutex_unlock(&t->ts->lock);
     return x;
 }
 

@@ -92,7 +92,8 @@ struct kt_tap {
     struct kt_tap_piece *first, **last, *newest;
     bool closed;         /* by the program */
     bool full;           /* a piece found no room: what follows is not looked at */
-    struct kt_mark mark; /* while anything waits behind a write of the program's */
+    size_t unsaid;       /* bytes of the program's that wait in pieces */
+    struct kt_mark mark; /* of these, till they are a call */
 
     /* Loop thread. */
     const struct kt_tap_protocol *protocol; /* NULL = not known yet */

@@ -62,7 +62,8 @@ class OddHosts(e2e.KtTest):
         self.origin()
         for _ in range(5):
             said, events = self.steps("call call raw-exit", options=("--mode", "observe"), status=7)
-            self.assertEqual((said, len(events)), (["call 200"] * 2, 2), events)
+            self.assertEqual(said, ["call 200"] * 2)
+            self.assertIn(len(events), (2, 3), events)  # it may end between an event and the end of its mark
             self.assertLessEqual({e["event_type"] for e in events}, {"decision", "interrupted"})
 
     def test_children_that_no_hook_sees(self):
