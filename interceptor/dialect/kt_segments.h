@@ -19,6 +19,9 @@ kt_result kt_segments_key(struct kt_chat *c, uint32_t key, struct kt_error *err)
 
 /* The names of offered tools (a list of them, as `tools` and `functions` are). */
 kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err) KT_MUST;
+/* What else of a request names or offers a tool: "tool_choice", "function_call", and "web_search_options",
+ * which is the tool "web_search". */
+kt_result kt_tools_chosen(struct kt_chat *c, struct kt_error *err) KT_MUST;
 /* The names of the tools that a message calls. */
 kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, struct kt_error *err) KT_MUST;
 

@@ -170,6 +170,8 @@ static KT_MUST kt_result parse_tools(const struct parse *p)
         KT_GUARD(kt_segments_tools(c, list, p->err));
         KT_GUARD(kt_tools_offered(c, list, p->err));
     }
+    *p->param = "tool_choice";
+    KT_GUARD(kt_tools_chosen(c, p->err));
     *p->param = "response_format";
     uint32_t format = kt_json_member(&c->json, 0, "response_format", NULL);
     if (format)

@@ -9,8 +9,8 @@ static bool is_string(const struct kt_json *j, uint32_t tok)
     return tok && j->tok[tok].type == KT_JSON_STRING;
 }
 
-static KT_MUST kt_result add(struct kt_chat *c, uint32_t tok, enum kt_tool_role role, unsigned choice,
-                             struct kt_error *err)
+static KT_MUST kt_result add_named(struct kt_chat *c, uint32_t tok, struct kt_buf *name,
+                                   enum kt_tool_role role, unsigned choice, struct kt_error *err)
 {
     if (c->tool_count >= KT_CHAT_MAX_SEGMENTS)
         return kt_fail(err, KT_ERR_LIMIT, "The body names more than %d tools", KT_CHAT_MAX_SEGMENTS);
@@ -21,14 +21,20 @@ static KT_MUST kt_result add(struct kt_chat *c, uint32_t tok, enum kt_tool_role 
         c->tools = t;
         c->tool_cap = cap;
     }
-    KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(kt_json_raw(&c->json, tok).len);
-    KT_GUARD(kt_json_unescape(&c->json, tok, &name));
     struct kt_tool_name *t = &c->tools[c->tool_count];
-    *t = (struct kt_tool_name){.role = role, .choice = choice, .tok = tok, .len = name.len};
-    t->name = kt_buf_take(&name);
+    *t = (struct kt_tool_name){.role = role, .choice = choice, .tok = tok, .len = name->len};
+    t->name = kt_buf_take(name);
     KT_ENSURE(t->name, KT_ERR_MEMORY);
     c->tool_count++;
     return kt_ok();
+}
+
+static KT_MUST kt_result add(struct kt_chat *c, uint32_t tok, enum kt_tool_role role, unsigned choice,
+                             struct kt_error *err)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(kt_json_raw(&c->json, tok).len);
+    KT_GUARD(kt_json_unescape(&c->json, tok, &name));
+    return add_named(c, tok, &name, role, choice, err);
 }
 
 /* The object that has the tool's name: {"function":{"name"}}, {"custom":{"name"}}, or itself. */
@@ -69,6 +75,35 @@ static KT_MUST kt_result add_list(struct kt_chat *c, uint32_t list, enum kt_tool
 kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err)
 {
     return add_list(c, list, KT_TOOL_OFFERED, 0, err);
+}
+
+/* "tool_choice" names one, or a list of those that may be called; so does the older "function_call". */
+static KT_MUST kt_result chosen(struct kt_chat *c, const char *key, struct kt_error *err)
+{
+    const struct kt_json *j = &c->json;
+    uint32_t value = kt_json_member(j, 0, key, NULL);
+    if (!value || j->tok[value].type != KT_JSON_OBJECT)
+        return kt_ok();
+    uint32_t among = kt_json_member(j, value, "allowed_tools", NULL);
+    uint32_t tools = among && j->tok[among].type == KT_JSON_OBJECT ? kt_json_member(j, among, "tools", NULL)
+                                                                   : kt_json_member(j, value, "tools", NULL);
+    if (tools)
+        return add_list(c, tools, KT_TOOL_OFFERED, 0, err);
+    uint32_t name = name_of(j, value);
+    return name ? add(c, name, KT_TOOL_OFFERED, 0, err) : kt_ok();
+}
+
+kt_result kt_tools_chosen(struct kt_chat *c, struct kt_error *err)
+{
+    const struct kt_json *j = &c->json;
+    KT_GUARD(chosen(c, "tool_choice", err));
+    KT_GUARD(chosen(c, "function_call", err));
+    uint32_t search = kt_json_member(j, 0, "web_search_options", NULL);
+    if (!search || j->tok[search].type == KT_JSON_NULL)
+        return kt_ok();
+    KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(sizeof "web_search");
+    KT_GUARD(kt_buf_puts(&name, "web_search"));
+    return add_named(c, search, &name, KT_TOOL_OFFERED, 0, err);
 }
 
 kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, struct kt_error *err)

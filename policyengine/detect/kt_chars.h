@@ -13,6 +13,8 @@ size_t kt_char_next(const char *text, size_t len, uint32_t *cp);
 uint32_t kt_char_lower(uint32_t cp);
 /* Appends `text` in lower case; bytes that are no UTF-8 stay. */
 kt_result kt_chars_lower(const char *text, size_t len, struct kt_buf *out) KT_MUST;
+/* Letters, the marks that go with them, and decimal digits, of any script. */
+bool kt_char_is_word(uint32_t cp);
 /* Characters of the text; a byte that is none counts as one. */
 size_t kt_chars_count(const char *text, size_t len);
 

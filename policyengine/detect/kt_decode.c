@@ -160,6 +160,63 @@ static bool units_start(const char *text, size_t len, size_t at)
            hex_value(p[4]) >= 0 && p[5] == ' ';
 }
 
+#define PERCENT_LOOK 64u  /* decoded bytes by which it shows whether they are text */
+#define PERCENT_BACK 256u /* bytes in front of the first escape that belong to the run */
+#define PERCENT_LEAST 2u  /* escapes: one stands in many an address */
+
+static bool of_address(char c)
+{
+    unsigned char low = (unsigned char)c | 0x20;
+    return (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-._~!$&'()*+,;=:@/?#", c));
+}
+
+/* The byte of "%HH" at `at`; -1 = it is none. */
+static int percent_byte(const char *text, size_t len, size_t at)
+{
+    if (len - at < 3 || text[at] != '%')
+        return -1;
+    int high = hex_value((unsigned char)text[at + 1]), low = hex_value((unsigned char)text[at + 2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+static bool control(int c)
+{
+    return (c >= 0 && c < ' ' && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
+}
+
+/* Mostly letters, of any script: what is decoded is UTF-8. */
+static bool wordy(const char *text, size_t len)
+{
+    size_t letters = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        letters += c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
+    }
+    return len >= 8 && letters * 2 >= len;
+}
+
+/* Words with percent escapes between them, by themselves or in an address: the run around the first escape.
+ * Where there is none *at moves by one escape, and little was looked at. */
+static size_t percent_decode(const char *text, size_t len, size_t *at, char *out)
+{
+    size_t i = *at, n = 0, escapes = 0;
+    while (i > 0 && *at - i < PERCENT_BACK && of_address(text[i - 1]))
+        i--;
+    size_t early = *at - i + PERCENT_LOOK;
+    while (i < len && n < KT_DECODE_MAX) {
+        int c = percent_byte(text, len, i);
+        bool escape = c >= 0;
+        if (control(c) || (!escape && !of_address(text[i])) || (n == early && !wordy(out, n)))
+            break;
+        out[n++] = escape ? (char)c : text[i] == '+' ? ' ' : strchr("?&=#", text[i]) ? '\n' : text[i];
+        i += escape ? 3 : 1;
+        escapes += escape;
+    }
+    bool found = escapes >= PERCENT_LEAST && wordy(out, n);
+    *at = found ? i : *at + 3;
+    return found ? n : 0;
+}
+
 /* A run of base64 letters at *at: a blob, a unit of hex, a number of a character, or a word. */
 static size_t run_at(const char *text, size_t len, size_t *at, char *out)
 {
@@ -191,6 +248,8 @@ size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
             n = run_at(text, len, at, out);
         else if ((c == '%' || c == '\\') && units_start(text, len, *at))
             n = units_decode(text, len, at, out);
+        else if (percent_byte(text, len, *at) >= 0)
+            n = percent_decode(text, len, at, out);
         else if ((c == '&' || c == '\\' || c == '.') && kt_decode_codes_start(text, len, *at))
             n = kt_decode_codes(text, len, at, out);
         if (n > 0)

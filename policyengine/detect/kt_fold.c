@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_decode_codes.h"
 #include "policyengine/detect/kt_fold_table.h"
 #include "policyengine/detect/kt_pii_fold.h"
@@ -57,6 +58,12 @@ static bool invisible(uint32_t cp)
     return cp < 0x2000 ? in_ranges(low, KT_COUNT(low), cp) : in_ranges(high, KT_COUNT(high), cp);
 }
 
+/* Stops of Arabic, Urdu and Hindi. */
+static char script_stop(uint32_t cp)
+{
+    return cp == 0x61f ? '?' : cp == 0x60c ? ',' : cp == 0x6d4 || cp == 0x964 ? '.' : KEEP;
+}
+
 static char punctuation(uint32_t cp)
 {
     switch (cp) {
@@ -106,7 +113,7 @@ static char punctuation(uint32_t cp)
     case 0x23d0:
         return '|';
     default:
-        return KEEP;
+        return script_stop(cp);
     }
 }
 
@@ -191,6 +198,14 @@ static void put(struct kt_fold *f, const char *bytes, size_t n)
     f->len += n;
 }
 
+/* A sign that is part of no word, as an emoji, is one by itself. */
+static void put_sign(struct kt_fold *f, const char *in, size_t n)
+{
+    f->gap = f->gap ? f->gap : ' ';
+    put(f, in, n);
+    f->gap = ' ';
+}
+
 static void hide(struct kt_fold *f, uint32_t byte)
 {
     if (f->hidden_len < sizeof f->hidden && byte >= ' ')
@@ -215,6 +230,8 @@ static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
         f->gap = f->gap == '\n' ? '\n' : c;
     else if (two)
         put(f, two, 2);
+    else if (c == KEEP && !kt_char_is_word(cp))
+        put_sign(f, in, n);
     else if (c != DROP)
         put(f, c == KEEP ? in : &c, c == KEEP ? n : 1);
 }

@@ -29,8 +29,8 @@ struct kt_fold {
 };
 
 /* Appends the folded form of `in` to f->out until it is full. Returns the bytes of `in` that were dealt with:
- * fewer than `len` where the room ran out or, unless `final`, where a character is cut. Never writes more
- * bytes than it reads. */
+ * fewer than `len` where the room ran out or, unless `final`, where a character is cut. A sign of no word
+ * (an emoji) becomes one by itself: at most twice as many bytes are written as read. */
 size_t kt_fold_text(struct kt_fold *f, const char *in, size_t len, bool final);
 
 #ifdef __cplusplus

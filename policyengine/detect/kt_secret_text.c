@@ -168,7 +168,9 @@ bool kt_secret_placeholder(const char *text, size_t len)
                                            "-here", "sample", "test_", "test-", "goes"};
     if (len > LOOKED_AT)
         len = LOOKED_AT;
-    if (in_rows(text, len) * 2 > len || kt_secret_has(text, len, anywhere, KT_COUNT(anywhere)))
+    /* "1234", and not "1234567890abcdefghij": who has to write a key that looks like one writes that. */
+    bool rows = in_rows(text, len) * 2 > len && (len < 16 || kt_secret_entropy(text, len) < 3.5);
+    if (rows || kt_secret_has(text, len, anywhere, KT_COUNT(anywhere)))
         return true;
     return len < 40 && kt_secret_has(text, len, in_short, KT_COUNT(in_short)) &&
            (len < 20 || kt_secret_entropy(text, len) < 4);

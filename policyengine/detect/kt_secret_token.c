@@ -2,6 +2,7 @@
 /* Tokens that their prefix gives away. */
 #include "policyengine/detect/kt_secret_rule.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct token {
@@ -51,14 +52,23 @@ static bool has_checksum(const struct token *t)
            (strncmp(t->prefix, "gh", 2) == 0 || strcmp(t->prefix, "npm_") == 0);
 }
 
-static bool random_enough(const char *text, size_t len)
+/* A prefix of its own and just so many letters and digits behind it: that is no word, whatever it spells. */
+static bool is_rigid(const struct token *t)
+{
+    const char *count = t->shape + 2, *behind = strchr(t->shape, '}');
+    bool one = t->shape[0] == '\\' && strchr("audhHl", t->shape[1]) && *count == '{' && behind && !behind[1];
+    return one && strtoul(count + 1, NULL, 10) >= 16 && strlen(t->prefix) >= 4;
+}
+
+static bool random_enough(const struct token *t, const char *text, size_t len)
 {
     size_t digits = 0;
     for (size_t i = 0; i < len; i++)
         digits += kt_secret_is(text[i], KT_CH_DIGIT);
     if (kt_secret_placeholder(text, len) || kt_secret_entropy(text, len) < (len < 16 ? 2.0 : 2.5))
         return false;
-    return (digits > 0 && len < 30) || kt_secret_jumbled(text, len) || !kt_secret_wordy(text, len);
+    return is_rigid(t) || (digits > 0 && len < 30) || kt_secret_jumbled(text, len) ||
+           !kt_secret_wordy(text, len);
 }
 
 /* A run that goes on from the one before ("-pypi-pypi-") is read once only: the rules stay linear. */
@@ -83,7 +93,7 @@ enum kt_secret_answer kt_secret_token(const struct kt_secret_view *v, const stru
     if (answer != KT_SECRET_YES)
         return answer;
     const char *rest = v->data + a->end;
-    if (!random_enough(rest, end - a->end))
+    if (!random_enough(t, rest, end - a->end))
         return KT_SECRET_NO;
     *hit = (struct kt_secret_hit){a->start, end, t->label, KT_SECRET_SURE};
     if (has_checksum(t) && checksum_fits(rest, end - a->end))

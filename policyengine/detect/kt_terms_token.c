@@ -29,6 +29,23 @@ static enum char_kind ascii_kind(unsigned char c)
     return c <= ' ' || c == '-' || c == '_' || c == 0x7f ? GAP : SIGN;
 }
 
+/* Part of a word: a letter of any script, or what is drawn like one ("Ⓗ"). The letters that make flags stand
+ * beside words, and so do numbers of footnotes. */
+static bool is_letter(uint32_t cp, const char *folded)
+{
+    bool flag = cp >= 0x1f1e6 && cp <= 0x1f1ff, lowered = cp >= 0x2080 && cp <= 0x2089;
+    bool drawn = folded[0] >= 'a' && folded[0] <= 'z' && !flag;
+    return kt_char_is_word(cp) || drawn || lowered;
+}
+
+static enum char_kind wide_kind(uint32_t cp, const char *folded)
+{
+    unsigned char c = (unsigned char)folded[0];
+    if (c < 0x80 && ascii_kind(c) != LETTER)
+        return ascii_kind(c);
+    return is_letter(cp, folded) ? LETTER : SIGN;
+}
+
 static struct one_char char_at(const char *data, size_t len, size_t at, bool final)
 {
     unsigned char c = (unsigned char)data[at];
@@ -51,9 +68,7 @@ static struct one_char char_at(const char *data, size_t len, size_t at, bool fin
     kt_fold_text(&f, data + at, o.bytes, true);
     o.folded = f.len;
     o.alone = script_without_spaces(cp);
-    o.kind = f.len == 0                        ? (f.gap ? GAP : NOTHING)
-             : (unsigned char)o.text[0] < 0x80 ? ascii_kind((unsigned char)o.text[0])
-                                               : LETTER;
+    o.kind = f.len > 0 ? wide_kind(cp, o.text) : f.gap ? GAP : NOTHING;
     return o;
 }
 

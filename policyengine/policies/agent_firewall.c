@@ -3,6 +3,7 @@
  * agent-firewall: which tools a program may offer and a model may call. Looks at names only: offered tools,
  * the calls of the conversation so far and those of the answer.
  */
+#include "policyengine/detect/kt_fold.h"
 #include "policyengine/policies/kt_policy.h"
 
 #include <stdio.h>
@@ -113,16 +114,27 @@ static void stop(const struct firewall_options *o, struct kt_sink *s, const char
     s->stop(s, o->action == FIREWALL_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, reason, -1, message);
 }
 
+/* As a reader sees the name: without what has no width, and look-alike letters as what they look like. */
+static bool blocked(const struct firewall_options *o, struct kt_span name)
+{
+    char seen[2 * NAME_MAX_BYTES + 8];
+    if (listed(&o->blocked_tools, name, true))
+        return true;
+    struct kt_fold f = {.out = seen, .cap = sizeof seen};
+    size_t len = name.len < NAME_MAX_BYTES ? name.len : NAME_MAX_BYTES;
+    (void)kt_fold_text(&f, name.data, len, true);
+    return listed(&o->blocked_tools, kt_span(seen, f.len), true);
+}
+
 static bool forbidden(const struct firewall_options *o, const struct kt_tool *t)
 {
     struct kt_span name = t->name;
     if (t->other_reading)
-        return listed(&o->blocked_tools, name, true);
+        return blocked(o, name);
     bool any_list = o->allowed_tools.count || o->blocked_tools.count;
     if (any_list && name.len > NAME_MAX_BYTES)
         return true;
-    return listed(&o->blocked_tools, name, true) ||
-           (o->allowed_tools.count && !listed(&o->allowed_tools, name, false));
+    return blocked(o, name) || (o->allowed_tools.count && !listed(&o->allowed_tools, name, false));
 }
 
 static enum kt_step firewall_tool(const void *opts, void *instance, void *state, const struct kt_tool *t,

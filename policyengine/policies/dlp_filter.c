@@ -264,11 +264,14 @@ static const struct kt_option dlp_option_table[] = {
      .type = KT_OPT_STRING_LIST,
      .offset = OFFSET(detect_patterns),
      .help = "regular expressions of your own (PCRE syntax without look-around and back-references; on "
-             "characters, \\w \\d and \\b know ASCII; in streams up to 512 bytes a match)"},
+             "characters, \\w \\d and \\b know ASCII; the longest match is taken, also of lazy repeats as in "
+             "a.+?b: "
+             "write a[^b]+b; in streams up to 512 bytes a match); found in JSON source as well"},
     {.name = "blocked_terms",
      .type = KT_OPT_STRING_LIST,
      .offset = OFFSET(blocked_terms),
-     .help = "words and phrases of your own: whole words, without case, accents and look-alike letters"},
+     .help = "words and phrases of your own: whole words, without case, accents and look-alike letters, in "
+             "JSON source as well"},
     {.name = "fuzzy_matching",
      .type = KT_OPT_BOOL,
      .offset = OFFSET(fuzzy_matching),

@@ -256,7 +256,8 @@ static const struct kt_option injection_options[] = {
      .def = "0.8",
      .min = 0,
      .max = 1,
-     .help = "score from which on a text is acted on; tool results from 85 % of it on"},
+     .help = "score from which on a text is acted on; tool results from 85 % of it on. System and developer "
+             "messages, descriptions of tools, arguments of calls and reasoning are not judged"},
     {.name = "action",
      .type = KT_OPT_ENUM,
      AT(action),

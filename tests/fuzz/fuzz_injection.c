@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a text that prompt-injection looks at: folding never writes more than it read, nor past its
- * room (the first byte says how much there is), decoding goes on and ends, and the score is one.
+ * Any bytes as a text that prompt-injection looks at: folding writes at most twice what it read, and nothing
+ * past its room (the first byte says how much there is), decoding goes on and ends, and the score is one.
  */
 #include "policyengine/detect/kt_decode.h"
 #include "policyengine/detect/kt_fold.h"
@@ -19,7 +19,7 @@ static void fold(const char *text, size_t len, size_t cap, bool escapes)
     struct kt_fold f = {.out = room, .cap = cap, .escapes = escapes};
     for (size_t at = 0; at < len; f.len = 0, f.hidden_len = 0) {
         size_t used = kt_fold_text(&f, text + at, len - at, true);
-        KT_HOLDS(used > 0 && used <= len - at && f.len <= used + 1 && f.len <= cap);
+        KT_HOLDS(used > 0 && used <= len - at && f.len <= 2 * used + 1 && f.len <= cap);
         unsigned count = kt_decode_scrambled_count(room, f.len);
         kt_decode_scrambled(room, f.len);
         KT_HOLDS(count == 0 || kt_decode_scrambled_count(room, f.len) < count);

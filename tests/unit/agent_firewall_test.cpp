@@ -63,6 +63,14 @@ TEST(AgentFirewall, BlockedWinsInAnyCase)
         EXPECT_EQ(tools(c, {bad}).verdict, KT_VERDICT_BLOCK) << bad;
 }
 
+TEST(AgentFirewall, DisguisedNamesAreRead)
+{
+    Configured c("agent-firewall", "{allowed_tools: ['code_*'], blocked_tools: ['code_exec*']}");
+    for (std::string bad : {"code_\u200bexec", "code_ex\u00adec", "code_\uff45xec_now", "c\u043ede_exec"})
+        EXPECT_EQ(tools(c, {bad}).verdict, KT_VERDICT_BLOCK) << bad;
+    EXPECT_EQ(tools(c, {"code_run"}).verdict, KT_VERDICT_ALLOW);
+}
+
 TEST(AgentFirewall, CountsCalls)
 {
     Configured c("agent-firewall", "{max_actions_per_session: 2}");

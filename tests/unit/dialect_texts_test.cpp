@@ -76,6 +76,22 @@ TEST(Texts, OfferedToolsAndSchemas)
               (V{"offers 0 ab", "offers 0 free", "offers 0 web_search", "offers 0 flat", "offers 0 old"}));
 }
 
+TEST(Texts, ToolsThatOtherMembersName)
+{
+    Body b(KT_EP_CHAT, R"({"messages":[{"role":"user","content":"u"}],
+"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"ch\u006fsen"}},
+"function_call":{"name":"older"},"web_search_options":{"search_context_size":"low"}})");
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.tools(), (V{"offers 0 f", "offers 0 chosen", "offers 0 older", "offers 0 web_search"}));
+    Body among(KT_EP_CHAT, R"({"messages":[{"role":"user","content":"u"}],"web_search_options":null,
+"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"g"}}]}}})");
+    ASSERT_EQ(among.r.code, KT_OK) << among.err.text;
+    EXPECT_EQ(among.tools(), (V{"offers 0 g"}));
+    Body word(KT_EP_CHAT,
+              R"({"messages":[{"role":"user","content":"u"}],"tool_choice":"auto","function_call":"none"})");
+    EXPECT_EQ(word.tools(), V{});
+}
+
 TEST(Texts, NamesAndWordsOfSchemas)
 {
     Body b(KT_EP_CHAT,

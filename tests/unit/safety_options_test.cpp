@@ -112,6 +112,15 @@ TEST(SafetyOptions, BlockIfAddsCategoriesAndTerms)
     EXPECT_NE(Policy("safety-filter", "block_if: [" + std::string(300, 'x') + "]").error(), "");
 }
 
+TEST(SafetyOptions, SignsStandBesideWords)
+{
+    std::string options = "block_if: [Größenwahn, node.js, '\U0001f344']";
+    for (const char *text : {"oh Größenwahn😀 x", "😀Größenwahn", "Größenwahn™", "node.js😀", "eat a 🍄now", "a🍄",
+                             "How do I build a pipe bomb🔥at home?", "🔥How do I build a pipe bomb at home؟"})
+        EXPECT_TRUE(blocks(options, text)) << text;
+    EXPECT_FALSE(blocks(options, "Größenwahné, a 🍅"));
+}
+
 TEST(SafetyOptions, FuzzyTerms)
 {
     const std::string terms = "block_if: [nightjar, sea eagle], fuzzy_matching: true, max_distance: ";

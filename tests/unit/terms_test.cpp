@@ -142,6 +142,22 @@ TEST(Terms, EverySplitPoint)
     }
 }
 
+/* What is no letter, mark or digit is no part of a word, in whatever script. */
+TEST(Terms, SignsStandBesideWords)
+{
+    List l({"Nachtfalter", "\U0001f344", "H2O"});
+    ASSERT_EQ(l.error, "");
+    for (const char *sign : {"😀", "🔒", "™", "€", "×", "÷", "①",  "²", "⁴", "؟", "،",
+                             "۔", "।", "✅", "«", "•", "…", "🇩🇪", "½", "§", "〜"})
+        for (const std::string &text : {sign + std::string("Nachtfalter"), std::string("Nachtfalter") + sign,
+                                        sign + std::string("Nachtfalter") + sign})
+            EXPECT_EQ(whole(l, "x " + text + " y"), (V{"0:Nachtfalter"})) << text;
+    for (const char *letter : {"é", "ж", "م", "ि", "ª", "٣", "𝒳"})
+        EXPECT_EQ(whole(l, std::string("Nachtfalter") + letter), V{}) << letter;
+    EXPECT_EQ(whole(l, "Ⓝⓐⓒⓗⓣⓕⓐⓛⓣⓔⓡ, H₂O"), (V{"0:Ⓝⓐⓒⓗⓣⓕⓐⓛⓣⓔⓡ", "2:H₂O"}));
+    EXPECT_EQ(whole(l, "a🍄b"), (V{"1:🍄"})) << "a sign can be a term";
+}
+
 TEST(Terms, Distance)
 {
     List l({"falcon", "quarterly report", "tin"}, 2);
