@@ -10,7 +10,7 @@ namespace {
 class Findings : public ExchangeTest {
   protected:
     Findings()
-        : up_([this](Conn &c, const Request &r) {
+        : up_([](Conn &c, const Request &r) {
               bool check = r.target.find("/moderations") != std::string::npos;
               return c.reply(check ? 500 : 200, "application/json", check ? "{}" : kAnswer);
           })

@@ -34,12 +34,11 @@ TEST_F(StreamEnd, WhatIsNoErrorEndsNothing)
                             "data: [DONE] \n\n";
     const std::string usage =
         "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"total_tokens\":1}}\n\n" + kDone;
-    std::string stream;
-    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(stream) && c.chunk_end(); });
+    const std::string streams[] = {one, usage};
+    std::atomic<size_t> n{0};
+    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(streams[n]) && c.chunk_end(); });
     openai_target(up);
-    size_t n = 0;
-    for (const std::string &s : {one, usage}) {
-        stream = s;
+    for (const std::string &s : streams) {
         Client k;
         ask(k, ask_stream());
         EXPECT_EQ(k.body, s) << "as it came";

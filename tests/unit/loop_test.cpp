@@ -189,16 +189,17 @@ TEST(Jobs, EmbeddedOnesRunOncePerQueueingAndMayFreeTheirOwner)
 
 TEST(Jobs, PostedFromCallbacksDoNotStarveFds)
 {
-    Loop loop;
     int p[2];
     ASSERT_EQ(pipe2(p, O_CLOEXEC), 0);
     struct S {
-        kt_loop *l;
+        kt_loop *l = nullptr;
         kt_loop_job job{};
         kt_loop_watch w{};
         long runs = 0;
         int wfd = -1;
-    } s{loop.l};
+    } s; /* outlives the loop, which still knows the job */
+    Loop loop;
+    s.l = loop.l;
     s.wfd = p[1];
     s.job.arg = &s;
     s.job.fn = [](void *a) { /* posts itself for ever */

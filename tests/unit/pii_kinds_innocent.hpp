@@ -70,8 +70,8 @@ inline const char *const kinds_innocent[] = {
     "AB1234567C",
     "DA 12 34 56 A",
     "part AB123456C",
-    "Num\xc3\xa9ro de s\xc3\xa9"
-    "curit\xc3\xa9 sociale : 185057800608492",
+    ("Num\xc3\xa9ro de s\xc3\xa9"
+     "curit\xc3\xa9 sociale : 185057800608492"),
     "285052A00412307",
     "NIR 985057800608436",
     "n\xc2\xb0 1850578006084911",

@@ -171,6 +171,10 @@ TEST(PropertyTranslate, NothingIsRefused)
         cJSON *j = cJSON_ParseWithLength(sent.data(), sent.size());
         if (!j)
             continue; // lone surrogates: this parser's limit
+        if (sent.find("\"\\u0000") != std::string::npos) {
+            cJSON_Delete(j);
+            continue; // the mock has C strings: such a one is empty to it
+        }
         checked++;
         kt_buf refusal = KT_BUF_INIT(1 << 20);
         EXPECT_EQ(mock_check_mistral(j, &refusal), 0) << refusal.data << "\n" << sent;

@@ -150,7 +150,7 @@ TEST(StreamProperty, TheClientGetsTheSameText)
 {
     Rig rig(yaml());
     ASSERT_TRUE(rig.good());
-    each_kind(texts_per_kind(slow::fewer(kExchanges, 4)), [&](policy_test::Policy &, const Text &t, Random &) {
+    each_kind(texts_per_kind(slow::fewer(kExchanges, 10)), [&](policy_test::Policy &, const Text &t, Random &) {
         through_exchange(rig, Kind::Content, t.text, t.value);
     });
 }
@@ -159,7 +159,7 @@ TEST(StreamProperty, TheClientGetsTheSameArguments)
 {
     Rig rig(yaml());
     ASSERT_TRUE(rig.good());
-    each_kind(texts_per_kind(slow::fewer(kExchanges, 4)), [&](policy_test::Policy &, const Text &t, Random &r) {
+    each_kind(texts_per_kind(slow::fewer(kExchanges, 10)), [&](policy_test::Policy &, const Text &t, Random &r) {
         through_exchange(rig, Kind::Arguments, source(t.text, r), t.value);
     });
 }
