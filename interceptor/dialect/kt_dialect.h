@@ -140,6 +140,8 @@ struct kt_provider {
 const struct kt_provider *const *kt_providers(size_t *count);
 /* NULL where unknown: then OpenAI-compatible, nothing dropped. */
 const struct kt_provider *kt_provider_find(const char *name);
+/* The dialect that a target speaks. */
+const struct kt_provider *kt_provider_of(const struct kt_target *t);
 
 /* The body for one attempt: policy edits + translation + the model put in place. `model` NULL = keep the
  * requested one. */

@@ -16,7 +16,7 @@ bool kt_x_response_wanted(const struct kt_exchange *x)
 static const struct kt_provider *provider_of_answer(const struct kt_exchange *x)
 {
     const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
-    return t ? kt_provider_find(t->provider) : NULL;
+    return t ? kt_provider_of(t) : NULL;
 }
 
 bool kt_x_answer_translated(const struct kt_exchange *x)
