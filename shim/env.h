@@ -27,5 +27,5 @@ bool kt_env_preloaded(void);
 bool kt_env_same_name(const char *entry, const char *name);
 /* True where an LD_PRELOAD value (entries parted by colons or spaces) names this library, by file name. */
 bool kt_preload_has_us(const char *value);
-/* getenv without a hook in between and without the loader. */
+/* getenv without a hook in between and without the loader: borrowed from `envp`, NULL = not there. */
 char *kt_env_scan(char *const *envp, const char *name);

@@ -6,6 +6,7 @@
 
 #define KT_OWN_FD_MAX 65536
 
+/* Marks (on != 0) or forgets a number; from KT_OWN_FD_MAX on nothing is marked. The fd stays the caller's. */
 void kt_shim_own_fd(int fd, int on);
 bool kt_fd_is_own(int fd);
 /* The lowest own fd >= from, or -1. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The one engine of a process, behind the slots of kt_engine_abi. */
+/* The one engine of a process: each function is the slot of its name in kt_engine_abi, which says what it
+ * takes and owns. */
 #include "interceptor/abi/kt_engine_abi.h"
 
 int kt_entry_start(const struct kt_shim_host *host);

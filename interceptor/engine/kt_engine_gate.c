@@ -5,6 +5,8 @@
 #include "interceptor/loop/kt_fds.h"
 #include "interceptor/upstream/kt_upstream.h"
 
+#include <time.h>
+
 /* A signal handler may call in while its thread is inside: that must not wait for a fork that waits for this
  * thread. */
 static _Thread_local unsigned inside;
@@ -30,10 +32,21 @@ void kt_engine_leave(struct kt_engine *e)
         pthread_rwlock_unlock(&e->gate);
 }
 
+/* The one thread of ours that a fork cannot hold: it is libcurl's and waits for the network, as a rule. */
+static void let_resolver_begin(const struct kt_engine *e)
+{
+    uint64_t now = kt_now_mono_ns(), until = e->ctx.upstream ? kt_upstream_fork_ns(e->ctx.upstream) : 0;
+    if (until <= now)
+        return;
+    struct timespec left = {0, (long)(until - now)}; /* a few ms */
+    nanosleep(&left, NULL);
+}
+
 void kt_engine_fork_prepare(struct kt_engine *e)
 {
     if (inside == 0)
         pthread_rwlock_wrlock(&e->gate);
+    let_resolver_begin(e);
     /* Nobody but the event thread can hold or want any lock of the engine now, and it waits outside of them
      * all. */
     if (e->loop)

@@ -99,15 +99,16 @@ static bool progress(struct kt_flow *f)
     return f->phase != KT_PHASE_CLOSED;
 }
 
-/* The client ended its side, by close_notify or, on a plain connection, by a FIN. Without a request under way
- * nothing is left to do. */
+/* The client ended its side. A close_notify (RFC 8446, 6.1) is answered by ours, and then the call is over:
+ * TLS 1.2 asks for that, stacks that close wait for it (asyncio, SSLSocket.unwrap), and none in use shuts its
+ * writing side alone. A FIN on a plain connection may be just that (`nc -N`). */
 static void half_close(struct kt_flow *f)
 {
     int expected = KT_INPUT_BUSY;
     f->half_closed = true;
     bool busy = atomic_compare_exchange_strong(&f->input, &expected, KT_INPUT_DISCARD) ||
                 expected == KT_INPUT_DISCARD;
-    if (busy && (f->ssl || kt_flow_peer_waits(f))) {
+    if (!f->ssl && busy && kt_flow_peer_waits(f)) {
         kt_flow_watch(f);
         return;
     }
@@ -221,7 +222,7 @@ static void detect(struct kt_flow *f)
     handshake(f);
 }
 
-/* The FIN behind a close_notify, or the real end. */
+/* Behind a FIN: the real end, or nothing new. */
 static void end_behind_half_close(struct kt_flow *f, uint32_t events)
 {
     if (!f->fin && !(events & (EPOLLHUP | EPOLLERR)) && kt_flow_peer_waits(f))

@@ -73,6 +73,7 @@ bool kt_http_idle(const struct kt_http_parser *p);
 /* True until the head of the request is complete. */
 bool kt_http_in_head(const struct kt_http_parser *p);
 
+/* The reason phrase of RFC 9110, section 15; "Unknown" where it has none. Static. */
 const char *kt_http_reason(int status);
 
 /*

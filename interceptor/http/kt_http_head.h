@@ -11,6 +11,7 @@ struct kt_http_fault {
 
 enum kt_http_coding { KT_CODING_IDENTITY, KT_CODING_GZIP, KT_CODING_DEFLATE };
 
+/* RFC 9110, section 5.6.2; an empty span is none. */
 bool kt_http_is_token(struct kt_span s);
 /* Next element of a comma list: advances *rest; false at its end. Empty elements are skipped. */
 bool kt_http_list_next(struct kt_span *rest, struct kt_span *item);

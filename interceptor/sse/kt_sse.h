@@ -32,6 +32,7 @@ struct kt_sse {
     bool dead;         /* a limit was hit, or the callback stopped */
 };
 
+/* `arg` stays borrowed until kt_sse_free. */
 void kt_sse_init(struct kt_sse *s, kt_sse_fn fn, void *arg);
 void kt_sse_free(struct kt_sse *s);
 /* KT_ERR_LIMIT for a line or an event that is too long, KT_ERR_MEMORY, KT_ERR_STATE once it was stopped or

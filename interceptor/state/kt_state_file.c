@@ -209,10 +209,31 @@ static void carry_over(int dir, const char *name, struct kt_seg *to)
     kt_seg_unmap(from);
 }
 
+static bool is_good(int dir, const char *name)
+{
+    KT_CLEANUP(kt_cleanup_fd) int fd = open_file(dir, name);
+    return fd >= 0 && judge_file(fd) == KT_SEG_GOOD;
+}
+
+/* What is there may be the file of a maker that did not wait for us, nor we for it (a busy machine): then
+ * that one stands, and what was ours keeps the temporary name. */
+static bool yield_to_other(int dir, const char *temp, const char *name)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode) ||
+        renameat2(dir, temp, dir, name, RENAME_EXCHANGE) != 0)
+        return false;
+    return is_good(dir, temp) ? renameat2(dir, temp, dir, name, RENAME_EXCHANGE) == 0 : true;
+}
+
 /* A folder or a fifo in the file's place goes as well; a folder only while it is empty. */
 static bool put_in_place(int dir, const char *temp, const char *name)
 {
-    if (renameat(dir, temp, dir, name) == 0)
+    if (renameat2(dir, temp, dir, name, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno == EEXIST && (is_good(dir, name) || yield_to_other(dir, temp, name)))
+        return unlinkat(dir, temp, 0) == 0;
+    if (renameat(dir, temp, dir, name) == 0) /* a file system without these */
         return true;
     return (errno == EISDIR || errno == EEXIST || errno == ENOTEMPTY) &&
            unlinkat(dir, name, AT_REMOVEDIR) == 0 && renameat(dir, temp, dir, name) == 0;
@@ -252,8 +273,8 @@ struct kt_seg *kt_seg_open(const char *dir, struct kt_file_id *id, char *why, si
     struct kt_seg *seg = open_good(folder, name, id);
     if (seg)
         return seg;
-    /* Who waited for the lock finds what the holder made. Without the lock two may make one each: the one
-     * that is renamed last stands, and both then open that. */
+    /* Who waited for the lock finds what the holder made. Without the lock two may make one each: see
+     * put_in_place. */
     KT_CLEANUP(kt_cleanup_fd) int lock = lock_folder(folder);
     (void)lock; /* held until this ends */
     for (int i = 0; i < 3 && !seg; i++) {

@@ -76,9 +76,10 @@ struct kt_file_id { /* which file a mapping is of */
 };
 
 /* kt_state_file.c */
-/* Opens or makes the file in `dir` and maps it. NULL where that cannot be, with the cause in `why`. */
+/* Opens or makes the file in `dir` and maps it: new, kt_seg_unmap. NULL where that cannot be, with the cause
+ * in `why`. */
 struct kt_seg *kt_seg_open(const char *dir, struct kt_file_id *id, char *why, size_t why_size);
-/* Memory of this process and its fork children. NULL: none left. */
+/* New, kt_seg_unmap: memory of this process and its fork children. NULL: none left. */
 struct kt_seg *kt_seg_anonymous(void);
 void kt_seg_unmap(struct kt_seg *seg);
 /* Is the file in `dir` still that one? */

@@ -112,3 +112,11 @@ size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg)
     /* A call that was cancelled inside the slot must not be touched by libcurl any more. */
     return c->state == KT_CS_DOOMED ? 0 : len;
 }
+
+int kt_call_on_resolve(void *resolver, void *reserved, void *arg)
+{
+    struct kt_call *c = arg;
+    (void)resolver, (void)reserved;
+    atomic_store(&c->u->fork_ns, kt_now_mono_ns() + KT_UP_RESOLVER_MS * KT_NS_PER_MS);
+    return 0;
+}

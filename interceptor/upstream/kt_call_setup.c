@@ -121,6 +121,8 @@ static void set_callbacks(struct kt_call *c)
     curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, kt_call_on_send);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
+    curl_easy_setopt(e, CURLOPT_RESOLVER_START_FUNCTION, kt_call_on_resolve);
+    curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, c);
     kt_up_install_opener(c->u, e);
 }
 

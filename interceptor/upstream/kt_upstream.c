@@ -211,6 +211,11 @@ void kt_upstream_abandon(struct kt_upstream *u)
         kt_call_wipe_headers(c);
 }
 
+uint64_t kt_upstream_fork_ns(const struct kt_upstream *u)
+{
+    return atomic_load(&u->fork_ns);
+}
+
 size_t kt_upstream_sockets(const struct kt_upstream *u)
 {
     return u->sockets;

@@ -22,6 +22,11 @@ kt_result kt_upstream_new(struct kt_loop *loop, struct kt_upstream **out) KT_MUS
 /* Loop thread, or after the loop's thread has ended. Calls under way are dropped; their handlers are not
  * called. NULL is fine. */
 void kt_upstream_free(struct kt_upstream *u);
+/* Any thread. Until when (monotonic) a fork had better wait: a thread of libcurl's has just begun to look up
+ * a name, and may hold locks of the C library's resolver, which that reads its configuration under. Behind
+ * that it waits for the network and holds none, for as long as it likes. 0 = no name was looked up yet. */
+uint64_t kt_upstream_fork_ns(const struct kt_upstream *u);
+
 /* In the child after a fork: forgets everything without a byte on the connections, which still belong to the
  * parent. The memory of libcurl's own state is left alone (freeing it would talk on those connections). The
  * fds are closed by the owner of kt_fds. */

@@ -5,6 +5,7 @@
 #include "policyengine/base/kt_buf.h"
 
 #include <curl/curl.h>
+#include <stdatomic.h>
 
 #define KT_UP_IDLE_EASY 64         /* easy handles kept for the next call, as many as connections */
 #define KT_UP_IDLE_CONNECTIONS 64L /* connections kept open in the pool */
@@ -16,6 +17,7 @@
 #define KT_UP_DRAIN_BYTES (64u << 10)
 #define KT_UP_DRAIN_NS 1000000000ull
 #define KT_NS_PER_MS 1000000ull
+#define KT_UP_RESOLVER_MS 10 /* its set-up takes less than one, and is mostly reads of files in /etc */
 
 struct kt_upstream {
     struct kt_loop *loop;
@@ -24,15 +26,16 @@ struct kt_upstream {
     struct kt_call *calls; /* every call that was given out, doubly linked */
     CURL *idle[KT_UP_IDLE_EASY];
     size_t idle_count;
-    struct kt_up_open *open; /* every socket that libcurl has of us */
-    bool no_fd;              /* in this turn the process had no file descriptor left for a socket */
-    size_t sockets, unsure;  /* ... and how many of them are not known to be connected */
-    bool direct;             /* the environment names no proxy: libcurl need not look with every call */
-    char *no_proxy;          /* owned; KT_UPSTREAM_NO_PROXY or NULL */
-    char *ca_file;           /* owned; from the environment, or NULL */
-    const char *ca_path;     /* libcurl's own hashed folder where it has one; static */
-    bool busy;               /* inside libcurl: handles must not be added or removed now */
-    bool dead;               /* after a fork, in the child */
+    struct kt_up_open *open;  /* every socket that libcurl has of us */
+    bool no_fd;               /* in this turn the process had no file descriptor left for a socket */
+    size_t sockets, unsure;   /* ... and how many of them are not known to be connected */
+    bool direct;              /* the environment names no proxy: libcurl need not look with every call */
+    char *no_proxy;           /* owned; KT_UPSTREAM_NO_PROXY or NULL */
+    char *ca_file;            /* owned; from the environment, or NULL */
+    const char *ca_path;      /* libcurl's own hashed folder where it has one; static */
+    _Atomic uint64_t fork_ns; /* kt_upstream_fork_ns */
+    bool busy;                /* inside libcurl: handles must not be added or removed now */
+    bool dead;                /* after a fork, in the child */
 };
 
 enum kt_call_state {
@@ -83,6 +86,7 @@ void kt_call_wipe_headers(struct kt_call *c);
 size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg);
 /* Right before the request is sent, each time that it is. */
 int kt_call_on_send(void *arg, char *peer, char *own, int peer_port, int own_port);
+int kt_call_on_resolve(void *resolver, void *reserved, void *arg); /* before a name is looked up */
 size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg);
 
 /* kt_sockets.c */

@@ -15,6 +15,7 @@ struct kt_suggest {
     char best[64]; /* "" = none near enough */
 };
 
+/* `word`, the misspelt one, stays borrowed. */
 void kt_suggest_begin(struct kt_suggest *s, const char *word);
 /* Longer candidates than 63 bytes are never suggested. */
 void kt_suggest_try(struct kt_suggest *s, const char *candidate, size_t len);

@@ -37,48 +37,48 @@ static void *nothing(void *arg)
     return arg;
 }
 
-int main(int argc, char **argv)
+static int forked(pid_t pid, const char *path, char **args)
 {
-    const char *how = argv[1], *path = argv[2];
-    char *args[] = {name, NULL};
-    (void)argc;
-    if (strcmp(how, "execve") == 0)
+    if (pid == 0) {
         execve(path, args, clean);
-    else if (strcmp(how, "execve-empty") == 0)
-        execve(path, args, empty);
-    else if (strcmp(how, "execve-null") == 0)
-        execve(path, args, NULL);
-    else if (strcmp(how, "execvpe") == 0)
-        execvpe("printenv", args, clean);
-    else if (strcmp(how, "execle") == 0)
-        execle(path, "printenv", (char *)NULL, clean);
-    else if (strcmp(how, "fexecve") == 0)
-        fexecve(open(path, O_RDONLY), args, clean);
-    else if (strcmp(how, "execveat") == 0)
-        execveat(AT_FDCWD, path, args, clean, 0);
-    else if (strcmp(how, "posix_spawn") == 0)
+        _exit(9);
+    }
+    return status_of(pid);
+}
+
+/* -1: it is none of those that are given an environment. */
+static int with_environment(const char *how, const char *path, char **args)
+{
+    if (strcmp(how, "execve") == 0)
+        return execve(path, args, clean);
+    if (strcmp(how, "execve-empty") == 0)
+        return execve(path, args, empty);
+    if (strcmp(how, "execve-null") == 0)
+        return execve(path, args, NULL);
+    if (strcmp(how, "execvpe") == 0)
+        return execvpe("printenv", args, clean);
+    if (strcmp(how, "execle") == 0)
+        return execle(path, "printenv", (char *)NULL, clean);
+    if (strcmp(how, "fexecve") == 0)
+        return fexecve(open(path, O_RDONLY), args, clean);
+    if (strcmp(how, "execveat") == 0)
+        return execveat(AT_FDCWD, path, args, clean, 0);
+    if (strcmp(how, "posix_spawn") == 0)
         return spawned(0, path, args, clean);
-    else if (strcmp(how, "posix_spawnp") == 0)
+    if (strcmp(how, "posix_spawnp") == 0)
         return spawned(1, "printenv", args, clean);
-    else if (strcmp(how, "vfork") == 0) {
-        pid_t pid = vfork();
-        if (pid == 0) {
-            execve(path, args, clean);
-            _exit(9);
-        }
-        return status_of(pid);
-    } else if (strcmp(how, "thread-fork") == 0) {
+    if (strcmp(how, "thread-fork") == 0) {
         pthread_t t;
         pthread_create(&t, NULL, nothing, NULL);
         pthread_join(t, NULL);
-        pid_t pid = fork();
-        if (pid == 0) {
-            execve(path, args, clean);
-            _exit(9);
-        }
-        return status_of(pid);
+        return forked(fork(), path, args);
     }
-    environ = (char **)(size_t)clean; /* the rest take the environment of the process */
+    return -1;
+}
+
+static void with_that_of_the_process(const char *how, const char *path, char **args)
+{
+    environ = (char **)(size_t)clean;
     if (strcmp(how, "execv") == 0)
         execv(path, args);
     else if (strcmp(how, "execvp") == 0)
@@ -91,8 +91,27 @@ int main(int argc, char **argv)
         char **big = calloc(5001, sizeof *big);
         for (int i = 0; i < 5000; i++)
             if (asprintf(&big[i], "V%d=1", i) < 0)
-                return 8;
+                return;
         execve(path, args, big);
     }
+}
+
+int main(int argc, char **argv)
+{
+    const char *how = argv[1], *path = argv[2];
+    char *args[] = {name, NULL};
+    (void)argc;
+    if (strcmp(how, "vfork") == 0) {
+        pid_t pid = vfork();
+        if (pid == 0) { /* here, and not in a function that would return */
+            execve(path, args, clean);
+            _exit(9);
+        }
+        return status_of(pid);
+    }
+    int status = with_environment(how, path, args);
+    if (status >= 0)
+        return status;
+    with_that_of_the_process(how, path, args);
     return 9;
 }

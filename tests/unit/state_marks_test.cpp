@@ -180,6 +180,7 @@ TEST_F(StateMarks, TwentyProcessesThatAreKilledAndTwentyThatEnd)
             });
         for (auto &t : threads)
             t.join();
+        kt_state_free(own);
         return true;
     }));
     EXPECT_TRUE(left(s, "aa").empty());

@@ -98,6 +98,27 @@ TEST_F(Upstream, ConnectionsAreKept)
     EXPECT_EQ(open, 1u);
 }
 
+TEST_F(Upstream, AForkWaitsWhereANameIsLookedUp)
+{
+    Server server(hello);
+    EXPECT_EQ(kt_upstream_fork_ns(up), 0u);
+    uint64_t first = 0, begun = kt_now_mono_ns();
+    for (int i = 0; i < 2; i++) {
+        Seen s;
+        Ask a;
+        a.url = server.url("/");
+        a.url.replace(a.url.find("127.0.0.1"), 9, "localhost");
+        call(a, s);
+        ASSERT_TRUE(s.wait_done());
+        ASSERT_EQ(s.outcome, KT_CALL_OK);
+        uint64_t until = kt_upstream_fork_ns(up);
+        EXPECT_GT(until, begun);
+        EXPECT_LE(until, kt_now_mono_ns() + 20000000); /* some ms: a slow resolver is not waited for */
+        first = first ? first : until;
+        EXPECT_EQ(until, first); /* the second call needs no look-up */
+    }
+}
+
 // The pooled connection died meanwhile: the request goes out whole, on a new one.
 
 TEST_F(Upstream, BodyIsNotLostOnADeadPooledConnection)
