@@ -55,6 +55,16 @@ static bool complain(struct lint *l, const char *code, struct kt_at at, const ch
     return kt_is_ok(kt_complain(&c, code, at, NULL, "%s", text));
 }
 
+static bool check_idle(struct lint *l, const struct kt_chain_entry *e, const void *instance)
+{
+    const char *set = e->policy->idle ? e->policy->idle(e->opts, instance) : NULL;
+    struct kt_ctx c = {.diags = &l->diags};
+    struct kt_at at = {e->file, e->line, e->col};
+    kt_path_push(&c, "policy");
+    kt_path_push(&c, e->policy->kind);
+    return !set || kt_is_ok(kt_complain(&c, "W006", at, set, "'%s' has nothing to do", e->policy->kind));
+}
+
 /* Policies check their options against each other when they are made. */
 static bool check_policy(struct lint *l, const struct kt_chain_entry *e)
 {
@@ -62,6 +72,8 @@ static bool check_policy(struct lint *l, const struct kt_chain_entry *e)
     void *instance = NULL;
     char path[320], below[200];
     kt_result r = e->policy->init ? e->policy->init(e->opts, &instance, &err) : kt_ok();
+    if (kt_is_ok(r) && !check_idle(l, e, instance))
+        r = kt_err(KT_ERR_MEMORY);
     if (kt_is_ok(r) && e->policy->fini)
         e->policy->fini(instance);
     if (kt_is_ok(r) && e->policy->check)

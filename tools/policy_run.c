@@ -108,7 +108,10 @@ kt_result kt_policy_read_file(const char *path, struct kt_buf *out)
     KT_CLEANUP(kt_cleanup_fd) int own = in ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     int fd = in ? STDIN_FILENO : own;
     KT_ENSURE(fd >= 0, KT_ERR_IO);
-    return kt_read_to_end(fd, out);
+    KT_GUARD(kt_read_to_end(fd, out));
+    if (out->len >= 3 && memcmp(out->data, "\xef\xbb\xbf", 3) == 0)
+        kt_buf_consume(out, 3); /* editors' byte order mark, which no JSON begins with */
+    return kt_ok();
 }
 
 int kt_policy_flush(int status)

@@ -27,7 +27,9 @@ void test_bad(struct test_run *t, const struct test_place *place, const char *me
 {
     va_list ap;
     va_start(ap, fmt);
-    fprintf(stderr, "%s: %s%s%s: ", place->file, place->path, *member && place->path[0] ? "." : "", member);
+    bool named = *member || place->path[0];
+    fprintf(stderr, "%s: %s%s%s%s", place->file, place->path, *member && place->path[0] ? "." : "", member,
+            named ? ": " : "");
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
     va_end(ap);

@@ -22,7 +22,7 @@ kt_result kt_chat_body_for(const struct kt_chat *c, const struct kt_target *t, c
                            const struct kt_edits *policy_edits, struct kt_buf *out)
 {
     KT_CLEANUP(kt_edits_free) struct kt_edits edits = {0};
-    const struct kt_provider *provider = t ? kt_provider_find(t->provider) : NULL;
+    const struct kt_provider *provider = t ? kt_provider_of(t) : NULL;
     if (policy_edits)
         KT_GUARD(kt_edits_merge(&edits, policy_edits));
     if (provider && provider->translate)

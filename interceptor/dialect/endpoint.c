@@ -180,7 +180,7 @@ const char *kt_endpoint_path(enum kt_endpoint e)
 
 const char *kt_endpoint_path_at(enum kt_endpoint e, const struct kt_target *t)
 {
-    const struct kt_provider *p = t ? kt_provider_find(t->provider) : NULL;
+    const struct kt_provider *p = t ? kt_provider_of(t) : NULL;
     const char *own = p && p->path ? p->path(e) : NULL;
     return own ? own : kt_endpoint_path(e);
 }

@@ -151,6 +151,8 @@ struct kt_provider {
 const struct kt_provider *const *kt_providers(size_t *count);
 /* NULL where unknown: then OpenAI-compatible, nothing dropped. */
 const struct kt_provider *kt_provider_find(const char *name);
+/* The dialect that a target speaks. */
+const struct kt_provider *kt_provider_of(const struct kt_target *t);
 
 /* The provider whose own dialect the client speaks: by the host that it meant, its User-Agent, or a base URL
  * that begins with the provider's name (".../mistral/v1"); NULL = OpenAI's as everybody. `agent` and `target`

@@ -19,6 +19,13 @@ const struct kt_provider *const *kt_providers(size_t *count)
     return providers;
 }
 
+const struct kt_provider *kt_provider_of(const struct kt_target *t)
+{
+    static const char *const types[] = {
+        [KT_PROVIDER_AUTO] = NULL, [KT_PROVIDER_MISTRAL] = "mistral", [KT_PROVIDER_OPENAI] = "openai"};
+    return kt_provider_find(types[t->provider_type] ? types[t->provider_type] : t->provider);
+}
+
 const struct kt_provider *kt_provider_find(const char *name)
 {
     for (size_t i = 0; name && i < KT_COUNT(providers); i++)

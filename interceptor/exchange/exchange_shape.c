@@ -10,7 +10,7 @@ static const struct kt_target *target_of_answer(const struct kt_exchange *x)
 static const struct kt_provider *provider_of_answer(const struct kt_exchange *x)
 {
     const struct kt_target *t = target_of_answer(x);
-    return t ? kt_provider_find(t->provider) : x->dialect;
+    return t ? kt_provider_of(t) : x->dialect;
 }
 
 bool kt_x_answer_is_native(const struct kt_exchange *x)

@@ -55,6 +55,8 @@ struct kt_secret_ref {
     struct kt_secret_file *kept; /* owned; NULL without a file */
 };
 
+enum kt_provider_type { KT_PROVIDER_AUTO, KT_PROVIDER_MISTRAL, KT_PROVIDER_OPENAI };
+
 /* One providers.targets[] entry, defaults and provider auto-detection applied. */
 struct kt_target {
     char *id;
@@ -66,7 +68,8 @@ struct kt_target {
     int64_t stream_timeout_seconds;  /* 0 in the file = timeout_seconds; resolved here */
     int64_t connect_timeout_seconds; /* 10, ours */
     int64_t max_context_tokens;      /* 0 = none */
-    char *format, *provider_type, *description;
+    char *format, *description;
+    int provider_type;    /* enum kt_provider_type: the dialect; AUTO = its provider's */
     double weight;        /* 1.0 */
     char *api_key_header; /* "Authorization" */
     char *api_key_prefix; /* "Bearer " is written as "Bearer" in YAML; a space is put between unless empty */

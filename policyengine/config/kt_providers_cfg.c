@@ -141,6 +141,41 @@ static kt_result read_fallback(struct kt_ctx *c, const struct kt_node *p, struct
     return kt_ok();
 }
 
+/* ---- targets that no call reaches ---- */
+
+static kt_result check_weights(struct kt_ctx *c, const struct kt_node *p, const struct kt_config *config)
+{
+    double sum = 0;
+    for (size_t i = 0; i < config->providers.target_count; i++)
+        sum += config->providers.targets[i].weight;
+    if (config->providers.strategy != KT_STRATEGY_WEIGHTED_ROUND_ROBIN ||
+        config->providers.target_count == 0 || sum > 0)
+        return kt_ok();
+    return kt_complain(c, "E004", kt_node_get(p, "targets")->at, "weight: 1.0 for those that get calls",
+                       "the weights of all targets come to 0, so that none gets a call");
+}
+
+/* In order, each failure goes one target further. */
+static kt_result check_reach(struct kt_ctx *c, const struct kt_node *p, const struct kt_config *config)
+{
+    size_t count = config->providers.target_count;
+    int64_t most = config->providers.fallback.enabled ? config->providers.fallback.max_fallback_attempts : 0;
+    const struct kt_node *targets = kt_node_get(p, "targets");
+    if (config->providers.strategy != KT_STRATEGY_ORDERED || count < 2 || (uint64_t)most + 1 >= count ||
+        kt_node_is_null(targets) || targets->count != count)
+        return kt_ok();
+    size_t path = kt_path_push(c, "targets");
+    kt_path_push_index(c, (size_t)most + 1);
+    kt_result r = kt_complain(
+        c, "W006", targets->items[most + 1]->at,
+        config->providers.fallback.enabled ? "raise fallback.max_fallback_attempts"
+                                           : "fallback: {enabled: true}",
+        "is reached only where a target in front of it is unavailable: a failed call goes %lld further",
+        (long long)most);
+    kt_path_pop(c, path);
+    return r;
+}
+
 /* ---- retry, circuit breaker ---- */
 
 static kt_result read_statuses(struct kt_ctx *c, const struct kt_node *list, struct kt_config *config)
@@ -198,6 +233,8 @@ kt_result kt_providers_read(struct kt_ctx *c, const struct kt_node *root, struct
     KT_GUARD(read_strategy(c, p, config));
     KT_GUARD(read_fallback(c, p, config));
     KT_GUARD(read_retry(c, p, config));
+    KT_GUARD(check_weights(c, p, config));
+    KT_GUARD(check_reach(c, p, config));
     kt_path_pop(c, path);
     return kt_ok();
 }

@@ -274,6 +274,12 @@ static kt_result check_keys(struct kt_ctx *c, const struct keys *k, const struct
     return kt_ok();
 }
 
+kt_result kt_read_keys(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map)
+{
+    const struct keys k = {table, NULL};
+    return check_keys(c, &k, map);
+}
+
 static kt_result read_rows(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map,
                            void *out)
 {

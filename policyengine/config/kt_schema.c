@@ -128,10 +128,11 @@ const struct kt_option kt_schema_common[] = {
 
 const struct kt_unacted kt_unacted_root[] = {
     {.path = "agents"},
+    {.path = "policy.prompt-injection.response.log_level", .value = "warn"},
+    {.path = "testing.default_threshold"}, /* an assertion has its own */
     {.path = "ip_rate_limit"}, /* a wrapped program has no client's address */
     {.path = NULL}};
 
 const struct kt_unacted kt_unacted_target[] = {
-    {.path = "provider_type", .value = "auto"},
     {.path = NULL}};
 /* clang-format on */

@@ -13,10 +13,12 @@ struct spelling {
     const char *from, *to; /* dotted */
     int64_t unit_ms;       /* SPAN: what `to` counts in */
     const char *no, *yes;  /* WORD: what stands for false and true */
+    const char *values;    /* MOVED: the words that both take, as of an enum; NULL = any */
     const char *code, *what, *hint;
 };
 
 #define KT_MOVED(a, b) {.action = MOVED, .from = (a), .to = (b)},
+#define KT_MOVED_WORD(a, b, v) {.action = MOVED, .from = (a), .to = (b), .values = (v)},
 #define KT_SPAN(a, b, ms) {.action = SPAN, .from = (a), .to = (b), .unit_ms = (ms)},
 #define KT_FLAG(a, b) {.action = FLAG, .from = (a), .to = (b)},
 #define KT_WORD(a, b, n, y) {.action = WORD, .from = (a), .to = (b), .no = (n), .yes = (y)},
@@ -24,6 +26,10 @@ struct spelling {
 #define KT_KEY(a, w, h) {.action = REFUSED, .from = (a), .code = "E004", .what = (w), .hint = (h)},
 static const struct spelling root_spellings[] = {
 #include "policyengine/config/spellings_root.def"
+#include "policyengine/config/spellings_policies.def"
+};
+static const struct spelling assertion_spellings[] = {
+#include "policyengine/config/spellings_assertion.def"
 };
 static const struct spelling target_spellings[] = {
 #include "policyengine/config/spellings_target.def"
@@ -116,7 +122,8 @@ static kt_result make_map(struct kt_node *from, const char *dotted, size_t len, 
     return kt_ok();
 }
 
-static kt_result put(struct kt_ctx *c, struct kt_node *map, struct kt_pair *from, const char *to);
+static kt_result put(struct kt_ctx *c, struct kt_node *map, struct kt_pair *from, const char *to,
+                     const char *values);
 
 /* Every key of a map on its own, so that each finds its own clash. */
 static kt_result put_all(struct kt_ctx *c, struct kt_node *map, struct kt_node *from, const char *to)
@@ -128,20 +135,30 @@ static kt_result put_all(struct kt_ctx *c, struct kt_node *map, struct kt_node *
         snprintf(name, sizeof name, "%s.%.*s", to, (int)kt_utf8_cut(key, strlen(key), 40), key);
         if (!kt_node_take_pair(from, key, &p))
             return kt_err(KT_ERR_INTERNAL);
-        KT_GUARD(put(c, map, &p, name));
+        KT_GUARD(put(c, map, &p, name, NULL));
     }
     return kt_ok();
 }
 
-/* Puts a pair into `map`, where its name is `to` in words. Of two the later layer wins; within one layer the
- * user must decide. Empties *from where it is used. */
-static kt_result put(struct kt_ctx *c, struct kt_node *map, struct kt_pair *from, const char *to)
+/* Two words for one thing, as an enum has it. */
+static bool same(const struct kt_node *a, const struct kt_node *b, const char *values)
+{
+    if (!values || a->kind != KT_NODE_SCALAR || b->kind != KT_NODE_SCALAR)
+        return false;
+    int word = kt_parse_enum(values, a->text);
+    return word >= 0 && word == kt_parse_enum(values, b->text);
+}
+
+/* Puts a pair into `map`, where its name is `to` in words. Of two the later layer wins; within one layer
+ * they say the same, or the user must decide. Empties *from where it is used. */
+static kt_result put(struct kt_ctx *c, struct kt_node *map, struct kt_pair *from, const char *to,
+                     const char *values)
 {
     const struct kt_pair *there = kt_node_pair(map, from->key->text);
     if (there && there->value->kind == KT_NODE_MAP && from->value->kind == KT_NODE_MAP)
         return put_all(c, there->value, from->value, to);
     if (there && there->value->layer == from->value->layer && !kt_node_is_null(there->value) &&
-        !kt_node_is_null(from->value))
+        !kt_node_is_null(from->value) && !same(there->value, from->value, values))
         return kt_complain(c, "E004", from->key->at, NULL,
                            "is another spelling of '%s', which is set too: keep one", to);
     if (there && (there->value->layer > from->value->layer || kt_node_is_null(from->value)))
@@ -168,6 +185,15 @@ static struct kt_node *parent_of(struct kt_node *root, const char *dotted)
     return (struct kt_node *)(uintptr_t)kt_node_at(root, path); /* the tree is ours to change */
 }
 
+/* What is not there and switched off asks for nothing. */
+static bool is_off(const struct kt_node *n)
+{
+    const struct kt_node *enabled = n->kind == KT_NODE_MAP ? kt_node_get(n, "enabled") : n;
+    bool on = true;
+    return kt_node_is_null(n) || (enabled && enabled->kind == KT_NODE_SCALAR && enabled->plain &&
+                                  kt_parse_bool(enabled->text, &on) && !on);
+}
+
 static kt_result apply(struct kt_ctx *c, const struct spelling *s, struct kt_node *root)
 {
     KT_CLEANUP(kt_pair_free) struct kt_pair p = {NULL, NULL};
@@ -175,6 +201,8 @@ static kt_result apply(struct kt_ctx *c, const struct spelling *s, struct kt_nod
     if (!parent || !kt_node_take_pair(parent, last_word(s->from), &p))
         return kt_ok();
     size_t errors = kt_diags_errors(c->diags), path = kt_path_push(c, s->from);
+    if (s->action == REFUSED && strcmp(s->code, "E007") == 0 && is_off(p.value))
+        return kt_ok();
     if (s->action == REFUSED) {
         KT_GUARD(kt_complain(c, s->code, p.key->at, s->hint, "%s", s->what));
         if (parent->count == 0)
@@ -188,7 +216,24 @@ static kt_result apply(struct kt_ctx *c, const struct spelling *s, struct kt_nod
         KT_GUARD(make_map(root, s->to, len ? len - 1 : 0, p.value, &into));
         KT_GUARD(rewrite(p.key, last_word(s->to)));
         if (into)
-            KT_GUARD(put(c, into, &p, s->to));
+            KT_GUARD(put(c, into, &p, s->to, s->values));
+    }
+    kt_path_pop(c, path);
+    return kt_ok();
+}
+
+static kt_result apply_each(struct kt_ctx *c, const struct spelling *list, size_t n, struct kt_node *root,
+                            const char *where)
+{
+    const struct kt_node *items = kt_node_at(root, where);
+    if (!items || items->kind != KT_NODE_LIST)
+        return kt_ok();
+    size_t path = kt_path_push(c, where);
+    for (size_t t = 0; t < items->count; t++) {
+        size_t inner = kt_path_push_index(c, t);
+        for (size_t i = 0; i < n; i++)
+            KT_GUARD(apply(c, &list[i], items->items[t]));
+        kt_path_pop(c, inner);
     }
     kt_path_pop(c, path);
     return kt_ok();
@@ -198,16 +243,7 @@ kt_result kt_spellings_apply(struct kt_ctx *c, struct kt_node *root)
 {
     for (size_t i = 0; i < KT_COUNT(root_spellings); i++)
         KT_GUARD(apply(c, &root_spellings[i], root));
-    const struct kt_node *targets = kt_node_at(root, "providers.targets");
-    if (!targets || targets->kind != KT_NODE_LIST)
-        return kt_ok();
-    size_t path = kt_path_push(c, "providers.targets");
-    for (size_t t = 0; t < targets->count; t++) {
-        size_t inner = kt_path_push_index(c, t);
-        for (size_t i = 0; i < KT_COUNT(target_spellings); i++)
-            KT_GUARD(apply(c, &target_spellings[i], targets->items[t]));
-        kt_path_pop(c, inner);
-    }
-    kt_path_pop(c, path);
-    return kt_ok();
+    KT_GUARD(apply_each(c, target_spellings, KT_COUNT(target_spellings), root, "providers.targets"));
+    return apply_each(c, assertion_spellings, KT_COUNT(assertion_spellings), root,
+                      "policy.quality-scorer.assertions");
 }

@@ -140,6 +140,26 @@ static kt_result apply_defaults(struct kt_ctx *c, const struct kt_node *node, st
                  "is missing, and the provider is not one that has a default");
 }
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* The path of the endpoint comes behind it. */
+static kt_result check_path(struct kt_ctx *c, const struct kt_node *node, const char *url)
+{
+    static const char *const endpoints[] = {"/chat/completions", "/completions", "/embeddings",
+                                            "/moderations",      "/models",      "/responses",
+                                            "/messages"};
+    for (size_t i = 0; i < KT_COUNT(endpoints); i++)
+        if (ends_with(url, endpoints[i]))
+            return about(c, "E004", node, "base_url", "end it in front of that, e.g. https://host/v1",
+                         "ends in the path of an endpoint, which calls add by themselves");
+    return ends_with(url, "/v1/v1") ? about(c, "E004", node, "base_url", "https://host/v1", "has /v1 twice")
+                                    : kt_ok();
+}
+
 static kt_result check_url(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t)
 {
     char host[256];
@@ -151,6 +171,7 @@ static kt_result check_url(struct kt_ctx *c, const struct kt_node *node, struct 
         return about(c, "E004", node, "base_url", "https://host[:port][/path]", problem);
     for (size_t len = strlen(t->base_url); len && t->base_url[len - 1] == '/'; len--)
         t->base_url[len - 1] = '\0';
+    KT_GUARD(check_path(c, node, t->base_url));
     if (clear && !kt_host_is_loopback(host))
         return about(c, "W003", node, "base_url", "use https://",
                      "sends prompts and the key in clear over the network");

@@ -83,6 +83,30 @@ static kt_result check_repeats(const char *expression, size_t at, uint64_t *all,
     return kt_ok();
 }
 
+/* The plain spellings of "anything", in groups and with flags or without. */
+static bool is_everything(const char *s)
+{
+    static const char *const any[] = {".",        "\\S",      "\\w",      "[^]",
+                                      "[\\s\\S]", "[\\S\\s]", "[\\w\\W]", "[\\d\\D]"};
+    static const char *const times[] = {"", "+", "+?", "{1,}", "++"};
+    if (strncmp(s, "(?", 2) == 0 && strspn(s + 2, "imsx") > 0 && s[2 + strspn(s + 2, "imsx")] == ')')
+        return is_everything(s + 3 + strspn(s + 2, "imsx"));
+    s += *s == '^';
+    size_t n = strlen(s);
+    n -= n > 1 && s[n - 1] == '$' && s[n - 2] != '\\';
+    bool group = n > 2 && s[0] == '(' && s[n - 1] == ')' && !memchr(s + 1, '(', n - 1);
+    if (group) {
+        s += strncmp(s, "(?:", 3) == 0 ? 3 : 1;
+        n = strcspn(s, ")");
+    }
+    for (size_t i = 0; i < KT_COUNT(any); i++)
+        for (size_t k = 0; k < KT_COUNT(times); k++)
+            if (n == strlen(any[i]) + strlen(times[k]) && strncmp(s, any[i], strlen(any[i])) == 0 &&
+                strncmp(s + strlen(any[i]), times[k], strlen(times[k])) == 0)
+                return true;
+    return false;
+}
+
 /* Each one by itself first: the number of the wrong one, and how long its matches are. */
 static kt_result check(const struct compiler *c, char *const *expressions, size_t n, uint32_t *width,
                        struct kt_error *err)
@@ -99,6 +123,8 @@ static kt_result check(const struct compiler *c, char *const *expressions, size_
         if (least == 0)
             return kt_fail(err, KT_ERR_USAGE, "[%zu] matches the empty text: it would be found everywhere",
                            i);
+        if (is_everything(expressions[i]))
+            return kt_fail(err, KT_ERR_USAGE, "[%zu] matches any text: it would be found everywhere", i);
         KT_GUARD(check_repeats(expressions[i], i, &repeats, err));
         most = most < KT_PATTERN_WIDTH ? most : KT_PATTERN_WIDTH;
         *width = most > *width ? most : *width;

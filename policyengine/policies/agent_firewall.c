@@ -191,6 +191,15 @@ static const struct kt_option firewall_option_table[] = {
     {.name = NULL},
 };
 
+static const char *firewall_idle(const void *opts, const void *instance)
+{
+    const struct firewall_options *o = opts;
+    (void)instance;
+    return o->allowed_tools.count || o->blocked_tools.count || o->max_actions_per_session
+               ? NULL
+               : "set allowed_tools, blocked_tools or max_actions_per_session";
+}
+
 const struct kt_policy kt_policy_agent_firewall = {
     .kind = "agent-firewall",
     .help = "lets through only the tools that may be offered and called, and counts the calls",
@@ -202,4 +211,5 @@ const struct kt_policy kt_policy_agent_firewall = {
     .open = firewall_open,
     .close = firewall_close,
     .tool = firewall_tool,
+    .idle = firewall_idle,
 };

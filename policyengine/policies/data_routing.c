@@ -79,6 +79,16 @@ static const struct kt_option routing_option_table[] = {
     {.name = NULL},
 };
 
+static const char *routing_idle(const void *opts, const void *instance)
+{
+    const struct routing_options *o = opts;
+    (void)instance;
+    return o->require_zero_data_retention || o->require_no_training || o->log_provider_selection ||
+                   o->max_retention_days != NO_LIMIT
+               ? NULL
+               : "set require_zero_data_retention, require_no_training or max_retention_days";
+}
+
 const struct kt_policy kt_policy_data_routing = {
     .kind = "data-routing-policy",
     .help = "sends calls only to providers whose data policy is good enough",
@@ -88,4 +98,5 @@ const struct kt_policy kt_policy_data_routing = {
     .options_size = sizeof(struct routing_options),
     .admits = routing_admits,
     .admits_none_warns = routing_warns,
+    .idle = routing_idle,
 };

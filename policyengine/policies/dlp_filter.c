@@ -301,6 +301,16 @@ static const struct kt_option dlp_option_table[] = {
     {.name = NULL},
 };
 
+static const char *dlp_idle(const void *opts, const void *instance)
+{
+    const struct dlp_options *o = opts;
+    (void)instance;
+    return o->secrets || o->blocked_terms.count || o->detect_patterns.count ||
+                   o->sensitivity_level > DLP_STANDARD
+               ? NULL
+               : "set secrets: true, blocked_terms or detect_patterns";
+}
+
 const struct kt_policy kt_policy_dlp_filter = {
     .kind = "dlp-filter",
     .help = "keeps secrets, your own terms and patterns, and classified text in",
@@ -313,4 +323,5 @@ const struct kt_policy kt_policy_dlp_filter = {
     .open = dlp_open,
     .close = dlp_close,
     .text = dlp_text,
+    .idle = dlp_idle,
 };

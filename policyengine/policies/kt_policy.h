@@ -168,6 +168,8 @@ struct kt_policy {
                            struct kt_sink *s);
     /* True where its redactions come back in the answer (sink->placeholder). */
     bool (*restores)(const void *opts);
+    /* What to set (static) where the options leave the policy nothing to do; NULL where it has something. */
+    const char *(*idle)(const void *opts, const void *instance);
     void (*retain)(const void *opts, struct kt_retention *r);
 };
 

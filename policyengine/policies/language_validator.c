@@ -247,6 +247,15 @@ static const struct kt_option language_option_table[] = {
     {.name = NULL},
 };
 
+static const char *language_idle(const void *opts, const void *instance)
+{
+    const struct language_options *o = opts;
+    (void)instance;
+    return o->allowed_languages.count || o->blocked_languages.count
+               ? NULL
+               : "set allowed_languages or blocked_languages";
+}
+
 const struct kt_policy kt_policy_language_validator = {
     .kind = "language-validator",
     .help = "stops texts in languages that are not allowed",
@@ -258,4 +267,5 @@ const struct kt_policy kt_policy_language_validator = {
     .open = language_open,
     .close = language_close,
     .text = language_text,
+    .idle = language_idle,
 };

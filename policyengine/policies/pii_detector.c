@@ -143,6 +143,13 @@ static bool pii_restores(const void *opts)
     return ((const struct pii_options *)opts)->redaction.restore;
 }
 
+static const char *pii_idle(const void *opts, const void *instance)
+{
+    (void)opts;
+    return ((const struct pii_instance *)instance)->kinds ? NULL
+                                                          : "every kind is off: switch one on in kinds";
+}
+
 const struct kt_policy kt_policy_pii_detector = {
     .kind = "pii-detector",
     .help =
@@ -157,4 +164,5 @@ const struct kt_policy kt_policy_pii_detector = {
     .close = pii_close,
     .text = pii_text,
     .restores = pii_restores,
+    .idle = pii_idle,
 };

@@ -27,7 +27,6 @@
 #define MESSAGE "Blocked by policy prompt-injection: the text tries to override instructions."
 
 enum action { ACTION_BLOCK, ACTION_ESCALATE, ACTION_WARN };
-enum { RESPONSE_AS_ACTION }; /* response.action: this, then those of enum action */
 
 struct injection_options {
     double threshold;
@@ -43,7 +42,7 @@ struct injection_options {
         bool enforce_delimiters, reject_fake_boundaries;
     } boundaries;
     struct {
-        int action, log_level;
+        int log_level;
         char *message;
     } response;
 };
@@ -72,15 +71,8 @@ static kt_result own_patterns(const struct injection_options *o, struct kt_patte
 
 static kt_result injection_init(const void *opts, void **instance, struct kt_error *err)
 {
-    static const char *const names[] = {"block", "escalate", "warn"};
     const struct injection_options *o = opts;
     const struct kt_scan *scan = NULL;
-    if (o->response.action != RESPONSE_AS_ACTION && o->response.action - 1 != o->action)
-        return kt_fail(
-            err, KT_ERR_USAGE,
-            "response.action is '%s' and action is '%s' (default: block): say the same in both, or "
-            "leave response.action out",
-            names[o->response.action - 1], names[o->action]);
     struct kt_patterns *own = NULL;
     KT_GUARD(kt_scan_get(KT_SCAN_INJECTION, &scan, err)); /* here, not in the middle of the first request */
     KT_GUARD(own_patterns(o, &own, err));
@@ -229,12 +221,6 @@ static const struct kt_option boundary_options[] = {
 };
 
 static const struct kt_option response_options[] = {
-    {.name = "action",
-     .type = KT_OPT_ENUM,
-     AT(response.action),
-     .def = "as_action",
-     .values = "as_action|block|escalate|warn=log",
-     .help = "the other spelling of action; must not contradict it"},
     {.name = "message",
      .type = KT_OPT_STRING,
      AT(response.message),
@@ -244,7 +230,7 @@ static const struct kt_option response_options[] = {
      AT(response.log_level),
      .def = "warn",
      .values = "debug|info|warn=warning|error",
-     .help = "accepted and checked; has no effect: every finding is in the event of its exchange"},
+     .help = "has no effect: every finding is in the event of its exchange"},
     {.name = NULL},
 };
 

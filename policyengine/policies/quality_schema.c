@@ -49,7 +49,8 @@ static const struct {
         K_ANY,
         K_NUMBER,
         K_COUNT,
-        K_PATTERN
+        K_PATTERN,
+        K_FORMAT
     } kind;
 } keywords[] = {
     {"type", K_TYPE},
@@ -74,6 +75,10 @@ static const struct {
     {"minItems", K_COUNT},
     {"maxItems", K_COUNT},
     {"pattern", K_PATTERN},
+    {"format", K_FORMAT},
+    {"minProperties", K_COUNT},
+    {"maxProperties", K_COUNT},
+    {"contains", K_SUB},
     {"title", K_ANY},
     {"description", K_ANY},
     {"default", K_ANY},
@@ -105,15 +110,52 @@ static kt_result check_subs(struct quality_schema *s, uint32_t t, unsigned depth
     return kt_ok();
 }
 
+#define DATE "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+#define TIME "([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?(Z|z|[+-][0-9]{2}:[0-9]{2})"
+#define BYTE "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])"
+#define HEX "[0-9A-Fa-f]"
+
+/* Formats that an expression says whole; others would be promised and not checked. */
+static const struct {
+    const char *name, *expression;
+} formats[] = {
+    {"date", "^" DATE "$"},
+    {"time", "^" TIME "$"},
+    {"date-time", "^" DATE "[Tt ]" TIME "$"},
+    {"email", "^[^@\\s]+@[^@\\s.]+(\\.[^@\\s.]+)+$"},
+    {"ipv4", "^" BYTE "\\." BYTE "\\." BYTE "\\." BYTE "$"},
+    {"uri", "^[A-Za-z][A-Za-z0-9+.-]*:\\S+$"},
+    {"uuid", "^" HEX "{8}-" HEX "{4}-" HEX "{4}-" HEX "{4}-" HEX "{12}$"},
+};
+
+static kt_result add_pattern(struct quality_schema *s, uint32_t t, const char *expression,
+                             struct kt_error *err)
+{
+    if (s->pattern_count == QUALITY_SCHEMA_PATTERNS)
+        return kt_fail(err, KT_ERR_USAGE, "schema: there may be %u patterns and formats",
+                       QUALITY_SCHEMA_PATTERNS);
+    KT_GUARD(kt_user_regex_new(expression, false, &s->patterns[s->pattern_count].regex, err));
+    s->patterns[s->pattern_count++].tok = t;
+    return kt_ok();
+}
+
+static kt_result check_format(struct quality_schema *s, uint32_t t, struct kt_error *err)
+{
+    for (size_t i = 0; is_type(&s->json, t, KT_JSON_STRING) && i < KT_COUNT(formats); i++)
+        if (kt_json_str_eq(&s->json, t, formats[i].name))
+            return add_pattern(s, t, formats[i].expression, err);
+    return kt_fail(err, KT_ERR_USAGE,
+                   "schema: format must be one of date, time, date-time, email, ipv4, uri and uuid; use "
+                   "pattern for others");
+}
+
 static kt_result check_pattern(struct quality_schema *s, uint32_t t, struct kt_error *err)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(KT_USER_REGEX_BYTES * 2);
-    if (!is_type(&s->json, t, KT_JSON_STRING) || s->pattern_count == QUALITY_SCHEMA_PATTERNS)
-        return kt_fail(err, KT_ERR_USAGE, "schema: pattern must be a text, and there may be 64 of them");
+    if (!is_type(&s->json, t, KT_JSON_STRING))
+        return kt_fail(err, KT_ERR_USAGE, "schema: pattern must be a text");
     KT_GUARD(kt_json_unescape(&s->json, t, &text));
-    KT_GUARD(kt_user_regex_new(kt_buf_span(&text).data, false, &s->patterns[s->pattern_count].regex, err));
-    s->patterns[s->pattern_count++].tok = t;
-    return kt_ok();
+    return add_pattern(s, t, kt_buf_span(&text).data, err);
 }
 
 static kt_result check_keyword(struct quality_schema *s, size_t keyword, uint32_t t, unsigned depth,
@@ -153,6 +195,8 @@ static kt_result check_keyword(struct quality_schema *s, size_t keyword, uint32_
         break;
     case K_PATTERN:
         return check_pattern(s, t, err);
+    case K_FORMAT:
+        return check_format(s, t, err);
     case K_ANY:
         break;
     }

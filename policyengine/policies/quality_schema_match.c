@@ -85,6 +85,16 @@ static bool has_type(struct match *m, uint32_t name, uint32_t t)
     return kt_json_str_eq(j, name, names[m->d->tok[t].type]);
 }
 
+/* `value` against the limits; 0 = no such keyword. */
+static bool within(const struct kt_json *j, uint32_t schema, const char *least, const char *most,
+                   double value)
+{
+    double v = 0;
+    uint32_t low = kt_json_member(j, schema, least, NULL), high = kt_json_member(j, schema, most, NULL);
+    return !(low && (!kt_is_ok(kt_json_number(j, low, &v)) || value < v)) &&
+           !(high && (!kt_is_ok(kt_json_number(j, high, &v)) || value > v));
+}
+
 static bool members_hold(struct match *m, uint32_t schema, uint32_t t)
 {
     const struct kt_json *j = &m->s->json;
@@ -105,17 +115,7 @@ static bool members_hold(struct match *m, uint32_t schema, uint32_t t)
     for (uint32_t i = required + 1; required && i < j->tok[required].next; i = j->tok[i].next)
         if (!member(m->d, t, j, i))
             return false;
-    return true;
-}
-
-/* `value` against the limits; 0 = no such keyword. */
-static bool within(const struct kt_json *j, uint32_t schema, const char *least, const char *most,
-                   double value)
-{
-    double v = 0;
-    uint32_t low = kt_json_member(j, schema, least, NULL), high = kt_json_member(j, schema, most, NULL);
-    return !(low && (!kt_is_ok(kt_json_number(j, low, &v)) || value < v)) &&
-           !(high && (!kt_is_ok(kt_json_number(j, high, &v)) || value > v));
+    return within(j, schema, "minProperties", "maxProperties", m->d->tok[t].size);
 }
 
 static bool number_holds(struct match *m, uint32_t schema, uint32_t t)
@@ -141,8 +141,10 @@ static bool string_holds(struct match *m, uint32_t schema, uint32_t t)
         return false;
     struct kt_span s = kt_buf_span(&text);
     uint32_t pattern = kt_json_member(j, schema, "pattern", NULL);
-    for (size_t i = 0; pattern && i < m->s->pattern_count; i++)
-        if (m->s->patterns[i].tok == pattern && !kt_user_regex_find(m->s->patterns[i].regex, s.data, s.len))
+    uint32_t format = kt_json_member(j, schema, "format", NULL);
+    for (size_t i = 0; (pattern || format) && i < m->s->pattern_count; i++)
+        if ((m->s->patterns[i].tok == pattern || m->s->patterns[i].tok == format) &&
+            !kt_user_regex_find(m->s->patterns[i].regex, s.data, s.len))
             return false;
     return within(j, schema, "minLength", "maxLength", (double)kt_chars_count(s.data, s.len));
 }
@@ -165,6 +167,12 @@ static bool array_holds(struct match *m, uint32_t schema, uint32_t t)
     uint32_t items = kt_json_member(j, schema, "items", NULL);
     uint32_t no_doubles = kt_json_member(j, schema, "uniqueItems", NULL);
     if (no_doubles && is_type(j, no_doubles, KT_JSON_TRUE) && !unique(m, t))
+        return false;
+    uint32_t wanted = kt_json_member(j, schema, "contains", NULL);
+    bool contains = !wanted;
+    for (uint32_t i = t + 1; !contains && i < m->d->tok[t].next; i = m->d->tok[i].next)
+        contains = holds(m, wanted, i);
+    if (!contains)
         return false;
     for (uint32_t i = t + 1; items && i < m->d->tok[t].next; i = m->d->tok[i].next)
         if (!holds(m, items, i))

@@ -221,7 +221,7 @@ static const struct kt_option entry_table[] = {
          "front"},
     {ENTRY(name, KT_OPT_STRING), .help = "label of a failure in the event; default: the type"},
     {ENTRY(value, KT_OPT_JSON),
-     .help = "a text, a list of texts, a number, {min, max} or a JSON schema (all but $ref, formats and "
+     .help = "a text, a list of texts, a number, {min, max} or a JSON schema (all but $ref, some formats and "
              "conditions), by type"},
     {ENTRY(threshold, KT_OPT_FLOAT), .def = "0", .max = 1,
      .help = "share from which on contains-all holds (0..1); 0 = all"},
@@ -275,6 +275,15 @@ static const struct kt_option option_table[] = {
     {.name = NULL},
 };
 
+static const char *quality_idle(const void *opts, const void *instance)
+{
+    const struct quality_options *o = opts;
+    const struct quality_instance *q = instance;
+    return q->count || o->min_output_chars || o->min_sentences
+               ? NULL
+               : "set assertions that are enabled, min_output_chars or min_sentences";
+}
+
 const struct kt_policy kt_policy_quality_scorer = {
     .kind = "quality-scorer",
     .help = "checks answers by deterministic assertions: texts, expressions, JSON schema, lengths, refusal, "
@@ -289,4 +298,5 @@ const struct kt_policy kt_policy_quality_scorer = {
     .close = quality_close,
     .text = quality_text,
     .end = quality_end,
+    .idle = quality_idle,
 };

@@ -106,6 +106,6 @@ TEST(AgentFirewall, OptionsAreChecked)
                   .error()
                   .find("allowed_tools[1]"),
               std::string::npos);
-    EXPECT_NE(Configured("agent-firewall", "{rate_limits: {x: 1}}").error().find("E002"), std::string::npos);
+    EXPECT_NE(Configured("agent-firewall", "{rate_limits: {x: 1}}").error().find("E007"), std::string::npos);
     EXPECT_NE(Configured("agent-firewall", "{max_actions_per_session: -1}").error(), "");
 }

@@ -282,8 +282,8 @@ TEST(Effective, APartThatIsTooLargeForOneFileIsRefused)
     std::string head = "testing: {suites: [", many;
     for (int i = 0; i < 15000; i++)
         many += "a,";
-    std::string one = s.write("a.yaml", base), two = s.write("b.yaml", "testing: {x: [" + many + "]}\n"),
-                three = s.write("c.yaml", "testing: {y: [" + many + "]}\n");
+    std::string one = s.write("a.yaml", base), two = s.write("b.yaml", "agents: {x: [" + many + "]}\n"),
+                three = s.write("c.yaml", "agents: {y: [" + many + "]}\n");
     Loaded l({one, two, three});
     ASSERT_EQ(l.code, KT_OK) << l.line();
     kt_node *tree = nullptr;

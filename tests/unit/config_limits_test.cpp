@@ -204,7 +204,7 @@ TEST(Limits, KeysCostNoSquare)
 {
     if (!COUNTING)
         GTEST_SKIP() << "a sanitizer owns the symbols";
-    auto keys = [](size_t n) { return kt::base + "testing:\n" + numbered("  key_", n, ": 1\n"); };
+    auto keys = [](size_t n) { return kt::base + "agents:\n" + numbered("  key_", n, ": 1\n"); };
     size_t small = of(keys(4000)).comparisons, large = of(keys(8000)).comparisons;
     EXPECT_GT(small, 4000u) << "the counter counts";
     EXPECT_LT(large, 3 * small);
@@ -240,7 +240,7 @@ TEST(Limits, ManyLayersCostNoSquareEither)
         for (size_t i = 0; i < n; i++)
             files.push_back(
                 s.write("l" + std::to_string(i) + ".yaml",
-                        "testing:\n" + numbered(("  k" + std::to_string(i) + "_").c_str(), 2000, ": 1\n")));
+                        "agents:\n" + numbered(("  k" + std::to_string(i) + "_").c_str(), 2000, ": 1\n")));
         std::vector<const char *> paths;
         for (const auto &f : files)
             paths.push_back(f.c_str());

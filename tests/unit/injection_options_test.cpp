@@ -45,9 +45,12 @@ TEST(InjectionOptions, BothShapes)
 TEST(InjectionOptions, WhatIsGivenTwiceMayNotContradict)
 {
     EXPECT_NE(trouble("{threshold: 0.8, embedding_threshold: 0.75}").find("same setting"), std::string::npos);
-    for (const char *both : {"{action: escalate, response: {action: block}}", "{response: {action: warn}}",
-                             "{action: block, response: {action: escalate}}"})
-        EXPECT_NE(trouble(both).find("say the same in both"), std::string::npos) << both;
+    for (const char *both :
+         {"{action: escalate, response: {action: block}}", "{action: block, response: {action: escalate}}"})
+        EXPECT_NE(trouble(both).find("is another spelling of 'policy.prompt-injection.action'"),
+                  std::string::npos)
+            << both;
+    EXPECT_EQ(trouble("{response: {action: warn}}"), "");
 }
 
 TEST(InjectionOptions, BadValues)

@@ -155,6 +155,16 @@ TEST(PolicyExplain, ObserveStopsNothing)
     EXPECT_NE(r.out.find("mode is observe"), std::string::npos) << r.out;
 }
 
+TEST(PolicyExplain, AByteOrderMarkIsNoPartOfARequest)
+{
+    Lab s;
+    const std::string body = R"({"model":"m","messages":[{"role":"user","content":"mail ada@example.com"}]})";
+    Ran marked = run_kt(s, "policy explain --json -", "\xef\xbb\xbf" + body);
+    ASSERT_EQ(marked.status, 0) << marked.err;
+    Json j(cJSON_Parse(marked.out.c_str()));
+    EXPECT_EQ(kt::text(j, "texts[0].text"), "mail [EMAIL_1]") << "a request, not a text";
+}
+
 TEST(PolicyExplain, OddInput)
 {
     Lab s;

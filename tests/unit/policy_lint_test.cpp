@@ -136,7 +136,8 @@ TEST(PolicyLint, JsonOfABrokenConfig)
 TEST(PolicyLint, JsonHasAllMembersEverywhere)
 {
     Scratch s;
-    s.write("a.yaml", kt::target + "      provider_type: x\nfail_mode: x\nagents: {a: 1}\nmodus: y\n");
+    s.write("a.yaml", kt::target + "      data_policy: {zero_data_retention: true, retention_days: "
+                                   "3}\nfail_mode: x\nagents: {a: 1}\nmodus: y\n");
     Result r = lint(s, "lint --json a.yaml");
     EXPECT_EQ(r.status, 2);
     Json j(cJSON_Parse(r.out.c_str()));
@@ -154,6 +155,39 @@ TEST(PolicyLint, JsonHasAllMembersEverywhere)
             EXPECT_GT(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "line")), 9);
             EXPECT_GT(cJSON_GetNumberValue(cJSON_GetObjectItem(e, "col")), 0);
         }
+    }
+}
+
+/* A policy that looks as if it guarded something, and has nothing to do. */
+TEST(PolicyLint, APolicyWithNothingToDoIsAWarning)
+{
+    Scratch s;
+    for (const char *policy :
+         {"quality-scorer: {}", "quality-scorer: {assertions: [{type: not-empty, enabled: false}]}",
+          "agent-firewall: {}", "language-validator: {}", "data-routing-policy: {}",
+          "dlp-filter: {secrets: false}", "pii-detector: {entities: [email], kinds: {email: off}}"}) {
+        const std::string p = policy;
+        s.write("a.yaml", "pack: {name: t, version: 1.0.0}\npolicies: {chain: [" + p.substr(0, p.find(':')) +
+                              "]}\npolicy:\n  " + p + "\n");
+        Result r = lint(s, "lint a.yaml");
+        EXPECT_EQ(r.status, 0) << policy << r.out;
+        EXPECT_NE(r.out.find("a.yaml:4:3: warning[W006]"), std::string::npos) << policy << r.out;
+        EXPECT_NE(r.out.find("has nothing to do"), std::string::npos) << policy << r.out;
+    }
+}
+
+TEST(PolicyLint, APatternThatMatchesAnythingIsAnError)
+{
+    Scratch s;
+    for (const char *pattern : {".+", "(?s).+", "^.*x*$", "[\\s\\S]+", "(.+)", "\\S+", "a*"}) {
+        s.write("a.yaml",
+                "pack: {name: t, version: 1.0.0}\npolicies: {chain: [dlp-filter]}\npolicy:\n  dlp-filter:\n"
+                "    detect_patterns: ['EMP-[0-9]+', '" +
+                    std::string(pattern) + "']\n");
+        Result r = lint(s, "lint a.yaml");
+        EXPECT_EQ(r.status, 2) << pattern << r.out;
+        EXPECT_NE(r.out.find("policy.dlp-filter.detect_patterns[1]"), std::string::npos) << r.out;
+        EXPECT_NE(r.out.find("found everywhere"), std::string::npos) << pattern << r.out;
     }
 }
 

@@ -217,6 +217,14 @@ TEST(PolicyTest, BadCasesHaveTheirPlace)
     }
 }
 
+TEST(PolicyTest, AByteOrderMarkIsNoPartOfACase)
+{
+    Pack p;
+    p.test("a.json", "\xef\xbb\xbf" + test_case("plain", "\"messages\":[" + plain + "]", "allow"));
+    Ran r = run_kt(p, "policy test --pack-dir pack");
+    EXPECT_EQ(r.status, 0) << r.err << r.out;
+}
+
 TEST(PolicyTest, NoPrefixOfACaseIsACase)
 {
     Pack p;
