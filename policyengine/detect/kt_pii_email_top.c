@@ -22,9 +22,11 @@ static bool listed(const char *label, size_t len, const char *const *list, size_
 
 bool kt_pii_email_top_known(const char *label, size_t len)
 {
-    /* RFC 2606, RFC 6762 (appendix G), ICANN's own reservation of .internal in 2024. */
-    static const char *const own[] = {"example",  "test", "invalid", "local", "localhost", "localdomain",
-                                      "internal", "lan",  "corp",    "home",  "intranet",  "private"};
+    /* RFC 2606, RFC 6762 (appendix G), ICANN's own reservation of .internal in 2024; and the one country
+     * whose domain is on the list with its second levels only. */
+    static const char *const own[] = {"example",     "test",     "invalid", "local", "localhost",
+                                      "localdomain", "internal", "lan",     "corp",  "home",
+                                      "intranet",    "private",  "za"};
     char lower[TOP_MAX + 1];
     if (len > TOP_MAX)
         return false;

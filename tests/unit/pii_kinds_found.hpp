@@ -18,6 +18,7 @@ inline const Case kinds_found[] = {
      "berweisen auf [IBAN_1]."},
     {"jane.doe@acme.local and JO@ACME.CORP.Internal", "[EMAIL_1] and [EMAIL_2]"},
     {"write to jo@example.com.Then wait", "write to [EMAIL_1].Then wait"},
+    {"thandi@example.co.za, please", "[EMAIL_1], please"},
     {"imap://jo@example.com/inbox", "imap://[EMAIL_1]/inbox"},
     {"jo@example.museum, jo@bee.to (home)", "[EMAIL_1], [EMAIL_2] (home)"},
     {"Mon IBAN est FR1420041010050500013M02606, merci.", "Mon IBAN est [IBAN_1], merci."},
