@@ -13,6 +13,8 @@
 #define STEP 1024u           /* packed bytes at a time ... */
 #define PLAIN_MAX (2u << 20) /* ... become 1,032 times as many at most */
 #define MEMBER_BEGINS 0x1f
+#define DECODES_FROM_HEADER                                                                                  \
+    0x080600 /* from this libcurl on, its decoder is set up before the head has ended */
 
 struct kt_call_gzip {
     struct kt_inflate *z;
@@ -65,7 +67,8 @@ size_t kt_call_gzip_write(struct kt_call *c, const char *data, size_t len)
     size_t at = g->skip < len ? g->skip : len;
     if (!g->begun && len) {
         g->begun = true;
-        g->plain_already = (unsigned char)*data != MEMBER_BEGINS;
+        g->plain_already = (unsigned char)*data != MEMBER_BEGINS &&
+                           curl_version_info(CURLVERSION_NOW)->version_num >= DECODES_FROM_HEADER;
     }
     if (g->plain_already) {
         c->handler.on_data(c->handler.arg, data, len);

@@ -82,10 +82,15 @@ struct kt_safety *kt_safety_new(void)
 struct kt_safety *kt_safety_copy(const struct kt_safety *s)
 {
     struct kt_safety *copy = malloc(sizeof *copy);
-    if (!copy)
+    char *block = malloc(s->fold.cap);
+    if (!copy || !block) {
+        free(copy);
+        free(block);
         return NULL;
+    }
     memcpy(copy, s, sizeof *copy);
-    copy->fold.out = copy->block;
+    memcpy(block, s->block, s->fold.len);
+    copy->block = copy->fold.out = block;
     return copy;
 }
 

@@ -160,8 +160,9 @@ class Start(ShimTest):
             self.assertLessEqual(with_shim.count(name), with_nothing.count(name), name)
 
     def test_thread_local_storage_is_small(self):
-        """Libraries that a program opens later share what is left of the static block; the engine's must fit there."""
-        for lib, limit in ((LIBKT, 64), (ENGINE.replace("tests/shim/libktfakeengine.so", "lib/libktengine.so"), 64)):
+        """Libraries that a program opens later share what is left of the static block; the engine's must fit there. The shim's is
+        laid out at the start, each thread has it."""
+        for lib, limit in ((LIBKT, 96), (ENGINE.replace("tests/shim/libktfakeengine.so", "lib/libktengine.so"), 64)):
             out = subprocess.run(["readelf", "-lW", lib], stdout=subprocess.PIPE, text=True, check=True).stdout
             sizes = [int(l.split()[5], 16) for l in out.splitlines() if l.split()[:1] == ["TLS"]]
             self.assertLessEqual(sum(sizes), limit, lib)
