@@ -31,7 +31,7 @@ def holdout(a, name):
             print(f"{score:.3f} {kind} {lang} {text}")
     langs = ("en", "de", "fr", "es", "it")
     print(f"| {name} | " + " | ".join(langs) + " | all |\n" + "|---" * 7 + "|")
-    for kind in corpus.ATTACKS + ("trick", "role", "plain"):
+    for kind in corpus.ATTACKS + ("trick", "role", "plain", "office"):
         hits = [cells[kind, lang] for lang in langs]
         every = sum(hits, [])
         print(f"| {kind}: {'recall' if kind in corpus.ATTACKS else 'flagged'} | "
@@ -61,7 +61,7 @@ def main():
     p.add_argument("--threshold", type=float, default=0.8)
     p.add_argument("--rows", action="store_true", help="every text of the hold-out with its score")
     a = p.parse_args()
-    for name in ("holdout.txt", "holdout2.txt", "holdout3.txt", "holdout4.txt", "holdout5.txt"):
+    for name in ["holdout.txt"] + [f"holdout{n}.txt" for n in range(2, 8)]:
         holdout(a, name)
         print()
     if a.data:
