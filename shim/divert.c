@@ -206,12 +206,14 @@ static int connect_supervisor(int fd, const struct kt_dest *d, const struct kt_h
     return rc;
 }
 
-/* None, or one that a fork has left without OpenSSL. */
+/* None, or one that a fork has left without OpenSSL. Where is only observed the program has no trust in the
+ * supervisor's certificates, and is let through. */
 static int without_engine(int fd, const struct kt_dest *d, const struct kt_host *host,
                           const struct sockaddr *sa, socklen_t len)
 {
-    bool allow = kt_plan_fail_allows(), stuck = kt_engine_get() != NULL;
-    if ((stuck || !allow) && is_synthetic(d) && kt_env_get("KT_SUPERVISED"))
+    bool observes = kt_plan_observes(), stuck = kt_engine_get() != NULL;
+    bool allow = observes || kt_plan_fail_allows();
+    if (!observes && (stuck || !allow) && is_synthetic(d) && kt_env_get("KT_SUPERVISED"))
         return connect_supervisor(fd, d, host, sa, len);
     if (stuck)
         kt_tls_report_unseen(host->name, "a thread of the parent was inside of OpenSSL when this process was "

@@ -78,6 +78,13 @@ class OddHosts(e2e.KtTest):
                 self.assertEqual(len(events), 2)
                 self.assert_unseen_later()
 
+    def test_children_that_no_hook_sees_are_let_through_where_only_observed(self):
+        """They have no trust in the supervisor's certificates: it must not take their calls."""
+        self.origin()
+        said, events = self.steps("call _Fork call", options=("--mode", "observe"))
+        self.assertEqual(said, ["call 200", "child 200", "ended 5", "call 200"])
+        self.assertEqual(sorted(e["event_type"] for e in events), ["decision", "decision", "unseen"])
+
     def assert_unseen_later(self):
         _, events = self.steps("call", via="preload")
         self.assertEqual(sorted(e["event_type"] for e in events), ["decision", "unseen"])
