@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads of the program that wait for their answer's bytes themselves. */
 #include "flow_client.hpp"
+#include "slow.hpp"
 
 namespace {
 
@@ -303,7 +304,8 @@ TEST(FlowWait, ManyReaders)
         });
     for (auto &t : threads)
         t.join();
-    EXPECT_GT(waited, 0);
+    if (!slow::machine()) /* one thread at a time: the answer may always be there first */
+        EXPECT_GT(waited, 0);
 }
 
 } // namespace
