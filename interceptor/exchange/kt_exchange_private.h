@@ -357,10 +357,6 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
 void kt_x_channel_free(struct kt_x_channel *c);
 /* Gives up the last channel where it is that of a whole string, which is through. */
 void kt_x_channel_pop(struct kt_x_filter *f);
-/* The choice (as the provider numbers it) has called a tool. */
-void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice);
-/* Gives every choice that ends here without a word or a call an empty text, so that policies judge it. */
-kt_result kt_x_open_silent(struct kt_exchange *x) KT_MUST;
 /* Shows the chain what there is; `final`: nothing more comes. */
 enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
 /* Behind an ask that is done: appends to `out` what may go to the client now. */

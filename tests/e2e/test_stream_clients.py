@@ -81,6 +81,21 @@ class StreamClients(test_streams.StreamCase):
     def test_curl(self):
         self.same([PYTHON, str(CLIENTS / "raw_stream.py"), "curl"], "openai")
 
+    def test_a_block_ends_every_choice_and_raises(self):
+        """Of three choices one has finished: the other two end with content_filter, and the client raises."""
+        openai, mistral = (["node", str(CLIENTS / f"node/{name}_stream.mjs")] for name in ("openai", "mistral"))
+        gateway, native = self.gateway("openai", pii="block"), self.gateway("mistral", pii="block").replace("/v1", "/mistral/v1")
+        openai_config, mistral_config = self.config("openai", pii="block"), self.config("mistral", pii="block")
+        asked = {"openai": self.begin("wrap", openai, "blocked", openai_config), "openai, gateway": self.begin("none", openai, "blocked", None, gateway),
+                 "mistral": self.begin("wrap", mistral, "blocked", mistral_config), "mistral, gateway": self.begin("none", mistral, "blocked", None, native)}
+        asked |= {name: self.begin("wrap", [PYTHON, str(CLIENTS / "raw_stream.py"), name], "blocked", openai_config) for name in ("httpx", "aiohttp", "curl")}
+        for name, (seen,) in self.answers(asked).items():
+            with self.subTest(name):
+                self.assertEqual((seen["text"], seen["finishes"]), ("one uno ein ", {"0": "content_filter", "1": "stop", "2": "content_filter"}))
+                self.assertTrue(seen["error"], "it raises")
+                self.assertNotIn("carol", json.dumps(seen))
+        self.assert_audit_ok()
+
     # ---- a client that goes ----
 
     def test_every_client_that_goes_takes_its_call_along(self):

@@ -47,6 +47,8 @@ STREAMS = {
     "aside": [ROLE, event({"content": "Hello "}), ": a comment\n\n", event({"content": "again"}), STOP],
     "thought": [ROLE, event({"content": [THOUGHT]}), event({"content": [{**THOUGHT, "closed": True}, {"type": "text", "text": "that is "}]}),
                 event({"content": "four"}), STOP],
+    "blocked": [ROLE, *(event({"role": "assistant", "content": word}, index=i) for i, word in enumerate(("one ", "uno ", "ein "))),
+                event({}, "stop", index=1), event({"content": "carol.white@example.org "}, index=2), event({"content": "more"})],
     "error": [ROLE, event({"content": "Hello "}), 'data: {"error":{"message":"overloaded","type":"server_error","code":"busy"}}\n\n'],
 }
 
@@ -212,22 +214,22 @@ class StreamCase(e2e.KtTest):
         self.up = Provider()
         self.addCleanup(self.up.stop)
 
-    def config(self, provider="mistral"):
+    def config(self, provider="mistral", pii="redact"):
         return self.lab.config(f"""
 pack: {{name: streams, version: 1.0.0, enabled: true}}
 policies: {{chain: [pii-detector, safety-filter, audit-logger]}}
 policy:
-  pii-detector: {{action: redact}}
+  pii-detector: {{action: {pii}}}
   safety-filter: {{mode: strict, action: block}}
   audit-logger: {{retention_days: 365}}
 limits: {{first_keepalive_seconds: 1}}
 providers:
   retry: {{max_attempts: 1}}
   targets: [{{id: up, provider: {provider}, model: m, base_url: "{self.up.url}", secret_key_ref: {{env: KEY}}}}]
-""")
+""", f"{provider}-{pii}.yaml")
 
-    def gateway(self, provider):
-        g = Gateway(self.lab, self.config(provider), env={"KEY": "k"})
+    def gateway(self, provider, **more):
+        g = Gateway(self.lab, self.config(provider, **more), env={"KEY": "k"})
         self.addCleanup(g.stop)
         return f"{g.url}/v1"
 
