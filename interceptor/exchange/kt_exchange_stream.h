@@ -156,6 +156,11 @@ void kt_x_choices_sent(struct kt_x_filter *f); /* all that was in filter.out */
  * finished; `struck`: the one that a policy stopped, as the provider numbers it. */
 kt_result kt_x_put_stops(const struct kt_exchange *x, unsigned struck, struct kt_buf *out) KT_MUST;
 
+/* exchange_keepalive.c */
+void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
+void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
+void kt_x_keepalive_stop(struct kt_exchange *x);
+
 /* exchange_stream_end.c */
 bool kt_x_is_done(struct kt_span data); /* [DONE] */
 bool kt_x_is_whole(const struct kt_x_stream *s);

@@ -96,6 +96,30 @@ class StreamClients(test_streams.StreamCase):
                 self.assertNotIn("carol", json.dumps(seen))
         self.assert_audit_ok()
 
+    STATUSES = (400, 401, 403, 404, 409, 422, 429, 500, 503)
+
+    def test_what_a_provider_refuses_with(self):
+        """Status and words of a refusal are the provider's; of a target that failed the status is ours, and its words stand in the message."""
+        prompts = ",".join([f"status{n}" for n in self.STATUSES] + ["refused"])
+        programs = {"openai": ["node", str(CLIENTS / "node/openai_stream.mjs")], "mistral": ["node", str(CLIENTS / "node/mistral_stream.mjs")],
+                    **{n: [PYTHON, str(CLIENTS / "raw_stream.py"), n] for n in ("httpx", "aiohttp", "curl")}}
+        asked = {(name, via): self.begin(via, command, prompts, self.config("mistral" if name == "mistral" else "openai"))
+                 for name, command in programs.items() for via in ("none", "wrap")}
+        got = self.answers(asked)
+        for name in programs:
+            for n, alone, wrapped in zip(self.STATUSES, got[name, "none"], got[name, "wrap"]):
+                with self.subTest(f"{name} {n}"):
+                    self.assertTrue(alone["error"])
+                    if n < 500:
+                        self.assertEqual(wrapped, alone)
+                        continue
+                    self.assertEqual((alone["status"], wrapped["status"]), (n, 502))
+                    self.assertIn(f'up (server_error: status {n}: "no such thing")', json.dumps(wrapped).replace('\\"', '"').replace('\\', ""))
+            alone, wrapped = got[name, "none"][-1], got[name, "wrap"][-1]
+            self.assertTrue(alone["error"] and wrapped["error"], f"{name}: {alone} {wrapped}")
+            self.assertEqual(wrapped["status"], 429, "nothing was said: it is as good as a status")
+            self.assertIn("slow down", json.dumps(wrapped))
+
     # ---- a client that goes ----
 
     def test_every_client_that_goes_takes_its_call_along(self):

@@ -49,6 +49,7 @@ STREAMS = {
                 event({"content": "four"}), STOP],
     "blocked": [ROLE, *(event({"role": "assistant", "content": word}, index=i) for i, word in enumerate(("one ", "uno ", "ein "))),
                 event({}, "stop", index=1), event({"content": "carol.white@example.org "}, index=2), event({"content": "more"})],
+    "refused": ['data: {"error":{"message":"slow down","type":"rate_limit_error","code":"busy"}}\n\n'],
     "error": [ROLE, event({"content": "Hello "}), 'data: {"error":{"message":"overloaded","type":"server_error","code":"busy"}}\n\n'],
 }
 
@@ -101,9 +102,10 @@ class Provider:
         self.sent += len(data)
 
     async def answer(self, reader, writer, what):
-        if what == "status":
+        if what.startswith("status"):
             body = b'{"error":{"message":"no such thing","type":"invalid_request_error","param":null,"code":"nope"}}'
-            writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            head = b"HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (int(what[6:] or 400), len(body))
+            writer.write(head + body)
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         if what in STREAMS:
@@ -225,6 +227,7 @@ policy:
 limits: {{first_keepalive_seconds: 1}}
 providers:
   retry: {{max_attempts: 1}}
+  circuit_breaker: {{enabled: false}}
   targets: [{{id: up, provider: {provider}, model: m, base_url: "{self.up.url}", secret_key_ref: {{env: KEY}}}}]
 """, f"{provider}-{pii}.yaml")
 
