@@ -2,6 +2,7 @@
 """What stock clients make of streams: as without us, wrapped and behind a gateway, and their going takes the call along."""
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 
@@ -127,7 +128,7 @@ class StreamClients(test_streams.StreamCase):
         python, node = [PYTHON, str(CLIENTS / "leaving.py")], ["node", str(CLIENTS / "node/leaving.mjs")]
         cells = [([*python, name], lane) for name in ("httpx", "aiohttp", "curl") for lane in ("handoff", "divert")]
         cells += [([*node, name], "divert") for name in ("openai", "mistral")]
-        config = self.config("mistral")
+        config, times = self.config("mistral"), []
         for command, lane in cells:
             with self.subTest(f"{command[-1]} {lane}"):
                 env, seen = {"KEY": "k", "KT_TEST_PROMPT": "gone"}, len(self.up.gone_at)
@@ -138,9 +139,11 @@ class StreamClients(test_streams.StreamCase):
                 wait_for(lambda: len(self.up.gone_at) > seen, what="the provider to see it")
                 took = self.up.gone_at[-1] - went
                 print(f"{command[-1]}, {lane}: the provider saw it {took * 1000:.1f} ms behind", flush=True)
-                self.assertLess(took, 1.0, "0.1 on a machine that does nothing else")
+                self.assertLess(took, 1.0, "tests/e2e/test_cancel.py measures")
+                times.append(took)
                 p.communicate(timeout=30)
                 self.assertEqual(p.returncode, 0)
+        self.assertLess(statistics.median(times), 0.1)
         events = self.lab.events()
         left = [(e["interruption"], e["lane"]) for e in events if "interruption" in e]
         self.assertEqual(left, [("client_gone", lane) for command, lane in cells if command[-1] != "curl"])

@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import resource
+import statistics
 import subprocess
 import sys
 import threading
@@ -305,7 +306,7 @@ class Streams(StreamCase):
     # ---- a client that goes ----
 
     def test_a_client_that_goes_takes_its_call_along(self):
-        """Within 100 ms. A machine that does other things may be late once or twice, not every time: nothing in it waits for a clock."""
+        """Within 100 ms; nothing in it waits for a clock. Other lanes and moments: test_cancel.py."""
         program = f"import sys; sys.path.insert(0, {str(CLIENTS)!r})\n" + """
 import socket, json, time
 body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "gone"}]}).encode()
@@ -332,7 +333,7 @@ for _ in sys.stdin:
         p.communicate(timeout=30)
         self.assertEqual(p.returncode, 0)
         self.assertEqual([e.get("interruption") for e in self.lab.events()], ["client_gone"] * 10)
-        self.assertLess(sorted(took)[2], 0.1)
+        self.assertLess(statistics.median(took), 0.1)
         self.assertLess(max(took), 5.0)
 
 
