@@ -86,7 +86,7 @@ static void on_head(void *arg, const struct kt_call_head *head)
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_target);
     kt_x_scrub(x, x->fields.text.data, x->fields.text.len);
     const char *type = kt_call_head_get(head, "content-type");
-    bool sse = type && strncasecmp(type, "text/event-stream", 17) == 0;
+    bool sse = kt_x_is_event_stream(x, type);
     x->mode = KT_X_BUFFER;
     if (head->status == 200 && sse && x->chat.stream)
         kt_x_stream_begin(x);

@@ -121,6 +121,8 @@ struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct
         return out;
     uint32_t error = kt_json_member(j, 0, "error", NULL);
     uint32_t choices = kt_json_member(j, 0, "choices", NULL);
+    if (choices && j->tok[choices].type == KT_JSON_NULL) /* Go's empty list */
+        choices = 0;
     bool listed = choices && j->tok[choices].type == KT_JSON_ARRAY;
     out.error = is_error(j, error);
     out.foreign_error = !choices && !out.error && is_foreign_error(j);

@@ -272,8 +272,11 @@ static const char *read_chunk(struct kt_exchange *x, struct kt_json *parsed, str
                            : kt_answer_take(&f->chunk, x->endpoint, parsed, err);
     if (!kt_is_ok(r))
         return err->text;
-    bool twice = !f->aside && x->res.run && kt_x_index_twice(&f->chunk);
-    return twice ? "two choices of a chunk have the same index" : NULL;
+    if (f->aside || !x->res.run)
+        return NULL;
+    if (kt_x_index_odd(&f->chunk))
+        return "an index is no number that counts";
+    return kt_x_index_twice(&f->chunk) ? "two choices of a chunk have the same index" : NULL;
 }
 
 /* `json` is empty at the end of the stream; `parsed`: its tokens, taken. */

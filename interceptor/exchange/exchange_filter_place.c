@@ -214,6 +214,35 @@ bool kt_x_index_twice(const struct kt_chat *a)
     return false;
 }
 
+/* A number that clients read otherwise than we do: two texts would be one for them, or one would be two. */
+static bool is_odd(const struct kt_json *j, uint32_t object)
+{
+    bool twice;
+    uint32_t tok = kt_json_member(j, object, "index", &twice);
+    if (!tok || j->tok[tok].type == KT_JSON_NULL)
+        return twice;
+    struct kt_span raw = kt_json_raw(j, tok);
+    return twice || j->tok[tok].type != KT_JSON_NUMBER || raw.len > 6 ||
+           strspn(raw.data, "0123456789") < raw.len;
+}
+
+bool kt_x_index_odd(const struct kt_chat *a)
+{
+    const struct kt_json *j = &a->json;
+    uint32_t c;
+    for (unsigned place = 0; (c = kt_x_choice_at(a, place)) != 0; place++) {
+        uint32_t delta = kt_json_member(j, c, "delta", NULL);
+        uint32_t list = delta ? kt_json_member(j, delta, "tool_calls", NULL) : 0;
+        if (is_odd(j, c))
+            return true;
+        if (list && j->tok[list].type == KT_JSON_ARRAY)
+            for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next)
+                if (is_odd(j, t))
+                    return true;
+    }
+    return false;
+}
+
 /* The text ends with this piece: its choice is finished, and no other piece of it follows in the chunk. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key)
 {

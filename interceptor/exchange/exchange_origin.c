@@ -181,7 +181,7 @@ void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head)
     kt_x_attempt_now(x)->status = x->status = head->status;
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_origin);
     const char *type = kt_call_head_get(head, "content-type");
-    x->pass_stream = type && strncasecmp(type, "text/event-stream", 17) == 0;
+    x->pass_stream = kt_x_is_event_stream(x, type);
     x->pass_left = body_length(x, head);
     x->mode = collects(x) ? KT_X_BUFFER : KT_X_PASS;
     x->answer.max =

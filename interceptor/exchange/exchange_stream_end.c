@@ -11,6 +11,11 @@ void kt_x_break_off(struct kt_x_stream *s, const char *word, const char *why)
     s->broken = why;
 }
 
+bool kt_x_is_event_stream(const struct kt_exchange *x, const char *type)
+{
+    return type ? strncasecmp(type, "text/event-stream", 17) == 0 : x->chat.stream && x->status == 200;
+}
+
 bool kt_x_is_done(struct kt_span data)
 {
     while (data.len && data.data[data.len - 1] == ' ')

@@ -39,6 +39,8 @@ bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *k
 
 /* Two choices of the chunk say something under one number: a client may read them as one text or as two. */
 bool kt_x_index_twice(const struct kt_chat *chunk);
+/* The index of a choice or of a tool call is there and is no number from 0 to 999,999. */
+bool kt_x_index_odd(const struct kt_chat *chunk);
 
 /* exchange_filter_tools.c: names of tools, which may come in pieces. Takes those of the chunk under way. */
 kt_result kt_x_calls_take(struct kt_exchange *x) KT_MUST;

@@ -162,6 +162,8 @@ void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
 void kt_x_keepalive_stop(struct kt_exchange *x);
 
 /* exchange_stream_end.c */
+/* By its Content-Type; one without any (NULL) is what was asked for, as SDKs take it. */
+bool kt_x_is_event_stream(const struct kt_exchange *x, const char *type);
 bool kt_x_is_done(struct kt_span data); /* [DONE] */
 bool kt_x_is_whole(const struct kt_x_stream *s);
 void kt_x_break_off(struct kt_x_stream *s, const char *word, const char *why); /* both static */

@@ -300,6 +300,8 @@ void kt_flow_work(void *flow)
         adopted(f);
     if ((bits & KT_WORK_FLUSH) && f->phase != KT_PHASE_CLOSED)
         progress(f);
+    if ((bits & KT_WORK_NEXT) && f->phase == KT_PHASE_OPEN)
+        kt_flow_next(f);
     if ((bits & KT_WORK_READ) && (f->phase == KT_PHASE_OPEN || f->phase == KT_PHASE_LINGER))
         read_requests(f);
     kt_flow_release(f);

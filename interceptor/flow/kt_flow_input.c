@@ -115,32 +115,20 @@ static bool only_line_ends(const char *data, size_t len)
     return len == 0;
 }
 
-/* True where the bytes belong to a request; else they are dealt with. */
-static bool wanted(struct kt_flow *f, const char *data, size_t len)
+/* How many of the bytes belonged to the request under way, and the next ones if that is answered at once. */
+static size_t take(struct kt_flow *f, const char *data, size_t len, bool handoff)
 {
-    int state = atomic_load(&f->input);
-    if (state == KT_INPUT_BUSY && !only_line_ends(data, len)) { /* old clients put CRLF behind a body */
-        if (atomic_compare_exchange_strong(&f->input, &state, KT_INPUT_DISCARD))
-            KT_TRACE(HTTP, "%s: a pipelined request is dropped; the connection ends behind this answer",
-                     f->host);
-    }
-    return state == KT_INPUT_OPEN; /* the exchange may have ended just now */
-}
-
-void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff)
-{
-    atomic_store(&f->spoken, true);
-    while (len > 0 && wanted(f, data, len)) {
+    size_t at = 0;
+    while (at < len && atomic_load(&f->input) == KT_INPUT_OPEN) {
         if (!f->parser && kt_http_parser_new(f->fs->o.max_body(f->fs->o.owner), &f->parser).code != KT_OK) {
             refuse(f, 503, code_of(503), "The engine has no memory for this request.");
-            return;
+            break;
         }
         size_t used = 0;
         const char *text = "";
         f->handoff |= handoff;
-        enum kt_http_state state = kt_http_feed(f->parser, data, len, &used);
-        data += used;
-        len -= used;
+        enum kt_http_state state = kt_http_feed(f->parser, data + at, len - at, &used);
+        at += used;
         if (state == KT_HTTP_CONTINUE) {
             kt_flow_raise(f, KT_SIGNAL_CONTINUE);
         } else if (state == KT_HTTP_COMPLETE) {
@@ -150,9 +138,72 @@ void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff)
             f->ready_asked = (struct kt_flow_asked){.minor = 1};
             refuse(f, status, code_of(status), text);
         } else if (used == 0) {
-            return;
+            return len;
         }
     }
+    return at;
+}
+
+/* Requests that waited, as far as they can begin now. */
+static void take_ahead(struct kt_flow *f)
+{
+    int state = KT_INPUT_OPEN;
+    while (f->ahead.len > 0 && (state = atomic_load(&f->input)) == KT_INPUT_OPEN)
+        kt_buf_consume(&f->ahead, take(f, f->ahead.data, f->ahead.len, f->ahead_handoff));
+    if (f->ahead.len > 0 && state == KT_INPUT_BUSY)
+        return;
+    kt_buf_free(&f->ahead); /* nothing is left, or nobody answers it any more */
+    atomic_store(&f->waits, false);
+}
+
+/* False where there is no room. */
+static bool keep(struct kt_flow *f, const char *data, size_t len, bool handoff)
+{
+    if (!f->ahead.len && only_line_ends(data, len)) /* old clients put CRLF behind a body */
+        return true;
+    f->ahead_handoff = handoff;
+    if (!kt_is_ok(kt_buf_append(&f->ahead, data, len)))
+        return false;
+    atomic_store(&f->waits, true);
+    return true;
+}
+
+/* A pipelined request waits until the one in front of it is answered. Where it is too long for that, the
+ * connection ends behind that answer, and the client sends it again (RFC 9112, 9.3.2). Whoever answers may be
+ * another thread: after each look at the state, it may have changed. */
+void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff)
+{
+    atomic_store(&f->spoken, true);
+    for (;;) {
+        if (f->ahead.len > 0)
+            take_ahead(f);
+        size_t used = f->ahead.len > 0 ? 0 : take(f, data, len, handoff);
+        data += used;
+        len -= used;
+        int state = atomic_load(&f->input);
+        if (state == KT_INPUT_BUSY && len > 0) {
+            if (keep(f, data, len, handoff))
+                len = 0;
+            else if (atomic_compare_exchange_strong(&f->input, &state, KT_INPUT_DISCARD))
+                KT_TRACE(HTTP, "%s: a long pipelined request is dropped", f->host);
+            state = atomic_load(&f->input);
+        }
+        if (state != KT_INPUT_OPEN || (len == 0 && f->ahead.len == 0))
+            return;
+    }
+}
+
+void kt_flow_next(struct kt_flow *f)
+{
+    if (!atomic_load(&f->waits) || atomic_load(&f->input) != KT_INPUT_OPEN)
+        return; /* behind the request under way it comes here again */
+    if (pthread_mutex_trylock(&f->in_lock) != 0) {
+        kt_flow_defer(f, KT_WORK_NEXT); /* a thread of the program is just leaving */
+        return;
+    }
+    take_ahead(f);
+    pthread_mutex_unlock(&f->in_lock);
+    kt_flow_clock_read(f);
 }
 
 ssize_t kt_flow_write(struct kt_flow *f, const void *data, size_t len)

@@ -14,6 +14,7 @@
 
 #define KT_FLOW_READ_BYTES 16384
 #define KT_FLOW_MAP_BUCKETS 1024
+#define KT_FLOW_AHEAD_BYTES (256u << 10) /* of pipelined requests */
 
 enum kt_flow_phase {
     KT_PHASE_DETECT,    /* no byte yet */
@@ -26,7 +27,7 @@ enum kt_flow_phase {
 /* What happens to further request bytes. */
 enum kt_flow_input {
     KT_INPUT_OPEN,    /* they belong to the next request */
-    KT_INPUT_BUSY,    /* a request is complete and not answered */
+    KT_INPUT_BUSY,    /* a request is complete and not answered: they wait */
     KT_INPUT_DISCARD, /* thrown away; the connection ends behind the answer under way */
     KT_INPUT_SHUT     /* the connection is gone */
 };
@@ -35,9 +36,14 @@ enum kt_flow_signal {
     KT_SIGNAL_CONTINUE = 1,
     KT_SIGNAL_START = 2,
     KT_SIGNAL_REFUSE = 4,
-    KT_SIGNAL_AWAKE = 8                                                       /* a loan ends */
-};                                                                            /* input -> loop thread */
-enum kt_flow_work { KT_WORK_ADOPT = 1, KT_WORK_FLUSH = 2, KT_WORK_READ = 4 }; /* loop thread, later */
+    KT_SIGNAL_AWAKE = 8 /* a loan ends */
+};                      /* input -> loop thread */
+enum kt_flow_work {
+    KT_WORK_ADOPT = 1,
+    KT_WORK_FLUSH = 2,
+    KT_WORK_READ = 4,
+    KT_WORK_NEXT = 8 /* a pipelined request */
+};                   /* loop thread, later */
 enum kt_flow_framing { KT_FRAME_NONE, KT_FRAME_LENGTH, KT_FRAME_CHUNKED, KT_FRAME_CLOSE };
 
 /* What the answer must know of its request. */
@@ -100,6 +106,9 @@ struct kt_flow {
     pthread_mutex_t in_lock;
     struct kt_http_parser *parser; /* in_lock */
     bool handoff;                  /* in_lock: bytes of this request came through kt_flow_write */
+    struct kt_buf ahead;           /* in_lock: requests behind the one under way */
+    bool ahead_handoff;            /* in_lock: they came through kt_flow_write */
+    atomic_bool waits;             /* `ahead` holds something */
     atomic_int input;              /* enum kt_flow_input */
     atomic_bool spoken;            /* a byte of a request came, in whichever lane */
     atomic_bool lent;              /* a thread of the program was given a loan; its */
@@ -183,6 +192,8 @@ void kt_flow_watch(struct kt_flow *f);
 /* in_lock held. Takes all bytes. */
 void kt_flow_feed(struct kt_flow *f, const char *data, size_t len, bool handoff);
 void kt_flow_signalled(void *flow); /* loop thread */
+/* Loop thread, outside of a sink slot: an answer is out, the request behind it begins. */
+void kt_flow_next(struct kt_flow *f);
 
 /* The loop thread must hear of it. False where the loop is gone. */
 bool kt_flow_raise(struct kt_flow *f, unsigned signal);

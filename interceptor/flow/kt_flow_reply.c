@@ -155,6 +155,8 @@ static void finish(struct kt_flow *f, bool abortive)
     if (!go_on) {
         f->close_after = true;
         atomic_store(&f->input, KT_INPUT_DISCARD);
+    } else if (atomic_load(&f->waits)) {
+        kt_flow_defer(f, KT_WORK_NEXT);
     }
     /* A stream ends inside of libcurl's callback. What libcurl does behind it (it ends its transfer) comes
      * first: the client's next request would wait for it. */

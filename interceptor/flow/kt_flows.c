@@ -77,6 +77,7 @@ void kt_flow_release(struct kt_flow *f)
         return;
     kt_http_parser_free(f->parser);
     kt_buf_wipe_free(&f->out);
+    kt_buf_wipe_free(&f->ahead);
     pthread_mutex_destroy(&f->in_lock);
     atomic_fetch_sub(&f->fs->count, 1);
     unref_set(f->fs);
@@ -120,6 +121,7 @@ static struct kt_flow *make(struct kt_flows *fs, const char *host, uint16_t port
     f->host = name;
     f->port = port;
     f->out.max = KT_FLOW_QUEUE_BYTES;
+    f->ahead.max = KT_FLOW_AHEAD_BYTES;
     f->watch.fn = kt_flow_ready;
     f->work.fn = kt_flow_work;
     f->in_job.fn = kt_flow_signalled;

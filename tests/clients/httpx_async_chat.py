@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import os
 
 import httpx
 from common import HEADERS, URL, calls_async
 
 
 async def main():
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30, http2=os.environ.get("KT_TEST_HTTP2") == "1") as client:
 
         async def call(body):
             if not body["stream"]:

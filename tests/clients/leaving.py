@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""leaving.py httpx|aiohttp|curl: reads a stream until its first words, lets go of it, and says when. Lives on: only the call ends."""
+"""leaving.py httpx|aiohttp|curl: reads a stream until its first words, lets go of it, and says when. Lives on: only the call ends.
+httpx-task, httpx-h2-task, aiohttp-task: the task that reads the stream is cancelled in its middle."""
 import asyncio
 import json
 import os
@@ -12,19 +13,35 @@ BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": os.environ["
 HEADERS = {"Authorization": "Bearer sk-program-key-0001", "Content-Type": "application/json"}
 
 
-async def with_httpx():
+async def with_httpx(begun=None, http2=False):
     import httpx
-    async with httpx.AsyncClient(timeout=30) as client, client.stream("POST", URL, json=BODY, headers=HEADERS) as r:
+    async with httpx.AsyncClient(timeout=30, http2=http2) as client, client.stream("POST", URL, json=BODY, headers=HEADERS) as r:
         async for line in r.aiter_lines():
-            if "begun" in line:
+            if "begun" in line and begun:
+                begun.set()
+            elif "begun" in line:
                 return None
 
 
-async def with_aiohttp():
+async def cancelled(read, **more):
+    begun = asyncio.Event()
+    task = asyncio.create_task(read(begun, **more))
+    await begun.wait()
+    went = time.monotonic()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled(), task
+    await asyncio.sleep(0.1)
+    return went
+
+
+async def with_aiohttp(begun=None):
     import aiohttp
     async with aiohttp.ClientSession() as session, session.post(URL, json=BODY, headers=HEADERS) as r:
         async for line in r.content:
-            if b"begun" in line:
+            if b"begun" in line and begun:
+                begun.set()
+            elif b"begun" in line:
                 r.close()
                 went = time.monotonic()
                 await asyncio.sleep(0.1)  # what asyncio closes over TLS, it closes later
@@ -42,6 +59,8 @@ def with_curl():
     p.wait()
 
 
-went = with_curl() if sys.argv[1] == "curl" else asyncio.run({"httpx": with_httpx, "aiohttp": with_aiohttp}[sys.argv[1]]())
+ways = {"httpx": with_httpx, "aiohttp": with_aiohttp, "httpx-task": lambda: cancelled(with_httpx), "aiohttp-task": lambda: cancelled(with_aiohttp),
+        "httpx-h2-task": lambda: cancelled(with_httpx, http2=True)}
+went = with_curl() if sys.argv[1] == "curl" else asyncio.run(ways[sys.argv[1]]())
 print(went or time.monotonic(), flush=True)
 sys.stdin.read()

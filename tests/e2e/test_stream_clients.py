@@ -127,6 +127,7 @@ class StreamClients(test_streams.StreamCase):
         """Over TLS, in each lane, all of them at once; the programs themselves live on."""
         python, node = [PYTHON, str(CLIENTS / "leaving.py")], ["node", str(CLIENTS / "node/leaving.mjs")]
         cells = [([*python, name], lane) for name in ("httpx", "aiohttp", "curl") for lane in ("handoff", "divert")]
+        cells += [([*python, name], lane) for name, lane in (("httpx-task", "handoff"), ("aiohttp-task", "divert"), ("httpx-h2-task", "handoff"), ("httpx-h2-task", "divert"))]
         cells += [([*node, name], "divert") for name in ("openai", "mistral")]
         config, times = self.config("mistral"), []
         for command, lane in cells:

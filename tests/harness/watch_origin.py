@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A provider over TLS, once with HTTP/1.1 and once with HTTP/2, that says when each of its streams ends: watch_origin.py CERT KEY.
 The first line is both ports, then "open VERSION", "full" (nobody reads any more) and "closed SECONDS" by the monotonic clock.
-The request's last message says what it does: "first" answers nothing, "idle" a few words, "flow" words without end, "slow" as many as are taken."""
+The request's last message says what it does: "first" answers nothing, "idle" a few words, "flow" words without end, "slow" as many as are taken;
+of HTTP/2 alone: "whole" and "trailers" end well, "leave" too though the server leaves, "reset", "goaway", "end" and "close" break off."""
 import asyncio
 import json
 import ssl
+import struct
 import sys
 import time
 
@@ -13,8 +15,8 @@ import h2.connection
 import h2.events
 
 
-def piece(content):
-    choice = {"index": 0, "delta": {"content": content}, "finish_reason": None}
+def piece(content, finish=None):
+    choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish}
     return ("data: " + json.dumps({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}) + "\n\n").encode()
 
 
@@ -106,6 +108,25 @@ class Two(Old):
     def send(self, data):
         self.h2.send_data(self.stream, data)
         self.transport.write(self.h2.data_to_send())
+
+    async def answer(self, what):
+        await super().answer(what)
+        if what == "leave":
+            self.transport.write(struct.pack(">HBBBIII", 0, 8, 7, 0, 0, self.stream, 0))  # GOAWAY: this one still, and no other
+        if what in ("whole", "trailers", "leave"):
+            self.send(piece(".", "stop") + b"data: [DONE]\n\n")
+        await asyncio.sleep(0.02)
+        if what in ("whole", "leave", "end"):
+            self.h2.end_stream(self.stream)
+        elif what == "trailers":
+            self.h2.send_headers(self.stream, [("x-sum", "1")], end_stream=True)
+        elif what == "reset":
+            self.h2.reset_stream(self.stream, error_code=2)
+        elif what == "goaway":
+            self.h2.close_connection(error_code=2, last_stream_id=0)
+        self.transport.write(self.h2.data_to_send())
+        if what in ("goaway", "close"):
+            self.transport.close()
 
     def room(self):
         return not self.full and self.h2.local_flow_control_window(self.stream) > 20000

@@ -236,6 +236,26 @@ TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
     EXPECT_FALSE(k.over());
 }
 
+// Clients and we must agree about which pieces belong together, or a value leaves in two of them.
+TEST_F(FilterEnd, AnIndexThatIsNoneIsNotRead)
+{
+    guarded();
+    for (const char *index : {"\"1\"", "-1", "1.0", "1e0", "1000000", "1,\"index\":0", "[1]", "true"}) {
+        std::string odd = std::string("{\"index\":") + index + ",";
+        Seen s =
+            through(kRole + piece("\"content\":\"x\"") + event_of(odd + "\"delta\":{\"content\":\"SEC\"}}"));
+        EXPECT_EQ(s.error, "unreadable_answer") << index;
+        s = through(kRole + piece("\"content\":\"x\"") +
+                    piece("\"tool_calls\":[" + odd + "\"function\":{\"arguments\":\"SEC\"}}]"));
+        EXPECT_NE(s.error, "") << index << ": written anew, or refused";
+        EXPECT_EQ(s.texts.count("0t1"), 0u);
+    }
+    Seen s = through(kRole + event_of("{\"index\":null,\"delta\":{\"content\":\"SEC\"}}") +
+                     "data: {\"choices\":null}\n\n" + piece("\"content\":\"RET\"") + kStop + kDone);
+    EXPECT_EQ(s.texts["0"], "[WORD_1]") << "as if it were left out, and an empty list";
+    EXPECT_EQ(s.finish, "0stop ");
+}
+
 TEST_F(FilterEnd, TwoTextsUnderOneNumberAreNotRead)
 {
     guarded();

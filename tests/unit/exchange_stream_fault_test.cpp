@@ -311,6 +311,23 @@ TEST_F(StreamFault, BehindTheFirstDoneNothingComes)
     EXPECT_EQ(str(event(), "attempts.0.outcome"), "ok");
 }
 
+TEST_F(StreamFault, AnAnswerWithoutATypeIsWhatWasAskedFor)
+{
+    Server up([](Conn &c, const Request &) {
+        return c.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") &&
+               c.chunk(kRole + delta("fine") + delta("", "\"stop\"") + kDone) && c.chunk_end();
+    });
+    one_target(up);
+    Client k;
+    ask(k, ask_stream());
+    EXPECT_EQ(k.body, kRole + delta("fine") + delta("", "\"stop\"") + kDone);
+    origin_port = up.port();
+    configure(config(""));
+    Client origin;
+    ask(origin, ask_stream());
+    EXPECT_EQ(origin.body, k.body);
+}
+
 TEST_F(StreamFault, CutBehindAnyChunk)
 {
     std::atomic<int> n{0};

@@ -92,12 +92,17 @@ TEST(FlowHandoff, ContinuePipeliningAndErrors)
     EXPECT_EQ(c.answer().status, 100);
     ASSERT_EQ(kt_flow_write(f, "body", 4), 4);
     ASSERT_TRUE(h.wait([&] { return held != nullptr; }));
-    ASSERT_EQ(kt_flow_write(f, GET.data(), GET.size()),
-              static_cast<ssize_t>(GET.size())); /* refused, in full */
-    h.post([&] { echo(held); });
+    ASSERT_EQ(kt_flow_write(f, GET.data(), GET.size()), static_cast<ssize_t>(GET.size())); /* it waits */
+    kt_exchange *first = held.exchange(nullptr);
+    h.post([&] { echo(first); });
     Answer a = c.answer();
     EXPECT_EQ(a.body, "body");
-    EXPECT_TRUE(a.has("connection: close"));
+    EXPECT_FALSE(a.has("connection: close"));
+    ASSERT_TRUE(h.wait([&] { return held != nullptr; }));
+    std::string more = post(std::string(300000, 'x')); /* too long to wait: refused, in full */
+    ASSERT_EQ(kt_flow_write(f, more.data(), more.size()), static_cast<ssize_t>(more.size()));
+    h.post([&] { echo(held); });
+    EXPECT_TRUE(c.answer().has("connection: close"));
     EXPECT_TRUE(c.ends());
     EXPECT_TRUE(c.orderly);
     EXPECT_EQ(kt_flow_write(f, "more", 4), 4); /* the connection lingers: still swallowed */
@@ -109,6 +114,31 @@ TEST(FlowHandoff, ContinuePipeliningAndErrors)
     ASSERT_NE(f, nullptr);
     ASSERT_EQ(kt_flow_write(f, "BROKEN\r\n\r\n", 10), 10);
     EXPECT_EQ(bad.answer().status, 400);
+    kt_flow_release(f);
+}
+
+// Threads that write while the answers of others leave: nothing is lost, nothing changes places.
+TEST(FlowHandoff, PipelinedByAnyThread)
+{
+    Harness h;
+    Client c(h);
+    ASSERT_EQ(c.tls(h, "api.test"), 1);
+    kt_flow *f = kt_flows_by_random(h.flows, random_of(c.ssl).data());
+    ASSERT_NE(f, nullptr);
+    for (int round = 0; round < 20; round++) {
+        std::thread writer([&] {
+            for (int i = 0; i < 50; i++) {
+                std::string req = post(std::to_string(i));
+                size_t half = req.size() / 2;
+                EXPECT_EQ(kt_flow_write(f, req.data(), half), static_cast<ssize_t>(half));
+                EXPECT_EQ(kt_flow_write(f, req.data() + half, req.size() - half),
+                          static_cast<ssize_t>(req.size() - half));
+            }
+        });
+        for (int i = 0; i < 50; i++)
+            EXPECT_EQ(c.answer().body, std::to_string(i));
+        writer.join();
+    }
     kt_flow_release(f);
 }
 

@@ -124,28 +124,72 @@ TEST(FlowHttp, HeadersThatWouldBreakTheFramingAreLeftOut)
     EXPECT_EQ(a.head, "HTTP/1.1 200 OK\r\nX-Good: 1\r\nContent-Length: 2\r\n\r\n");
 }
 
-TEST(FlowHttp, PipeliningIsRefusedCleanly)
+TEST(FlowHttp, PipelinedRequestsAreAnsweredInTheirOrder)
 {
-    for (bool together : {true, false}) {
+    for (size_t cut : {0u, 1u, 40u, 150u}) { // where the second piece begins; 0 = one piece
         Harness h;
         std::atomic<kt_exchange *> held{nullptr};
-        h.script = [&](kt_exchange *x) { held = x; };
+        std::atomic<bool> hold{true};
+        h.script = [&](kt_exchange *x) {
+            if (hold.exchange(false))
+                held = x;
+            else
+                echo(x);
+        };
         Client c(h);
-        ASSERT_TRUE(c.send(post("one") + (together ? GET : "")));
+        const std::string all = post("one") + post("two") + "\r\n" + post("three") + post("four");
+        ASSERT_TRUE(c.send(post("zero") + all.substr(0, cut ? cut : all.size())));
         ASSERT_TRUE(h.wait([&] { return held != nullptr; }));
-        if (!together) {
-            ASSERT_TRUE(c.send(GET));
-            std::this_thread::sleep_for(
-                std::chrono::milliseconds(20)); /* either order is fine, this one is meant */
+        EXPECT_EQ(h.requests().size(), 1u) << "one at a time";
+        if (cut) {
+            ASSERT_TRUE(c.send(all.substr(cut)));
         }
         h.post([&] { echo(held); });
-        Answer a = c.answer();
-        EXPECT_EQ(a.body, "one");
-        EXPECT_TRUE(a.has("connection: close"));
-        EXPECT_TRUE(c.ends());
-        EXPECT_EQ(c.last_errno, 0); /* no reset: the answer could be read */
-        EXPECT_EQ(h.requests().size(), 1u);
+        for (const char *body : {"zero", "one", "two", "three", "four"}) {
+            Answer a = c.answer();
+            EXPECT_EQ(a.body, body) << cut;
+            EXPECT_FALSE(a.has("connection: close"));
+        }
+        ASSERT_TRUE(c.send(post("five")));
+        EXPECT_EQ(c.answer().body, "five");
+        EXPECT_EQ(h.requests().size(), 6u);
     }
+}
+
+// More than is kept of them: the client sees the end of the connection before any byte of a second answer,
+// and may send the rest again.
+TEST(FlowHttp, LongPipelinedRequestsAreRefusedCleanly)
+{
+    Harness h;
+    std::atomic<kt_exchange *> held{nullptr};
+    h.script = [&](kt_exchange *x) { held = x; };
+    Client c(h);
+    ASSERT_TRUE(c.send(post("one")));
+    ASSERT_TRUE(h.wait([&] { return held != nullptr; }));
+    ASSERT_TRUE(c.send(post("two") + post(std::string(400000, 'x'))));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); /* either order is fine, this one is meant */
+    h.post([&] { echo(held); });
+    Answer a = c.answer();
+    EXPECT_EQ(a.body, "one");
+    EXPECT_TRUE(a.has("connection: close"));
+    EXPECT_TRUE(c.ends());
+    EXPECT_EQ(c.last_errno, 0); /* no reset: the answer could be read */
+    EXPECT_EQ(h.requests().size(), 1u);
+}
+
+TEST(FlowHttp, BehindAnAnswerThatEndsTheConnectionNothingIsServed)
+{
+    Harness h;
+    Client c(h);
+    ASSERT_TRUE(c.send(post("one", "Connection: close\r\n") + post("two")));
+    EXPECT_EQ(c.answer().body, "one");
+    EXPECT_TRUE(c.ends());
+    EXPECT_EQ(h.requests().size(), 1u);
+    Client bad(h);
+    ASSERT_TRUE(bad.send(post("one") + "BROKEN\r\n\r\n" + post("two")));
+    EXPECT_EQ(bad.answer().body, "one");
+    EXPECT_EQ(bad.answer().status, 400);
+    EXPECT_TRUE(bad.ends());
 }
 
 TEST(FlowHttp, ExpectContinue)
