@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as a provider's event stream, through reader, channels, chain and writer: however they are cut,
- * the client gets the same bytes, and a planted value never leaves.
+ * the client gets the same bytes, and a planted value never leaves, whether it is replaced or stops the
+ * answer. A stopped answer leaves no choice open.
  *
  * Behind the input comes a stream of our own with the value, so that every input has one.
  */
@@ -13,14 +14,15 @@
 
 #define BIG (16u << 20)
 
-static const char config[] =
-    "pack: {name: f, version: 1.0.0, enabled: true}\n"
-    "policies: {chain: [pii-detector, dlp-filter, audit-logger]}\n"
-    "policy:\n  pii-detector: {}\n  dlp-filter: {secrets: true, blocked_terms: [tidewater], action: redact}\n"
-    "  audit-logger: {retention_days: 1}\n"
-    "providers:\n  targets:\n"
-    "    - {id: a, provider: mistral, model: m, base_url: http://127.0.0.1:9/v1, secret_key_ref: {env: "
-    "KT_FUZZ_KEY}}\n";
+#define CONFIG(action)                                                                                       \
+    "pack: {name: f, version: 1.0.0, enabled: true}\n"                                                       \
+    "policies: {chain: [pii-detector, dlp-filter, audit-logger]}\n"                                          \
+    "policy:\n  pii-detector: {action: " action "}\n"                                                        \
+    "  dlp-filter: {secrets: true, blocked_terms: [tidewater], action: " action "}\n"                        \
+    "  audit-logger: {retention_days: 1}\n"                                                                  \
+    "providers:\n  targets:\n"                                                                               \
+    "    - {id: a, provider: mistral, model: m, base_url: http://127.0.0.1:9/v1, secret_key_ref: {env: "     \
+    "KT_FUZZ_KEY}}\n"
 
 /* With the blanks around it: "...example3d" is no address. */
 static const char planted[] = " planted.value@secret-host.example ";
@@ -36,8 +38,21 @@ static const char tail[] =
 /* What the client reads as the text of the first choice. */
 struct seen {
     struct kt_buf text;
-    bool done;
+    bool done, blocked;
+    uint64_t begun, finished; /* a bit per choice */
 };
+
+static void note_choices(struct seen *s, struct kt_span json)
+{
+    struct kt_json j = {0};
+    struct kt_x_chunk c = kt_x_chunk_read(json, &j, NULL, NULL);
+    uint32_t error = c.error ? kt_json_member(&j, 0, "error", NULL) : 0;
+    uint32_t code = error ? kt_json_member(&j, error, "code", NULL) : 0;
+    s->begun |= c.begun;
+    s->finished |= c.finished;
+    s->blocked = code && kt_json_str_eq(&j, code, "output_blocked");
+    kt_json_free(&j);
+}
 
 static void note_text(struct seen *s, struct kt_span json)
 {
@@ -56,8 +71,10 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     struct seen *s = arg;
     KT_HOLDS(!s->done); /* nothing behind the end */
     s->done = kt_span_eq(e->data, "[DONE]");
-    if (!s->done)
-        note_text(s, e->data);
+    if (s->done)
+        return true;
+    note_choices(s, e->data);
+    note_text(s, e->data);
     return true;
 }
 
@@ -80,6 +97,7 @@ static void check_reply(const struct stream_rig_reply *r, bool given)
     KT_HOLDS(kt_is_ok(kt_sse_feed(&sse, body.data ? body.data : "", body.len)));
     KT_HOLDS(kt_sse_boundary(&sse) == sse.offset); /* whole events, in every case */
     KT_HOLDS(!holds_it(kt_buf_span(&s.text)));
+    KT_HOLDS(!s.blocked || !s.done || !(s.begun & ~s.finished));
     kt_sse_free(&sse);
     kt_buf_free(&s.text);
 }
@@ -104,22 +122,32 @@ static void same(struct stream_rig_reply *a, struct stream_rig_reply *b)
     kt_buf_free(&b->body);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_rig(struct stream_rig *rig, struct kt_span text, size_t piece, bool given)
 {
-    static struct stream_rig *rig;
-    KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(BIG);
-    if (size > 1u << 15)
-        return 0;
-    if (!rig)
-        rig = stream_rig_new(config);
-    KT_HOLDS(rig);
-    KT_HOLDS(kt_is_ok(kt_buf_append(&text, (const char *)data, size)) && kt_is_ok(kt_buf_puts(&text, tail)));
-    struct stream_rig_reply whole = run(rig, kt_buf_span(&text), text.len);
-    struct stream_rig_reply bytes = run(rig, kt_buf_span(&text), 1);
-    struct stream_rig_reply pieces = run(rig, kt_buf_span(&text), size ? 2u + data[0] % 61u : 2u);
-    check_reply(&whole, holds_it(kt_span((const char *)data, size)));
+    struct stream_rig_reply whole = run(rig, text, text.len);
+    struct stream_rig_reply bytes = run(rig, text, 1);
+    struct stream_rig_reply pieces = run(rig, text, piece);
+    check_reply(&whole, given);
     same(&whole, &bytes);
     same(&whole, &pieces);
     kt_buf_free(&whole.body);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct stream_rig *redacts, *blocks;
+    KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(BIG);
+    if (size > 1u << 15)
+        return 0;
+    if (!redacts)
+        redacts = stream_rig_new(CONFIG("redact"));
+    if (!blocks)
+        blocks = stream_rig_new(CONFIG("block"));
+    KT_HOLDS(redacts && blocks);
+    KT_HOLDS(kt_is_ok(kt_buf_append(&text, (const char *)data, size)) && kt_is_ok(kt_buf_puts(&text, tail)));
+    bool given = holds_it(kt_span((const char *)data, size));
+    size_t piece = size ? 2u + data[0] % 61u : 2u;
+    check_rig(redacts, kt_buf_span(&text), piece, given);
+    check_rig(blocks, kt_buf_span(&text), piece, given);
     return 0;
 }
