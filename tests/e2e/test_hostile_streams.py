@@ -233,7 +233,7 @@ policy:
 providers:
   retry: {{max_attempts: 1}}
   circuit_breaker: {{enabled: false}}
-  targets: [{{id: up, provider: {provider}, model: m, base_url: "{url or f'http://127.0.0.1:{self.up.port}/v1'}", secret_key_ref: {{env: KEY}}, timeout_seconds: 2, stream_timeout_seconds: 30{more.get("tls", "")}}}]
+  targets: [{{id: up, provider: {provider}, model: m, base_url: "{url or f'http://127.0.0.1:{self.up.port}/v1'}", secret_key_ref: {{env: KEY}}, timeout_seconds: {more.get("timeout", 2)}, stream_timeout_seconds: 60{more.get("tls", "")}}}]
 """, f"{name}.yaml")
         g = Gateway(self.lab, config, options=["--max-concurrency", "400"], env={"KEY": "k"}, name=name)
         self.addCleanup(g.stop)
@@ -311,7 +311,7 @@ providers:
                     self.assertEqual((seen["text"][:200], seen.get("error")), (want[:200], None))
 
     def test_clients_that_misbehave(self):
-        g = self.gateway("filter")
+        g = self.gateway("filter", timeout=30)
         whole = self.ask(g, ["long"])["long"]
         self.assertIsNone(as_a_client(whole)[2])
 
@@ -342,7 +342,7 @@ providers:
             return text
 
         async def everything():
-            return await asyncio.gather(slow(), half(), *[leave(n) for n in range(0, len(whole), 211)])
+            return await asyncio.gather(slow(), half(), *[leave(n) for n in range(0, len(whole), 509)])
         got = asyncio.run(asyncio.wait_for(everything(), 60))
         for text in got[:2]:
             self.assertEqual(as_a_client(text), as_a_client(whole))
