@@ -35,6 +35,7 @@ static void deliver_head(struct kt_call *c)
     }
     struct kt_call_head head = {c->status, fields, c->fields};
     c->head_done = true;
+    c->activity_ns = kt_now_mono_ns(); /* until here all of it was the wait for the first byte */
     if (!c->released) {
         kt_call_gzip_begin(c, &head);
         kt_call_arm_watchdog(c);
@@ -73,11 +74,12 @@ size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg)
 {
     struct kt_call *c = arg;
     size_t len = size * n;
-    c->activity_ns = kt_now_mono_ns();
     if (c->state == KT_CS_DOOMED)
         return 0;
-    if (c->head_done)
-        return len; /* trailers */
+    if (c->head_done) { /* trailers */
+        c->activity_ns = kt_now_mono_ns();
+        return len;
+    }
     struct kt_span line = {data, len};
     while (line.len && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
         line.len--;

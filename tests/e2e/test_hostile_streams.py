@@ -233,7 +233,7 @@ policy:
 providers:
   retry: {{max_attempts: 1}}
   circuit_breaker: {{enabled: false}}
-  targets: [{{id: up, provider: {provider}, model: m, base_url: "{url or f'http://127.0.0.1:{self.up.port}/v1'}", secret_key_ref: {{env: KEY}}, timeout_seconds: {more.get("timeout", 2)}, stream_timeout_seconds: 60{more.get("tls", "")}}}]
+  targets: [{{id: up, provider: {provider}, model: m, base_url: "{url or f'http://127.0.0.1:{self.up.port}/v1'}", secret_key_ref: {{env: KEY}}, timeout_seconds: {more.get("timeout", 4)}, stream_timeout_seconds: 60{more.get("tls", "")}}}]
 """, f"{name}.yaml")
         g = Gateway(self.lab, config, options=["--max-concurrency", "400"], env={"KEY": "k"}, name=name)
         self.addCleanup(g.stop)

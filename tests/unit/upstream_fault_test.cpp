@@ -36,6 +36,26 @@ TEST_F(UpstreamFault, FourTimeLimits)
     end.open();
 }
 
+TEST_F(UpstreamFault, AHeadThatDripsIsNoFirstByte)
+{
+    Server drips([&](Conn &c, const Request &) {
+        bool on = c.send("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n");
+        while (on) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            on = c.send("X-Drip: 1\r\n");
+        }
+        return false;
+    });
+    Seen s;
+    Ask a;
+    a.url = drips.url("/");
+    a.first_ms = 100;
+    call(a, s);
+    ASSERT_TRUE(s.wait_done());
+    EXPECT_EQ(s.outcome, KT_CALL_TIMEOUT) << "and not after 256 fields";
+    EXPECT_EQ(s.heads, 0);
+}
+
 // libcurl 7.88 closes such sockets without telling us: their fds must not stay ours.
 TEST_F(UpstreamFault, SocketsThatNeverConnectedAreGivenBack)
 {
