@@ -112,6 +112,11 @@ void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char 
         outcome = KT_CALL_TOO_LARGE;
         detail = "the answer's head is too large";
     }
+    if (outcome == KT_CALL_OK &&
+        !c->head_done) { /* libcurl takes the end of a connection for that of a head */
+        outcome = KT_CALL_CONNECTION;
+        detail = "the connection ended within the head of the answer";
+    }
     const char *fault = c->damaged || outcome == KT_CALL_OK ? kt_call_gzip_fault(c) : NULL;
     if (fault) {
         outcome = KT_CALL_CONNECTION;

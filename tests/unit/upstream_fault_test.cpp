@@ -36,6 +36,22 @@ TEST_F(UpstreamFault, FourTimeLimits)
     end.open();
 }
 
+TEST_F(UpstreamFault, ACutHeadIsNoAnswer)
+{
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX: y\r\n\r\n";
+    std::atomic<size_t> n{0};
+    Server cuts([&](Conn &c, const Request &) { return c.send(head.substr(0, n)) && false; });
+    for (n = 1; n < head.size(); n++) {
+        Seen s;
+        Ask a;
+        a.url = cuts.url("/");
+        call(a, s);
+        ASSERT_TRUE(s.wait_done());
+        EXPECT_EQ(s.outcome, KT_CALL_CONNECTION) << n;
+        EXPECT_EQ(s.heads, 0) << n;
+    }
+}
+
 TEST_F(UpstreamFault, AHeadThatDripsIsNoFirstByte)
 {
     Server drips([&](Conn &c, const Request &) {
