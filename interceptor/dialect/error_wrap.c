@@ -148,3 +148,14 @@ kt_result kt_error_wrap(int status, const char *body, size_t len, struct kt_buf 
      */
     return write_error(status, &j, out);
 }
+
+kt_result kt_error_message(struct kt_span body, size_t max, struct kt_buf *out)
+{
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    KT_CLEANUP(kt_buf_free) struct kt_buf message = KT_BUF_INIT(WORK_MAX);
+    if (!body.len || !kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) || !j.count)
+        return kt_ok();
+    KT_GUARD(find_message(&j, &message));
+    struct kt_span s = cut(&message, max);
+    return kt_buf_append(out, s.data, s.len);
+}

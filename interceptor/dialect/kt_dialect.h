@@ -170,6 +170,8 @@ const char *kt_endpoint_path_at(enum kt_endpoint e, const struct kt_target *t);
 /* Any provider's error body (Mistral's object messages, {"detail"}, HTML, nothing) as OpenAI's
  * {"error":{message,type,param,code}}. */
 kt_result kt_error_wrap(int status, const char *body, size_t len, struct kt_buf *out) KT_MUST;
+/* Its message alone, unescaped, `max` bytes at most; nothing where there is none. */
+kt_result kt_error_message(struct kt_span body, size_t max, struct kt_buf *out) KT_MUST;
 
 struct kt_usage {
     bool known;

@@ -62,8 +62,10 @@ static void destroy(struct kt_exchange *x)
         kt_loop_timer_set(x->ctx->loop, &x->retry, 0);
     kt_x_stop_asking(x);
     kt_route_free(&x->route);
-    for (size_t i = 0; i < x->attempt_count; i++)
+    for (size_t i = 0; i < x->attempt_count; i++) {
         free(x->attempts[i].model);
+        free(x->attempts[i].said);
+    }
     free(x->attempts);
     kt_x_stream_free(&x->stream);
     kt_x_filter_free(&x->filter);

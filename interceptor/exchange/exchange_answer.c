@@ -135,7 +135,7 @@ void kt_x_reply_refusal(struct kt_exchange *x)
     kt_x_reply_kept(x, x->refuse_status, kt_buf_span(&x->refuse_body));
 }
 
-static void add_retry_after(struct kt_exchange *x, int64_t ms)
+void kt_x_add_retry_after(struct kt_exchange *x, int64_t ms)
 {
     char seconds[24];
     snprintf(seconds, sizeof seconds, "%lld", (long long)((ms + 999) / 1000));
@@ -151,7 +151,7 @@ void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const
     set_own_fields(x, false);
     kt_x_add_route_fields(x);
     if (x->retry_after_ms >= 0)
-        add_retry_after(x, x->retry_after_ms);
+        kt_x_add_retry_after(x, x->retry_after_ms);
     kt_x_reply(x, status, kt_buf_span(&body));
 }
 
@@ -196,6 +196,8 @@ static void give_success(struct kt_exchange *x)
     if (!wrong && !kt_is_ok(kt_x_mend_answer(x, &j)))
         wrong = "tool calls that could not be written anew";
     if (wrong) {
+        kt_x_scrub(x, x->answer.data, x->answer.len);
+        kt_x_note_said(x, body); /* some tell of a failure with a 200 */
         kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
         return;
     }
@@ -228,87 +230,7 @@ void kt_x_target_done(struct kt_exchange *x)
         return;
     }
     kt_x_scrub(x, x->answer.data, x->answer.len);
+    kt_x_note_said(x, kt_buf_span(&x->answer));
     snprintf(detail, sizeof detail, "status %d", x->status);
     kt_x_failed(x, kt_failure_of_status(x->status, kt_buf_span(&x->answer)), detail);
-}
-
-static kt_result list_attempts(const struct kt_exchange *x, struct kt_buf *out)
-{
-    KT_GUARD(kt_buf_puts(out, "ktwrap: no target could answer: "));
-    for (size_t i = 0; i < x->attempt_count; i++) {
-        const struct kt_x_attempt *a = &x->attempts[i];
-        const char *id = !a->target ? "origin" : a->target->id ? a->target->id : "?";
-        KT_GUARD(kt_buf_printf(out, "%s%s (%s", i ? ", " : "", id, a->outcome ? a->outcome : "unknown"));
-        /* What we ourselves refuse is for the user to mend; what a target did is in the event. */
-        bool ours = a->outcome && *a->detail &&
-                    (strcmp(a->outcome, "unavailable") == 0 || strcmp(a->outcome, "too_large") == 0);
-        KT_GUARD(kt_buf_printf(out, "%s%s)", ours ? ": " : "", ours ? a->detail : ""));
-    }
-    return x->attempt_count ? kt_ok() : kt_buf_puts(out, "none is configured");
-}
-
-/* What an error event said; that of a status is told by the status. */
-static KT_MUST kt_result quote_event(const struct kt_exchange *x, struct kt_buf *out)
-{
-    KT_CLEANUP(kt_buf_free) struct kt_buf wrapped = KT_BUF_INIT(KT_X_MAX_RESPONSE);
-    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
-    if (!x->stream.error_status)
-        return kt_ok();
-    KT_GUARD(kt_error_wrap(x->status, x->answer.data, x->answer.len, &wrapped));
-    KT_GUARD(kt_json_parse(&j, wrapped.data, wrapped.len, NULL));
-    uint32_t error = kt_json_member(&j, 0, "error", NULL);
-    KT_GUARD(kt_buf_puts(out, "; the last one said: "));
-    return kt_json_unescape(&j, kt_json_member(&j, error, "message", NULL), out);
-}
-
-static bool was_tried(const struct kt_x_attempt *a)
-{
-    const char *outcome = a->outcome ? a->outcome : "";
-    return strcmp(outcome, "unavailable") != 0 && strcmp(outcome, "excluded") != 0;
-}
-
-/* The last real try was told to come back later: the client's own back-off knows what to do with that. */
-static bool ended_in_rate_limit(const struct kt_exchange *x)
-{
-    for (size_t i = x->attempt_count; i-- > 0;)
-        if (was_tried(&x->attempts[i]))
-            return x->attempts[i].status == 429 && x->status == 429;
-    return false;
-}
-
-static bool has_field(const struct kt_exchange *x, const char *name)
-{
-    size_t n = strlen(name);
-    for (size_t i = 0; i < x->fields.count; i++)
-        if (x->fields.at[i].name_len == n &&
-            strncasecmp(x->fields.text.data + x->fields.at[i].name, name, n) == 0)
-            return true;
-    return false;
-}
-
-/* Nothing was tried because breakers are open: the soonest of them says when it is worth another try. */
-static int64_t breakers_wait_ms(const struct kt_exchange *x)
-{
-    int64_t least = x->breaker_wait_ms;
-    for (size_t i = 0; i < x->route.count; i++)
-        if (x->route.steps[i].skip == KT_SKIP_BREAKER && x->route.steps[i].wait_ms < least)
-            least = x->route.steps[i].wait_ms;
-    return x->tries || least == INT64_MAX ? -1 : least;
-}
-
-void kt_x_all_failed(struct kt_exchange *x)
-{
-    kt_x_drop_call(x);
-    if (ended_in_rate_limit(x)) {
-        if (x->least_asked_ms != INT64_MAX && !has_field(x, "retry-after") && !has_field(x, "retry-after-ms"))
-            add_retry_after(x, x->least_asked_ms);
-        kt_x_give_refusal(x, "rate_limit");
-        return;
-    }
-    KT_CLEANUP(kt_buf_free) struct kt_buf message = KT_BUF_INIT(16u << 10);
-    x->error = "all_targets_failed";
-    bool listed = kt_is_ok(list_attempts(x, &message)) && kt_is_ok(quote_event(x, &message));
-    x->retry_after_ms = breakers_wait_ms(x);
-    kt_x_reply_error(x, x->retry_after_ms < 0 ? 502 : 503, "upstream_error", x->error,
-                     listed ? message.data : "ktwrap: no target could answer");
 }

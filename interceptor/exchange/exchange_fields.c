@@ -19,7 +19,8 @@ static bool is_one_of(const char *name, const char *const *list, size_t n)
 bool kt_x_wanted_of_target(const char *name)
 {
     static const char *const list[] = {"content-type",   "x-request-id",  "retry-after",
-                                       "retry-after-ms", "cache-control", "mistral-correlation-id"};
+                                       "retry-after-ms", "cache-control", "mistral-correlation-id",
+                                       "x-should-retry"};
     return is_one_of(name, list, KT_COUNT(list)) || strncasecmp(name, "x-ratelimit-", 12) == 0;
 }
 

@@ -232,6 +232,7 @@ static void finish_chunk(struct kt_exchange *x)
         r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
         if (kt_is_ok(r) && !end)
             r = kt_x_write_chunk(x);
+        kt_x_choices_written(f);
         f->ready.chunks += !end && !f->aside;
     }
     end_chunk(f);
@@ -289,6 +290,7 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
     memset(f->changed, 0, sizeof f->changed);
     parsed->text = f->payload.data; /* the same bytes, which stay */
     const char *why = json.len ? read_chunk(x, parsed, &err) : NULL;
+    kt_x_choices_begin(f);
     if (why) {
         kt_x_response_unreadable(x, why);
         if (x->plan == KT_X_REFUSE) {

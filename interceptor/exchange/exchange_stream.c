@@ -90,6 +90,7 @@ void kt_x_stream_filtered(struct kt_exchange *x, bool content)
         return;
     kt_x_send(x, out->data, out->len);
     kt_x_count_sent(x);
+    kt_x_choices_sent(&x->filter);
     kt_buf_clear(out);
 }
 
@@ -112,14 +113,10 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     kt_x_end(x);
 }
 
-static kt_result put_stop(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
+static kt_result put_refusal(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
 {
-    const struct kt_buf *head = &x->filter.head;
-    KT_GUARD(kt_buf_puts(out, "data: {"));
-    KT_GUARD(kt_buf_append(out, head->data ? head->data : "", head->len));
-    KT_GUARD(kt_buf_printf(
-        out, "\"choices\":[{\"index\":%u,%s,\"finish_reason\":\"content_filter\"}]}\n\ndata: ", choice,
-        x->endpoint == KT_EP_COMPLETIONS ? "\"text\":\"\"" : "\"delta\":{}"));
+    KT_GUARD(kt_x_put_stops(x, choice, out));
+    KT_GUARD(kt_buf_puts(out, "data: "));
     KT_GUARD(kt_buf_append(out, kt_buf_span(&x->refuse_body).data, x->refuse_body.len));
     return kt_buf_puts(out, "\n\ndata: [DONE]\n\n");
 }
@@ -134,8 +131,8 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
         return;
     }
     x->stream.interruption = "policy";
-    KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_HEAD + 1024u);
-    if (!kt_x_record(x) || !kt_is_ok(put_stop(x, choice, &out))) {
+    KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_STOPS);
+    if (!kt_x_record(x) || !kt_is_ok(put_refusal(x, choice, &out))) {
         kt_x_abort(x, NULL);
         return;
     }

@@ -29,10 +29,14 @@ bool kt_x_is_whole(const struct kt_x_stream *s)
 static void refused_by_event(struct kt_exchange *x, struct kt_span json, const struct kt_json *j)
 {
     struct kt_x_attempt *a = kt_x_attempt_now(x);
-    kt_x_break_off(&x->stream, "provider_error", "an error event instead of an answer");
-    if (x->stream.committed || !a->target || !kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
+    kt_x_break_off(&x->stream, "provider_error",
+                   x->stream.committed ? "an error event" : "an error event instead of an answer");
+    if (!a->target || !kt_is_ok(kt_buf_append(&x->answer, json.data, json.len)))
         return;
     kt_x_scrub(x, x->answer.data, x->answer.len);
+    kt_x_note_said(x, kt_buf_span(&x->answer));
+    if (x->stream.committed)
+        return;
     a->status = x->status = x->stream.error_status = kt_x_error_status(j);
 }
 
@@ -70,7 +74,9 @@ static bool took_all_its_time(const struct kt_x_attempt *a, const char *outcome)
 void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
 {
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
-    char message[256], hint[64] = "";
+    char message[704], hint[448] = "";
+    if (a && a->target && *a->detail) /* libcurl's words, ours and the provider's, without the key */
+        snprintf(hint, sizeof hint, a->said ? ": %s: \"%s\"" : ": %s", a->detail, a->said);
     if (took_all_its_time(a, outcome))
         snprintf(hint, sizeof hint, ": stream_timeout_seconds is %lld",
                  (long long)a->target->stream_timeout_seconds);

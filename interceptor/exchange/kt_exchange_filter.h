@@ -46,6 +46,14 @@ kt_result kt_x_calls_take(struct kt_exchange *x) KT_MUST;
 bool kt_x_calls_next(struct kt_x_filter *f, struct kt_tool *out);
 void kt_x_calls_free(struct kt_x_filter *f);
 
+/* exchange_filter_stop.c */
+/* The choice (as the provider numbers it) has called a tool. */
+void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice);
+void kt_x_choices_begin(struct kt_x_filter *f);   /* those of the chunk under way */
+void kt_x_choices_written(struct kt_x_filter *f); /* the chunk is in filter.out */
+/* Gives every choice that ends here without a word or a call an empty text, so that policies judge it. */
+kt_result kt_x_open_silent(struct kt_exchange *x) KT_MUST;
+
 /* exchange_filter_write.c */
 /* Keeps of the first chunk what chunks of our own need. */
 kt_result kt_x_keep_head(struct kt_exchange *x) KT_MUST;

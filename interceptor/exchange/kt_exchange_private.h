@@ -42,6 +42,7 @@ struct kt_x_attempt {
     int status;
     const char *outcome; /* static; NULL while it runs */
     char detail[160];
+    char *said; /* owned; the provider's own words about its failure, without the key; NULL = none */
     uint64_t start_ns, head_ns, end_ns;
     struct kt_tstate *state; /* borrowed; what all processes know of the target */
     int permit;              /* enum kt_permit; KT_PERMIT_NO = nothing is owed to the breaker */
@@ -297,6 +298,11 @@ void kt_x_origin_finish(struct kt_exchange *x);
 /* Instead of going anywhere. */
 void kt_x_tap_ready(struct kt_exchange *x);
 
+/* exchange_failed.c */
+void kt_x_all_failed(struct kt_exchange *x);
+/* Keeps for it what the target under way said; the key is out of `body` already. */
+void kt_x_note_said(struct kt_exchange *x, struct kt_span body);
+
 /* exchange_fields.c */
 void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
                       bool (*wanted)(const char *name));
@@ -320,7 +326,7 @@ void kt_x_send(struct kt_exchange *x, const char *data, size_t len); /* with bac
 void kt_x_end(struct kt_exchange *x);
 void kt_x_abort(struct kt_exchange *x, const char *error);
 void kt_x_target_done(struct kt_exchange *x); /* KT_X_BUFFER, the answer is whole */
-void kt_x_all_failed(struct kt_exchange *x);
+void kt_x_add_retry_after(struct kt_exchange *x, int64_t ms);
 /* The target's own refusal, in the shape that the client knows; `error` is static. */
 void kt_x_give_refusal(struct kt_exchange *x, const char *error);
 void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts */
@@ -357,10 +363,6 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
 void kt_x_channel_free(struct kt_x_channel *c);
 /* Gives up the last channel where it is that of a whole string, which is through. */
 void kt_x_channel_pop(struct kt_x_filter *f);
-/* The choice (as the provider numbers it) has called a tool. */
-void kt_x_choice_calls(struct kt_x_filter *f, unsigned choice);
-/* Gives every choice that ends here without a word or a call an empty text, so that policies judge it. */
-kt_result kt_x_open_silent(struct kt_exchange *x) KT_MUST;
 /* Shows the chain what there is; `final`: nothing more comes. */
 enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
 /* Behind an ask that is done: appends to `out` what may go to the client now. */
@@ -378,11 +380,6 @@ void kt_x_stream_begin(struct kt_exchange *x);
 void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
 void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
 void kt_x_stream_free(struct kt_x_stream *s);
-
-/* exchange_keepalive.c */
-void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
-void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
-void kt_x_keepalive_stop(struct kt_exchange *x);
 
 /* exchange_scrub.c */
 /* Puts stars over the key of the target under way, however it is spelled: for whatever is neither an answer

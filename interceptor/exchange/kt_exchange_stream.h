@@ -105,8 +105,10 @@ struct kt_x_filter {
     bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
     /* A bit for each choice, by the provider's number; those beyond share the last one. */
     uint64_t begun[KT_ANSWER_MAX_CHOICES / 64];
-    uint64_t calls[KT_ANSWER_MAX_CHOICES / 64]; /* it has called a tool */
-    struct kt_edits edits;                      /* of the chunk */
+    uint64_t calls[KT_ANSWER_MAX_CHOICES / 64];    /* it has called a tool */
+    uint64_t finished[KT_ANSWER_MAX_CHOICES / 64]; /* its finish_reason is written ... */
+    uint64_t told[KT_ANSWER_MAX_CHOICES / 64];     /* ... and sent */
+    struct kt_edits edits;                         /* of the chunk */
     struct kt_buf head;      /* id, created and model, as the stream's first chunk has them */
     struct kt_buf extra;     /* events in front of the chunk */
     struct kt_buf out;       /* events for the client */
@@ -146,6 +148,18 @@ struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct
 
 /* The HTTP status that would say what an error event says; 500 where it does not tell. */
 int kt_x_error_status(const struct kt_json *j);
+
+/* exchange_filter_stop.c */
+#define KT_X_MAX_STOPS (16u << 20)             /* 2,047 choices with heads of 4 KiB at most */
+void kt_x_choices_sent(struct kt_x_filter *f); /* all that was in filter.out */
+/* A chunk with the finish_reason "content_filter" for each choice that the client does not know to be
+ * finished; `struck`: the one that a policy stopped, as the provider numbers it. */
+kt_result kt_x_put_stops(const struct kt_exchange *x, unsigned struck, struct kt_buf *out) KT_MUST;
+
+/* exchange_keepalive.c */
+void kt_x_keepalive_begin(struct kt_exchange *x);  /* the client waits from here on */
+void kt_x_keepalive_stream(struct kt_exchange *x); /* the stream has begun */
+void kt_x_keepalive_stop(struct kt_exchange *x);
 
 /* exchange_stream_end.c */
 bool kt_x_is_done(struct kt_span data); /* [DONE] */

@@ -112,9 +112,10 @@ void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char 
         outcome = KT_CALL_TOO_LARGE;
         detail = "the answer's head is too large";
     }
-    if (c->damaged) {
+    const char *fault = c->damaged || outcome == KT_CALL_OK ? kt_call_gzip_fault(c) : NULL;
+    if (fault) {
         outcome = KT_CALL_CONNECTION;
-        detail = "the gzip data of the answer are damaged";
+        detail = fault;
     }
     KT_TRACE(UPSTREAM, "call %p ends: %s %s", (void *)c, kt_call_outcome_name(outcome), detail);
     take_out(c);

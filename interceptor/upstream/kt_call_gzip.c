@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gzip of an answer. libcurl reads the first member and no other, while RFC 1952 (2.2) has any number of
- * them, and servers that flush a stream so make many: from the head of such an answer on, libcurl gives the
- * bytes as they come. br, zstd and deflate stay its own.
+ * gzip and deflate of an answer. libcurl reads the first member of gzip and no other, while RFC 1952 (2.2)
+ * has any number of them, and servers that flush a stream so make many; and it takes data that end in their
+ * middle for whole. So from the head of such an answer on, it gives the bytes as they come. What follows the
+ * last member and begins no other is ignored, as by libcurl, browsers and gzip(1). br and zstd stay its own.
  */
 #include "interceptor/http/kt_http_inflate.h"
 #include "interceptor/upstream/kt_upstream_private.h"
@@ -18,6 +19,7 @@
 
 struct kt_call_gzip {
     struct kt_inflate *z;
+    enum kt_http_coding coding;
     struct kt_buf plain;
     size_t skip; /* bytes of what libcurl shows next were read already, before a pause */
     bool begun;
@@ -34,12 +36,18 @@ void kt_call_gzip_free(struct kt_call *c)
     c->gzip = NULL;
 }
 
-static KT_MUST kt_result begin(struct kt_call *c)
+static bool sets_up_early(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version_num >= DECODES_FROM_HEADER;
+}
+
+static KT_MUST kt_result begin(struct kt_call *c, enum kt_http_coding coding)
 {
     c->gzip = calloc(1, sizeof *c->gzip);
     KT_ENSURE(c->gzip, KT_ERR_MEMORY);
     c->gzip->plain = (struct kt_buf)KT_BUF_INIT(PLAIN_MAX);
-    KT_GUARD(kt_inflate_new(KT_CODING_GZIP, &c->gzip->z));
+    c->gzip->coding = coding;
+    KT_GUARD(kt_inflate_new(coding, &c->gzip->z));
     kt_inflate_allow_padding(c->gzip->z);
     return curl_easy_setopt(c->easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK ? kt_ok()
                                                                                     : kt_err(KT_ERR_INTERNAL);
@@ -48,7 +56,7 @@ static KT_MUST kt_result begin(struct kt_call *c)
 void kt_call_gzip_begin(struct kt_call *c, const struct kt_call_head *head)
 {
     size_t codings = 0;
-    bool gzip = false;
+    bool gzip = false, deflate = false;
     for (size_t i = 0; i < head->count; i++) {
         const struct kt_call_header *h = &head->headers[i];
         if (!kt_span_ieq(kt_span(h->name, strlen(h->name)), "Content-Encoding"))
@@ -56,9 +64,21 @@ void kt_call_gzip_begin(struct kt_call *c, const struct kt_call_head *head)
         codings++;
         struct kt_span value = kt_span(h->value, strlen(h->value));
         gzip = kt_span_ieq(value, "gzip") || kt_span_ieq(value, "x-gzip");
+        deflate = kt_span_ieq(value, "deflate") && !sets_up_early(); /* no first byte tells it from plain */
     }
-    if (gzip && codings == 1 && !kt_is_ok(begin(c)))
+    if ((gzip || deflate) && codings == 1 && !kt_is_ok(begin(c, gzip ? KT_CODING_GZIP : KT_CODING_DEFLATE)))
         kt_call_gzip_free(c); /* libcurl's own decoder, then */
+}
+
+const char *kt_call_gzip_fault(const struct kt_call *c)
+{
+    static const char *const faults[2][2] = {
+        {"the gzip data of the answer end in the middle", "the gzip data of the answer are damaged"},
+        {"the deflate data of the answer end in the middle", "the deflate data of the answer are damaged"}};
+    const struct kt_call_gzip *g = c->gzip;
+    if (!g || g->plain_already || (!c->damaged && kt_is_ok(kt_inflate_finish(g->z))))
+        return NULL;
+    return faults[g->coding == KT_CODING_DEFLATE][c->damaged];
 }
 
 size_t kt_call_gzip_write(struct kt_call *c, const char *data, size_t len)
@@ -67,8 +87,7 @@ size_t kt_call_gzip_write(struct kt_call *c, const char *data, size_t len)
     size_t at = g->skip < len ? g->skip : len;
     if (!g->begun && len) {
         g->begun = true;
-        g->plain_already = (unsigned char)*data != MEMBER_BEGINS &&
-                           curl_version_info(CURLVERSION_NOW)->version_num >= DECODES_FROM_HEADER;
+        g->plain_already = (unsigned char)*data != MEMBER_BEGINS && sets_up_early();
     }
     if (g->plain_already) {
         c->handler.on_data(c->handler.arg, data, len);

@@ -98,6 +98,8 @@ size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg);
 /* kt_call_gzip.c */
 void kt_call_gzip_begin(struct kt_call *c, const struct kt_call_head *head); /* where the head says so */
 size_t kt_call_gzip_write(struct kt_call *c, const char *data, size_t len);  /* answers libcurl */
+/* Of an answer that is over: what is wrong with its coding; NULL = nothing. Static. */
+const char *kt_call_gzip_fault(const struct kt_call *c);
 void kt_call_gzip_free(struct kt_call *c);
 
 /* kt_sockets.c */

@@ -12,18 +12,24 @@ HEADERS = {"Authorization": "Bearer sk-program-key-0001", "Content-Type": "appli
 BODY, out = {}, {}
 
 
+class ProviderError(Exception):
+    """As OpenAI's SDK for Python: an event with an error ends the stream by an exception."""
+
+
 def take(line):
     if line == "data: [DONE]":
         out["done"] = True
     elif line.startswith("data: "):
         chunk = json.loads(line[6:])
-        if "error" in chunk:
-            out["error"] = chunk["error"]
+        if chunk.get("error"):
+            raise ProviderError(chunk["error"])
         for choice in chunk.get("choices", []):
             out["text"] += choice["delta"].get("content") or ""
             out["thought"] += (choice["delta"].get("reasoning_content") or "")
             out["calls"] += choice["delta"].get("tool_calls") or []
             out["finish"] = choice["finish_reason"]
+            if choice["finish_reason"]:
+                out["finishes"][choice["index"]] = choice["finish_reason"]
         out["usage"] = chunk.get("usage") or out.get("usage")
 
 
@@ -63,9 +69,11 @@ def with_curl():
 
 for prompt in os.environ["KT_TEST_PROMPT"].split(","):
     BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}], "stream": True}
-    out = {"text": "", "thought": "", "calls": [], "done": False, "error": None}
+    out = {"text": "", "thought": "", "calls": [], "finishes": {}, "done": False, "error": None}
     try:
         with_curl() if sys.argv[1] == "curl" else asyncio.run({"httpx": with_httpx, "aiohttp": with_aiohttp}[sys.argv[1]]())
+    except ProviderError as e:
+        out["error"] = e.args[0]
     except Exception as e:  # noqa: BLE001 - what a program would see
         out["error"] = type(e).__name__
     print(json.dumps(out))

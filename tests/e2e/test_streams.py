@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import resource
+import statistics
 import subprocess
 import sys
 import threading
@@ -47,6 +48,9 @@ STREAMS = {
     "aside": [ROLE, event({"content": "Hello "}), ": a comment\n\n", event({"content": "again"}), STOP],
     "thought": [ROLE, event({"content": [THOUGHT]}), event({"content": [{**THOUGHT, "closed": True}, {"type": "text", "text": "that is "}]}),
                 event({"content": "four"}), STOP],
+    "blocked": [ROLE, *(event({"role": "assistant", "content": word}, index=i) for i, word in enumerate(("one ", "uno ", "ein "))),
+                event({}, "stop", index=1), event({"content": "carol.white@example.org "}, index=2), event({"content": "more"})],
+    "refused": ['data: {"error":{"message":"slow down","type":"rate_limit_error","code":"busy"}}\n\n'],
     "error": [ROLE, event({"content": "Hello "}), 'data: {"error":{"message":"overloaded","type":"server_error","code":"busy"}}\n\n'],
 }
 
@@ -99,9 +103,10 @@ class Provider:
         self.sent += len(data)
 
     async def answer(self, reader, writer, what):
-        if what == "status":
+        if what.startswith("status"):
             body = b'{"error":{"message":"no such thing","type":"invalid_request_error","param":null,"code":"nope"}}'
-            writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            head = b"HTTP/1.1 %d Refused\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (int(what[6:] or 400), len(body))
+            writer.write(head + body)
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         if what in STREAMS:
@@ -212,22 +217,23 @@ class StreamCase(e2e.KtTest):
         self.up = Provider()
         self.addCleanup(self.up.stop)
 
-    def config(self, provider="mistral"):
+    def config(self, provider="mistral", pii="redact"):
         return self.lab.config(f"""
 pack: {{name: streams, version: 1.0.0, enabled: true}}
 policies: {{chain: [pii-detector, safety-filter, audit-logger]}}
 policy:
-  pii-detector: {{action: redact}}
+  pii-detector: {{action: {pii}}}
   safety-filter: {{mode: strict, action: block}}
   audit-logger: {{retention_days: 365}}
 limits: {{first_keepalive_seconds: 1}}
 providers:
   retry: {{max_attempts: 1}}
+  circuit_breaker: {{enabled: false}}
   targets: [{{id: up, provider: {provider}, model: m, base_url: "{self.up.url}", secret_key_ref: {{env: KEY}}}}]
-""")
+""", f"{provider}-{pii}.yaml")
 
-    def gateway(self, provider):
-        g = Gateway(self.lab, self.config(provider), env={"KEY": "k"})
+    def gateway(self, provider, **more):
+        g = Gateway(self.lab, self.config(provider, **more), env={"KEY": "k"})
         self.addCleanup(g.stop)
         return f"{g.url}/v1"
 
@@ -300,7 +306,7 @@ class Streams(StreamCase):
     # ---- a client that goes ----
 
     def test_a_client_that_goes_takes_its_call_along(self):
-        """Within 100 ms. A machine that does other things may be late once or twice, not every time: nothing in it waits for a clock."""
+        """Within 100 ms; nothing in it waits for a clock. Other lanes and moments: test_cancel.py."""
         program = f"import sys; sys.path.insert(0, {str(CLIENTS)!r})\n" + """
 import socket, json, time
 body = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "gone"}]}).encode()
@@ -327,7 +333,7 @@ for _ in sys.stdin:
         p.communicate(timeout=30)
         self.assertEqual(p.returncode, 0)
         self.assertEqual([e.get("interruption") for e in self.lab.events()], ["client_gone"] * 10)
-        self.assertLess(sorted(took)[2], 0.1)
+        self.assertLess(statistics.median(took), 0.1)
         self.assertLess(max(took), 5.0)
 
 

@@ -118,11 +118,67 @@ TEST_F(Fallback, AllDeadIsABounded502)
     EXPECT_EQ(str(j, "error.type"), "upstream_error");
     EXPECT_EQ(str(j, "error.code"), "all_targets_failed");
     const std::string message = str(j, "error.message");
-    EXPECT_NE(message.find("first (connection_error), second (connection_error)"), std::string::npos)
+    const size_t second = message.find("), second (connection_error: Failed to connect to 127.0.0.1");
+    EXPECT_NE(message.find("first (connection_error: Failed to connect to 127.0.0.1"), std::string::npos)
         << message;
+    EXPECT_NE(second, std::string::npos) << message;
     EXPECT_EQ(message.find("sk-") + message.find("http"), std::string::npos * 2) << message;
     EXPECT_EQ(str(event(), "error"), "all_targets_failed");
     EXPECT_EQ(str(event(), "verdict"), "allow");
+}
+
+// What each target said stands in the message, without its key, and no more of it than a line.
+TEST_F(Fallback, AllDeadTellsWhatTheProvidersSaid)
+{
+    struct Case {
+        int status;
+        std::string body, told;
+    };
+    const std::vector<Case> cases = {
+        {500, R"({"error":{"message":"too hot for sk-target-a \u00e9","type":"server_error"}})",
+         "a (server_error: status 500: \"too hot for *********** \u00e9\")"},
+        {503, R"({"object":"error","message":"Service unavailable","code":"1"})",
+         "a (server_error: status 503: \"Service unavailable\")"},
+        {500, R"({"detail":[{"loc":["body","x"],"msg":"odd","input":"my secret prompt"}]})",
+         "a (server_error: status 500: \"body.x: odd\")"},
+        {500, "<h1>oops</h1>", "a (server_error: status 500)"},
+        {500, R"({"error":{"message":")" + std::string(255, 'x') + "\u00e9" + std::string(9999, 'y') + "\"}}",
+         "a (server_error: status 500: \"" + std::string(255, 'x') + "\")"},
+        {200, R"({"error":{"message":"no credits left","code":402}})",
+         "a (bad_body: no choices: \"no credits left\")"},
+    };
+    for (const Case &c : cases) {
+        Server up([&](Conn &k, const Request &) { return k.reply(c.status, "application/json", c.body); });
+        configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+        Client k;
+        ask(k, post(chat("my secret prompt")));
+        EXPECT_EQ(k.status, 502);
+        EXPECT_EQ(str(parse(k.body), "error.message"), "ktwrap: no target could answer: " + c.told);
+    }
+}
+
+TEST_F(Fallback, TriesThatEndAlikeAreToldOnceAndTheLastOnesRetryAfterIsKept)
+{
+    std::atomic<int> n{0};
+    Server up([&](Conn &k, const Request &) {
+        const char *words = ++n < 3 ? "{\"message\":\"warming up\"}" : "{\"message\":\"come back\"}";
+        return k.reply(503, "application/json", words, n < 3 ? "" : "Retry-After: 7\r\n");
+    });
+    DeadPort dead;
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A") + target("b", dead.port(), "KT_TEST_KEY_B") +
+                     "  retry:\n    max_attempts: 2\n    initial_delay_ms: 1\n"));
+    Client k;
+    ask(k, post(chat("x")));
+    std::string message = str(parse(k.body), "error.message");
+    EXPECT_NE(message.find(": a (server_error: status 503, 2 times: \"warming up\"), b (connection_error: "),
+              std::string::npos)
+        << message;
+    EXPECT_EQ(k.headers.count("retry-after"), 0u);
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+    Client asked;
+    ask(asked, post(chat("x")));
+    EXPECT_EQ(asked.status, 502);
+    EXPECT_EQ(asked.headers["retry-after"], "7");
 }
 
 TEST_F(Fallback, TotalTimeBoundsAllAttempts)

@@ -35,6 +35,44 @@ TEST_F(FilterEnd, ABlockInMidStreamEndsIt)
     EXPECT_EQ(event_lines().size(), 1u);
 }
 
+// SDKs keep an answer for each choice: none may look as if it went on.
+TEST_F(FilterEnd, ABlockEndsEveryChoiceThatHasNotFinished)
+{
+    guarded();
+    const std::string begun =
+        kRole + piece("\"content\":\"a\"", 1) + piece("\"content\":\"b\"", 2) + piece("\"content\":\"c\"", 7);
+    Seen s = through(begun + piece("", 2, "\"stop\"") + piece("\"content\":\"FORBIDDEN\"", 1));
+    EXPECT_TRUE(s.good);
+    EXPECT_EQ(s.finish, "2stop 0content_filter 1content_filter 7content_filter ");
+    EXPECT_EQ(s.error, "output_blocked");
+    EXPECT_EQ(s.done, 1);
+    // A finish_reason in the chunk that is not sent has not reached the client.
+    s = through(begun + event_of("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"},{\"index\":2,"
+                                 "\"delta\":{\"content\":\"FORBIDDEN\"},\"finish_reason\":\"stop\"}"));
+    EXPECT_EQ(s.finish, "0content_filter 1content_filter 2content_filter 7content_filter ");
+    // Numbers beyond those that are counted one by one.
+    s = through(begun + piece("\"content\":\"d\"", 5000) + piece("\"content\":\"e\"", 1023) +
+                piece("\"content\":\"FORBIDDEN\"", 5000));
+    EXPECT_EQ(s.finish, "0content_filter 1content_filter 2content_filter 7content_filter "
+                        "5000content_filter 1023content_filter ");
+    EXPECT_EQ(event_lines().size(), 3u);
+}
+
+TEST_F(FilterEnd, ABlockInTheOlderCompletionsEndsEveryText)
+{
+    guarded();
+    auto text = [](int choice, const std::string &what) {
+        return "data: {\"id\":\"c1\",\"choices\":[{\"index\":" + std::to_string(choice) + ",\"text\":\"" +
+               what + "\",\"finish_reason\":null}]}\n\n";
+    };
+    stream_ = text(0, "one ") + text(1, "two ") + text(0, "FORBIDDEN");
+    Client k;
+    ask(k, post("{\"model\":\"m\",\"prompt\":\"hi\",\"n\":2,\"stream\":true}", "", "/v1/completions"));
+    Seen s = read_stream(k.body);
+    EXPECT_EQ(s.finish, "0content_filter 1content_filter ") << k.body;
+    EXPECT_EQ(s.error, "output_blocked");
+}
+
 // What the client got and what the event says of it, whether the stream is written anew or goes as it comes.
 TEST_F(FilterEnd, TheEventCountsWhatTheClientGot)
 {

@@ -70,6 +70,36 @@ TEST_F(Coding, DamagedGzipIsAnError)
     }
 }
 
+// Chunked and well ended, but what it holds is not.
+TEST_F(Coding, DataThatEndInTheMiddleAreAnError)
+{
+    struct Form {
+        const char *coding;
+        int window;
+    };
+    for (Form f : {Form{"gzip", 15 + 16}, Form{"deflate", 15}, Form{"deflate", -15}}) {
+        const std::string whole = packed("some words", f.window);
+        for (size_t n = 1; n < whole.size(); n++) {
+            Seen s;
+            get(s, f.coding, {whole.substr(0, n)});
+            EXPECT_EQ(s.outcome, KT_CALL_CONNECTION) << f.coding << " " << n;
+            EXPECT_EQ(s.detail, std::string("the ") + f.coding + " data of the answer end in the middle");
+        }
+        expect(f.coding, {whole}, "some words");
+        expect(f.coding, {""}, "");
+        expect(f.coding, {whole, "behind it"}, "some words");
+    }
+    Seen s;
+    get(s, "gzip", {gzip("one "), gzip("two").substr(0, 9)});
+    EXPECT_EQ(s.outcome, KT_CALL_CONNECTION) << "of the second member";
+    EXPECT_EQ(s.body, "one ");
+    std::string bad = packed("some text that is long enough", 15);
+    bad[4] = static_cast<char>(bad[4] ^ 0x55);
+    Seen d;
+    get(d, "deflate", {bad});
+    EXPECT_EQ(d.detail, "the deflate data of the answer are damaged");
+}
+
 TEST_F(Coding, OthersAreLibcurls)
 {
     auto bytes = [](std::initializer_list<unsigned char> b) { return std::string(b.begin(), b.end()); };

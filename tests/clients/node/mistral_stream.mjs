@@ -5,7 +5,7 @@ import {Mistral} from '@mistralai/mistralai';
 const serverURL = (process.env.KT_TEST_BASE ?? 'http://api.mistral.ai/v1').replace(/\/v1$/, '');
 const client = new Mistral({apiKey: 'sk-program-key-0001', serverURL, timeoutMs: 30000, retryConfig: {strategy: 'none'}});
 for (const content of process.env.KT_TEST_PROMPT.split(',')) {
-  const out = {text: '', thought: '', calls: []};
+  const out = {text: '', thought: '', calls: [], finishes: {}};
   try {
     for await (const {data} of await client.chat.stream({model: 'mistral-small-latest', messages: [{role: 'user', content}]})) {
       for (const choice of data.choices) {
@@ -16,6 +16,7 @@ for (const content of process.env.KT_TEST_PROMPT.split(',')) {
         }
         out.calls.push(...(choice.delta.toolCalls ?? []));
         out.finish = choice.finishReason ?? out.finish;
+        if (choice.finishReason) out.finishes[choice.index] = choice.finishReason;
       }
       out.usage = data.usage ?? out.usage;
     }

@@ -5,7 +5,7 @@ import OpenAI from 'openai';
 const baseURL = process.env.KT_TEST_BASE ?? 'http://api.openai.com/v1';
 const client = new OpenAI({apiKey: 'sk-program-key-0001', baseURL, timeout: 30000, maxRetries: 0});
 for (const content of process.env.KT_TEST_PROMPT.split(',')) {
-  const out = {text: '', thought: '', calls: []};
+  const out = {text: '', thought: '', calls: [], finishes: {}};
   try {
     const request = {model: 'gpt-4o', messages: [{role: 'user', content}], stream: true};
     for await (const chunk of await client.chat.completions.create(request)) {
@@ -14,6 +14,7 @@ for (const content of process.env.KT_TEST_PROMPT.split(',')) {
         out.thought += choice.delta.reasoning_content ?? '';
         out.calls.push(...(choice.delta.tool_calls ?? []));
         out.finish = choice.finish_reason ?? out.finish;
+        if (choice.finish_reason) out.finishes[choice.index] = choice.finish_reason;
       }
       out.usage = chunk.usage ?? out.usage;
     }
