@@ -137,15 +137,41 @@ static void no_fast_open(int fd)
     errno = saved;
 }
 
-/* The program's own seccomp filter, or no fd left. */
-static void report_refused(const struct kt_diverted *d, const struct kt_engine_abi *engine, int why)
+/* The program's own seccomp filter, or no fd left. -1 with `error`, or to the origin. */
+static int not_taken(int fd, const struct kt_diverted *d, const struct kt_engine_abi *engine, const char *why,
+                     int error)
 {
+    static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    const struct kt_host host = {.name = d->origin, .literal = d->literal};
     char detail[200];
+    bool passes = kt_plan_fail_allows();
     int saved = kt_guard_enter();
-    snprintf(detail, sizeof detail, "a connection to port %u could not be taken (%s) and was refused",
-             d->port, strerrordesc_np(why));
-    engine->report(KT_ABI_REFUSED, d->origin, detail);
+    snprintf(detail, sizeof detail, "a connection to port %u could not be taken (%s) and was %s", d->port,
+             why, passes ? "let through" : "refused");
+    engine->report(passes ? KT_ABI_PASSED : KT_ABI_REFUSED, d->origin, detail);
     kt_guard_leave(saved);
+    errno = error;
+    if (!passes)
+        return -1;
+    kt_fdtab_forget(fd);
+    KT_REAL(connect)(fd, &nobody, sizeof nobody); /* the kernel may have connected it already */
+    return connect_origin(fd, &host, &d->peer.sa, d->peer_len, d->port);
+}
+
+/* NULL, or why the engine's end could not be had. */
+static const char *take_end(int fd, struct kt_loopback *l, struct kt_diverted *d,
+                            const struct kt_engine_abi *engine)
+{
+    d->loop = l->addr;
+    d->loop_len = l->len;
+    int end = kt_loopback_accept(l, fd, ACCEPT_MS);
+    if (end < 0 || !kt_fdtab_add(fd, d)) {
+        const char *why = strerrordesc_np(errno);
+        if (end >= 0)
+            KT_REAL(close)(end);
+        return why;
+    }
+    return adopt(end, fd, d, engine) == 0 ? NULL : "the engine has no thread or no fd for it";
 }
 
 static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_abi *engine)
@@ -154,33 +180,19 @@ static int connect_engine(int fd, struct kt_diverted *d, const struct kt_engine_
     int saved = errno;
     if (kt_loopback_open(fd, &l) != 0) {
         int why = errno;
-        report_refused(d, engine, why);
-        errno = why == EPERM || why == ENOSYS || why == EACCES ? ECONNREFUSED : why;
-        return -1;
+        return not_taken(fd, d, engine, strerrordesc_np(why),
+                         why == EPERM || why == ENOSYS || why == EACCES ? ECONNREFUSED : why);
     }
     no_fast_open(fd);
     int rc = connect_through(fd, &l.addr.sa, l.len, true); /* 127.0.0.1 may be an intercepted host itself */
     int err = errno;
-    int end = -1;
-    if (rc == 0 || err == EINPROGRESS || err == EINTR) {
-        d->loop = l.addr;
-        d->loop_len = l.len;
-        end = kt_loopback_accept(&l, fd, ACCEPT_MS);
-        if (end < 0 || !kt_fdtab_add(fd, d)) {
-            report_refused(d, engine, errno);
-            if (end >= 0)
-                KT_REAL(close)(end);
-            rc = -1;
-            err = ECONNREFUSED;
-        } else if (adopt(end, fd, d, engine) != 0) {
-            rc = -1;
-            err = ECONNREFUSED;
-        }
-    }
+    bool begun = rc == 0 || err == EINPROGRESS || err == EINTR;
+    const char *why = begun ? take_end(fd, &l, d, engine) : NULL;
     kt_loopback_close(&l);
-    KT_TRACE_SHIM("fd %d to %s:%u: connect %d errno %d", fd, d->origin, d->port, rc, rc ? err : 0);
+    KT_TRACE_SHIM("fd %d to %s:%u: connect %d errno %d%s%s", fd, d->origin, d->port, rc, rc ? err : 0,
+                  why ? ", not taken: " : "", why ? why : "");
     errno = rc == 0 ? saved : err;
-    return rc;
+    return why ? not_taken(fd, d, engine, why, ECONNREFUSED) : rc;
 }
 
 static int refuse(const char *why, const struct kt_dest *d)
@@ -211,13 +223,14 @@ static int connect_supervisor(int fd, const struct kt_dest *d, const struct kt_h
 static int without_engine(int fd, const struct kt_dest *d, const struct kt_host *host,
                           const struct sockaddr *sa, socklen_t len)
 {
-    bool observes = kt_plan_observes(), stuck = kt_engine_get() != NULL;
-    bool allow = observes || kt_plan_fail_allows();
+    bool observes = kt_plan_observes(), stuck = kt_engine_get() != NULL, allow = kt_plan_fail_allows();
     if (!observes && (stuck || !allow) && is_synthetic(d) && kt_env_get("KT_SUPERVISED"))
         return connect_supervisor(fd, d, host, sa, len);
     if (stuck)
-        kt_tls_report_unseen(host->name, "a thread of the parent was inside of OpenSSL when this process was "
-                                         "forked, which cannot be used in it");
+        kt_tls_report_unseen(host->name,
+                             "a thread of the parent was inside of OpenSSL when this process was "
+                             "forked, which cannot be used in it",
+                             allow);
     else
         kt_shim_note_unseen(host->name, d->port);
     return allow ? connect_origin(fd, host, sa, len, d->port) : refuse("no engine", d);

@@ -55,7 +55,7 @@ static bool others_look(void)
     return v && strcmp(v, "strict") == 0 && !kt_plan_observes();
 }
 
-static void report(const char *host, bool watching)
+static void report(const char *host, bool watching, bool passes)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
     if (!engine) {
@@ -64,7 +64,7 @@ static void report(const char *host, bool watching)
     }
     int saved = kt_guard_enter();
     engine->report(
-        watching ? KT_ABI_UNREAD : KT_ABI_UNSEEN, host,
+        passes ? KT_ABI_PASSED : KT_ABI_UNSEEN, host,
         watching ? "TLS of a library that cannot be read along, on a socket of its own (a proxy, another "
                    "resolver, a literal address)"
                  : "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)");
@@ -86,8 +86,9 @@ static bool forbid(int fd, const void *data, size_t len)
     if (watching && kt_ssl_table_taps(known.name ? known.name : host))
         return false; /* a library that we see */
     KT_TRACE_SHIM("fd %d: a handshake with %s that nobody saw", fd, host);
-    report(host, watching);
-    if (watching || kt_plan_fail_allows())
+    bool passes = watching || kt_plan_fail_allows();
+    report(host, watching, passes);
+    if (passes)
         return false;
     kt_tap_socket_refuse(fd);
     shutdown(

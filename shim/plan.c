@@ -54,10 +54,10 @@ static bool make_one(void)
 
 static void built_in(void)
 {
-    const char *v = kt_env_get("KT_FAIL_MODE");
-    kt_plan_file_builtin(&own, v && strcmp(v, "allow") == 0);
-    KT_TRACE_SHIM("no plan can be made: built-in hosts, fail_mode %s",
-                  own.plan.fail_allow ? "allow" : "block");
+    const char *fail = kt_env_get("KT_FAIL_MODE"), *mode = kt_env_get("KT_MODE");
+    kt_plan_file_builtin(&own, mode && strcmp(mode, "observe") == 0, fail && strcmp(fail, "allow") == 0);
+    KT_TRACE_SHIM("no plan can be made: built-in hosts, mode %s, fail_mode %s",
+                  own.plan.observe ? "observe" : "enforce", own.plan.fail_allow ? "allow" : "block");
 }
 
 bool kt_plan_ready(enum kt_plan_want want)
@@ -162,7 +162,7 @@ bool kt_plan_has_literals(void)
 
 bool kt_plan_fail_allows(void)
 {
-    return kt_plan_ready(KT_PLAN_LOADED) && own.plan.fail_allow;
+    return kt_plan_ready(KT_PLAN_LOADED) && (own.plan.fail_allow || own.plan.observe);
 }
 
 bool kt_plan_observes(void)

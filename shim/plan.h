@@ -36,7 +36,8 @@ bool kt_plan_synthetic(uint32_t addr, struct kt_host *out);
 /* Who has this literal address (IPv4 as ::ffff:a.b.c.d). Plan in memory only. */
 bool kt_plan_literal(const uint8_t ip[16], struct kt_host *out);
 bool kt_plan_has_literals(void);
-/* What happens when we cannot do our work: true = the program may go on without us. */
+/* What happens when we cannot do our work: true = the program may go on without us, as it always may where is
+ * only observed. Plan in memory only. */
 bool kt_plan_fail_allows(void);
 /* The plan was made for mode: observe. Plan in memory only. */
 bool kt_plan_observes(void);

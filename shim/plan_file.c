@@ -72,14 +72,14 @@ bool kt_plan_file_load(struct kt_plan_file *f, const char *path)
     return true;
 }
 
-void kt_plan_file_builtin(struct kt_plan_file *f, bool fail_allow)
+void kt_plan_file_builtin(struct kt_plan_file *f, bool observe, bool fail_allow)
 {
     struct kt_plan *p = &f->plan;
     kt_plan_reset(p);
     int n = snprintf(p->text, sizeof p->text,
-                     KT_PLAN_MAGIC "\nmode enforce\nfail_mode %s\nhost 127.183.0.1 api.openai.com\n"
+                     KT_PLAN_MAGIC "\nmode %s\nfail_mode %s\nhost 127.183.0.1 api.openai.com\n"
                                    "host 127.183.0.2 api.mistral.ai\nhost 127.183.0.3 codestral.mistral.ai\n",
-                     fail_allow ? "allow" : "block");
+                     observe ? "observe" : "enforce", fail_allow ? "allow" : "block");
     p->used = (size_t)n;
     kt_plan_parse(p);
     p->live = true;

@@ -19,7 +19,7 @@ struct kt_plan_file {
  * plan is empty. */
 bool kt_plan_file_load(struct kt_plan_file *f, const char *path);
 /* Stands in where no plan can be made: the built-in hosts, no CA. */
-void kt_plan_file_builtin(struct kt_plan_file *f, bool fail_allow);
+void kt_plan_file_builtin(struct kt_plan_file *f, bool observe, bool fail_allow);
 /* Takes in what other processes appended. */
 void kt_plan_file_refresh(struct kt_plan_file *f);
 /* Gives a name that matches a wildcard its address, the same one in all processes that share the file. NULL

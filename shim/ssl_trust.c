@@ -140,7 +140,7 @@ bool kt_ssl_unseen(struct kt_ssl_entry *e, const char *detail)
     if (again)
         return allow;
     KT_TRACE_SHIM("ssl %p: unseen connection to %s (%s)", e->ssl, e->host, detail);
-    kt_tls_report_unseen(e->host, detail);
+    kt_tls_report_unseen(e->host, detail, allow);
     return allow;
 }
 

@@ -58,7 +58,7 @@ static void report(const char *host, const char *why)
     if (!engine)
         return;
     int saved = kt_guard_enter();
-    engine->report(KT_ABI_UNREAD, host, why);
+    engine->report(KT_ABI_PASSED, host, why);
     kt_guard_leave(saved);
 }
 

@@ -64,7 +64,7 @@ const char *kt_tls_unseen_detail(enum kt_tls_path path)
                : "TLS while no connection to this host was diverted (a proxy, another resolver)";
 }
 
-void kt_tls_report_unseen(const char *host, const char *detail)
+void kt_tls_report_unseen(const char *host, const char *detail, bool passes)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
     if (!engine) {
@@ -72,6 +72,6 @@ void kt_tls_report_unseen(const char *host, const char *detail)
         return;
     }
     int saved = kt_guard_enter();
-    engine->report(KT_ABI_UNSEEN, host, detail);
+    engine->report(passes ? KT_ABI_PASSED : KT_ABI_UNSEEN, host, detail);
     kt_guard_leave(saved);
 }

@@ -3,6 +3,7 @@
 #include "policyengine/audit/kt_audit.h"
 #include "policyengine/base/kt_log.h"
 #include "policyengine/chain/kt_chain.h"
+#include "policyengine/chain/kt_chain_check.h"
 #include "policyengine/detect/kt_pattern_cache.h"
 #include "tools/kt.h"
 #include "tools/report.h"
@@ -143,6 +144,25 @@ static void open_pattern_cache(const struct wrap *w)
         kt_pattern_cache_open(paths.state_dir, true);
 }
 
+/* A policy that says no to its options is asked once more, for the place where they stand. */
+static bool chain_can_be_made(const struct kt_config *config)
+{
+    KT_CLEANUP(kt_diags_free) struct kt_diags diags = {NULL, 0, 0};
+    struct kt_error err = {KT_OK, ""};
+    struct kt_chain *chain = NULL;
+    if (kt_is_ok(kt_chain_new(config, &chain, &err))) {
+        kt_chain_free(chain);
+        return true;
+    }
+    if (kt_is_ok(kt_chain_check_files(config, false, &diags)) && kt_diags_errors(&diags)) {
+        print_diags(&diags);
+        fputs("kt wrap: the policy config cannot be used; nothing was started\n", stderr);
+    } else {
+        fprintf(stderr, "kt wrap: %s\n", err.text);
+    }
+    return false;
+}
+
 /* Everything that a program could only learn from its first call is checked here, where a person reads it. */
 static int load_config(struct wrap *w)
 {
@@ -163,13 +183,8 @@ static int load_config(struct wrap *w)
         return KT_EXIT_USAGE;
     }
     open_pattern_cache(w);
-    struct kt_error err = {KT_OK, ""};
-    struct kt_chain *chain = NULL;
-    if (!kt_is_ok(kt_chain_new(w->config, &chain, &err))) {
-        fprintf(stderr, "kt wrap: %s\n", err.text);
+    if (!chain_can_be_made(w->config))
         return KT_EXIT_USAGE;
-    }
-    kt_chain_free(chain);
     warn_missing_keys(w->config);
     return KT_EXIT_OK;
 }

@@ -5,6 +5,7 @@
 #include "policyengine/config/kt_effective.h"
 #include "policyengine/config/kt_read.h"
 #include "tools/policy.h"
+#include "tools/policy_run.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -93,14 +94,10 @@ static bool print_tree(const struct effective *e)
 /* What lint and `kt wrap` refuse must not come out as if it were fine. */
 static bool chain_can_be_made(const struct kt_config *c)
 {
-    struct kt_error err = {KT_OK, ""};
     struct kt_chain *chain = NULL;
-    kt_result r = kt_chain_new(c, &chain, &err);
+    int status = kt_policy_make_chain(c, &chain);
     kt_chain_free(chain);
-    if (!kt_is_ok(r))
-        fprintf(stderr, "kt policy: %s; `kt policy lint` says where\n",
-                err.text[0] ? err.text : kt_code_name(r.code));
-    return kt_is_ok(r);
+    return status == 0;
 }
 
 static int run(struct effective *e)

@@ -210,10 +210,9 @@ int kt_policy_explain(int argc, char **argv)
     struct input in = {.body = KT_BUF_INIT(8 * INPUT_MAX)};
     if (status == 0)
         status = read_input(&a, &in);
-    struct kt_error err = {.code = KT_OK};
     struct kt_chain *chain = NULL;
-    if (status == 0 && kt_chain_new(config, &chain, &err).code != KT_OK)
-        status = kt_usage_error(&kt_cmd_policy, "explain: the chain cannot be made: %s", err.text);
+    if (status == 0)
+        status = kt_policy_make_chain(config, &chain);
     struct explained e = {.config = config, .chain = chain, .show_text = a.show_text};
     if (status == 0)
         status = explain(&a, &e, &in);

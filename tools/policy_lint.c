@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kt policy lint: says what is wrong with a config before a program depends on it. */
 #include "policyengine/chain/kt_chain.h"
+#include "policyengine/chain/kt_chain_check.h"
 #include "policyengine/config/kt_diag.h"
+#include "policyengine/config/kt_places.h"
 #include "policyengine/policies/kt_policy.h"
 #include "tools/kt.h"
 #include "tools/policy.h"
-#include "tools/policy_lint_place.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ static const char usage[] =
     "one config:\n"
     "later ones win, mappings merge, lists replace. Without a file: $KT_POLICY_CONFIG, else "
     "./policy-config.yaml.\n\n"
-    "What a policy itself says about its options is an E004 at the option or at its block. Keys are looked "
+    "What a policy itself says about its options is an E004 or W006 at the option or at its block. Keys are "
+    "looked "
     "up (W005), but "
     "no\nsecret_key_ref.command is run.\n\n"
     "  --file F, -f F, --policy-config F   a file to check; may be repeated\n"
@@ -37,73 +39,51 @@ struct lint {
     bool json;
     struct kt_config *config; /* NULL when broken */
     struct kt_diags diags;
+    struct kt_places *places; /* NULL until the config is loaded */
 };
 
 static void lint_free(struct lint *l)
 {
     kt_strings_free(&l->files);
+    kt_places_free(l->places);
     kt_config_free(l->config);
     kt_diags_free(&l->diags);
 }
 
 /* ---- checks beyond the loader ---- */
 
-static bool complain(struct lint *l, const char *code, struct kt_at at, const char *path, const char *text)
+static bool complain(struct lint *l, const char *code, struct kt_at at, const char *path, const char *hint,
+                     const char *text)
 {
     struct kt_ctx c = {.diags = &l->diags};
     kt_path_push(&c, path);
-    return kt_is_ok(kt_complain(&c, code, at, NULL, "%s", text));
+    return kt_is_ok(kt_complain(&c, code, at, hint, "%s", text));
 }
 
-static bool check_idle(struct lint *l, const struct kt_chain_entry *e, const void *instance)
+/* Where a setting of a target is written, or else the target. */
+static struct kt_at place_of(const struct lint *l, const struct kt_target *t, const char *path)
 {
-    const char *set = e->policy->idle ? e->policy->idle(e->opts, instance) : NULL;
-    struct kt_ctx c = {.diags = &l->diags};
-    struct kt_at at = {e->file, e->line, e->col};
-    kt_path_push(&c, "policy");
-    kt_path_push(&c, e->policy->kind);
-    return !set || kt_is_ok(kt_complain(&c, "W006", at, set, "'%s' has nothing to do", e->policy->kind));
-}
-
-/* Policies check their options against each other when they are made. */
-static bool check_policy(struct lint *l, const struct kt_chain_entry *e)
-{
-    struct kt_error err = {0};
-    void *instance = NULL;
-    char path[320], below[200];
-    kt_result r = e->policy->init ? e->policy->init(e->opts, &instance, &err) : kt_ok();
-    if (kt_is_ok(r) && !check_idle(l, e, instance))
-        r = kt_err(KT_ERR_MEMORY);
-    if (kt_is_ok(r) && e->policy->fini)
-        e->policy->fini(instance);
-    if (kt_is_ok(r) && e->policy->check)
-        r = e->policy->check(e->opts, l->config, &err);
-    if (kt_is_ok(r))
-        return true;
-    struct kt_at at = {e->file, e->line, e->col};
-    bool placed = false;
-    for (size_t i = l->files.count; i-- > 0 && !placed;) /* the last layer that has it counts */
-        placed = policy_lint_place(l->files.items[i], e->policy->kind, err.text, &at, below, sizeof below);
-    snprintf(path, sizeof path, "policy.%s%s", e->policy->kind, placed ? below : "");
-    return r.code != KT_ERR_MEMORY &&
-           complain(l, "E004", at, path, err.text[0] ? err.text : "the policy cannot be made");
+    struct kt_at at = {t->file, t->line, t->col};
+    if (kt_places_written(l->places, path))
+        kt_places_at(l->places, path, &at);
+    return at;
 }
 
 static bool check_chain(struct lint *l)
 {
-    struct kt_chain *chain = NULL;
-    struct kt_error err = {0};
-    for (size_t i = 0; i < l->config->chain_count; i++)
-        if (!check_policy(l, &l->config->chain[i]))
-            return false;
+    if (!kt_is_ok(kt_chain_check(l->config, l->places, true, &l->diags)))
+        return false;
     if (kt_diags_errors(&l->diags))
         return true;
+    struct kt_chain *chain = NULL;
+    struct kt_error err = {0};
     if (kt_is_ok(kt_chain_new(l->config, &chain, &err))) {
         kt_chain_free(chain);
         return true;
     }
     struct kt_at at = {l->files.items[0], 0, 0};
-    return complain(l, "E004", at, "policies.chain", err.text[0] ? err.text : "the chain cannot be made");
+    return complain(l, "E004", at, "policies.chain", NULL,
+                    err.text[0] ? err.text : "the chain cannot be made");
 }
 
 /* A key that others can read is one that others have. */
@@ -111,14 +91,20 @@ static bool check_key_file(struct lint *l, const struct kt_target *t, size_t i)
 {
     struct stat st;
     const char *file = t->secret_key_ref.file;
-    char path[64], text[768];
+    char path[80], text[768];
     if (!file || stat(file, &st) != 0 || (st.st_mode & 077) == 0)
         return true;
     snprintf(path, sizeof path, "providers.targets[%zu].secret_key_ref.file", i);
-    snprintf(text, sizeof text, "%.600s has mode %04o, so that others can read the key: chmod 600", file,
+    snprintf(text, sizeof text, "%.600s has mode %04o, so that others can read the key", file,
              (unsigned)(st.st_mode & 07777));
-    struct kt_at at = {t->file, t->line, t->col};
-    return complain(l, "W003", at, path, text);
+    return complain(l, "W003", place_of(l, t, path), path, "chmod 600", text);
+}
+
+static const char *way_to_key(const struct kt_target *t)
+{
+    return t->secret_key_ref.file
+               ? "write the key into that file, mode 0600"
+               : "export it, or say where the key is: secret_key_ref: {env|file|command: ...}";
 }
 
 static bool check_keys(struct lint *l)
@@ -126,7 +112,7 @@ static bool check_keys(struct lint *l)
     for (size_t i = 0; i < l->config->providers.target_count; i++) {
         const struct kt_target *t = &l->config->providers.targets[i];
         struct kt_error err = {0};
-        char *secret = NULL, path[64], text[768];
+        char *secret = NULL, path[80], text[768];
         if (t->secret_key_ref.command)
             continue; /* a config that is only looked at must not run anything */
         if (!check_key_file(l, t, i))
@@ -135,10 +121,13 @@ static bool check_keys(struct lint *l)
         kt_free_secret(secret);
         if (kt_is_ok(r))
             continue;
-        snprintf(path, sizeof path, "providers.targets[%zu].secret_key_ref", i);
+        snprintf(path, sizeof path, "providers.targets[%zu].secret_key_ref.%s", i,
+                 t->secret_key_ref.file ? "file" : "env");
+        if (!kt_places_written(l->places, path)) /* the provider's own variable */
+            *strrchr(path, '.') = '\0';
         snprintf(text, sizeof text, "%s: target '%.100s' is unavailable until then", err.text, t->id);
-        struct kt_at at = {t->file, t->line, t->col};
-        if (!complain(l, "W005", at, path, text))
+        struct kt_at at = place_of(l, t, path);
+        if (!complain(l, "W005", at, path, way_to_key(t), text))
             return false;
     }
     return true;
@@ -260,10 +249,11 @@ static int lint_run(struct lint *l)
     kt_result r = kt_config_load((const char *const *)l->files.items, l->files.count, &l->config, &l->diags);
     if (r.code == KT_ERR_MEMORY)
         return kt_policy_out_of_memory();
-    if (l->config && (!check_chain(l) || !check_keys(l)))
+    if (l->config && (!kt_is_ok(kt_places_new(l->config, &l->places)) || !check_chain(l) || !check_keys(l)))
         return kt_policy_out_of_memory();
     struct kt_at whole = {l->files.items[0], 0, 0};
-    if (!l->config && kt_diags_errors(&l->diags) == 0 && !complain(l, "E006", whole, "", "cannot be loaded"))
+    if (!l->config && kt_diags_errors(&l->diags) == 0 &&
+        !complain(l, "E006", whole, "", NULL, "cannot be loaded"))
         return kt_policy_out_of_memory();
     if (!(l->json ? print_json(l) : print_text(l)))
         return kt_policy_out_of_memory();

@@ -3,6 +3,8 @@
 
 #include "policyengine/audit/kt_event.h"
 #include "policyengine/base/kt_io.h"
+#include "policyengine/chain/kt_chain.h"
+#include "policyengine/chain/kt_chain_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +47,21 @@ int kt_policy_load_one(const char *kind, const char *extra, struct kt_config **o
     if (r.code == KT_OK)
         r = kt_config_parse("defaults", yaml.data, yaml.len, out, &diags);
     return loaded(r, &diags);
+}
+
+int kt_policy_make_chain(const struct kt_config *config, struct kt_chain **out)
+{
+    KT_CLEANUP(kt_diags_free) struct kt_diags diags = {.items = NULL};
+    struct kt_error err = {KT_OK, ""};
+    kt_result r = kt_chain_new(config, out, &err);
+    if (kt_is_ok(r))
+        return 0;
+    if (r.code != KT_ERR_MEMORY && kt_is_ok(kt_chain_check_files(config, false, &diags)) &&
+        kt_diags_errors(&diags))
+        return loaded(r, &diags);
+    fprintf(stderr, "kt policy: the chain cannot be made: %s\n",
+            err.text[0] ? err.text : kt_code_name(r.code));
+    return KT_EXIT_USAGE;
 }
 
 bool kt_policy_colour(FILE *to)

@@ -7,11 +7,17 @@
 
 #include <stdio.h>
 
+struct kt_chain;
+
 /* new config. Prints what is wrong with it on stderr; 0, or the exit status to leave with. */
 int kt_policy_load(const struct kt_strings *files, struct kt_config **out);
 /* new: the built-in defaults of one policy as a chain of its own; `extra` are lines of YAML inside its block,
  * NULL = none. */
 int kt_policy_load_one(const char *kind, const char *extra, struct kt_config **out);
+
+/* new chain. Prints what the policies say of their options, with its place, on stderr; 0, or the exit status.
+ */
+int kt_policy_make_chain(const struct kt_config *config, struct kt_chain **out);
 
 /* True where `to` is a terminal that wants colours. */
 bool kt_policy_colour(FILE *to);

@@ -292,10 +292,10 @@ static int report(struct test_run *t)
 
 static int run(const struct test_args *a, const struct kt_config *config)
 {
-    struct kt_error err = {.code = KT_OK};
     struct kt_chain *chain = NULL;
-    if (kt_chain_new(config, &chain, &err).code != KT_OK)
-        return kt_usage_error(&kt_cmd_policy, "test: the chain cannot be made: %s", err.text);
+    int status = kt_policy_make_chain(config, &chain);
+    if (status)
+        return status;
     struct test_run t = {.config = config, .chain = chain, .json = a->json, .results = cJSON_CreateArray()};
     t.colour = kt_policy_colour(stdout);
     if (!config->pack.enabled)
@@ -303,7 +303,7 @@ static int run(const struct test_args *a, const struct kt_config *config)
               "policies\n",
               stderr);
     config_suites(&t, a->files.items[a->files.count - 1]);
-    int status = a->pack_dir ? test_files(&t, a->pack_dir) : 0;
+    status = a->pack_dir ? test_files(&t, a->pack_dir) : 0;
     if (status == 0)
         status = report(&t);
     cJSON_Delete(t.results);

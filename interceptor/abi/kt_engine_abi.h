@@ -47,8 +47,8 @@ struct kt_abi_origin {
 };
 
 enum kt_abi_event {
-    KT_ABI_UNSEEN = 1,       /* TLS to an intercepted host on a connection that was not diverted */
-    KT_ABI_UNREAD = 3,       /* a connection in the tap lane that cannot be looked at, or no further */
+    KT_ABI_UNSEEN = 1,       /* to an intercepted host, but not through us; refused */
+    KT_ABI_PASSED = 3,       /* the same, or not to be read any further in the tap lane; let through */
     KT_ABI_TRUST_FAILED = 2, /* our CA could not be given to an SSL */
     KT_ABI_REFUSED = 4 /* a connection to an intercepted host that could not be taken, and was refused */
 };

@@ -168,17 +168,14 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
         snprintf(counted, sizeof counted, "%s; %u more since the last event", detail, more);
         detail = counted;
     }
-    struct kt_runtime *rt = kt_runtimes_peek(e->runtimes);
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
-    bool unread = what == KT_ABI_UNREAD, unseen = what == KT_ABI_UNSEEN || unread || refused;
+    bool unseen = what != KT_ABI_TRUST_FAILED;
     ev.event_type = unseen ? "unseen" : "trust_failed";
-    bool passes = unread || (rt->fail_mode == KT_FAIL_ALLOW && !refused);
-    ev.verdict = !unseen ? "error" : passes ? "allow" : "block";
+    ev.verdict = !unseen ? "error" : what == KT_ABI_PASSED ? "allow" : "block";
     ev.reason_code = unseen ? "not_captured" : "trust_failed";
     ev.origin = host;
     ev.message = detail;
-    kt_runtime_unref(rt);
     kt_engine_write_event(e, &ev);
     kt_engine_leave(e);
 }

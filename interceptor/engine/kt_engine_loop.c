@@ -88,16 +88,6 @@ kt_result kt_engine_start(struct kt_engine *e)
     return r;
 }
 
-/* Outside of e->lock. */
-static void report_refused(struct kt_engine *e, const char *host, uint16_t port, enum kt_code why)
-{
-    char detail[200];
-    snprintf(detail, sizeof detail, "a connection to port %u could not be taken (%s) and was refused", port,
-             kt_code_name(why));
-    kt_warn("%s: %s", host, detail);
-    kt_engine_report(e, KT_ABI_REFUSED, host, detail);
-}
-
 kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port)
 {
     kt_engine_enter(e);
@@ -110,7 +100,7 @@ kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_
     else
         kt_disown_close(kt_own_fd(fd)); /* through the registry, so that the shim's mark goes, too */
     if (r.code != KT_OK)
-        report_refused(e, host, port, r.code);
+        kt_warn("%s: a connection to port %u could not be taken: %s", host, port, kt_code_name(r.code));
     kt_engine_leave(e);
     return r;
 }

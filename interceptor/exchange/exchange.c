@@ -117,10 +117,16 @@ void kt_x_leave(struct kt_exchange *x)
         destroy(x);
 }
 
-/* Without an audit log, and where that must not be, nothing may leave the process. */
-static bool audit_missing(const struct kt_exchange *x)
+/* A call that cannot have its event may not leave the process, unless fail_mode says so. True: it was
+ * refused.
+ */
+static bool refused_without_audit(struct kt_exchange *x)
 {
-    return !x->ctx->audit && !kt_x_fail_open(x);
+    struct kt_error err = {KT_OK, ""};
+    if (kt_x_fail_open(x) || (x->ctx->audit && kt_is_ok(kt_audit_ready(x->ctx->audit, &err))))
+        return false;
+    kt_x_audit_refusal(x, x->ctx->audit ? err.text : x->ctx->audit_error);
+    return true;
 }
 
 /* A gateway's client names no host that the call could go on to. */
@@ -140,11 +146,9 @@ void kt_x_go(struct kt_exchange *x)
         refuse_unknown_origin(x);
     if (x->tapped)
         kt_x_tap_ready(x);
-    else if (x->plan != KT_X_REFUSE && audit_missing(x))
-        kt_x_audit_refusal(x);
     else if (x->plan == KT_X_REFUSE)
         kt_x_reply_refusal(x);
-    else if (!kt_x_take_limits(x))
+    else if (refused_without_audit(x) || !kt_x_take_limits(x))
         return;
     else if (x->plan == KT_X_ORIGIN)
         kt_x_to_origin(x);
@@ -176,9 +180,9 @@ static void begin(struct kt_exchange *x)
 {
     if (wait_for_keys(x))
         return;
-    if (x->asking && audit_missing(x))
-        kt_x_audit_refusal(x); /* an outside check sends the text away, too */
-    else if (x->asking)
+    if (x->asking && refused_without_audit(x))
+        return; /* an outside check sends the text away, too */
+    if (x->asking)
         kt_x_external_start(x);
     else
         kt_x_go(x);

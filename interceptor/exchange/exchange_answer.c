@@ -84,12 +84,14 @@ static void give(struct kt_exchange *x, int status, struct kt_span body)
     kt_x_end(x);
 }
 
-/* The audit log may not be lost: what was to be answered is withheld. */
-void kt_x_audit_refusal(struct kt_exchange *x)
+/* The audit log may not be lost: nothing is sent, or what was to be answered is withheld. */
+void kt_x_audit_refusal(struct kt_exchange *x, const char *why)
 {
-    const char *why = x->ctx->audit_error[0] ? x->ctx->audit_error : "the event could not be written";
+    why = why && *why ? why : "the event could not be written";
     kt_warn("an LLM call was refused: no audit log: %s", why);
     if (!x->recorded) {
+        kt_mark_clear(&x->mark);
+        kt_state_event_lost(x->ctx->state);
         x->recorded = true;
         x->record_ok = false;
     }
@@ -110,7 +112,7 @@ static void set_result(struct kt_exchange *x, int status)
 void kt_x_reply_recorded(struct kt_exchange *x, int status, struct kt_span body)
 {
     if (!x->record_ok && x->plan != KT_X_REFUSE)
-        kt_x_audit_refusal(x);
+        kt_x_audit_refusal(x, x->ctx->audit_error);
     else
         give(x, status, body);
 }

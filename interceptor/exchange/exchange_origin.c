@@ -41,12 +41,13 @@ static bool record_or_stop(struct kt_exchange *x)
 {
     if (kt_x_record(x))
         return true;
-    if (x->head_sent)
+    kt_x_drop_call(x);
+    if (!x->head_sent)
+        kt_x_audit_refusal(x, x->ctx->audit_error);
+    else if (x->pass_stream)
+        kt_x_stream_unrecorded(x);
+    else
         kt_x_abort(x, "audit_unavailable");
-    else {
-        kt_x_drop_call(x);
-        kt_x_audit_refusal(x);
-    }
     return false;
 }
 

@@ -52,9 +52,9 @@ static bool record_success(struct kt_exchange *x)
     if (kt_x_record(x))
         return true;
     if (x->head_sent)
-        kt_x_abort(x, "audit_unavailable");
+        kt_x_stream_unrecorded(x);
     else
-        kt_x_audit_refusal(x);
+        kt_x_audit_refusal(x, x->ctx->audit_error);
     return false;
 }
 
@@ -133,7 +133,7 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
     x->stream.interruption = "policy";
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_STOPS);
     if (!kt_x_record(x) || !kt_is_ok(put_refusal(x, choice, &out))) {
-        kt_x_abort(x, NULL);
+        kt_x_stream_unrecorded(x);
         return;
     }
     kt_x_send(x, out.data, out.len);
@@ -270,7 +270,7 @@ static void interrupted(struct kt_exchange *x, const char *outcome, const char *
     kt_x_response_verdict(x);
     x->error = "stream_interrupted";
     if (!kt_x_record(x)) {
-        kt_x_abort(x, NULL);
+        kt_x_stream_unrecorded(x);
         return;
     }
     release(x, x->stream.event_start);

@@ -76,6 +76,16 @@ static bool took_all_its_time(const struct kt_x_attempt *a, const char *outcome)
     return strcmp(outcome, "timeout") == 0 && a->target && kt_now_mono_ns() - a->start_ns + 50000000u >= most;
 }
 
+static void send_error(struct kt_exchange *x, const char *message, const char *type, const char *code)
+{
+    KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(8192);
+    kt_result r = kt_buf_puts(&event, "data: ");
+    if (kt_is_ok(r))
+        r = kt_openai_error(&event, message, type, code, NULL);
+    if (kt_is_ok(r) && kt_is_ok(kt_buf_puts(&event, "\n\n")))
+        kt_x_send(x, event.data, event.len);
+}
+
 void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
 {
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
@@ -87,12 +97,18 @@ void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
                  (long long)a->target->stream_timeout_seconds);
     snprintf(message, sizeof message, "ktwrap: the answer of target %.100s was interrupted (%s%s)",
              a && a->target && a->target->id ? a->target->id : "?", outcome, hint);
-    KT_CLEANUP(kt_buf_free) struct kt_buf event = KT_BUF_INIT(8192);
-    kt_result r = kt_buf_puts(&event, "data: ");
-    if (kt_is_ok(r))
-        r = kt_openai_error(&event, message, "upstream_error", "stream_interrupted", NULL);
-    if (kt_is_ok(r) && kt_is_ok(kt_buf_puts(&event, "\n\n")))
-        kt_x_send(x, event.data, event.len);
+    send_error(x, message, "upstream_error", "stream_interrupted");
+}
+
+void kt_x_stream_unrecorded(struct kt_exchange *x)
+{
+    if (x->over)
+        return;
+    kt_x_drop_call(x);
+    x->error = "audit_unavailable";
+    send_error(x, "ktwrap: the audit log cannot be written, and fail_mode is block", "configuration_error",
+               "audit_unavailable");
+    kt_x_end(x);
 }
 
 const char *kt_x_broken_outcome(const struct kt_x_stream *s)

@@ -161,9 +161,10 @@ static inline bool kt_x_observe(const struct kt_exchange *x)
     return x->tapped || x->rt->mode == KT_MODE_OBSERVE;
 }
 
+/* Where is only observed nothing of ours may stop a call, whatever fail_mode says. */
 static inline bool kt_x_fail_open(const struct kt_exchange *x)
 {
-    return x->rt->fail_mode == KT_FAIL_ALLOW;
+    return x->rt->fail_mode == KT_FAIL_ALLOW || kt_x_observe(x);
 }
 
 /* exchange.c */
@@ -330,9 +331,8 @@ void kt_x_add_retry_after(struct kt_exchange *x, int64_t ms);
 /* The target's own refusal, in the shape that the client knows; `error` is static. */
 void kt_x_give_refusal(struct kt_exchange *x, const char *error);
 void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts */
-void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code,
-                      const char *message);
-void kt_x_audit_refusal(struct kt_exchange *x);
+void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code, const char *msg);
+void kt_x_audit_refusal(struct kt_exchange *x, const char *why);
 
 /* The graver outcome of the two phases is the event's. */
 void kt_x_response_verdict(struct kt_exchange *x);

@@ -175,6 +175,8 @@ const char *kt_x_broken_why(const struct kt_x_stream *s);
 const char *kt_x_interruption(const struct kt_x_stream *s, const char *outcome);
 /* Tells the client, whom the provider has told nothing. */
 void kt_x_send_interruption(struct kt_exchange *x, const char *outcome);
+/* Ends one that is under way with an error event: its own event could not be written. */
+void kt_x_stream_unrecorded(struct kt_exchange *x);
 
 /* exchange_chunk.c: tool calls as OpenAI's clients read them; where something had to be edited, `data` and
  * `j` are of s->mended afterwards. */

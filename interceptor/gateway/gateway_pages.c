@@ -44,13 +44,16 @@ const char *kt_gateway_unready(const struct kt_gateway_worker *w, char *text, si
     if (atomic_load(&w->g->draining))
         return "not ready: stopping";
     struct kt_runtime *rt = w->ctx.runtime(w->ctx.owner);
+    struct kt_error err = {KT_OK, ""};
     const char *why = NULL;
     if (!rt->config) {
         snprintf(text, size, "not ready: the policy configuration cannot be used: %s",
                  rt->broken ? rt->broken : "");
         why = text;
-    } else if (!w->ctx.audit && rt->fail_mode == KT_FAIL_BLOCK) {
-        snprintf(text, size, "not ready: the audit log cannot be written: %.300s", w->ctx.audit_error);
+    } else if (rt->fail_mode == KT_FAIL_BLOCK &&
+               !(w->ctx.audit && kt_is_ok(kt_audit_ready(w->ctx.audit, &err)))) {
+        snprintf(text, size, "not ready: the audit log cannot be written: %.300s",
+                 w->ctx.audit ? err.text : w->ctx.audit_error);
         why = text;
     } else {
         why = without_target(w, rt);

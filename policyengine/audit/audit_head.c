@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define MAGIC "kt-audit-head 1 "
-#define HEAD_SIZE 160 /* fixed, so that it is rewritten in place and needs no room on a full disk */
+#define HEAD_SIZE AUDIT_HEAD_SIZE
 
 #define DIGITS 20 /* of a number, zeros in front */
 

@@ -12,6 +12,7 @@
 #define AUDIT_HEAD "head"
 #define AUDIT_CHECKPOINTS "checkpoints.jsonl"
 #define AUDIT_CHECKPOINTS_MAX (64u << 20) /* bytes; some 300,000 rotations */
+#define AUDIT_HEAD_SIZE 160 /* fixed, so that it is rewritten in place and needs no room on a full disk */
 #define AUDIT_NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
 /* The file `head`: where the next event goes on. */
@@ -31,6 +32,7 @@ struct audit_turn {
     struct stat root_st;                          /* "/" when the folder was opened */
     struct audit_head head;
     uint64_t size;         /* of current.jsonl as found */
+    uint64_t room_to;      /* the disk is known to have room up to this offset of it; 0 = not known */
     const char *note_type; /* an event of our own that must come first; NULL = none */
     char note[320];
 };
@@ -49,6 +51,14 @@ void audit_turn_drop(struct audit_turn *t);
 void audit_turn_forget(struct audit_turn *t);
 /* `fd` becomes the log's. Takes it. */
 kt_result audit_turn_new_log(struct audit_turn *t, int fd) KT_MUST;
+#define AUDIT_ROOM_MIN (32u << 10) /* bytes of an event, where it is not of the largest */
+/* Within a turn: true where current.jsonl has room for another event; false with errno. `doubtful`: do not
+ * rely on what was known. */
+bool audit_room_make(struct audit_turn *t, bool doubtful);
+/* Outside of a turn: the process may not make the file longer. */
+bool audit_room_limited(uint64_t size);
+/* Before the file is closed for good. */
+void audit_room_give_back(struct audit_turn *t);
 void audit_turn_set_owner(const struct kt_audit_fds *fds);
 
 /* False where the file is missing or does not hold a head. */

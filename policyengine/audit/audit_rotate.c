@@ -36,6 +36,7 @@ kt_result audit_rotate(struct audit_turn *t)
         errno = cause;
         return kt_err(KT_ERR_IO);
     }
+    audit_room_give_back(t);
     KT_GUARD(audit_turn_new_log(t, fd));
     t->size = 0;
     t->head.first_seq = t->head.seq + 1;

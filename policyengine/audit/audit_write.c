@@ -46,6 +46,7 @@ static kt_result store(struct audit_turn *t, const struct pile *p, struct kt_err
         return r;
     }
     int cause = errno;
+    t->room_to = 0; /* cut off with the half line */
     if (ftruncate(t->log_fd, (off_t)t->size) != 0)
         kt_warn("audit: %s: half a line could not be taken back: %s", t->dir, strerror(errno));
     return kt_fail(err, KT_ERR_IO, "audit: cannot append to %s/" KT_AUDIT_CURRENT ": %s", t->dir,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 struct kt_audit {
     char *dir; /* absolute: the program may chdir */
     uint64_t max_bytes;
+    atomic_bool doubtful;  /* the last turn failed, or found no room for another event */
+    _Atomic uint64_t size; /* of the log as last seen */
 };
 
 /* One writer per process at a time, with one set of fds. A fork may copy us in the middle of a turn of
@@ -116,17 +119,46 @@ static kt_result begin(const struct kt_audit *a, struct kt_error *err)
     return turn.note_type ? write_note(a, &turn, err) : kt_ok();
 }
 
+/* At the end of a turn. */
+static kt_result look_for_room(struct kt_audit *a, bool doubtful, struct kt_error *err)
+{
+    bool room = audit_room_make(&turn, doubtful);
+    atomic_store(&a->doubtful, !room);
+    atomic_store(&a->size, turn.size);
+    return room ? kt_ok()
+                : kt_fail(err, KT_ERR_IO, "audit: no room for an event in %s/" KT_AUDIT_CURRENT ": %s",
+                          a->dir, strerror(errno));
+}
+
 /* One turn for all; without any only the repair and its note. The last failure, if there was one. */
-static kt_result take_turn(const struct kt_audit *a, struct kt_audit_item *items, size_t count,
+static kt_result take_turn(struct kt_audit *a, struct kt_audit_item *items, size_t count,
                            struct kt_error *err)
 {
     struct quiet q;
+    struct kt_error ignored = {KT_OK, ""};
     quiet_enter(&q);
     kt_result r = begin(a, err);
     for (size_t i = 0; r.code != KT_OK && i < count; i++)
         items[i].result = r;
     if (r.code == KT_OK && count)
         r = audit_write(&turn, a->max_bytes, items, count, err);
+    atomic_store(&a->doubtful, true);
+    if (r.code == KT_OK && !kt_is_ok(look_for_room(a, false, &ignored)))
+        KT_TRACE(AUDIT, "%s", ignored.text);
+    audit_turn_end(&turn, r.code == KT_OK);
+    quiet_leave(&q, r.code != KT_OK);
+    return r;
+}
+
+kt_result kt_audit_ready(struct kt_audit *a, struct kt_error *err)
+{
+    struct quiet q;
+    if (!atomic_load(&a->doubtful) && !audit_room_limited(atomic_load(&a->size)))
+        return kt_ok();
+    quiet_enter(&q);
+    kt_result r = begin(a, err);
+    if (r.code == KT_OK)
+        r = look_for_room(a, true, err);
     audit_turn_end(&turn, r.code == KT_OK);
     quiet_leave(&q, r.code != KT_OK);
     return r;

@@ -37,6 +37,9 @@ void kt_audit_free(struct kt_audit *a);
  * written. Waits at most 10 s for other writers (a stopped process may hold the lock). All signals are
  * blocked meanwhile. */
 kt_result kt_audit_append(struct kt_audit *a, struct kt_event *e, struct kt_error *err) KT_MUST;
+/* Can another event be written? Costs one system call as a rule; takes a turn, with its waits, where the last
+ * one failed or left too little room on the disk for an event of usual size (32 KiB). KT_ERR_IO: no. */
+kt_result kt_audit_ready(struct kt_audit *a, struct kt_error *err) KT_MUST;
 
 struct kt_audit_item {
     struct kt_event *event; /* borrowed; its seq is set */

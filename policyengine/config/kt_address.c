@@ -100,6 +100,13 @@ bool kt_host_is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0 && octets_valid(host);
 }
 
+bool kt_header_name_valid(const char *name)
+{
+    static const char token[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+    return *name && strspn(name, token) == strlen(name);
+}
+
 static bool port_valid(const char *s, size_t len)
 {
     long v = 0;

@@ -17,6 +17,9 @@ bool kt_host_is_loopback(const char *host);
  * whether it is http. */
 const char *kt_url_problem(const char *url, char host[256], bool *clear);
 
+/* True for the name of an HTTP header: a token of RFC 9110. */
+bool kt_header_name_valid(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

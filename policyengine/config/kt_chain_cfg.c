@@ -102,7 +102,8 @@ static kt_result read_item(struct kt_ctx *c, const struct kt_node *item, const s
     if (!policy)
         return unknown_kind(c, item);
     if (in_chain(config, policy))
-        return kt_complain(c, "E004", item->at, NULL, "'%s' is in the chain twice", policy->kind);
+        return kt_complain(c, "E004", item->at, "keep the first or the second", "'%s' is in the chain twice",
+                           policy->kind);
     const struct kt_pair *block = kt_node_pair(blocks, policy->kind);
     if (!block)
         KT_GUARD(kt_complain(c, "E003", item->at, NULL, "'%s' has no block below policy:, its defaults apply",
@@ -151,7 +152,8 @@ static kt_result check_blocks(struct kt_ctx *c, const struct kt_node *blocks, co
 {
     size_t path = kt_path_push(c, "policy");
     if (!kt_node_is_null(blocks) && blocks->kind != KT_NODE_MAP)
-        KT_GUARD(kt_complain(c, "E004", blocks->at, NULL, "must be a mapping, is %s", kt_node_what(blocks)));
+        KT_GUARD(kt_complain(c, "E004", blocks->at, "policy: {<kind>: {...}}", "must be a mapping, is %s",
+                             kt_node_what(blocks)));
     kt_path_pop(c, path);
     for (size_t i = 0; blocks && blocks->kind == KT_NODE_MAP && i < blocks->count; i++) {
         const struct kt_pair *block = &blocks->pairs[i];

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/config/kt_address.h"
 #include "policyengine/config/kt_config.h"
 #include "policyengine/config/kt_config_parts.h"
 #include "policyengine/config/kt_files.h"
@@ -82,6 +83,39 @@ static kt_result check_pack(struct kt_ctx *c, const struct kt_node *root, const 
     return kt_ok();
 }
 
+static kt_result check_header_names(struct kt_ctx *c, const struct kt_node *root)
+{
+    const struct kt_node *list = kt_node_at(root, "user_rate_limit.header_names");
+    size_t path = kt_path_push(c, "user_rate_limit.header_names");
+    for (size_t i = 0; list && list->kind == KT_NODE_LIST && i < list->count; i++) {
+        const struct kt_node *item = list->items[i];
+        if (item->kind != KT_NODE_SCALAR || kt_header_name_valid(item->text))
+            continue;
+        size_t inner = kt_path_push_index(c, i);
+        KT_GUARD(kt_complain(c, "E004", item->at, "e.g. x-user-id", "is not the name of an HTTP header"));
+        kt_path_pop(c, inner);
+    }
+    if (list && list->kind == KT_NODE_LIST && list->count == 0)
+        KT_GUARD(kt_complain(c, "W006", list->at, "header_names: [x-user-id]",
+                             "without a header no user is told from another"));
+    kt_path_pop(c, path);
+    return kt_ok();
+}
+
+static kt_result check_scope(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
+{
+    const struct kt_node *said = kt_node_at(root, "token_rate_limit.scope");
+    const char *scope = config->token_rate_limit.scope;
+    if (kt_node_is_null(said) || said->kind != KT_NODE_SCALAR || !scope || strcmp(scope, "global") == 0 ||
+        strcmp(scope, "user") == 0)
+        return kt_ok();
+    size_t path = kt_path_push(c, "token_rate_limit.scope");
+    kt_result r = kt_complain(c, "E004", said->at, "global: all calls; user: by user_rate_limit.header_names",
+                              "must be global or user");
+    kt_path_pop(c, path);
+    return r;
+}
+
 static kt_result read_model(struct kt_ctx *c, const struct kt_pair *p, struct kt_model_map_entry *e)
 {
     if (p->value->kind != KT_NODE_SCALAR || !*p->value->text || !*p->key->text)
@@ -97,7 +131,7 @@ static kt_result read_model_map(struct kt_ctx *c, const struct kt_node *root, st
     const struct kt_node *map = kt_node_get(root, "model_map");
     if (kt_node_is_null(map))
         return kt_ok();
-    size_t path = kt_path_push(c, "model_map");
+    size_t path = kt_path_push(c, "model_map"), errors = kt_diags_errors(c->diags);
     if (map->kind != KT_NODE_MAP || map->count > MAX_MODEL_MAP) {
         KT_GUARD(kt_complain(c, "E004", map->at, "requested-model: model-to-send",
                              "must be a mapping of at most %d models", (int)MAX_MODEL_MAP));
@@ -111,6 +145,9 @@ static kt_result read_model_map(struct kt_ctx *c, const struct kt_node *root, st
         KT_GUARD(read_model(c, &map->pairs[i], &config->model_map[config->model_map_count++]));
         kt_path_pop(c, inner);
     }
+    if (map->count && kt_diags_errors(c->diags) == errors && kt_node_is_null(kt_node_get(root, "providers")))
+        KT_GUARD(kt_complain(c, "W006", map->at, "providers: {targets: [...]}",
+                             "has no effect without providers: calls go to their origin as they are"));
     kt_path_pop(c, path);
     return kt_ok();
 }
@@ -140,7 +177,8 @@ kt_result kt_unacted_warn(struct kt_ctx *c, const struct kt_unacted *list, const
         if (asks_for_nothing(u, n))
             continue;
         size_t path = kt_path_push(c, u->path);
-        KT_GUARD(kt_complain(c, "W001", n->at, NULL, "accepted, not acted on in this version"));
+        KT_GUARD(kt_complain(c, "W001", n->at, "leave it out: nothing depends on it",
+                             "accepted, not acted on in this version"));
         kt_path_pop(c, path);
     }
     return kt_ok();
@@ -167,6 +205,8 @@ static kt_result read_root(struct kt_diags *diags, struct kt_node *root, struct 
     KT_GUARD(check_pack(&c, root, config));
     KT_GUARD(kt_hosts_read(&c, root, config));
     KT_GUARD(kt_telemetry_check(&c, root, config));
+    KT_GUARD(check_header_names(&c, root));
+    KT_GUARD(check_scope(&c, root, config));
     KT_GUARD(read_model_map(&c, root, config));
     KT_GUARD(kt_testing_check(&c, root));
     KT_GUARD(kt_chain_read(&c, root, config));
@@ -234,8 +274,8 @@ static kt_result cannot_read(struct kt_diags *diags, const char *path, kt_result
     struct kt_ctx c = {.diags = diags};
     struct kt_at at = {path, 0, 0};
     if (why.code == KT_ERR_LIMIT)
-        return kt_complain(&c, "E006", at, NULL, "larger than 1 MiB");
-    return kt_complain(&c, "E008", at, NULL, "cannot be read: %s",
+        return kt_complain(&c, "E006", at, "split it into layers: several files", "larger than 1 MiB");
+    return kt_complain(&c, "E008", at, "name a YAML file that this user may read", "cannot be read: %s",
                        errno == EINVAL ? "not a regular file" : strerror(errno));
 }
 
@@ -243,7 +283,7 @@ static kt_result too_many(struct kt_diags *diags, const char *path)
 {
     struct kt_ctx c = {.diags = diags};
     struct kt_at at = {path, 0, 0};
-    KT_GUARD(kt_complain(&c, "E006", at, NULL, "more than %d files to layer", (int)MAX_FILES));
+    KT_GUARD(kt_complain(&c, "E006", at, "join some of them", "more than %d files to layer", (int)MAX_FILES));
     return kt_err(KT_ERR_USAGE);
 }
 

@@ -22,6 +22,9 @@ void kt_target_free(struct kt_target *t);
 /* One target whose table has been read: shorthand, provider defaults, checks. */
 kt_result kt_target_finish(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t) KT_MUST;
 
+/* E008 where the file (tls.ca_file, absolute) has no certificate in it; complains about the current path. */
+kt_result kt_ca_check(struct kt_ctx *c, const char *file, struct kt_at at) KT_MUST;
+
 /* intercept.hosts and .exclude: checked, in lower case, defaults where not given. */
 kt_result kt_hosts_read(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config) KT_MUST;
 kt_result kt_hosts_default(struct kt_config *config) KT_MUST;

@@ -36,13 +36,3 @@ char *kt_file_beside(const char *beside, const char *path)
         asprintf(&out, "%s%s%.*s%s", cwd ? cwd : "", cwd ? "/" : "", (int)folder, beside ? beside : "", path);
     return n < 0 ? NULL : out;
 }
-
-int kt_file_unreadable(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return errno;
-    if (!S_ISREG(st.st_mode))
-        return S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-    return access(path, R_OK) == 0 ? 0 : errno;
-}

@@ -13,8 +13,6 @@ kt_result kt_file_read(const char *path, struct kt_buf *out) KT_MUST;
 /* new, absolute, because the program may change its folder later: `path` as it is when absolute, otherwise in
  * the folder that `beside` lies in. NULL on OOM. */
 char *kt_file_beside(const char *beside, const char *path);
-/* 0 where `path` is a regular file that may be read, otherwise the errno that says why not. */
-int kt_file_unreadable(const char *path);
 
 #ifdef __cplusplus
 }

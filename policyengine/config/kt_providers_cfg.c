@@ -26,7 +26,7 @@ static kt_result unique_id(struct kt_ctx *c, const struct kt_config *config, con
         if (!all[i].id || strcmp(all[i].id, all[index].id) != 0)
             continue;
         size_t path = kt_path_push(c, "id");
-        kt_result r = kt_complain(c, "E004", kt_node_get(node, "id")->at, NULL,
+        kt_result r = kt_complain(c, "E004", kt_node_get(node, "id")->at, "each target has an id of its own",
                                   "is the id of providers.targets[%zu] too", i);
         kt_path_pop(c, path);
         return r;
@@ -56,8 +56,8 @@ static kt_result read_targets(struct kt_ctx *c, const struct kt_node *list, stru
         return kt_complain(c, "E004", list->at, "every target starts with '- id:'", "must be a list, is %s",
                            kt_node_what(list));
     if (list->count == 0 || list->count > MAX_TARGETS)
-        return kt_complain(c, "E004", list->at, NULL, "must hold 1 to %d targets, holds %zu",
-                           (int)MAX_TARGETS, list->count);
+        return kt_complain(c, "E004", list->at, "leave 'providers' out to pass calls through",
+                           "must hold 1 to %d targets, holds %zu", (int)MAX_TARGETS, list->count);
     config->providers.targets = calloc(list->count, sizeof *config->providers.targets);
     KT_ENSURE(config->providers.targets, KT_ERR_MEMORY);
     for (size_t i = 0; i < list->count; i++) {
@@ -88,8 +88,8 @@ static kt_result read_strategy(struct kt_ctx *c, const struct kt_node *p, struct
     if (both && routing->layer == direct->layer && routing->kind == KT_NODE_SCALAR)
         other = kt_parse_enum(kt_schema_strategy.values, routing->text);
     if (both && routing->layer == direct->layer && id >= 0 && other != id)
-        KT_GUARD(
-            kt_complain(c, "E004", said->at, NULL, "says something else than providers.routing.strategy"));
+        KT_GUARD(kt_complain(c, "E004", said->at, "keep one of them",
+                             "says something else than providers.routing.strategy"));
     if (id >= 0)
         config->providers.strategy = id;
     if (id == KT_STRATEGY_SINGLE && config->providers.target_count > 1)
@@ -117,7 +117,7 @@ static kt_result read_triggers(struct kt_ctx *c, const struct kt_node *list, uns
         if (bit >= 0)
             *out |= 1u << bit;
     }
-    return kt_ok();
+    return kt_read_doubles(c, list);
 }
 
 static kt_result read_fallback(struct kt_ctx *c, const struct kt_node *p, struct kt_config *config)
@@ -180,10 +180,12 @@ static kt_result check_reach(struct kt_ctx *c, const struct kt_node *p, const st
 
 static kt_result read_statuses(struct kt_ctx *c, const struct kt_node *list, struct kt_config *config)
 {
-    static const struct kt_option row = {.name = "on_status", .type = KT_OPT_INT, .min = 400, .max = 599};
+    static const struct kt_option row = {
+        .name = "on_status", .type = KT_OPT_INT, .min = 400, .max = 599, .help = "e.g. 429"};
     size_t room = KT_COUNT(config->providers.retry.on_status);
     if (list->kind != KT_NODE_LIST || list->count > room)
-        return kt_complain(c, "E004", list->at, NULL, "must be a list of at most %zu statuses", room);
+        return kt_complain(c, "E004", list->at, "e.g. [429, 500, 502, 503, 504]",
+                           "must be a list of at most %zu statuses", room);
     config->providers.retry.on_status_count = 0;
     for (size_t i = 0; i < list->count; i++) {
         int64_t status = 0;
@@ -193,7 +195,25 @@ static kt_result read_statuses(struct kt_ctx *c, const struct kt_node *list, str
         if (status)
             config->providers.retry.on_status[config->providers.retry.on_status_count++] = (int)status;
     }
-    return kt_ok();
+    return kt_read_doubles(c, list);
+}
+
+/* The longest wait ends the first one too. */
+static kt_result check_delays(struct kt_ctx *c, const struct kt_node *p, const struct kt_config *config)
+{
+    int64_t first = config->providers.retry.initial_delay_ms, most = config->providers.retry.max_delay_ms;
+    const struct kt_node *initial = kt_node_at(p, "retry.initial_delay_ms"),
+                         *max = kt_node_at(p, "retry.max_delay_ms");
+    if (first <= most || (kt_node_is_null(initial) && kt_node_is_null(max)))
+        return kt_ok();
+    bool at_max = !kt_node_is_null(max);
+    size_t path = kt_path_push(c, at_max ? "retry.max_delay_ms" : "retry.initial_delay_ms");
+    kt_result r = kt_complain(
+        c, "W006", at_max ? max->at : initial->at, "raise max_delay_ms, or lower initial_delay_ms",
+        "initial_delay_ms (%lld) is longer than max_delay_ms (%lld), which every wait then is",
+        (long long)first, (long long)most);
+    kt_path_pop(c, path);
+    return r;
 }
 
 static kt_result read_retry(struct kt_ctx *c, const struct kt_node *p, struct kt_config *config)
@@ -233,6 +253,7 @@ kt_result kt_providers_read(struct kt_ctx *c, const struct kt_node *root, struct
     KT_GUARD(read_strategy(c, p, config));
     KT_GUARD(read_fallback(c, p, config));
     KT_GUARD(read_retry(c, p, config));
+    KT_GUARD(check_delays(c, p, config));
     KT_GUARD(check_weights(c, p, config));
     KT_GUARD(check_reach(c, p, config));
     kt_path_pop(c, path);

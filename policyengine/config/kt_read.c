@@ -37,10 +37,10 @@ static kt_result wrong(struct kt_ctx *c, const struct kt_option *o, const struct
 {
     bool explain = o->type == KT_OPT_TABLE || o->type == KT_OPT_STRING_LIST;
     if (n->kind != KT_NODE_SCALAR || explain)
-        return kt_complain(c, "E004", n->at, explain ? o->help : NULL, "must be %s, is %s", wanted,
-                           kt_node_what(n));
-    return kt_complain(c, "E004", n->at, n->plain ? NULL : "leave out the quotes", "must be %s, is '%.*s'",
-                       wanted, SHOWN(n->text));
+        return kt_complain(c, "E004", n->at, o->help, "must be %s, is %s", wanted, kt_node_what(n));
+    char hint[128];
+    kt_read_example(o, n, hint);
+    return kt_complain(c, "E004", n->at, hint, "must be %s, is '%.*s'", wanted, SHOWN(n->text));
 }
 
 static bool outside(const struct kt_option *o, double v)
@@ -50,10 +50,11 @@ static bool outside(const struct kt_option *o, double v)
 
 static kt_result out_of_range(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n)
 {
-    char least[32], most[32];
+    char least[32], most[32], hint[128];
     kt_format_float(o->min, least);
     kt_format_float(o->max, most);
-    return kt_complain(c, "E004", n->at, NULL, "must be between %s and %s, is %.*s", least, most,
+    kt_read_example(o, n, hint);
+    return kt_complain(c, "E004", n->at, hint, "must be between %s and %s, is %.*s", least, most,
                        SHOWN(n->text));
 }
 
@@ -113,8 +114,9 @@ static kt_result read_enum(struct kt_ctx *c, const struct kt_option *o, const st
     }
     char hint[96];
     if (n->kind != KT_NODE_SCALAR)
-        return kt_complain(c, "E004", n->at, NULL, "must be one of %s, is %s", list.data, kt_node_what(n));
-    return kt_complain(c, "E004", n->at, kt_suggest_text(&s, hint), "must be one of %s, is '%.*s'", list.data,
+        return kt_complain(c, "E004", n->at, o->help, "must be one of %s, is %s", list.data, kt_node_what(n));
+    const char *near = kt_suggest_text(&s, hint);
+    return kt_complain(c, "E004", n->at, near ? near : o->help, "must be one of %s, is '%.*s'", list.data,
                        SHOWN(n->text));
 }
 
@@ -130,10 +132,10 @@ static kt_result read_list(struct kt_ctx *c, const struct kt_option *o, const st
         if (item->kind == KT_NODE_SCALAR)
             KT_GUARD(kt_strings_add(out, item->text));
         else
-            KT_GUARD(kt_complain(c, "E004", item->at, NULL, "must be text, is %s", kt_node_what(item)));
+            KT_GUARD(kt_complain(c, "E004", item->at, o->help, "must be text, is %s", kt_node_what(item)));
         kt_path_pop(c, path);
     }
-    return kt_ok();
+    return kt_read_doubles(c, n);
 }
 
 static kt_result read_map(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map,
@@ -244,8 +246,8 @@ static kt_result said_twice(struct kt_ctx *c, const struct kt_option *o, const s
     const struct kt_pair *a = kt_node_pair(map, o->name), *b = o->alias ? kt_node_pair(map, o->alias) : NULL;
     if (!a || !b || a->value->layer != b->value->layer)
         return kt_ok();
-    return kt_complain(c, "E004", b->key->at, NULL, "'%s' and '%s' are the same setting: keep one", o->name,
-                       o->alias);
+    return kt_complain(c, "E004", b->key->at, "keep one of them", "'%s' and '%s' are the same setting",
+                       o->name, o->alias);
 }
 
 static kt_result read_option(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *map,
@@ -302,7 +304,8 @@ static kt_result is_map(struct kt_ctx *c, const struct kt_node *map, bool *yes)
     *yes = map && (map->kind == KT_NODE_MAP || map->kind == KT_NODE_NULL);
     if (!map || *yes)
         return kt_ok();
-    return kt_complain(c, "E004", map->at, NULL, "must be a mapping, is %s", kt_node_what(map));
+    return kt_complain(c, "E004", map->at, "key: value, one a line", "must be a mapping, is %s",
+                       kt_node_what(map));
 }
 
 kt_result kt_read_table(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map, void *out)

@@ -27,6 +27,10 @@ kt_result kt_read_value(struct kt_ctx *c, const struct kt_option *o, const struc
 /* The same for lists of tables, maps and raw JSON (kt_read_compound.c). */
 kt_result kt_read_compound(struct kt_ctx *c, const struct kt_option *o, const struct kt_node *n,
                            void *field) KT_MUST;
+/* How to mend a scalar of the wrong type or size: what the option would take. "" = no idea. */
+void kt_read_example(const struct kt_option *o, const struct kt_node *n, char hint[128]);
+/* W006 for what stands in a list of words a second time. */
+kt_result kt_read_doubles(struct kt_ctx *c, const struct kt_node *list) KT_MUST;
 /* Any node as JSON: plain numbers and booleans as such, all else as strings, maps in file order. */
 kt_result kt_node_json(const struct kt_node *n, struct kt_buf *out) KT_MUST;
 /* A text in quotes, fit for JSON and YAML both. */

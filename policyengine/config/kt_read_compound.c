@@ -3,8 +3,10 @@
  * JSON. */
 #include "policyengine/config/kt_read.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define LIST_MAX 4096u        /* entries of one list of tables */
 #define JSON_MAX (256u << 10) /* bytes of one raw value */
@@ -20,7 +22,8 @@ static kt_result read_item(struct kt_ctx *c, const struct kt_option *o, const st
                            struct kt_list *out)
 {
     if (item->kind != KT_NODE_MAP)
-        return kt_complain(c, "E004", item->at, NULL, "must be a mapping, is %s", kt_node_what(item));
+        return kt_complain(c, "E004", item->at, "- {key: value, ...}", "must be a mapping, is %s",
+                           kt_node_what(item));
     out->count++; /* from here on kt_options_free takes care of it */
     return kt_read_table(c, o->table, item, (char *)out->items + (out->count - 1) * o->item_size);
 }
@@ -31,13 +34,79 @@ static kt_result read_tables(struct kt_ctx *c, const struct kt_option *o, const 
     if (n->kind != KT_NODE_LIST)
         return wrong(c, o, n, "a list");
     if (n->count > LIST_MAX)
-        return kt_complain(c, "E004", n->at, NULL, "has more than %u entries", LIST_MAX);
+        return kt_complain(c, "E004", n->at, "leave some out", "has more than %u entries", LIST_MAX);
     kt_option_clear(o, out); /* the default: lists and maps replace */
     *out = (struct kt_list){calloc(n->count ? n->count : 1, o->item_size), 0};
     KT_ENSURE(out->items, KT_ERR_MEMORY);
     for (size_t i = 0; i < n->count; i++) {
         size_t path = kt_path_push_index(c, i);
         KT_GUARD(read_item(c, o, n->items[i], out));
+        kt_path_pop(c, path);
+    }
+    return kt_ok();
+}
+
+/* ---- what would be right ---- */
+
+static bool says_no(const char *s)
+{
+    static const char *const words[] = {"no", "off", "n", "0", "false"};
+    for (size_t i = 0; i < KT_COUNT(words); i++)
+        if (strcasecmp(s, words[i]) == 0)
+            return true;
+    return false;
+}
+
+void kt_read_example(const struct kt_option *o, const struct kt_node *n, char hint[128])
+{
+    char least[32];
+    const char *unit = strstr(o->name, "seconds") ? ", in seconds"
+                       : strstr(o->name, "_ms")   ? ", in milliseconds"
+                                                  : "";
+    bool unset = !o->def || (o->def[0] == '-' && o->min >= 0); /* there is no default to show */
+    kt_format_float(o->min, least);
+    if (!n->plain)
+        snprintf(hint, 128, "leave out the quotes");
+    else if (o->type == KT_OPT_BOOL)
+        snprintf(hint, 128, "write %s", says_no(n->text) ? "false" : "true or false");
+    else
+        snprintf(hint, 128, "e.g. %s%s", unset ? least : o->def, unit);
+}
+
+/* ---- words that stand in a list twice ---- */
+
+static int by_text(const void *a, const void *b)
+{
+    const struct kt_node *x = *(const struct kt_node *const *)a, *y = *(const struct kt_node *const *)b;
+    int order = strcmp(x->text, y->text);
+    if (order)
+        return order;
+    return x->at.line != y->at.line ? (x->at.line < y->at.line ? -1 : 1) : x->at.col < y->at.col ? -1 : 1;
+}
+
+static size_t index_in(const struct kt_node *list, const struct kt_node *item)
+{
+    size_t i = 0;
+    while (i < list->count && list->items[i] != item)
+        i++;
+    return i;
+}
+
+kt_result kt_read_doubles(struct kt_ctx *c, const struct kt_node *list)
+{
+    size_t n = 0;
+    KT_CLEANUP(kt_cleanup_free)
+    const struct kt_node **words = calloc(list->count ? list->count : 1, sizeof(*words));
+    KT_ENSURE(words, KT_ERR_MEMORY);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i]->kind == KT_NODE_SCALAR)
+            words[n++] = list->items[i];
+    qsort(words, n, sizeof(*words), by_text);
+    for (size_t i = 1; i < n; i++) {
+        if (strcmp(words[i]->text, words[i - 1]->text) != 0)
+            continue;
+        size_t path = kt_path_push_index(c, index_in(list, words[i]));
+        KT_GUARD(kt_complain(c, "W006", words[i]->at, "leave one of them out", "is in the list twice"));
         kt_path_pop(c, path);
     }
     return kt_ok();
@@ -62,7 +131,7 @@ static kt_result read_strings(struct kt_ctx *c, const struct kt_option *o, const
         KT_ENSURE(out->keys[i] && out->values[i], KT_ERR_MEMORY);
         size_t path = kt_path_push(c, out->keys[i]);
         if (!scalar)
-            KT_GUARD(kt_complain(c, "E004", v->at, NULL, "must be text, is %s", kt_node_what(v)));
+            KT_GUARD(kt_complain(c, "E004", v->at, o->help, "must be text, is %s", kt_node_what(v)));
         kt_path_pop(c, path);
     }
     return kt_ok();
@@ -77,7 +146,8 @@ static kt_result read_floats(struct kt_ctx *c, const struct kt_option *o, const 
     size_t room = n->count ? n->count : 1;
     *out = (struct kt_float_map){calloc(room, sizeof(char *)), calloc(room, sizeof(double)), n->count};
     KT_ENSURE(out->keys && out->values, KT_ERR_MEMORY);
-    struct kt_option number = {.name = o->name, .type = KT_OPT_FLOAT, .min = o->min, .max = o->max};
+    struct kt_option number = {
+        .name = o->name, .help = o->help, .type = KT_OPT_FLOAT, .min = o->min, .max = o->max};
     for (size_t i = 0; i < n->count; i++) {
         out->keys[i] = strdup(n->pairs[i].key->text ? n->pairs[i].key->text : "");
         KT_ENSURE(out->keys[i], KT_ERR_MEMORY);
@@ -188,7 +258,7 @@ static kt_result read_json(struct kt_ctx *c, const struct kt_node *n, char **out
     KT_CLEANUP(kt_buf_free) struct kt_buf b = KT_BUF_INIT(JSON_MAX);
     kt_result r = kt_node_json(n, &b);
     if (r.code == KT_ERR_LIMIT)
-        return kt_complain(c, "E004", n->at, NULL, "is longer than %u bytes", JSON_MAX);
+        return kt_complain(c, "E004", n->at, "make it shorter", "is longer than %u bytes", JSON_MAX);
     KT_GUARD(r);
     free(*out);
     *out = kt_buf_take(&b);

@@ -72,7 +72,7 @@ static const struct kt_option ip_limit_rows[] = {
 
 static const struct kt_option token_limit_rows[] = {
     WINDOW_ROWS(offsetof(token_limit_t_, window), "max_tokens", max),
-    {ROW(token_limit_t_, scope, STRING), .def = "global", .help = "what the tokens are counted over"},
+    {ROW(token_limit_t_, scope, STRING), .def = "global", .help = "what the tokens are counted over: global, or user (by user_rate_limit.header_names)"},
     END};
 
 static const struct kt_option monitor_rows[] = {

@@ -27,6 +27,7 @@ const struct kt_option kt_schema_strategy = {
 const struct kt_option kt_schema_trigger = {
     .name = "triggers",
     .type = KT_OPT_ENUM,
+    .help = "a failure that goes on to the next target",
     .values = "rate_limit=rate_limit_exceeded=429|server_error=service_unavailable=5xx|timeout|"
               "connection_error=network_error"};
 

@@ -82,7 +82,7 @@ static kt_result to_bool(struct kt_ctx *c, const struct spelling *s, struct kt_n
 {
     bool yes = n->kind == KT_NODE_SCALAR && strcmp(n->text, s->yes) == 0;
     if (!yes && (n->kind != KT_NODE_SCALAR || strcmp(n->text, s->no) != 0))
-        return kt_complain(c, "E004", n->at, NULL, "must be one of %s, %s", s->no, s->yes);
+        return kt_complain(c, "E004", n->at, s->yes, "must be one of %s, %s", s->no, s->yes);
     return rewrite(n, yes ? "true" : "false");
 }
 
@@ -159,8 +159,8 @@ static kt_result put(struct kt_ctx *c, struct kt_node *map, struct kt_pair *from
         return put_all(c, there->value, from->value, to);
     if (there && there->value->layer == from->value->layer && !kt_node_is_null(there->value) &&
         !kt_node_is_null(from->value) && !same(there->value, from->value, values))
-        return kt_complain(c, "E004", from->key->at, NULL,
-                           "is another spelling of '%s', which is set too: keep one", to);
+        return kt_complain(c, "E004", from->key->at, "keep one of them",
+                           "is another spelling of '%s', which is set too", to);
     if (there && (there->value->layer > from->value->layer || kt_node_is_null(from->value)))
         return kt_ok();
     struct kt_pair old = {NULL, NULL};

@@ -65,17 +65,26 @@ static kt_result replace(char **slot, const char *text)
     return kt_ok();
 }
 
+static const char *word_for(const char *field)
+{
+    return strcmp(field, "model") == 0      ? "e.g. mistral-large-latest"
+           : strcmp(field, "id") == 0       ? "e.g. mistral-primary"
+           : strcmp(field, "provider") == 0 ? "e.g. mistral"
+                                            : "on one line";
+}
+
 /* Identifiers end up in headers, paths and event lines. */
 static kt_result check_word(struct kt_ctx *c, const struct kt_node *node, const char *field,
                             const char *value)
 {
     if (!value)
         return kt_ok();
-    if (!*value)
-        return about(c, "E004", node, field, NULL, "is empty");
+    if (strspn(value, " ") == strlen(value))
+        return about(c, "E004", node, field, word_for(field), "is empty");
     for (const char *p = value; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return about(c, "E004", node, field, NULL, "holds a control character or a line break");
+            return about(c, "E004", node, field, word_for(field),
+                         "holds a control character or a line break");
     return kt_ok();
 }
 
@@ -189,7 +198,8 @@ static kt_result check_secret(struct kt_ctx *c, const struct kt_node *node, stru
     struct kt_secret_ref *s = &t->secret_key_ref;
     const struct kt_node *ref = kt_node_get(node, "secret_key_ref");
     int named = (s->env != NULL) + (s->file != NULL) + (s->command != NULL);
-    if (ref && ref->kind == KT_NODE_MAP && named == 0)
+    bool wrong = kt_node_pair(ref, "env") || kt_node_pair(ref, "file") || kt_node_pair(ref, "command");
+    if (ref && ref->kind == KT_NODE_MAP && named == 0 && !wrong)
         return about(c, "E005", node, "secret_key_ref", "{env: NAME}, {file: PATH} or {command: COMMAND}",
                      "names neither env nor file nor command");
     if (named > 1)
@@ -217,10 +227,8 @@ static kt_result check_secret(struct kt_ctx *c, const struct kt_node *node, stru
 
 static kt_result check_header(struct kt_ctx *c, const struct kt_node *node, const struct kt_target *t)
 {
-    static const char token[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
     const char *name = t->api_key_header;
-    if (!*name || strspn(name, token) != strlen(name))
+    if (!kt_header_name_valid(name))
         return about(c, "E004", node, "api_key_header", "e.g. x-api-key",
                      "is not the name of an HTTP header");
     static const char *const own[] = {"host",       "content-length", "content-type", "transfer-encoding",
@@ -229,23 +237,25 @@ static kt_result check_header(struct kt_ctx *c, const struct kt_node *node, cons
         if (strcasecmp(name, own[i]) == 0)
             return about(c, "E004", node, "api_key_header", "e.g. x-api-key",
                          "is a header of the call itself and cannot hold a key");
-    return *t->api_key_prefix ? check_word(c, node, "api_key_prefix", t->api_key_prefix) : kt_ok();
+    for (const char *p = t->api_key_prefix; *p; p++)
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+            return about(c, "E004", node, "api_key_prefix", "e.g. Bearer, or \"\" for none",
+                         "holds a control character, a line break or what is no ASCII");
+    return kt_ok();
 }
 
 static kt_result check_ca(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t)
 {
     if (!t->tls.ca_file)
         return kt_ok();
+    if (!*t->tls.ca_file)
+        return about(c, "E004", node, "tls.ca_file", "leave it out for the CAs of the system", "is empty");
     char *file = kt_file_beside(place(node, "tls.ca_file").file, t->tls.ca_file);
     KT_ENSURE(file, KT_ERR_MEMORY);
     free(t->tls.ca_file);
     t->tls.ca_file = file;
-    int why = kt_file_unreadable(file);
-    if (why == 0)
-        return kt_ok();
     size_t path = kt_path_push(c, "tls.ca_file");
-    kt_result r =
-        kt_complain(c, "E008", place(node, "tls.ca_file"), NULL, "cannot read %s: %s", file, strerror(why));
+    kt_result r = kt_ca_check(c, file, place(node, "tls.ca_file"));
     kt_path_pop(c, path);
     return r;
 }

@@ -24,11 +24,28 @@ static const char *problem_of(const char *url)
                : NULL;
 }
 
+/* A collector shows it beside every span. */
+static kt_result check_name(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
+{
+    const struct kt_node *node = kt_node_at(root, "telemetry.service_name");
+    const char *p = config->telemetry.service_name;
+    while (p && (unsigned char)*p >= 0x20 && *p != 0x7f)
+        p++;
+    if (kt_node_is_null(node) || node->kind != KT_NODE_SCALAR || !p ||
+        (!*p && *config->telemetry.service_name))
+        return kt_ok();
+    size_t path = kt_path_push(c, "telemetry.service_name");
+    kt_result r = kt_complain(c, "E004", node->at, "e.g. ktwrap", "is empty or holds a control character");
+    kt_path_pop(c, path);
+    return r;
+}
+
 kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
 {
     const struct kt_node *node = kt_node_at(root, "telemetry.otlp_endpoint");
     const char *url = config->telemetry.otlp_endpoint;
-    const char *problem = node && url && *url ? problem_of(url) : NULL;
+    KT_GUARD(check_name(c, root, config));
+    const char *problem = node && url ? problem_of(url) : NULL;
     if (!problem)
         return kt_ok();
     size_t path = kt_path_push(c, "telemetry");

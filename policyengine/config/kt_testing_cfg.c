@@ -35,7 +35,8 @@ static KT_MUST kt_result is_map(struct kt_ctx *c, const struct kt_node *n, const
 {
     *is = n->kind == KT_NODE_MAP;
     return *is ? kt_read_keys(c, keys, n)
-               : kt_complain(c, "E004", n->at, NULL, "must be a mapping, is %s", kt_node_what(n));
+               : kt_complain(c, "E004", n->at, "see kt policy test --help", "must be a mapping, is %s",
+                             kt_node_what(n));
 }
 
 /* The member `key`, where it is there. */
@@ -53,7 +54,8 @@ static KT_MUST kt_result below(struct kt_ctx *c, const struct kt_node *map, cons
 static KT_MUST kt_result each(struct kt_ctx *c, const struct kt_node *list, check_fn fn)
 {
     if (list->kind != KT_NODE_LIST)
-        return kt_complain(c, "E004", list->at, NULL, "must be a list, is %s", kt_node_what(list));
+        return kt_complain(c, "E004", list->at, "see kt policy test --help", "must be a list, is %s",
+                           kt_node_what(list));
     for (size_t i = 0; i < list->count; i++) {
         size_t path = kt_path_push_index(c, i);
         KT_GUARD(fn(c, list->items[i]));

@@ -207,7 +207,7 @@ static kt_result check_key(struct loader *l, const struct kt_node *map, const st
     const struct kt_pair *first = kt_node_pair(map, key->text);
     if (!first)
         return kt_ok();
-    return kt_complain(&l->ctx, "E006", key->at, NULL, "duplicate key '%.*s', first on line %u",
+    return kt_complain(&l->ctx, "E006", key->at, "keep one of them", "duplicate key '%.*s', first on line %u",
                        (int)kt_utf8_cut(key->text, strlen(key->text), 64), key->text, first->key->at.line);
 }
 

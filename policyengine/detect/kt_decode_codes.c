@@ -11,16 +11,26 @@
 #define UNITS_MIN 8u
 
 struct form {
-    const char *open, *close;
+    const char *open;
+    size_t open_len;
+    char close;                 /* 0 = nothing */
     unsigned base, least, most; /* digits */
     bool numbers;               /* units stand apart: a space between two is no space of the text */
 };
 
+#define OPEN(text) text, sizeof text - 1
 static const struct form forms[] = {
-    {"&#x", ";", 16, 2, 6, false}, {"&#", ";", 10, 2, 7, false}, {"\\u{", "}", 16, 2, 6, false},
-    {"\\u", "", 16, 4, 4, false},  {"\\U", "", 16, 8, 8, false}, {"\\", "", 8, 3, 3, false},
-    {"", "", 2, 8, 8, true},       {"", "", 10, 2, 3, true},
+    {OPEN("&#x"), ';', 16, 2, 6, false},  {OPEN("&#"), ';', 10, 2, 7, false},
+    {OPEN("\\u{"), '}', 16, 2, 6, false}, {OPEN("\\u"), 0, 16, 4, 4, false},
+    {OPEN("\\U"), 0, 16, 8, 8, false},    {OPEN("\\"), 0, 8, 3, 3, false},
+    {OPEN(""), 0, 2, 8, 8, true},         {OPEN(""), 0, 10, 2, 3, true},
 };
+
+/* True where a unit of the form may begin with this byte. */
+static bool opens(const struct form *f, char c)
+{
+    return f->open_len > 0 ? f->open[0] == c : c >= '0' && c <= '9';
+}
 
 static int digit(char c, unsigned base)
 {
@@ -33,14 +43,14 @@ static int digit(char c, unsigned base)
 /* Bytes of the unit of form `f` at `in`, its character in *c; 0 = none, or nothing that ASCII text has. */
 static size_t unit(const struct form *f, const char *in, size_t len, char *c)
 {
-    size_t open = strlen(f->open), close = strlen(f->close), i = open, n = 0;
+    size_t close = f->close != 0, i = f->open_len, n = 0;
     uint32_t value = 0;
-    if (len < open + f->least + close || memcmp(in, f->open, open) != 0)
+    if (len < i + f->least + close || memcmp(in, f->open, i) != 0)
         return 0;
     for (int v; n < f->most && i < len && (v = digit(in[i], f->base)) >= 0; i++, n++)
         value = value * f->base + (uint32_t)v;
     bool text = (value >= ' ' && value < 0x7f) || value == '\n';
-    if (n < f->least || !text || len - i < close || memcmp(in + i, f->close, close) != 0)
+    if (n < f->least || !text || len - i < close || (close && in[i] != f->close))
         return 0;
     *c = (char)value;
     return i + close;
@@ -50,7 +60,8 @@ size_t kt_decode_code(const char *in, size_t len, char *c)
 {
     size_t n = 0;
     for (size_t i = 0; n == 0 && i < KT_COUNT(forms) && !forms[i].numbers; i++)
-        n = unit(&forms[i], in, len, c);
+        if (len > 0 && opens(&forms[i], in[0]))
+            n = unit(&forms[i], in, len, c);
     return n;
 }
 
@@ -163,7 +174,8 @@ size_t kt_decode_codes(const char *text, size_t len, size_t *at, char *out)
 {
     size_t used = 0, n = morse(text + *at, len - *at, out, &used);
     for (size_t i = 0; n == 0 && i < KT_COUNT(forms); i++)
-        n = run(&forms[i], text + *at, len - *at, out, &used);
+        if (opens(&forms[i], text[*at]))
+            n = run(&forms[i], text + *at, len - *at, out, &used);
     *at += n > 0 ? used : 0;
     return n;
 }

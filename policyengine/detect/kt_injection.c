@@ -75,6 +75,22 @@ static bool glued(const char *text, size_t len, size_t at)
     return at < len && kt_lexicon_letter((unsigned char)text[at]);
 }
 
+static bool opens(const char *text, size_t len, size_t at)
+{
+    bool inner = glued(text, len, at + 1) || (text[at] == '"' && at + 1 < len && text[at + 1] == ' ' &&
+                                              glued(text, len, at + 2)); /* French */
+    return is_quote(text[at]) && inner && !(at > 0 && glued(text, len, at - 1));
+}
+
+/* The first `q` from `from` on that ends a quotation; `to` where there is none. */
+static size_t closing(const char *text, size_t len, size_t from, size_t to, char q)
+{
+    for (size_t k = from; k < to; k++)
+        if (text[k] == q && !glued(text, len, k + 1))
+            return k;
+    return to;
+}
+
 /* True where the sign that ends at `end` stands inside of quotes: somebody's words, not a command. */
 static bool quoted(const char *text, size_t len, size_t end)
 {
@@ -82,17 +98,12 @@ static bool quoted(const char *text, size_t len, size_t end)
         return false;
     size_t low = end > QUOTE_REACH ? end - QUOTE_REACH : 0,
            high = len - end > QUOTE_REACH ? end + QUOTE_REACH : len;
-    for (size_t i = end - 1; i > low; i--) {
-        char q = text[i - 1];
-        bool inner = glued(text, len, i) ||
-                     (q == '"' && text[i] == ' ' && glued(text, len, i + 1)); /* French: one space */
-        bool opens = is_quote(q) && inner && !(i >= 2 && glued(text, len, i - 2));
-        if (!opens)
-            continue;
-        for (size_t k = end; k < high; k++)
-            if (text[k] == q && !glued(text, len, k + 1))
+    for (size_t at = end - 1; at > low; at--)
+        if (opens(text, len, at - 1)) {
+            size_t close = closing(text, len, at, high, text[at - 1]);
+            if (close >= end && close < high)
                 return true;
-    }
+        }
     return false;
 }
 

@@ -84,7 +84,8 @@ static kt_result check_lengths(char *const *expressions, size_t n, struct kt_err
         return kt_fail(err, KT_ERR_USAGE, "has more than %u patterns", KT_PATTERNS_MAX);
     for (size_t i = 0; i < n; i++)
         if (!expressions[i][0] || strlen(expressions[i]) > KT_PATTERN_BYTES)
-            return kt_fail(err, KT_ERR_USAGE, "[%zu] must have 1 to %u bytes", i, KT_PATTERN_BYTES);
+            return kt_fail(err, KT_ERR_USAGE, "[%zu] must have 1 to %u bytes; leave it out, or split it", i,
+                           KT_PATTERN_BYTES);
     return kt_ok();
 }
 

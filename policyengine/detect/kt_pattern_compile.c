@@ -55,8 +55,11 @@ static kt_result compiler_open(struct compiler *c, struct kt_error *err)
 
 static kt_result refused(const struct compiler *c, size_t at, hs_compile_error_t *e, struct kt_error *err)
 {
-    kt_result r = kt_fail(err, KT_ERR_USAGE, "[%zu] is no pattern that can be used: %s", at,
-                          e && e->message ? e->message : "unknown error");
+    kt_result r =
+        kt_fail(err, KT_ERR_USAGE,
+                "[%zu] is no pattern that can be used: %s; a plain sign is written with a backslash, as in "
+                "\\( or \\.",
+                at, e && e->message ? e->message : "unknown error");
     if (e)
         c->free_error(e);
     return r;
@@ -72,7 +75,7 @@ static kt_result check_repeats(const char *expression, size_t at, uint64_t *all,
         return kt_fail(err, KT_ERR_USAGE,
                        "[%zu] has repeats like {n,m} that come to %" PRIu64
                        " positions when they are written "
-                       "out; it may be %u (one in another multiplies, each \\p counts %u): use smaller "
+                       "out, more than %u (one in another multiplies, each \\p counts %u); use smaller "
                        "numbers, or + and *",
                        at, one, KT_PATTERN_REPEATS, KT_PATTERN_PROPERTY);
     *all += one;

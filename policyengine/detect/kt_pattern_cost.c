@@ -98,8 +98,10 @@ static bool repeat(struct reader *r)
     if (*at != '}')
         return false;
     r->at = at + 1;
-    if (most > 1)
+    if (most > 1) {
         r->last.full *= most;
+        r->last.written = 0; /* all of it counts: x{1001} are 1001 positions */
+    }
     if (r->last.full > POSITIONS_MAX)
         r->last.full = POSITIONS_MAX;
     return true;

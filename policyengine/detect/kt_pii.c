@@ -2,6 +2,7 @@
 #include "policyengine/detect/kt_pii.h"
 
 #include "policyengine/detect/kt_pii_email.h"
+#include "policyengine/detect/kt_pii_forms.h"
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <stdatomic.h>
@@ -71,11 +72,35 @@ uint32_t kt_pii_of_group(enum kt_pii_group group)
 
 /* Which kinds are worth asking, by what a place starts with: most numbers and words are none's. */
 struct filters {
-    _Atomic uint32_t starts[KT_PII_AT_MAIL + 1]; /* by KT_PII_AT_* */
-    _Atomic uint32_t words[TOKEN_MAX + 1];       /* by length of the first word */
-    _Atomic uint32_t digits[KT_PII_DIGITS + 1];  /* by digits of the number */
+    _Atomic uint32_t starts[KT_PII_AT_MAIL + 1];                /* by KT_PII_AT_* */
+    _Atomic uint32_t words[TOKEN_MAX + 1];                      /* by length of the first word */
+    _Atomic uint32_t digits[KT_PII_DIGITS + 1];                 /* by digits of the number */
+    _Atomic uint32_t behind[256];                               /* by the byte behind the digits */
+    struct kt_pii_form_index forms;                             /* by the first groups of the number */
+    _Atomic uint32_t told[TOKEN_MAX + 1], leads[TOKEN_MAX + 1]; /* by digits of the first group */
+    _Atomic uint32_t apart;
     atomic_bool ready;
 };
+
+static void filter_numbers(struct filters *f, const struct kt_pii_kind *k, unsigned i)
+{
+    uint32_t bit = 1u << i;
+    for (unsigned n = 0; n <= TOKEN_MAX; n++) {
+        unsigned size = n < 63 ? n : 63;
+        bool told = k->told && (!k->told_words || k->told_words >> size & 1);
+        atomic_fetch_or(&f->told[n], told ? bit : 0);
+        atomic_fetch_or(&f->leads[n], k->leads >> size & 1 ? bit : 0);
+    }
+    for (unsigned n = 0; n <= KT_PII_DIGITS; n++)
+        atomic_fetch_or(&f->digits[n], n >= k->digits ? bit : 0);
+    for (unsigned c = 0; c < 256; c++)
+        atomic_fetch_or(&f->behind[c], !k->behind || c >= 0x80 || (c && strchr(k->behind, (int)c)) ? bit : 0);
+    atomic_fetch_or(&f->apart, k->apart ? bit : 0);
+    if (k->forms)
+        kt_pii_index_forms(&f->forms, i, k->forms, k->seps);
+    else
+        kt_pii_index_any(&f->forms, i);
+}
 
 /* Filled once; two threads that fill it at once write the same words. */
 static const struct filters *filters(void)
@@ -87,10 +112,12 @@ static const struct filters *filters(void)
         const struct kt_pii_kind *k = kinds_list[i];
         for (unsigned s = 1; s <= KT_PII_AT_MAIL; s <<= 1)
             atomic_fetch_or(&f.starts[s], k->starts & s ? 1u << i : 0);
-        for (unsigned n = 0; n <= TOKEN_MAX; n++)
-            atomic_fetch_or(&f.words[n], !k->words || (k->words >> (n < 63 ? n : 63) & 1) ? 1u << i : 0);
-        for (unsigned n = 0; n <= KT_PII_DIGITS; n++)
-            atomic_fetch_or(&f.digits[n], n >= k->digits ? 1u << i : 0);
+        for (unsigned n = 0; n <= TOKEN_MAX; n++) {
+            unsigned size = n < 63 ? n : 63;
+            bool asked = !k->words || (k->words >> size & 1);
+            atomic_fetch_or(&f.words[n], asked ? 1u << i : 0);
+        }
+        filter_numbers(&f, k, (unsigned)i);
     }
     atomic_store_explicit(&f.ready, true, memory_order_release);
     return &f;
@@ -106,7 +133,7 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
         if (a == KT_PII_NO)
             continue;
         if (a == KT_PII_YES) {
-            v->floor = end;
+            v->floor = v->cache->letters = end;
             v->last = kind;
             v->hit = start;
             hit(ctx, kind, start, end);
@@ -116,12 +143,20 @@ static enum kt_pii_answer try_kinds(struct kt_pii_view *v, size_t at, uint32_t s
     return KT_PII_NO;
 }
 
-enum { OTHER, LETTER = 1, DIGIT = 2, SIGN, COLON, MAIL }; /* what words are made of comes first, as bits */
+enum {
+    OTHER,
+    LETTER = 1,
+    DIGIT = 2,
+    HIGH,
+    SIGN,
+    COLON,
+    MAIL
+}; /* what words are made of comes first, as bits */
 
 static const unsigned char classes[256] = {
     ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT,
     ['+'] = SIGN,           ['('] = SIGN,           [':'] = COLON,  ['@'] = MAIL,
-    ['%'] = MAIL,           ['['] = MAIL,           ['{'] = MAIL,
+    ['%'] = MAIL,           ['['] = MAIL,           ['{'] = MAIL,   [0x80 ... 0xff] = HIGH,
 };
 
 /* A word of the text: [at,end), all of it word bytes. */
@@ -187,10 +222,16 @@ static struct place next_place(const struct kt_pii_view *v, size_t at)
             at++;
             continue;
         }
+        if (class == HIGH) {
+            v->cache->letters = ++at;
+            continue;
+        }
         if (class > DIGIT)
             return (struct place){at, at + 1, starts[class], false};
         struct word w = word_at(v, at);
         bool starts_here = kt_pii_starts(v, at);
+        if (w.letter)
+            v->cache->letters = w.end;
         if (starts_here && w.end == v->len && !v->final && w.end - at <= TOKEN_MAX)
             return (struct place){at, at, 0, false};
         if (!starts_here || w.end - at > TOKEN_MAX) {
@@ -224,6 +265,44 @@ static void find_column(struct kt_pii_view *v, const struct place *p)
     c->row = row < p->at ? p->at - row : 0;
 }
 
+/* Kinds of `set` that a number in a row of numbers may be, and one without a word near. */
+static uint32_t placed(struct kt_pii_view *v, const struct place *p, uint32_t set, const struct filters *f)
+{
+    size_t digits = p->next - p->at;
+    bool silent = kt_pii_silent(v, p->at, KT_PII_TOLD);
+    if (kt_pii_row_goes_on(v, p->at)) {
+        bool apart = silent && p->next < v->len && v->data[p->next] == ' ';
+        set &= ~(load(&f->leads[digits]) | (apart ? load(&f->apart) : 0));
+    }
+    return silent ? set & ~load(&f->told[digits]) : set;
+}
+
+/* Kinds of `set` that do not need a word in front, or have one. */
+static uint32_t told(struct kt_pii_view *v, const struct place *p, uint32_t set, const struct filters *f)
+{
+    uint32_t need = set & load(&f->told[p->next - p->at]);
+    uint64_t said = need ? kt_pii_said(v, p->at, KT_PII_TOLD) : 0;
+    for (uint32_t left = need; left; left &= left - 1)
+        if (!(kinds_list[__builtin_ctz(left)]->told & said))
+            set &= ~(left & -left);
+    return set;
+}
+
+/* Kinds of `set` that the number at the place may be, the cheapest questions first; false where it may go on
+ * behind the view. */
+static bool of_number(struct kt_pii_view *v, const struct place *p, const struct filters *f, uint32_t *set)
+{
+    const struct kt_pii_number *n;
+    *set = kt_pii_starts_number(v, p->at) ? placed(v, p, *set, f) : 0;
+    if (!*set)
+        return true;
+    if (kt_pii_number(v, p->at, &n) == KT_PII_MORE)
+        return false;
+    *set &= load(&f->digits[n->count]) & (uint32_t)kt_pii_of_form(&f->forms, n);
+    *set = told(v, p, *set, f);
+    return true;
+}
+
 /* Asks the kinds that may have a value at the place. */
 static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint32_t kinds, kt_pii_hit_fn hit,
                               void *ctx)
@@ -232,16 +311,14 @@ static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint
     uint32_t set = kinds & load(&f->starts[p->starts]);
     if (p->starts & (KT_PII_AT_DIGIT | KT_PII_AT_LETTER))
         set &= load(&f->words[p->next - p->at]);
-    if (p->number && set) {
-        const struct kt_pii_number *n;
-        if (!kt_pii_starts_number(v, p->at))
-            return KT_PII_NO;
-        if (kt_pii_number(v, p->at, &n) == KT_PII_MORE)
-            return KT_PII_MORE;
-        set &= load(&f->digits[n->count]);
-    }
-    if (set)
-        find_column(v, p);
+    if (p->number)
+        set &= load(&f->behind[p->next < v->len ? (unsigned char)v->data[p->next] : 0]) &
+               (uint32_t)kt_pii_begins_form(&f->forms, v, p->at, p->next);
+    if (!set)
+        return KT_PII_NO;
+    find_column(v, p);
+    if (p->number && !of_number(v, p, f, &set))
+        return KT_PII_MORE;
     return try_kinds(v, p->at, set, hit, ctx);
 }
 
@@ -251,7 +328,7 @@ size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hi
     struct kt_pii_cache cache;
     kt_pii_cache_init(&cache);
     v->cache = &cache;
-    v->passed = from;
+    v->passed = cache.letters = from;
     size_t at = from > v->floor ? from : v->floor;
     for (;;) {
         struct place p = next_place(v, at);

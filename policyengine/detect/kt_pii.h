@@ -53,6 +53,8 @@ enum kt_pii_answer { KT_PII_NO, KT_PII_YES, KT_PII_MORE };
 /* Which kinds are looked for where nobody chose. */
 enum kt_pii_group { KT_PII_ALWAYS, KT_PII_PCI, KT_PII_HEALTH, KT_PII_OPT_IN };
 
+#define KT_PII_TOLD 48u
+
 /* Bits low..high of kt_pii_kind.words. */
 #define KT_PII_LEN(low, high) ((UINT64_MAX << (low)) & (UINT64_MAX >> (63 - (high))))
 
@@ -65,6 +67,16 @@ struct kt_pii_kind {
     unsigned starts; /* KT_PII_AT_* or-ed */
     uint64_t words;  /* bit n: asked where the first word has n bytes; 0 = any length */
     unsigned digits; /* fewest digits of a number it is asked about */
+    /* About numbers, places of digits alone: */
+    uint64_t told; /* none is one without a word of these classes within KT_PII_TOLD bytes in front, or over
+                      its column; 0 = it may be */
+    uint64_t told_words; /* ... where the first group has so many digits; 0 = any */
+    uint64_t leads; /* with a first group of so many digits none is one behind another number and a space */
+    bool apart;     /* nor is any in a row of numbers with spaces between them, where no word stands near */
+    const char
+        *forms; /* asked where one begins with groups of these sizes (kt_pii_plain_number); NULL = any */
+    const char *seps;   /* between them; NULL = any */
+    const char *behind; /* asked where one of these, or no ASCII, follows the first group; NULL = any */
     /* True YES: [*start,*end) with floor <= *start <= at < *end. */
     enum kt_pii_answer (*match)(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end);
 };

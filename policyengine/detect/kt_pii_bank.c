@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#define ABA_FORMS "9|441"
+#define CVV_FORMS "3|4"
+#define EXPIRY_FORMS "22|24|12"
+
 static bool aba_checks(const char *d)
 {
     unsigned bank = kt_pii_value(d, 2);
@@ -16,7 +20,7 @@ static bool aba_checks(const char *d)
 static enum kt_pii_answer aba_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "9|441", "-", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, ABA_FORMS, "-", &n, end);
     *start = at;
     if (a == KT_PII_NO || !aba_checks(n->digits))
         return KT_PII_NO;
@@ -34,7 +38,7 @@ static bool near_card(const struct kt_pii_view *v, size_t at)
 static enum kt_pii_answer cvv_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "3|4", "", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, CVV_FORMS, "", &n, end);
     *start = at;
     if (a == KT_PII_NO)
         return a;
@@ -51,7 +55,7 @@ static enum kt_pii_answer cvv_match(const struct kt_pii_view *v, size_t at, size
 static enum kt_pii_answer expiry_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "22|24|12", "/-", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, EXPIRY_FORMS, "/-", &n, end);
     *start = at;
     if (a == KT_PII_NO)
         return a;
@@ -68,6 +72,8 @@ const struct kt_pii_kind kt_pii_aba = {.label = "aba",
                                        .starts = KT_PII_AT_DIGIT,
                                        .words = KT_PII_LEN(4, 4) | KT_PII_LEN(9, 9),
                                        .digits = 9,
+                                       .forms = ABA_FORMS,
+                                       .seps = "-",
                                        .match = aba_match};
 
 const struct kt_pii_kind kt_pii_cvv = {.label = "cvv",
@@ -78,6 +84,8 @@ const struct kt_pii_kind kt_pii_cvv = {.label = "cvv",
                                        .starts = KT_PII_AT_DIGIT,
                                        .words = KT_PII_LEN(3, 4),
                                        .digits = 3,
+                                       .told = KT_PII_W_CVV | KT_PII_W_CODE,
+                                       .forms = CVV_FORMS,
                                        .match = cvv_match};
 
 const struct kt_pii_kind kt_pii_card_expiry = {.label = "card_expiry",
@@ -88,4 +96,8 @@ const struct kt_pii_kind kt_pii_card_expiry = {.label = "card_expiry",
                                                .starts = KT_PII_AT_DIGIT,
                                                .words = KT_PII_LEN(1, 2),
                                                .digits = 3,
+                                               .told = KT_PII_W_EXPIRY,
+                                               .forms = EXPIRY_FORMS,
+                                               .seps = "/-",
+                                               .behind = "/- ", /* "12 / 27" */
                                                .match = expiry_match};

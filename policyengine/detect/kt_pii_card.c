@@ -32,18 +32,16 @@ static bool issued(const char *digits, unsigned n)
     return false;
 }
 
-/* Cards are written in one run or from a group of four on: "4111 1111 1111 1111", "3782 822463 10005". */
-static bool printed_like_card(const struct kt_pii_number *n, unsigned groups)
+/* Cards are written in one run or from a group of four on: "4111 1111 1111 1111", "3782 822463 10005". How
+ * many groups at most look so; only the last one may be of one digit. */
+static unsigned printed_like_card(const struct kt_pii_number *n)
 {
-    if (groups == 1)
-        return true;
-    char sep = kt_pii_separator(n, groups);
-    if (n->size[0] != 4 || (sep != ' ' && sep != '-' && sep != '.'))
-        return false;
-    for (unsigned i = 1; i < groups; i++)
-        if (n->size[i] > 7 || (n->size[i] < 2 && i + 1 < groups))
-            return false;
-    return true;
+    unsigned i = 1;
+    if (n->groups < 2 || n->size[0] != 4 || (n->sep[1] != ' ' && n->sep[1] != '-' && n->sep[1] != '.'))
+        return 1;
+    while (i < n->groups && n->sep[i] == n->sep[1] && n->size[i] <= 7 && n->size[i - 1] > 1)
+        i++;
+    return i;
 }
 
 /* Other numbers that pass: a French number of a person (fifteen digits from 1 on), a product code of
@@ -68,7 +66,7 @@ static bool reads_otherwise(const struct kt_pii_view *v, const struct kt_pii_num
 static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                     unsigned digits)
 {
-    if (digits < 13 || digits > 19 || !printed_like_card(n, groups) || !kt_pii_luhn(n->digits, digits))
+    if (digits < 13 || digits > 19 || !kt_pii_luhn(n->digits, digits))
         return false;
     if (strspn(n->digits, "0") >= digits)
         return false;
@@ -110,8 +108,10 @@ static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, siz
         return a;
     if (n->size[0] == 1)
         return n->groups == KT_PII_GROUPS ? digit_by_digit(v, at, end) : KT_PII_NO;
-    unsigned digits = n->count;
-    for (unsigned groups = n->groups; groups > 0; digits -= n->size[--groups]) {
+    unsigned digits = 0, most = printed_like_card(n);
+    for (unsigned i = 0; i < most; i++)
+        digits += n->size[i];
+    for (unsigned groups = most; groups > 0 && digits >= 13; digits -= n->size[--groups]) {
         if (!is_card(v, n, groups, digits))
             continue;
         a = kt_pii_ends_number(v, n->end[groups - 1], groups > 1 ? kt_pii_separator(n, groups) : 0);
@@ -133,4 +133,6 @@ const struct kt_pii_kind kt_pii_card = {.label = "card",
                                         .starts = KT_PII_AT_DIGIT,
                                         .words = KT_PII_LEN(1, 1) | KT_PII_LEN(4, 4) | KT_PII_LEN(13, 19),
                                         .digits = KT_PII_GROUPS,
+                                        .told = KT_PII_W_CARD,
+                                        .told_words = KT_PII_LEN(1, 1),
                                         .match = card_match};

@@ -11,6 +11,7 @@
 #define OLDEST 1900u
 #define OLDEST_TOLD 1925u /* of people whom a sentence tells of: biographies are of the dead as a rule */
 #define YOUNGEST 2035u
+#define SOMEBODY (KT_PII_W_SELF | KT_PII_W_PATIENT | KT_PII_W_IDENTITY)
 #define LONGEST_MONTH 14u /* bytes of a name */
 
 /* Month names without accents: their first three letters, in the languages of the context words. */
@@ -79,6 +80,8 @@ static enum kt_pii_answer between(const struct kt_pii_view *v, size_t *i)
             ++*i;
             continue;
         }
+        if (!kt_pii_alpha(c))
+            return KT_PII_YES;
         size_t n = 0;
         while (*i + n < v->len && kt_pii_alpha((unsigned char)v->data[*i + n]) && n < 4)
             n++;
@@ -168,6 +171,18 @@ static bool narrates(const struct kt_pii_view *v, size_t end)
     return i > v->floor && v->data[i - 1] && !strchr("\n\r\t,:|\"", v->data[i - 1]);
 }
 
+/* "12 345": no day of a month. */
+static bool row_of_numbers(const struct kt_pii_view *v, size_t at)
+{
+    size_t i = at, digits = 0;
+    while (i < v->len && kt_pii_digit((unsigned char)v->data[i]) && digits <= 2) {
+        i++;
+        digits++;
+    }
+    bool space = i + 1 < v->len && v->data[i] == ' ';
+    return digits > 2 || (digits > 0 && space && kt_pii_digit((unsigned char)v->data[i + 1]));
+}
+
 static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     if (!kt_pii_starts_number(v, at))
@@ -176,7 +191,7 @@ static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size
     enum kt_pii_answer a = KT_PII_NO;
     if (kt_pii_digit((unsigned char)v->data[at]))
         a = in_digits(v, at, end, &year);
-    bool words = a == KT_PII_NO;
+    bool words = a == KT_PII_NO && !row_of_numbers(v, at);
     if (words)
         a = in_words(v, at, end, &year);
     *start = at;
@@ -184,7 +199,7 @@ static enum kt_pii_answer dob_match(const struct kt_pii_view *v, size_t at, size
         return a == KT_PII_MORE ? a : KT_PII_NO;
     if (kt_pii_near(v, at, 40, KT_PII_W_BIRTH) <= 24)
         return KT_PII_YES;
-    bool somebody = kt_pii_context(v, at, 48, KT_PII_W_SELF | KT_PII_W_PATIENT | KT_PII_W_IDENTITY);
+    bool somebody = kt_pii_context(v, at, 48, SOMEBODY);
     size_t born = kt_pii_near(v, at, 32, KT_PII_W_BORN);
     if (born > 16)
         return somebody ? born_behind(v, *end) : KT_PII_NO;
@@ -199,4 +214,6 @@ const struct kt_pii_kind kt_pii_dob = {.label = "dob",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                        .words = KT_PII_LEN(1, 14),
                                        .digits = 1,
+                                       .told = KT_PII_W_BIRTH | KT_PII_W_BORN | SOMEBODY,
+                                       .behind = "/-. ,",
                                        .match = dob_match};

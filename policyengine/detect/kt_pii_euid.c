@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define STEUER_FORMS "b|2333"
+
 /* ---- NIR: sex, year, month, department, commune, order, key of 97 ---- */
 
 static bool nir_checks(char *t)
@@ -29,7 +31,9 @@ static bool nir_begins(const struct kt_pii_view *v, size_t at)
     while (at + n < v->len && n < 16 && kt_pii_digit((unsigned char)v->data[at + n]))
         n++;
     bool whole = n == 1 || n == 13 || n == 15 || at + n == v->len;
-    return strchr("123478", v->data[at]) && (whole || kt_pii_alpha((unsigned char)v->data[at + n]));
+    bool begins = whole || kt_pii_alpha((unsigned char)v->data[at + n]);
+    /* a row of numbers is none, and one digit alone has groups behind it */
+    return begins && strchr("123478", v->data[at]) && !(n == 1 && kt_pii_in_row(v, at));
 }
 
 /* "1 85 05 78 006 084 36", "1850578006084 36": the groups are those of its parts. */
@@ -102,7 +106,7 @@ static bool repeats_once(const char *d)
 static enum kt_pii_answer steuer_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "b|2333", " /", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, STEUER_FORMS, " /", &n, end);
     if (a == KT_PII_NO || n->digits[0] == '0' || !kt_pii_mod11_10(n->digits, 11) ||
         kt_pii_uniform(n->digits, 10))
         return KT_PII_NO;
@@ -255,6 +259,7 @@ const struct kt_pii_kind kt_pii_nir = {.label = "nir",
                                        .starts = KT_PII_AT_DIGIT,
                                        .words = KT_PII_LEN(1, 1) | KT_PII_LEN(13, 13) | KT_PII_LEN(15, 15),
                                        .digits = 5,
+                                       .leads = KT_PII_LEN(1, 1),
                                        .match = nir_match};
 
 const struct kt_pii_kind kt_pii_steuer_id = {.label = "steuer_id",
@@ -264,6 +269,8 @@ const struct kt_pii_kind kt_pii_steuer_id = {.label = "steuer_id",
                                              .starts = KT_PII_AT_DIGIT,
                                              .words = KT_PII_LEN(2, 2) | KT_PII_LEN(11, 11),
                                              .digits = 11,
+                                             .forms = STEUER_FORMS,
+                                             .seps = " /",
                                              .match = steuer_match};
 
 const struct kt_pii_kind kt_pii_dni_nie = {.label = "dni_nie",
@@ -273,6 +280,8 @@ const struct kt_pii_kind kt_pii_dni_nie = {.label = "dni_nie",
                                            .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                            .words = KT_PII_LEN(1, 2) | KT_PII_LEN(7, 9),
                                            .digits = 7,
+                                           .forms = "7|8|233",
+                                           .seps = ".",
                                            .match = dni_match};
 
 const struct kt_pii_kind kt_pii_codice_fiscale = {

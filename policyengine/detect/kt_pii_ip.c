@@ -227,9 +227,7 @@ static enum kt_pii_answer match_v6(const struct kt_pii_view *v, size_t at, size_
     size_t i = at;
     bool colon = false;
     while (i < v->len && i - at <= V6_MAX &&
-           (kt_pii_hex((unsigned char)v->data[i]) || strchr(":.", v->data[i]))) {
-        if (v->data[i] == '\0')
-            break;
+           (kt_pii_hex((unsigned char)v->data[i]) || v->data[i] == ':' || v->data[i] == '.')) {
         colon |= v->data[i++] == ':';
         if (!colon && i - at > 4)
             return KT_PII_NO;
@@ -261,4 +259,5 @@ const struct kt_pii_kind kt_pii_ip = {.label = "ip",
                                       .help = "IPv4 and IPv6 addresses, with their prefix length or zone",
                                       .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER | KT_PII_AT_COLON,
                                       .words = KT_PII_LEN(1, 4),
+                                      .behind = ".:",
                                       .match = ip_match};

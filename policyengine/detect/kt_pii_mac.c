@@ -70,4 +70,5 @@ const struct kt_pii_kind kt_pii_mac = {.label = "mac",
                                        .help = "hardware addresses of network cards",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                        .words = KT_PII_LEN(2, 2) | KT_PII_LEN(4, 4),
+                                       .behind = ":-.",
                                        .match = mac_match};

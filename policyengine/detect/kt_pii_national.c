@@ -3,9 +3,8 @@
  * Numbers of persons in further countries, one line each. A form that says little ("9 digits") counts only
  * behind a word that names such a number; one with its own punctuation or a strong check stands for itself.
  */
-#include "policyengine/detect/kt_pii_text.h"
+#include "policyengine/detect/kt_pii_forms.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 typedef bool (*check_fn)(const char *d);
@@ -248,45 +247,19 @@ static enum kt_pii_answer mixed_number(const struct kt_pii_view *v, size_t at, s
     return a == KT_PII_MORE ? a : KT_PII_NO;
 }
 
-/* Which schemes have a form that starts with a group of this size, and with what between groups: most numbers
- * are none's. */
-struct scheme_sets {
-    _Atomic uint32_t run[KT_PII_DIGITS + 1], grouped[KT_PII_DIGITS + 1], joined['/' + 1];
-    atomic_bool ready;
-};
-_Static_assert(KT_COUNT(schemes) <= 32, "a set of schemes is one uint32_t");
+_Static_assert(KT_COUNT(schemes) <= 64, "an index has 64 entries");
 
-/* Filled once; two threads that fill it at once write the same. */
-static struct scheme_sets *scheme_sets(void)
+/* Most numbers are none's. Filled once; two threads that fill it at once write the same. */
+static uint64_t schemes_of(const struct kt_pii_number *n)
 {
-    static struct scheme_sets x;
-    if (atomic_load_explicit(&x.ready, memory_order_acquire))
-        return &x;
-    for (size_t i = 0; i < KT_COUNT(schemes); i++) {
-        for (const char *f = schemes[i].forms; f; f = strchr(f, '|')) {
-            f += *f == '|';
-            bool run = !f[1] || f[1] == '|';
-            atomic_fetch_or((run ? x.run : x.grouped) + kt_pii_form_size(*f), 1u << i);
-        }
-        for (const char *c = schemes[i].seps; *c; c++)
-            atomic_fetch_or(&x.joined[(unsigned char)*c], 1u << i);
+    static struct kt_pii_form_index x;
+    static atomic_bool ready;
+    if (!atomic_load_explicit(&ready, memory_order_acquire)) {
+        for (unsigned i = 0; i < KT_COUNT(schemes); i++)
+            kt_pii_index_forms(&x, i, schemes[i].forms, schemes[i].seps);
+        atomic_store_explicit(&ready, true, memory_order_release);
     }
-    atomic_store_explicit(&x.ready, true, memory_order_release);
-    return &x;
-}
-
-static uint32_t load(const _Atomic uint32_t *set)
-{
-    return atomic_load_explicit(set, memory_order_relaxed);
-}
-
-static uint32_t schemes_of(const struct kt_pii_number *n)
-{
-    const struct scheme_sets *x = scheme_sets();
-    uint32_t set = load(&x->run[n->size[0]]);
-    if (n->groups > 1 && n->sep[1] > 0 && n->sep[1] <= '/')
-        set |= load(&x->grouped[n->size[0]]) & load(&x->joined[(unsigned char)n->sep[1]]);
-    return set;
+    return kt_pii_of_form(&x, n);
 }
 
 static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *end)
@@ -294,8 +267,8 @@ static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *
     const struct kt_pii_number *n;
     if (kt_pii_number(v, at, &n) == KT_PII_MORE)
         return KT_PII_MORE;
-    for (uint32_t set = schemes_of(n); set; set &= set - 1) {
-        unsigned i = (unsigned)__builtin_ctz(set);
+    for (uint64_t set = schemes_of(n); set; set &= set - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(set);
         enum kt_pii_answer a = kt_pii_plain_number(v, at, schemes[i].forms, schemes[i].seps, &n, end);
         if (a == KT_PII_NO || !schemes[i].check(n->digits))
             continue;
@@ -353,7 +326,7 @@ static enum kt_pii_answer national_match(const struct kt_pii_view *v, size_t at,
     a = mixed_number(v, at, end);
     if (a == KT_PII_NO)
         a = plain(v, at, end);
-    return a == KT_PII_NO ? finnish(v, at, end) : a;
+    return a == KT_PII_NO && n->size[0] == 6 ? finnish(v, at, end) : a;
 }
 
 const struct kt_pii_kind kt_pii_national_id = {
@@ -364,4 +337,5 @@ const struct kt_pii_kind kt_pii_national_id = {
     .starts = KT_PII_AT_DIGIT,
     .words = KT_PII_LEN(2, 4) | KT_PII_LEN(6, 6) | KT_PII_LEN(8, 14),
     .digits = 6,
+    .apart = true,
     .match = national_match};

@@ -53,92 +53,124 @@ static enum kt_pii_answer next_group(const struct kt_pii_view *v, size_t at, boo
     return *sep && kt_pii_digit((unsigned char)v->data[*next]) ? KT_PII_YES : KT_PII_NO;
 }
 
-/* One group at `at`, brackets included. NO leaves `n` as it was. */
-static enum kt_pii_answer group(const struct kt_pii_view *v, size_t at, char sep, struct kt_pii_number *n,
-                                size_t *end)
+/* One group at `at`, brackets included, behind the last one of the row. NO leaves the row as it was. */
+static enum kt_pii_answer group(const struct kt_pii_view *v, size_t at, char sep, struct kt_pii_run *r)
 {
     bool bracket = v->data[at] == '(';
     size_t i = at + bracket;
     unsigned size = 0;
+    char *digits = r->digits + r->from[r->groups];
     while (i < v->len && size <= GROUP_MAX && kt_pii_digit((unsigned char)v->data[i])) {
+        if (size < GROUP_MAX)
+            digits[size] = v->data[i];
         i++;
         size++;
     }
     if (i == v->len && !v->final && size <= GROUP_MAX)
         return KT_PII_MORE;
-    if (size == 0 || (bracket && (i == v->len || v->data[i] != ')')))
+    if (size == 0 || size > GROUP_MAX || (bracket && (i == v->len || v->data[i] != ')')))
         return KT_PII_NO;
-    if (n->groups == KT_PII_GROUPS || size > GROUP_MAX || n->count + size > KT_PII_DIGITS)
-        return KT_PII_NO;
-    memcpy(n->digits + n->count, v->data + at + bracket, size);
-    n->count += size;
-    n->size[n->groups] = size;
-    n->sep[n->groups] = sep;
-    *end = n->end[n->groups++] = i + bracket;
+    r->size[r->groups] = (unsigned char)size;
+    r->sep[r->groups] = sep;
+    r->end[r->groups] = i + bracket;
+    r->closed = bracket;
+    r->from[r->groups + 1] = (uint16_t)(r->from[r->groups] + size);
+    r->groups++;
     return KT_PII_YES;
 }
 
-/* Reads on behind the groups that `n` holds already. */
-static enum kt_pii_answer read_on(const struct kt_pii_view *v, size_t end, bool closed,
-                                  struct kt_pii_number *n)
+/* The groups from r->at on go to the front: room for more of the row. */
+static void make_room(struct kt_pii_run *r)
 {
-    for (;;) {
+    unsigned skip = r->at, left = r->groups - skip, digits = r->from[skip];
+    memmove(r->digits, r->digits + digits, r->from[r->groups] - digits);
+    memmove(r->size, r->size + skip, left);
+    memmove(r->sep, r->sep + skip, left);
+    memmove(r->end, r->end + skip, left * sizeof *r->end);
+    for (unsigned i = 0; i <= left; i++)
+        r->from[i] = (uint16_t)(r->from[skip + i] - digits);
+    r->groups = left;
+    r->to = r->to > skip ? r->to - skip : 0;
+    r->at = 0;
+}
+
+/* Reads on until all groups of the number at r->at are there. */
+static void read_on(const struct kt_pii_view *v, struct kt_pii_run *r)
+{
+    if (r->at > KT_PII_RUN - KT_PII_GROUPS)
+        make_room(r);
+    while (!r->over && r->groups < r->at + KT_PII_GROUPS) {
         char sep = 0;
-        size_t i = end;
-        enum kt_pii_answer a = next_group(v, end, closed, &sep, &i);
-        if (a == KT_PII_YES) {
-            closed = v->data[i] == '(';
-            a = group(v, i, sep, n, &end);
-        }
-        if (a != KT_PII_YES)
-            return a == KT_PII_MORE ? a : KT_PII_YES;
+        size_t next = 0;
+        enum kt_pii_answer a = next_group(v, r->end[r->groups - 1], r->closed, &sep, &next);
+        if (a == KT_PII_YES)
+            a = group(v, next, sep, r);
+        r->over = a != KT_PII_YES;
+        r->more = a == KT_PII_MORE;
     }
 }
 
-static enum kt_pii_answer read_number(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n)
+/* The number that begins at group r->at of the row. */
+static enum kt_pii_answer cut(const struct kt_pii_view *v, size_t at, char lead, struct kt_pii_cache *c)
 {
-    n->count = n->groups = 0;
+    struct kt_pii_run *r = &c->run;
+    read_on(v, r);
+    unsigned first = r->at, from = r->from[first], to = r->to > first ? r->to : first;
+    while (to < r->groups && to < first + KT_PII_GROUPS && r->from[to + 1] - from <= KT_PII_DIGITS)
+        to++;
+    r->to = to;
+    struct kt_pii_number *n = &c->number;
     n->start = at;
+    n->lead = lead;
+    n->count = r->from[to] - from;
+    n->groups = to - first;
+    n->digits = r->digits + from;
+    n->size = r->size + first;
+    n->end = r->end + first;
+    n->sep = r->sep + first;
+    return to == r->groups && r->more ? KT_PII_MORE : KT_PII_YES;
+}
+
+static enum kt_pii_answer read_number(const struct kt_pii_view *v, size_t at, struct kt_pii_cache *c)
+{
+    struct kt_pii_run *r = &c->run;
+    r->groups = r->at = r->to = r->from[0] = 0;
+    r->over = r->more = false;
+    c->number = (struct kt_pii_number){
+        .start = at, .digits = r->digits, .size = r->size, .end = r->end, .sep = r->sep};
+    r->size[0] = 0;
     bool wrapped = v->data[at] == '(' && at + 1 < v->len && v->data[at + 1] == '+'; /* "(+351) 21..." */
-    char sep = v->data[at] == '+' || v->data[at] == '(' ? v->data[at] : 0;
-    size_t i = at + (sep == '+');
+    char lead = v->data[at] == '+' || v->data[at] == '(' ? v->data[at] : 0;
+    size_t i = at + (lead == '+');
     if (wrapped) {
-        sep = '+';
+        lead = '+';
         i = at + 2;
     }
     if (i == v->len)
         return v->final ? KT_PII_NO : KT_PII_MORE;
-    bool closed = v->data[i] == '(';
-    size_t end = i;
-    enum kt_pii_answer a = group(v, i, sep, n, &end);
+    enum kt_pii_answer a = group(v, i, 0, r);
     if (a != KT_PII_YES)
         return a;
-    if (wrapped && end < v->len && v->data[end] == ')') {
-        n->end[0] = ++end;
-        closed = true;
+    if (wrapped && r->end[0] < v->len && v->data[r->end[0]] == ')') {
+        r->end[0]++;
+        r->closed = true;
     }
-    return read_on(v, end, closed, n);
+    return cut(v, at, lead, c);
 }
 
-/* In a row of numbers the one at a later group is what is left of the one before: only what is new is read.
- * False where `n` holds no such group. */
-static bool cut_to(const struct kt_pii_view *v, size_t at, struct kt_pii_number *n)
+/* In a row of numbers the one at a later group is what is left of the one before. False where the row has no
+ * such group. */
+static bool within_row(const struct kt_pii_view *v, size_t at, struct kt_pii_cache *c)
 {
-    unsigned skip = 0, digits = 0;
-    if (!kt_pii_digit((unsigned char)v->data[at]) || at <= n->start)
+    struct kt_pii_run *r = &c->run;
+    if (c->number_answer != KT_PII_YES || !kt_pii_digit((unsigned char)v->data[at]) || at <= c->number.start)
         return false;
-    while (skip < n->groups && n->end[skip] <= at)
-        digits += n->size[skip++];
-    if (skip == 0 || skip == n->groups || n->end[skip] != at + n->size[skip])
+    unsigned i = r->at;
+    while (i < r->groups && r->end[i] <= at)
+        i++;
+    if (i == r->at || i == r->groups || r->end[i] != at + r->size[i])
         return false;
-    n->groups -= skip;
-    n->count -= digits;
-    n->start = at;
-    memmove(n->digits, n->digits + digits, n->count);
-    memmove(n->size, n->size + skip, n->groups * sizeof *n->size);
-    memmove(n->end, n->end + skip, n->groups * sizeof *n->end);
-    memmove(n->sep, n->sep + skip, n->groups);
-    n->sep[0] = 0;
+    r->at = i;
     return true;
 }
 
@@ -146,14 +178,8 @@ enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, const s
 {
     struct kt_pii_cache *c = v->cache;
     if (c->number_at != at) {
-        bool known = c->number_at != KT_PII_FAR && c->number_answer == KT_PII_YES;
-        if (known && cut_to(v, at, &c->number)) {
-            size_t end = c->number.end[c->number.groups - 1];
-            c->number_answer = read_on(v, end, v->data[end - 1] == ')', &c->number);
-        } else {
-            c->number_answer = read_number(v, at, &c->number);
-        }
-        c->number.digits[c->number.count] = '\0';
+        bool known = c->number_at != KT_PII_FAR && within_row(v, at, c);
+        c->number_answer = known ? cut(v, at, 0, c) : read_number(v, at, c);
         c->number_at = at;
     }
     *n = &c->number;
@@ -168,50 +194,4 @@ char kt_pii_separator(const struct kt_pii_number *n, unsigned groups)
         if (n->sep[i] != n->sep[1])
             return 0;
     return n->sep[1];
-}
-
-/* Number of groups of the form at *form (up to '|') that the number starts with; 0 where it does not. *form
- * moves behind it. */
-static unsigned fits(const struct kt_pii_number *n, const char **form)
-{
-    const char *f = *form;
-    unsigned i = 0;
-    while (*f && *f != '|' && i < n->groups && n->size[i] == kt_pii_form_size(*f)) {
-        f++;
-        i++;
-    }
-    bool all = !*f || *f == '|';
-    while (*f && *f != '|')
-        f++;
-    *form = f;
-    return all ? i : 0;
-}
-
-bool kt_pii_sizes(const struct kt_pii_number *n, const char *sizes)
-{
-    return fits(n, &sizes) > 0;
-}
-
-enum kt_pii_answer kt_pii_plain_number(const struct kt_pii_view *v, size_t at, const char *forms,
-                                       const char *seps, const struct kt_pii_number **n, size_t *end)
-{
-    if (!kt_pii_starts_number(v, at))
-        return KT_PII_NO;
-    enum kt_pii_answer a = kt_pii_number(v, at, n);
-    if (a != KT_PII_YES || (*n)->sep[0])
-        return a == KT_PII_MORE ? a : KT_PII_NO;
-    for (const char *form = forms; *form; form += *form == '|') {
-        unsigned groups = fits(*n, &form);
-        if (groups == 0)
-            continue;
-        char sep = kt_pii_separator(*n, groups);
-        if (groups > 1 && (!sep || !strchr(seps, sep)))
-            continue;
-        a = kt_pii_ends_number(v, (*n)->end[groups - 1], sep);
-        if (a == KT_PII_NO)
-            continue;
-        *end = (*n)->end[groups - 1];
-        return a;
-    }
-    return KT_PII_NO;
 }

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define NPI_FORMS "a|433"
+
 /* One word of letters and digits, five digits at least, `low` to `high` characters, with '-' inside where
  * `dash`. */
 static enum kt_pii_answer code_word(const struct kt_pii_view *v, size_t at, unsigned low, unsigned high,
@@ -100,7 +102,7 @@ static enum kt_pii_answer npi_match(const struct kt_pii_view *v, size_t at, size
 {
     const struct kt_pii_number *n;
     char whole[16] = "80840";
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "a|433", "- ", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, NPI_FORMS, "- ", &n, end);
     *start = at;
     if (a == KT_PII_NO || (n->digits[0] != '1' && n->digits[0] != '2'))
         return KT_PII_NO;
@@ -115,6 +117,7 @@ const struct kt_pii_kind kt_pii_passport = {.label = "passport",
                                             .group = KT_PII_OPT_IN,
                                             .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                             .digits = 5,
+                                            .told = KT_PII_W_PASSPORT,
                                             .match = passport_match};
 
 const struct kt_pii_kind kt_pii_driver_license = {.label = "driver_license",
@@ -125,6 +128,7 @@ const struct kt_pii_kind kt_pii_driver_license = {.label = "driver_license",
                                                   .group = KT_PII_OPT_IN,
                                                   .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                                   .digits = 5,
+                                                  .told = KT_PII_W_LICENCE,
                                                   .match = licence_match};
 
 const struct kt_pii_kind kt_pii_mrn = {.label = "mrn",
@@ -134,6 +138,7 @@ const struct kt_pii_kind kt_pii_mrn = {.label = "mrn",
                                        .group = KT_PII_HEALTH,
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                        .digits = 5,
+                                       .told = KT_PII_W_RECORD | KT_PII_W_PATIENT,
                                        .match = mrn_match};
 
 const struct kt_pii_kind kt_pii_insurance_id = {
@@ -154,4 +159,7 @@ const struct kt_pii_kind kt_pii_npi = {.label = "npi",
                                        .starts = KT_PII_AT_DIGIT,
                                        .words = KT_PII_LEN(4, 4) | KT_PII_LEN(10, 10),
                                        .digits = 10,
+                                       .told = KT_PII_W_NPI,
+                                       .forms = NPI_FORMS,
+                                       .seps = "- ",
                                        .match = npi_match};

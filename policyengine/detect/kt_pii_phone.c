@@ -29,7 +29,7 @@ static bool spoken_of(const struct kt_pii_number *n, unsigned groups, unsigned d
     bool fraction = groups == 2 && n->sep[1] == '.' && n->size[0] > 4; /* "1412830.188" */
     if (fraction)
         return false;
-    bool uniform = groups <= 2 || kt_pii_separator(n, groups) || n->sep[0] == '(' || n->digits[0] == '0';
+    bool uniform = groups <= 2 || kt_pii_separator(n, groups) || n->lead == '(' || n->digits[0] == '0';
     return digits >= 7 && digits <= 13 && uniform && !date_like(n, groups, digits) && n->size[groups - 1] > 1;
 }
 
@@ -144,7 +144,7 @@ static enum kt_pii_answer ends(const struct kt_pii_view *v, const struct kt_pii_
     for (unsigned i = 0; i < groups; i++)
         digits += n->size[i];
     bool row = groups > 1 && n->size[groups] == n->size[groups - 1] && n->digits[digits] != '0';
-    bool hinted = n->sep[0] || kt_pii_context(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
+    bool hinted = n->lead || kt_pii_context(v, n->start, 40, KT_PII_W_PHONE | KT_PII_W_REACH);
     return row && !hinted ? KT_PII_NO : KT_PII_YES;
 }
 
@@ -157,7 +157,7 @@ static bool exactly_as_dialled(const struct kt_pii_view *v, const struct kt_pii_
 static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct kt_pii_number *n,
                                        size_t *end)
 {
-    bool plus = n->sep[0] == '+';
+    bool plus = n->lead == '+';
     bool zeros = memcmp(n->digits, "00", 2) == 0 && n->digits[2] != '0' && n->size[0] > 1 && n->count > 10;
     if (plus || zeros) {
         unsigned groups = kt_pii_phone_international(n, plus ? 0 : 2);
@@ -170,7 +170,7 @@ static enum kt_pii_answer match_number(const struct kt_pii_view *v, const struct
     for (unsigned groups = n->groups; groups > 0; digits -= n->size[--groups]) {
         if (digits > 14 || !national(v, n, groups, digits))
             continue;
-        bool strong = n->sep[0] == '(' || n->digits[0] == '0';
+        bool strong = n->lead == '(' || n->digits[0] == '0';
         enum kt_pii_answer a = ends(v, n, groups, strong, end);
         enum kt_pii_answer counted = a == KT_PII_YES && groups == 1 ? counts(v, *end) : KT_PII_NO;
         if (counted != KT_PII_NO)
@@ -218,4 +218,5 @@ const struct kt_pii_kind kt_pii_phone = {.label = "phone",
                                          .help = "phone numbers by the rules of their country",
                                          .starts = KT_PII_AT_DIGIT | KT_PII_AT_SIGN,
                                          .digits = 7,
+                                         .leads = UINT64_MAX,
                                          .match = phone_match};

@@ -3,6 +3,8 @@
  * the groups in which national numbers are written. */
 #include "policyengine/detect/kt_pii_phone_plan.h"
 
+#include "policyengine/detect/kt_pii_forms.h"
+
 #include <string.h>
 
 /* Digits of national numbers behind a country code. */
@@ -129,15 +131,30 @@ static const struct shape {
     {"333", "89", " ", false},
 };
 
+_Static_assert(KT_COUNT(shapes) <= 64, "an index has 64 entries");
+
+/* Filled once; two threads that fill it at once write the same. */
+static uint64_t shapes_of(const struct kt_pii_number *n)
+{
+    static struct kt_pii_form_index x;
+    static atomic_bool ready;
+    if (!atomic_load_explicit(&ready, memory_order_acquire)) {
+        for (unsigned i = 0; i < KT_COUNT(shapes); i++)
+            kt_pii_index_forms(&x, i, shapes[i].sizes, NULL);
+        atomic_store_explicit(&ready, true, memory_order_release);
+    }
+    return kt_pii_of_form(&x, n);
+}
+
 static bool shape_fits(const struct shape *s, const struct kt_pii_number *n, unsigned groups)
 {
-    if (!kt_pii_sizes(n, s->sizes) || strlen(s->sizes) != groups || !strchr(s->lead, n->digits[0]))
+    if (strlen(s->sizes) != groups || !strchr(s->lead, n->digits[0]) || !kt_pii_sizes(n, s->sizes))
         return false;
     for (unsigned i = 1; i < groups; i++)
         if (!strchr(s->seps, n->sep[i] == '(' ? ')' : n->sep[i]))
             return false;
     /* "209-555.3364" is something else; a bracket or a first group may differ: "(209) 555-3364" */
-    bool bracket = n->sep[0] == '(' || n->sep[1] == '(' || n->sep[1] == ')';
+    bool bracket = n->lead == '(' || n->sep[1] == '(' || n->sep[1] == ')';
     if (strchr(s->seps, '/') && strchr(s->seps, '-') && groups == 3 && n->sep[1] == '/' && n->sep[2] == '-')
         return true;
     return groups < 3 || kt_pii_separator(n, groups) || bracket || s->sizes[1] > '3';
@@ -149,7 +166,7 @@ static bool exchange_fits(const struct kt_pii_number *n, unsigned groups, unsign
     if (digits != 10 || (groups > 1 && !(groups == 3 && kt_pii_sizes(n, "334"))))
         return true;
     bool dashed = groups == 3 && n->sep[2] == '-';
-    bool italian = groups == 3 && n->digits[0] == '3' && n->sep[0] == 0;
+    bool italian = groups == 3 && n->digits[0] == '3' && n->lead == 0;
     return italian || n->digits[3] >= (dashed ? '1' : '2') || memcmp(n->digits, "123456", 6) == 0;
 }
 
@@ -168,7 +185,7 @@ static bool trunk_shape(const struct kt_pii_number *n, unsigned groups, unsigned
     for (unsigned i = 3; i < groups; i++)
         if (n->sep[i] != n->sep[2] && !(i + 1 == groups && n->sep[1] == '/' && n->sep[i] == '-'))
             return false;
-    bool area = n->sep[0] == '(' || n->sep[1] == '/' || n->sep[1] == '-' || n->sep[1] == ' ';
+    bool area = n->lead == '(' || n->sep[1] == '/' || n->sep[1] == '-' || n->sep[1] == ' ';
     bool ssn_like = kt_pii_sizes(n, "324") && groups == 3, zip_like = kt_pii_sizes(n, "54") && groups == 2;
     bool date_like = kt_pii_sizes(n, "2224") && groups == 4;
     bool dotted = n->sep[1] == '.' && groups > 2 && kt_pii_separator(n, groups);
@@ -194,8 +211,10 @@ enum kt_pii_phone_form kt_pii_phone_national(const struct kt_pii_number *n, unsi
     if (trunk_shape(n, groups, digits)) /* "046 454 286" has the groups of other numbers */
         return groups == 3 && digits == 9 && kt_pii_sizes(n, "333") ? KT_PII_PHONE_HINTED : KT_PII_PHONE_SURE;
     enum kt_pii_phone_form best = KT_PII_PHONE_NONE;
-    for (size_t i = 0; i < KT_COUNT(shapes); i++)
-        if (shape_fits(&shapes[i], n, groups) && best < KT_PII_PHONE_SURE)
-            best = shapes[i].sure ? KT_PII_PHONE_SURE : KT_PII_PHONE_HINTED;
+    for (uint64_t set = shapes_of(n); set && best < KT_PII_PHONE_SURE; set &= set - 1) {
+        const struct shape *s = &shapes[__builtin_ctzll(set)];
+        if (shape_fits(s, n, groups))
+            best = s->sure ? KT_PII_PHONE_SURE : KT_PII_PHONE_HINTED;
+    }
     return best != KT_PII_PHONE_NONE && !exchange_fits(n, groups, digits) ? KT_PII_PHONE_HINTED : best;
 }

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define FORMS "324|9|36|54"
+
 static bool issued(const char *d)
 {
     static const char *const withdrawn[] = {"078051120", "219099999"};
@@ -43,7 +45,7 @@ static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_numb
     uint64_t words = KT_PII_W_SSN | KT_PII_W_SECURITY | KT_PII_W_TAX;
     bool usual_sizes = kt_pii_sizes(n, "324"), run = n->size[0] == 9;
     bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
-    if (n->sep[0] != 0 || !(usual_sizes || run || odd))
+    if (n->lead != 0 || !(usual_sizes || run || odd))
         return 0;
     bool told = kt_pii_context(v, n->start, 40, words);
     if (usual_sizes) {
@@ -92,6 +94,7 @@ const struct kt_pii_kind kt_pii_ssn = {.label = "ssn",
                                        .starts = KT_PII_AT_DIGIT,
                                        .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
                                        .digits = 9,
+                                       .forms = FORMS,
                                        .match = ssn_match};
 
 const struct kt_pii_kind kt_pii_itin = {.label = "itin",
@@ -101,4 +104,5 @@ const struct kt_pii_kind kt_pii_itin = {.label = "itin",
                                         .starts = KT_PII_AT_DIGIT,
                                         .words = KT_PII_LEN(3, 5) | KT_PII_LEN(9, 9),
                                         .digits = 9,
+                                        .forms = FORMS,
                                         .match = itin_match};

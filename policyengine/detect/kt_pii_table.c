@@ -33,10 +33,15 @@ static bool blank(char c)
 /* Spaces and what names are set off with. */
 static bool trims(char c)
 {
-    return blank(c) || (c && strchr("\"'`*_", c));
+    return blank(c) || c == '"' || c == '\'' || c == '`' || c == '*' || c == '_';
 }
 
 enum name { NO_NAME, BLANK, NAME };
+
+static const bool in_no_name[256] = {
+    ['\0'] = true, [':'] = true,  ['='] = true, ['@'] = true,  ['{'] = true, ['}'] = true, ['<'] = true,
+    ['>'] = true,  ['\\'] = true, ['$'] = true, ['!'] = true,  ['?'] = true, ['%'] = true, ['&'] = true,
+    ['~'] = true,  ['^'] = true,  ['+'] = true, ['\n'] = true, ['\t'] = true};
 
 /* "Phone (home)", "birth_date", "Tel.-Nr.", "address2"; not "2122341107", "a: b", "if (x == 1". */
 static enum name is_name(const char *s, size_t len)
@@ -49,7 +54,7 @@ static enum name is_name(const char *s, size_t len)
     for (size_t i = 0; i < len; i++) {
         words += s[i] == ' ';
         digits += kt_pii_digit((unsigned char)s[i]);
-        if (!s[i] || strchr(":=@{}<>\\$!?%&~^+\n\t", s[i]))
+        if (in_no_name[(unsigned char)s[i]])
             return NO_NAME;
     }
     return words <= NAME_MAX_WORDS && digits <= 2 ? NAME : NO_NAME;

@@ -14,19 +14,6 @@ bool kt_pii_same(const char *a, const char *b, size_t len)
     return true;
 }
 
-bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at)
-{
-    if (!kt_pii_starts(v, at))
-        return false;
-    if (at == 0)
-        return true;
-    char prev = v->data[at - 1];
-    if (prev == '+')
-        return false;
-    bool joins = prev == '.' || prev == '-' || prev == '/';
-    return !(joins && at >= 2 && kt_pii_digit((unsigned char)v->data[at - 2]));
-}
-
 bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at)
 {
     if (!kt_pii_starts_number(v, at))
@@ -42,8 +29,7 @@ bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at)
 
 bool kt_pii_in_row(const struct kt_pii_view *v, size_t at)
 {
-    bool row = at >= 2 && v->data[at - 1] == ' ' && kt_pii_digit((unsigned char)v->data[at - 2]);
-    return (row && at > v->floor + 1) || kt_pii_in_iban(v, at);
+    return kt_pii_row_goes_on(v, at) || kt_pii_in_iban(v, at);
 }
 
 enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, char sep)

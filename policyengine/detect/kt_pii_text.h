@@ -53,7 +53,19 @@ static inline bool kt_pii_starts(const struct kt_pii_view *v, size_t at)
 }
 
 /* As kt_pii_starts, for numbers: also no '+' and no "12." or "12-" or "12/" in front. */
-bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at);
+static inline bool kt_pii_starts_number(const struct kt_pii_view *v, size_t at)
+{
+    if (!kt_pii_starts(v, at))
+        return false;
+    if (at == 0)
+        return true;
+    char prev = v->data[at - 1];
+    if (prev == '+')
+        return false;
+    bool joins = prev == '.' || prev == '-' || prev == '/';
+    return !(joins && at >= 2 && kt_pii_digit((unsigned char)v->data[at - 2]));
+}
+
 /* As kt_pii_starts, for numbers whose form says little: also not in a path, a part number or an anchor
  * ("/1234567890", "AB-1234567890", "#1234567890", "$12", "x=1"), and not behind a decimal point. */
 bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at);
@@ -73,6 +85,11 @@ enum kt_pii_answer kt_pii_ends_word(const struct kt_pii_view *v, size_t end, boo
  * like cards and phones. */
 bool kt_pii_in_iban(const struct kt_pii_view *v, size_t at);
 
+/* A number and a space stand in front. */
+static inline bool kt_pii_row_goes_on(const struct kt_pii_view *v, size_t at)
+{
+    return at > v->floor + 1 && v->data[at - 1] == ' ' && kt_pii_digit((unsigned char)v->data[at - 2]);
+}
 /* In a row of numbers ("12 345 678 9012") or an account number no place is a beginning. */
 bool kt_pii_in_row(const struct kt_pii_view *v, size_t at);
 
@@ -89,21 +106,26 @@ static inline bool kt_pii_context(const struct kt_pii_view *v, size_t at, size_t
     return kt_pii_near(v, at, reach, classes) != KT_PII_FAR;
 }
 
+/* True where no word stands within `reach` bytes in front of the place that is asked about, nor over its
+ * column. */
+bool kt_pii_silent(const struct kt_pii_view *v, size_t at, size_t reach);
+/* Classes of all words within `reach` bytes in front of the place, and over its column. */
+uint64_t kt_pii_said(const struct kt_pii_view *v, size_t at, size_t reach);
+
 /* ---- numbers (kt_pii_number.c) ---- */
 
 /* A number in groups, as far as the limits go: "+44 20 7946 0018", "(209) 555-3364", "4111-1111-1111-1111".
- */
-#define KT_PII_GROUPS 9
-#define KT_PII_DIGITS 24
+ * The arrays are of a row of groups, which goes on behind those of the number. */
+#define KT_PII_GROUPS 9u
+#define KT_PII_DIGITS 24u
 struct kt_pii_number {
-    size_t start; /* of '+', '(' or the first digit */
-    char digits[KT_PII_DIGITS + 1];
-    unsigned count; /* digits */
-    unsigned groups;
-    unsigned size[KT_PII_GROUPS]; /* digits in a group */
-    size_t end[KT_PII_GROUPS];    /* first byte behind a group (behind its closing bracket) */
-    char sep[KT_PII_GROUPS]; /* in front of a group: ' ' '-' '.' '/' ')' or '(' for "(0)"; sep[0] is '+', '('
-                                or 0 */
+    size_t start;           /* of '+', '(' or the first digit */
+    char lead;              /* '+', '(' or 0 */
+    unsigned count, groups; /* digits, groups */
+    const char *digits;
+    const unsigned char *size; /* digits in a group */
+    const size_t *end;         /* first byte behind a group (behind its closing bracket) */
+    const char *sep; /* in front of a group behind the first: ' ' '-' '.' '/' ')' or '(' for "(0)" */
 };
 
 /* YES with `n` filled, NO where there is no digit, MORE where the number may go on behind the view. Borrowed
@@ -111,6 +133,9 @@ struct kt_pii_number {
 enum kt_pii_answer kt_pii_number(const struct kt_pii_view *v, size_t at, const struct kt_pii_number **n);
 /* Same separator everywhere behind the first group; 0 where they differ or there is one group only. */
 char kt_pii_separator(const struct kt_pii_number *n, unsigned groups);
+
+/* ---- forms of numbers (kt_pii_forms.c) ---- */
+
 /* True where the first groups have these sizes ("324") and are followed by a boundary or another group. */
 bool kt_pii_sizes(const struct kt_pii_number *n, const char *sizes);
 
@@ -147,27 +172,51 @@ bool kt_pii_form(const char *text, const char *form);
 
 /* ---- the cache of a scan: all kinds ask the same things about one place ---- */
 
+/* A row of groups that is being read: each of them once, whichever numbers begin at it. */
+#define KT_PII_RUN 64u
+struct kt_pii_run {
+    unsigned groups, at, to; /* read; where the number of the cache begins, and ends */
+    bool over, more;         /* no group follows; one may, behind the view */
+    bool closed;             /* the last one ends in a bracket */
+    size_t end[KT_PII_RUN];
+    uint16_t from[KT_PII_RUN + 1]; /* in digits; the last one is where the next group goes */
+    unsigned char size[KT_PII_RUN];
+    char sep[KT_PII_RUN];
+    char digits[KT_PII_RUN * 20 + 1];
+};
+
 #define KT_PII_NEAR_WORDS 12
+#define KT_PII_SEEN 32u
 struct kt_pii_cache {
     size_t number_at, words_at; /* KT_PII_FAR = empty */
     enum kt_pii_answer number_answer;
     struct kt_pii_number number;
+    struct kt_pii_run run;
     bool column; /* the place is in one of a table, and these are the words over it */
     uint64_t last, all;
-    size_t row;              /* where its row starts in the view: no word in front of it counts */
-    size_t quiet, quiet_end; /* no letter stands between them */
+    size_t row;     /* where its row starts in the view: no word in front of it counts */
+    size_t letters; /* no letter stands between it and the place */
     unsigned words;
     size_t words_low; /* words that end behind it are known */
     struct {
         uint64_t classes;
         size_t start, end;
     } word[KT_PII_NEAR_WORDS];
+    struct kt_pii_seen {
+        size_t end, start, floor;
+        size_t whole; /* where the letters in front of it begin */
+        size_t next;  /* where the search goes on */
+        uint64_t classes;
+    } seen[KT_PII_SEEN]; /* by `end`; 0 = empty */
 };
 static inline void kt_pii_cache_init(struct kt_pii_cache *c)
 {
     c->number_at = c->words_at = c->words_low = KT_PII_FAR;
     c->words = 0;
-    c->quiet = c->quiet_end = 0;
+    c->run.groups = 0;
+    for (unsigned i = 0; i < KT_PII_SEEN; i++)
+        c->seen[i].end = 0;
+    c->letters = SIZE_MAX / 2; /* unknown */
     c->column = false;
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define NHS_FORMS "334|a"
+
 static bool nhs_checks(const char *d)
 {
     unsigned check = 11 - kt_pii_weighted(d, "a98765432") % 11;
@@ -25,7 +27,7 @@ static bool meant_as_nhs(const struct kt_pii_view *v, size_t at, const struct kt
 static enum kt_pii_answer nhs_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    enum kt_pii_answer a = kt_pii_plain_number(v, at, "334|a", " -", &n, end);
+    enum kt_pii_answer a = kt_pii_plain_number(v, at, NHS_FORMS, " -", &n, end);
     *start = at;
     return a != KT_PII_NO && nhs_checks(n->digits) && meant_as_nhs(v, at, n) ? a : KT_PII_NO;
 }
@@ -73,6 +75,8 @@ const struct kt_pii_kind kt_pii_nhs = {.label = "nhs",
                                        .starts = KT_PII_AT_DIGIT,
                                        .words = KT_PII_LEN(3, 3) | KT_PII_LEN(10, 10),
                                        .digits = 10,
+                                       .forms = NHS_FORMS,
+                                       .seps = " -",
                                        .match = nhs_match};
 
 const struct kt_pii_kind kt_pii_nino = {.label = "nino",

@@ -246,4 +246,5 @@ const struct kt_pii_kind kt_pii_vat = {.label = "vat",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                        .words = KT_PII_LEN(2, 16),
                                        .digits = 11,
+                                       .told = KT_PII_W_VAT,
                                        .match = vat_match};

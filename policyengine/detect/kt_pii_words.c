@@ -196,57 +196,97 @@ static size_t word_start(const struct kt_pii_view *v, size_t low, size_t end)
     return i;
 }
 
-/* Back over what is no letter, to `low` or to the last hit; what was passed once is not looked at again. */
-static size_t pass_quiet(const struct kt_pii_view *v, size_t end, size_t low, struct kt_pii_cache *c)
+/* Back over what is no letter, to `low` or to the last hit. */
+static size_t pass_quiet(const struct kt_pii_view *v, size_t end, size_t low, bool *word)
 {
     size_t stop = v->last && v->floor > low && v->floor < end ? v->floor : low, i = end;
-    while (i > stop && !letter((unsigned char)v->data[i - 1])) {
-        if (i > c->quiet && i <= c->quiet_end)
-            i = c->quiet > stop ? c->quiet : stop;
-        else
-            i--;
-    }
-    bool joins = i <= c->quiet_end && end >= c->quiet;
-    c->quiet = joins && c->quiet < i ? c->quiet : i;
-    c->quiet_end = joins && c->quiet_end > end ? c->quiet_end : end;
+    while (i > stop && !letter((unsigned char)v->data[i - 1]))
+        i--;
+    *word = i > stop;
     return i;
 }
 
-/* Finds the words that end behind `to`, from where the search stopped before. */
+/* The word that ends at `end`, with what it says. */
+static struct kt_pii_seen read_word(const struct kt_pii_view *v, size_t end, size_t low)
+{
+    size_t start = word_start(v, v->last && v->floor > low && v->floor < end ? v->floor : low, end);
+    bool cut = start == low && low > 0 && letter((unsigned char)v->data[low - 1]);
+    uint64_t classes = cut ? 0 : kt_pii_word_classes(v->data + start, end - start);
+    size_t whole = start;
+    while (whole > low && whole != v->floor && kt_pii_alpha((unsigned char)v->data[whole - 1]))
+        whole--;
+    if (whole < start &&
+        (whole > low || low == 0)) { /* "IdNr" is a word of the list, its parts say something else */
+        uint64_t joined = kt_pii_word_classes(v->data + whole, end - whole);
+        start = joined ? whole : start;
+        classes = joined ? joined : classes;
+    }
+    return (struct kt_pii_seen){
+        .end = end, .start = start, .whole = whole, .next = start, .floor = v->floor, .classes = classes};
+}
+
+/* Finds the words that end behind `to`, from where the search stopped before. Places near each other have the
+ * same words in front: a word that was read whole is not read again. */
 static void find_words(const struct kt_pii_view *v, size_t at, size_t to, struct kt_pii_cache *c)
 {
     size_t low = at > KT_PII_REACH ? at - KT_PII_REACH : 0, end = c->words_low;
+    struct kt_pii_seen *s = NULL;
     if (c->column && c->row > low)
         low = c->row;
+    if (end == at && c->letters < at)
+        end = c->letters;
     while (end > to && c->words < KT_PII_NEAR_WORDS) {
         if (v->last && end == v->floor) {
             end = v->hit;
+            s = NULL;
             continue;
         }
         if (!letter((unsigned char)v->data[end - 1])) {
-            end = pass_quiet(v, end, low, c);
+            bool word = false;
+            end = pass_quiet(v, end, low, &word);
+            if (s && word)
+                s->next = end;
             continue;
         }
-        size_t start = word_start(v, v->last && v->floor > low && v->floor < end ? v->floor : low, end);
-        bool cut = start == low && low > 0 && letter((unsigned char)v->data[low - 1]);
-        uint64_t classes = cut ? 0 : kt_pii_word_classes(v->data + start, end - start);
-        size_t whole = start;
-        while (whole > low && whole != v->floor && kt_pii_alpha((unsigned char)v->data[whole - 1]))
-            whole--;
-        if (whole < start &&
-            (whole > low || low == 0)) { /* "IdNr" is a word of the list, its parts say something else */
-            uint64_t joined = kt_pii_word_classes(v->data + whole, end - whole);
-            start = joined ? whole : start;
-            classes = joined ? joined : classes;
-        }
-        if (classes) {
-            c->word[c->words].classes = classes;
-            c->word[c->words].start = start;
+        s = &c->seen[end % KT_PII_SEEN];
+        if (s->end != end || s->floor != v->floor || s->whole <= low)
+            *s = read_word(v, end, low);
+        if (s->classes) {
+            c->word[c->words].classes = s->classes;
+            c->word[c->words].start = s->start;
             c->word[c->words++].end = end;
         }
-        end = start;
+        end = s->next;
     }
     c->words_low = end;
+}
+
+bool kt_pii_silent(const struct kt_pii_view *v, size_t at, size_t reach)
+{
+    const struct kt_pii_cache *c = v->cache;
+    return c && !(c->column && (c->last | c->all)) && (c->letters == 0 || c->letters + reach <= at);
+}
+
+static void words_back_to(const struct kt_pii_view *v, size_t at, size_t to, struct kt_pii_cache *c)
+{
+    if (c->words_at != at) {
+        c->words_at = c->words_low = at;
+        c->words = 0;
+    }
+    if (c->column && c->row > to)
+        to = c->row;
+    if (c->words_low > to)
+        find_words(v, at, to, c);
+}
+
+uint64_t kt_pii_said(const struct kt_pii_view *v, size_t at, size_t reach)
+{
+    struct kt_pii_cache *c = v->cache;
+    uint64_t said = c->column ? c->last | c->all : 0;
+    words_back_to(v, at, at > reach ? at - reach : 0, c);
+    for (unsigned i = 0; i < c->words; i++)
+        said |= c->word[i].classes;
+    return said;
 }
 
 size_t kt_pii_near(const struct kt_pii_view *v, size_t at, size_t reach, uint64_t classes)
@@ -254,18 +294,11 @@ size_t kt_pii_near(const struct kt_pii_view *v, size_t at, size_t reach, uint64_
     struct kt_pii_cache local, *c = v->cache ? v->cache : &local;
     if (c == &local)
         kt_pii_cache_init(c);
-    if (c->words_at != at) {
-        c->words_at = c->words_low = at;
-        c->words = 0;
-    }
-    size_t to = at > reach ? at - reach : 0;
-    if (c->column) {
-        if ((c->last | c->all) & classes)
-            return c->last & classes ? 0 : 1;
-        to = c->row > to ? c->row : to;
-    }
-    if (c->words_low > to)
-        find_words(v, at, to, c);
+    if (c->column && ((c->last | c->all) & classes))
+        return c->last & classes ? 0 : 1;
+    if (c->letters == 0 || c->letters + reach <= at)
+        return KT_PII_FAR;
+    words_back_to(v, at, at > reach ? at - reach : 0, c);
     for (unsigned i = 0; i < c->words; i++)
         if ((c->word[i].classes & classes) && c->word[i].start + reach >= at)
             return at - c->word[i].end;

@@ -138,7 +138,8 @@ static kt_result add_term(struct kt_terms *t, const char *term, size_t index, un
         node = e->to;
     }
     if (words == 0)
-        return kt_fail(err, KT_ERR_USAGE, "[%zu] has no word in it", index);
+        return kt_fail(err, KT_ERR_USAGE, "[%zu] has no word in it; letters, digits or signs are wanted",
+                       index);
     if (!t->term_of[node])
         t->term_of[node] = (uint32_t)index + 1;
     return kt_ok();

@@ -114,7 +114,7 @@ static kt_result add_term(struct build *b, const char *term, size_t index, struc
     }
     if (words == 0 || words > KT_WORDLIST_TERM_WORDS)
         return kt_fail(err, KT_ERR_USAGE, "term %zu has %s", index + 1,
-                       words ? "more than 16 words" : "no word in it: letters or digits are wanted");
+                       words ? "more than 16 words" : "no word in it; letters or digits are wanted");
     set_bit(b->l->ends, b->l->place_count - 1u);
     return kt_ok();
 }

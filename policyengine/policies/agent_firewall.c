@@ -73,9 +73,11 @@ static kt_result check_list(const struct kt_strings *list, const char *option, s
     for (size_t i = 0; i < list->count; i++) {
         size_t n = strlen(list->items[i]);
         if (n == 0 || n > NAME_MAX_BYTES)
-            return kt_fail(err, KT_ERR_USAGE,
-                           "agent-firewall: %s[%zu] must be a tool name or glob of 1 to %u bytes", option, i,
-                           NAME_MAX_BYTES);
+            return kt_fail(
+                err, KT_ERR_USAGE,
+                "agent-firewall: %s[%zu] must be a tool name or glob of 1 to %u bytes; e.g. search or "
+                "code_*",
+                option, i, NAME_MAX_BYTES);
     }
     return kt_ok();
 }
@@ -200,6 +202,40 @@ static const char *firewall_idle(const void *opts, const void *instance)
                : "set allowed_tools, blocked_tools or max_actions_per_session";
 }
 
+/* APIs take letters, digits, - and _ in names; others use . / : too. What else there is was meant otherwise.
+ */
+static void advise_names(const struct kt_advice *a, const struct kt_strings *list, const char *name)
+{
+    char option[64];
+    for (size_t i = 0; i < list->count; i++) {
+        const char *odd = strpbrk(list->items[i], "()[]{}^$|+\\ \t\r\n\"'`");
+        snprintf(option, sizeof option, "%s[%zu]", name, i);
+        if (odd)
+            a->say(a, option, "'%c' is in no tool's name; a name, or a glob with * and ?, is wanted",
+                   *odd < ' ' ? ' ' : *odd);
+    }
+}
+
+/* An allowed name or glob that a blocked one covers: it lets nothing through. */
+static void firewall_advise(const void *opts, const struct kt_advice *a)
+{
+    const struct firewall_options *o = opts;
+    char option[64];
+    advise_names(a, &o->allowed_tools, "allowed_tools");
+    advise_names(a, &o->blocked_tools, "blocked_tools");
+    for (size_t i = 0; i < o->allowed_tools.count; i++)
+        for (size_t k = 0; k < o->blocked_tools.count; k++) {
+            const char *allowed = o->allowed_tools.items[i];
+            if (!glob(o->blocked_tools.items[k], allowed, strlen(allowed), true))
+                continue;
+            snprintf(option, sizeof option, "allowed_tools[%zu]", i);
+            a->say(a, option,
+                   "'%.64s' is blocked by blocked_tools[%zu] too, which wins; keep it in one of the lists",
+                   allowed, k);
+            break;
+        }
+}
+
 const struct kt_policy kt_policy_agent_firewall = {
     .kind = "agent-firewall",
     .help = "lets through only the tools that may be offered and called, and counts the calls",
@@ -212,4 +248,5 @@ const struct kt_policy kt_policy_agent_firewall = {
     .close = firewall_close,
     .tool = firewall_tool,
     .idle = firewall_idle,
+    .advise = firewall_advise,
 };

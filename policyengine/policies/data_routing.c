@@ -89,6 +89,55 @@ static const char *routing_idle(const void *opts, const void *instance)
                : "set require_zero_data_retention, require_no_training or max_retention_days";
 }
 
+/* One rule alone. */
+static struct routing_options only(const struct routing_options *o, unsigned rule)
+{
+    struct routing_options one = {.max_retention_days = NO_LIMIT};
+    one.require_zero_data_retention = rule == 0 && o->require_zero_data_retention;
+    one.require_no_training = rule == 1 && o->require_no_training;
+    if (rule == 2)
+        one.max_retention_days = o->max_retention_days;
+    return one;
+}
+
+static bool met(const struct routing_options *o, const struct kt_config *config)
+{
+    for (size_t i = 0; i < config->providers.target_count; i++)
+        if (!objection(o, &config->providers.targets[i]))
+            return true;
+    /* The host that the program means promises nothing. */
+    static const struct kt_target origin = {.data_policy = {.retention_days = -1}};
+    return config->providers.target_count == 0 && !objection(o, &origin);
+}
+
+/* Rules that no target meets: a call that always ends in the same way. */
+static void routing_advise(const void *opts, const struct kt_advice *a)
+{
+    static const struct {
+        const char *option, *promise;
+    } rules[] = {{"require_zero_data_retention", "zero_data_retention: true"},
+                 {"require_no_training", "training_opt_out: true"},
+                 {"max_retention_days", "retention_days: <days>"}};
+    const struct routing_options *o = opts;
+    const char *end = o->on_no_compliant_provider == ROUTING_BLOCK ? "every call is blocked"
+                                                                   : "every call goes out all the same";
+    bool said = false;
+    if (met(o, a->config))
+        return;
+    for (unsigned i = 0; i < KT_COUNT(rules); i++) {
+        struct routing_options one = only(o, i);
+        if (met(&one, a->config))
+            continue;
+        a->say(a, rules[i].option,
+               "no target says that it does so, and %s; data_policy: {%s} at the targets that do", end,
+               rules[i].promise);
+        said = true;
+    }
+    if (!said)
+        a->say(a, NULL, "no target meets all of these rules at once, and %s; see data_policy of each target",
+               end);
+}
+
 const struct kt_policy kt_policy_data_routing = {
     .kind = "data-routing-policy",
     .help = "sends calls only to providers whose data policy is good enough",
@@ -99,4 +148,5 @@ const struct kt_policy kt_policy_data_routing = {
     .admits = routing_admits,
     .admits_none_warns = routing_warns,
     .idle = routing_idle,
+    .advise = routing_advise,
 };

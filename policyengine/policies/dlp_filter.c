@@ -311,6 +311,32 @@ static const char *dlp_idle(const void *opts, const void *instance)
                : "set secrets: true, blocked_terms or detect_patterns";
 }
 
+static bool has_letter(const char *term)
+{
+    for (const unsigned char *c = (const unsigned char *)term; *c; c++)
+        if (*c >= 0x80 || (*c >= '0' && *c <= '9') || ((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z'))
+            return true;
+    return false;
+}
+
+static void dlp_advise(const void *opts, const struct kt_advice *a)
+{
+    const struct dlp_options *o = opts;
+    char option[64];
+    for (size_t i = 0; i < o->blocked_terms.count; i++) {
+        snprintf(option, sizeof option, "blocked_terms[%zu]", i);
+        if (!has_letter(o->blocked_terms.items[i]))
+            a->say(a, option,
+                   "is signs only, and that row of signs is what is found; letters or digits make a word");
+    }
+    if (o->fuzzy_matching && o->blocked_terms.count == 0)
+        a->say(a, "fuzzy_matching", "is for blocked_terms, and there are none; add some or leave it out");
+    if (o->fuzzy_matching && o->max_distance == 0)
+        a->say(a, "max_distance", "with 0 no letter may differ: fuzzy_matching has no effect; 1 or 2");
+    if (!o->fuzzy_matching && a->written(a, "max_distance"))
+        a->say(a, "max_distance", "has no effect without fuzzy_matching; fuzzy_matching: true");
+}
+
 const struct kt_policy kt_policy_dlp_filter = {
     .kind = "dlp-filter",
     .help = "keeps secrets, your own terms and patterns, and classified text in",
@@ -324,4 +350,5 @@ const struct kt_policy kt_policy_dlp_filter = {
     .close = dlp_close,
     .text = dlp_text,
     .idle = dlp_idle,
+    .advise = dlp_advise,
 };

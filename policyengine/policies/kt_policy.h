@@ -126,6 +126,18 @@ struct kt_retention {
     bool log_all_access; /* false: an exchange that ends in plain allow needs no event */
 };
 
+/* What a policy tells whoever wrote the config: settings that have no effect, or that contradict each other.
+ */
+struct kt_advice {
+    void *ctx;
+    const struct kt_config *config; /* borrowed */
+    /* `option` below the policy's block ("redaction.restore", "allowed_tools[1]"), NULL = the block. The text
+     * reads "what is wrong; how to mend it". */
+    void (*say)(const struct kt_advice *a, const char *option, const char *fmt, ...) KT_PRINTF(3, 4);
+    /* Is the option written in the config? */
+    bool (*written)(const struct kt_advice *a, const char *option);
+};
+
 struct kt_policy {
     const char *kind;        /* as in policies.chain */
     const char *help;        /* one line */
@@ -170,6 +182,8 @@ struct kt_policy {
     bool (*restores)(const void *opts);
     /* What to set (static) where the options leave the policy nothing to do; NULL where it has something. */
     const char *(*idle)(const void *opts, const void *instance);
+    /* For `kt policy lint`, of options that `init` takes: nothing of it changes what a call gets. */
+    void (*advise)(const void *opts, const struct kt_advice *a);
     void (*retain)(const void *opts, struct kt_retention *r);
 };
 

@@ -59,10 +59,9 @@ static kt_result check_codes(const struct kt_strings *list, const char *option, 
     for (size_t i = 0; i < list->count; i++) {
         char code[3];
         if (!normal_code(list->items[i], code))
-            return kt_fail(
-                err, KT_ERR_USAGE,
-                "language-validator: %s[%zu]: '%.20s' is no language that can be told; there are %s", option,
-                i, list->items[i], kt_lang_list());
+            return kt_fail(err, KT_ERR_USAGE,
+                           "language-validator: %s[%zu]: '%.20s' is no language that can be told; one of %s",
+                           option, i, list->items[i], kt_lang_list());
     }
     return kt_ok();
 }
@@ -256,6 +255,19 @@ static const char *language_idle(const void *opts, const void *instance)
                : "set allowed_languages or blocked_languages";
 }
 
+/* blocked_languages wins. */
+static void language_advise(const void *opts, const struct kt_advice *a)
+{
+    const struct language_options *o = opts;
+    char code[3], option[64];
+    for (size_t i = 0; i < o->allowed_languages.count; i++) {
+        if (!normal_code(o->allowed_languages.items[i], code) || !listed(&o->blocked_languages, code))
+            continue;
+        snprintf(option, sizeof option, "allowed_languages[%zu]", i);
+        a->say(a, option, "'%s' is in blocked_languages too, which wins; keep it in one of the lists", code);
+    }
+}
+
 const struct kt_policy kt_policy_language_validator = {
     .kind = "language-validator",
     .help = "stops texts in languages that are not allowed",
@@ -268,4 +280,5 @@ const struct kt_policy kt_policy_language_validator = {
     .close = language_close,
     .text = language_text,
     .idle = language_idle,
+    .advise = language_advise,
 };

@@ -165,4 +165,5 @@ const struct kt_policy kt_policy_pii_detector = {
     .text = pii_text,
     .restores = pii_restores,
     .idle = pii_idle,
+    .advise = pii_advise,
 };

@@ -28,7 +28,8 @@ const struct kt_option pii_option_table[] = {
     {.name = "entities",
      .type = KT_OPT_STRING_LIST,
      .offset = OFFSET(entities),
-     .help = "look for these kinds and no others; empty = the usual ones"},
+     .help = "look for these kinds and no others, whatever pci_mode says; empty = the usual ones. "
+             "healthcare_mode and detect_patterns add to either, and kinds has the last word"},
     {.name = "detect_patterns",
      .type = KT_OPT_STRING_LIST,
      .offset = OFFSET(detect_patterns),
@@ -36,7 +37,8 @@ const struct kt_option pii_option_table[] = {
     {.name = "kinds",
      .type = KT_OPT_STRING_MAP,
      .offset = OFFSET(kinds),
-     .help = "kinds by name, on or off: {ip: off, passport: on}"},
+     .help = "kinds by name, on or off: {ip: off, passport: on}; wins over entities, detect_patterns and the "
+             "modes; of two that name one kind, the later"},
     {.name = "redaction",
      .type = KT_OPT_TABLE,
      .offset = OFFSET(redaction),
@@ -77,9 +79,11 @@ static kt_result unknown(const char *option, const char *name, struct kt_error *
                        option, name);
     if (kt_span_ieq(kt_span(name, strlen(name)), "person") ||
         kt_span_ieq(kt_span(name, strlen(name)), "location"))
-        return kt_fail(err, KT_ERR_USAGE,
-                       "%s: names and places (\"%s\") are not detected: no rule tells them from other words",
-                       option, name);
+        return kt_fail(
+            err, KT_ERR_USAGE,
+            "%s: names and places (\"%s\") are not detected: no rule tells them from other words; leave "
+            "it out",
+            option, name);
     known_kinds(known, sizeof known);
     const char *meant = nearest(name, room);
     return kt_fail(err, KT_ERR_USAGE, "%s: unknown kind \"%.40s\"; %s%sknown are %s", option, name,
@@ -115,8 +119,8 @@ static kt_result switch_kinds(const struct kt_string_map *map, uint32_t *set, st
         else if (one_of(map->values[i], "off", "false", "no"))
             *set &= ~bits;
         else
-            return kt_fail(err, KT_ERR_USAGE, "kinds.%.40s: must be on or off, is \"%.40s\"", map->keys[i],
-                           map->values[i]);
+            return kt_fail(err, KT_ERR_USAGE, "kinds.%.40s: must be on or off, is \"%.40s\"; on or off",
+                           map->keys[i], map->values[i]);
     }
     return kt_ok();
 }

@@ -27,6 +27,7 @@ struct pii_instance {
 
 kt_result pii_init(const void *opts, void **instance, struct kt_error *err) KT_MUST;
 void pii_fini(void *instance);
+void pii_advise(const void *opts, const struct kt_advice *a);
 struct kt_marker pii_marker(const struct pii_instance *pii, const struct kt_pii_kind *kind);
 
 #ifdef __cplusplus

@@ -18,6 +18,7 @@
 #include "policyengine/detect/kt_unescape.h"
 #include "policyengine/policies/kt_policy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,17 @@ struct injection_options {
 
 /* ---- life ---- */
 
+/* The cause names its pattern by the place in both lists together. */
+static kt_result bad_pattern(kt_result r, const struct kt_error *cause, size_t first, struct kt_error *err)
+{
+    size_t at = 0;
+    int used = 0;
+    if (sscanf(cause->text, "[%zu]%n", &at, &used) != 1 || used == 0)
+        return kt_fail(err, r.code, "attack_patterns: %s", cause->text);
+    return kt_fail(err, r.code, "%s[%zu]:%s", at < first ? "attack_patterns" : "detection.attack_patterns",
+                   at < first ? at : at - first, cause->text + used);
+}
+
 /* Both lists as one; the strings stay the options'. */
 static kt_result own_patterns(const struct injection_options *o, struct kt_patterns **out,
                               struct kt_error *err)
@@ -66,7 +78,7 @@ static kt_result own_patterns(const struct injection_options *o, struct kt_patte
     struct kt_error cause = {KT_OK, ""};
     kt_result r = kt_patterns_new(all, a->count + b->count, out, &cause);
     free(all);
-    return kt_is_ok(r) ? r : kt_fail(err, r.code, "attack_patterns: %s", cause.text);
+    return kt_is_ok(r) ? r : bad_pattern(r, &cause, a->count, err);
 }
 
 static kt_result injection_init(const void *opts, void **instance, struct kt_error *err)
@@ -74,6 +86,8 @@ static kt_result injection_init(const void *opts, void **instance, struct kt_err
     const struct injection_options *o = opts;
     const struct kt_scan *scan = NULL;
     struct kt_patterns *own = NULL;
+    if (o->response.message && !*o->response.message)
+        return kt_fail(err, KT_ERR_USAGE, "response.message: is empty; leave it out for the usual sentence");
     KT_GUARD(kt_scan_get(KT_SCAN_INJECTION, &scan, err)); /* here, not in the middle of the first request */
     KT_GUARD(own_patterns(o, &own, err));
     *instance = own;
@@ -271,6 +285,15 @@ static const struct kt_option injection_options[] = {
     {.name = NULL},
 };
 
+static void injection_advise(const void *opts, const struct kt_advice *a)
+{
+    const struct injection_options *o = opts;
+    if (o->action == ACTION_WARN && o->response.message)
+        a->say(a, "response.message", "no client reads it, since action: warn lets texts pass; leave it out");
+    if (o->threshold <= 0)
+        a->say(a, "threshold", "every text reaches 0, whatever stands in it; 0.8 is the default");
+}
+
 const struct kt_policy kt_policy_prompt_injection = {
     .kind = "prompt-injection",
     .help = "scores requests for attempts to override instructions, fake roles, extract prompts or jailbreak",
@@ -281,4 +304,5 @@ const struct kt_policy kt_policy_prompt_injection = {
     .init = injection_init,
     .fini = injection_fini,
     .text = injection_text,
+    .advise = injection_advise,
 };

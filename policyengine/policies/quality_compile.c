@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an entry of the config to an assertion that can be asked. */
+#include "policyengine/base/kt_suggest.h"
 #include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_lang.h"
 #include "policyengine/policies/quality.h"
@@ -91,7 +92,7 @@ const struct quality_type *quality_type_find(const char *name, bool *model)
 
 static kt_result wrong(struct kt_error *err, size_t index, const struct quality_entry *e, const char *what)
 {
-    return kt_fail(err, KT_ERR_USAGE, "quality-scorer: assertions[%zu] (%.40s): %s", index, e->type, what);
+    return kt_fail(err, KT_ERR_USAGE, "quality-scorer: assertions[%zu]: %.40s: %s", index, e->type, what);
 }
 
 /* ---- values ---- */
@@ -163,7 +164,7 @@ static kt_result read_languages(const struct kt_json *j, struct quality_assertio
     KT_GUARD(read_texts(j, true, out, ok));
     for (size_t i = 0; i < out->texts.count; i++)
         if (!kt_lang_known(out->texts.items[i]))
-            return kt_fail(why, KT_ERR_USAGE, "unknown language '%.10s'; there are %s", out->texts.items[i],
+            return kt_fail(why, KT_ERR_USAGE, "unknown language '%.10s'; one of %s", out->texts.items[i],
                            kt_lang_list());
     return kt_ok();
 }
@@ -212,17 +213,19 @@ static kt_result read_value(const struct quality_entry *e, const struct kt_json 
 static const char *wanted(enum quality_value v)
 {
     static const char *const texts[] = {
-        [QUALITY_NO_VALUE] = "takes no value",
-        [QUALITY_TEXT] = "value must be a text that is not empty",
-        [QUALITY_TEXTS] = "value must be a text or a list of texts that are not empty",
-        [QUALITY_LANGUAGES] = "value must be an ISO 639-1 code or a list of them",
-        [QUALITY_REGEX] = "value must be a regular expression",
-        [QUALITY_SCHEMA] = "value must be a JSON schema",
-        [QUALITY_MAY_SCHEMA] = "value must be a JSON schema or left out",
-        [QUALITY_LEAST] = "value must be a number from 0 on",
-        [QUALITY_MOST] = "value must be a number from 0 on",
-        [QUALITY_RANGE] = "value must be a number or {min, max} with min <= max",
-        [QUALITY_SHARE] = "value must be a share from 0 to 1, or {max: share, n: words from 1 to 16}",
+        [QUALITY_NO_VALUE] = "takes no value; leave it out",
+        [QUALITY_TEXT] = "value must be a text that is not empty; e.g. value: thank you",
+        [QUALITY_TEXTS] = "value must be a text or a list of texts that are not empty; e.g. value: [yes, no]",
+        [QUALITY_LANGUAGES] = "value must be an ISO 639-1 code or a list of them; e.g. value: [en, fr]",
+        [QUALITY_REGEX] = "value must be a regular expression; e.g. value: '^[0-9]+$'",
+        [QUALITY_SCHEMA] = "value must be a JSON schema; e.g. value: {type: object, required: [id]}",
+        [QUALITY_MAY_SCHEMA] = "value must be a JSON schema or left out; e.g. value: {type: object}",
+        [QUALITY_LEAST] = "value must be a number from 0 on; e.g. value: 20",
+        [QUALITY_MOST] = "value must be a number from 0 on; e.g. value: 20",
+        [QUALITY_RANGE] =
+            "value must be a number or {min, max} with min <= max; e.g. value: {min: 1, max: 200}",
+        [QUALITY_SHARE] =
+            "value must be a share from 0 to 1, or {max: share, n: words from 1 to 16}; e.g. value: 0.3",
     };
     return texts[v];
 }
@@ -258,7 +261,8 @@ static kt_result resolve(const struct quality_entry *e, size_t index, struct qua
 {
     bool model = false;
     const char *name = e->type;
-    char text[1024];
+    char text[1024], hint[96];
+    struct kt_suggest near;
     out->type = quality_type_find(name, &model);
     if (!out->type && (strncmp(name, "not-", 4) == 0 || strncmp(name, "no-", 3) == 0)) {
         name += name[2] == 't' ? 4 : 3;
@@ -273,8 +277,13 @@ static kt_result resolve(const struct quality_entry *e, size_t index, struct qua
         return kt_ok();
     if (model)
         return wrong(err, index, e,
-                     "this type needs a model or a service to decide; only deterministic types run here");
-    snprintf(text, sizeof text, "no such type; there are %s", type_names);
+                     "this type needs a model or a service to decide; use a deterministic type, e.g. "
+                     "contains or regex");
+    kt_suggest_begin(&near, name);
+    for (size_t i = 0; i < KT_COUNT(types); i++)
+        kt_suggest_try(&near, types[i].name, strlen(types[i].name));
+    const char *meant = kt_suggest_text(&near, hint);
+    snprintf(text, sizeof text, "no such type; %s", meant ? meant : type_names);
     return wrong(err, index, e, text);
 }
 

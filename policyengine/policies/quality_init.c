@@ -22,9 +22,11 @@ static kt_result apply_weights(const struct quality_options *o, struct quality_i
                 used = true;
             }
         if (!used)
-            return kt_fail(err, KT_ERR_USAGE,
-                           "quality-scorer: weights: no enabled assertion has the name or type '%.60s'",
-                           o->weights.keys[w]);
+            return kt_fail(
+                err, KT_ERR_USAGE,
+                "quality-scorer: weights: no enabled assertion has the name or type '%.60s'; name one of "
+                "assertions",
+                o->weights.keys[w]);
     }
     return kt_ok();
 }
@@ -53,7 +55,7 @@ static kt_result read_thresholds(const struct quality_options *o, struct quality
         else if (v > 0)
             return kt_fail(
                 err, KT_ERR_USAGE,
-                "quality-scorer: thresholds.%.60s needs a model to decide; only min_aggregate works here",
+                "quality-scorer: thresholds.%.60s needs a model to decide; use min_aggregate and assertions",
                 key);
     }
     return kt_ok();
@@ -101,7 +103,12 @@ kt_result quality_init(const void *opts, void **instance, struct kt_error *err)
     const struct quality_options *o = opts;
     static char chars[] = "min-length", sentences[] = "min-sentences";
     if (o->assertions.count > QUALITY_ASSERTIONS_MAX)
-        return kt_fail(err, KT_ERR_USAGE, "quality-scorer: more than %u assertions", QUALITY_ASSERTIONS_MAX);
+        return kt_fail(err, KT_ERR_USAGE, "quality-scorer: assertions: are more than %u; leave some out",
+                       QUALITY_ASSERTIONS_MAX);
+    if (o->failure_action.message && !*o->failure_action.message)
+        return kt_fail(
+            err, KT_ERR_USAGE,
+            "quality-scorer: failure_action.message: is empty; leave it out for the usual sentence");
     KT_CLEANUP(instance_cleanup) struct quality_instance *in = calloc(1, sizeof *in);
     KT_ENSURE(in, KT_ERR_MEMORY);
     in->assertions = calloc(o->assertions.count + 2, sizeof *in->assertions);

@@ -6,6 +6,7 @@
  */
 #include "policyengine/policies/quality_scorer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +285,28 @@ static const char *quality_idle(const void *opts, const void *instance)
                : "set assertions that are enabled, min_output_chars or min_sentences";
 }
 
+static void quality_advise(const void *opts, const struct kt_advice *a)
+{
+    const struct quality_options *o = opts;
+    bool counts = o->pass_policy.strategy == QUALITY_ALL || o->pass_policy.strategy == QUALITY_ANY;
+    bool quiet = o->failure_action.action == QUALITY_WARN || o->failure_action.action == QUALITY_LOG;
+    char option[64];
+    if (counts && a->written(a, "pass_policy.threshold"))
+        a->say(a, "pass_policy.threshold", "has no effect with this strategy; use weighted_average or min");
+    if (counts && a->written(a, "thresholds.min_aggregate"))
+        a->say(a, "thresholds.min_aggregate",
+               "has no effect with this pass_policy.strategy; use weighted_average or min");
+    if (quiet && o->failure_action.message)
+        a->say(a, "failure_action.message",
+               "no client reads it, since this action lets answers pass; leave it out");
+    for (size_t i = 0; i < o->assertions.count; i++) {
+        const struct quality_entry *e = &((const struct quality_entry *)o->assertions.items)[i];
+        snprintf(option, sizeof option, "assertions[%zu].weight", i);
+        if (e->enabled && e->mode == QUALITY_ENFORCE && !(e->weight > 0) && e->severity != QUALITY_CRITICAL)
+            a->say(a, option, "with 0 it counts in no average; mode: audit says the same in plain words");
+    }
+}
+
 const struct kt_policy kt_policy_quality_scorer = {
     .kind = "quality-scorer",
     .help = "checks answers by deterministic assertions: texts, expressions, JSON schema, lengths, refusal, "
@@ -299,4 +322,5 @@ const struct kt_policy kt_policy_quality_scorer = {
     .text = quality_text,
     .end = quality_end,
     .idle = quality_idle,
+    .advise = quality_advise,
 };

@@ -10,6 +10,7 @@
 #include "policyengine/config/kt_config.h"
 #include "policyengine/detect/kt_scan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,20 +28,27 @@ static bool is_category(const char *term)
 static kt_result read_block_if(const struct safety_options *o, struct safety_instance *in,
                                struct kt_error *err)
 {
-    size_t n = 0;
+    size_t n = 0, bad = 0;
     KT_CLEANUP(kt_cleanup_free) char **terms = calloc(o->block_if.count + 1, sizeof *terms);
-    KT_ENSURE(terms, KT_ERR_MEMORY);
+    KT_CLEANUP(kt_cleanup_free) size_t *index = calloc(o->block_if.count + 1, sizeof *index);
+    KT_ENSURE(terms && index, KT_ERR_MEMORY);
     for (size_t i = 0; i < o->block_if.count; i++) {
         if (is_category(o->block_if.items[i]))
             in->rules.categories |= 1u << safety_category_find(o->block_if.items[i]);
-        else
+        else {
+            index[n] = i;
             terms[n++] = o->block_if.items[i]; /* borrowed */
+        }
     }
     if (n == 0)
         return kt_ok();
     struct kt_error why = {0};
     unsigned distance = o->fuzzy_matching ? (unsigned)o->max_distance : 0;
     kt_result r = kt_wordlist_new(terms, n, distance, &in->terms, &why);
+    if (!kt_is_ok(r) && sscanf(why.text, "term %zu", &bad) == 1 && bad >= 1 && bad <= n)
+        return kt_fail(err, r.code, "safety-filter: block_if[%zu]: %s", index[bad - 1],
+                       why.text + strcspn(why.text, " ") + 1 +
+                           strspn(strchr(why.text, ' ') + 1, "0123456789: "));
     if (!kt_is_ok(r))
         return kt_fail(err, r.code, "safety-filter: block_if: %s", why.text[0] ? why.text : "out of memory");
     in->rules.terms = in->terms;
@@ -54,7 +62,7 @@ static kt_result read_age(const struct safety_options *o, struct safety_instance
         return kt_ok();
     if (o->mode != SAFETY_EDUCATION)
         return kt_fail(err, KT_ERR_USAGE,
-                       "safety-filter: max_age works with mode: education only; remove it");
+                       "safety-filter: max_age works with mode: education only; set mode, or leave it out");
     if (o->max_age >= MINOR)
         in->rules.categories &= ~(1u << KT_SAFE_MATURE);
     if (o->max_age < CHILD)
@@ -65,13 +73,17 @@ static kt_result read_age(const struct safety_options *o, struct safety_instance
 static kt_result check_moderation(const struct safety_options *o, struct kt_error *err)
 {
     if (o->engine == SAFETY_LOCAL && (o->moderation_categories.count > 0 || o->moderation_target))
+        return kt_fail(err, KT_ERR_USAGE,
+                       "safety-filter: %s is for engine: mistral-moderation; set engine, or leave it out",
+                       o->moderation_target ? "moderation_target" : "moderation_categories");
+    if (o->moderation_model && !*o->moderation_model)
         return kt_fail(
             err, KT_ERR_USAGE,
-            "safety-filter: moderation_categories and moderation_target need engine: mistral-moderation");
+            "safety-filter: moderation_model: is empty; leave it out for " SAFETY_MODERATION_MODEL);
     for (size_t i = 0; i < o->moderation_categories.count; i++)
         if (!safety_moderation_knows(o->moderation_categories.items[i]))
             return kt_fail(err, KT_ERR_USAGE,
-                           "safety-filter: moderation_categories: no category '%.40s'; there are %s",
+                           "safety-filter: moderation_categories: no category '%.40s'; one of %s",
                            o->moderation_categories.items[i], safety_moderation_categories);
     return kt_ok();
 }
@@ -100,7 +112,7 @@ static kt_result safety_check(const void *opts, const struct kt_config *config, 
             kt_suggest_try(&near, id, strlen(id));
     }
     const char *hint = kt_suggest_text(&near, text);
-    return kt_fail(err, KT_ERR_USAGE, "safety-filter: moderation_target: no target has the id '%.60s' (%s)",
+    return kt_fail(err, KT_ERR_USAGE, "safety-filter: moderation_target: no target has the id '%.60s'; %s",
                    o->moderation_target, hint ? hint : "it must be one of providers.targets");
 }
 
@@ -346,6 +358,20 @@ static const struct kt_option safety_option_table[] = {
     {.name = NULL},
 };
 
+static void safety_advise(const void *opts, const struct kt_advice *a)
+{
+    const struct safety_options *o = opts;
+    bool terms = false;
+    for (size_t i = 0; i < o->block_if.count; i++)
+        terms = terms || !is_category(o->block_if.items[i]);
+    if (o->fuzzy_matching && !terms)
+        a->say(a, "fuzzy_matching", "is for terms of your own in block_if, and there are none; leave it out");
+    if (!o->fuzzy_matching && a->written(a, "max_distance"))
+        a->say(a, "max_distance", "has no effect without fuzzy_matching; fuzzy_matching: true");
+    if (o->engine == SAFETY_LOCAL && a->written(a, "moderation_model"))
+        a->say(a, "moderation_model", "has no effect with engine: local; engine: mistral-moderation");
+}
+
 const struct kt_policy kt_policy_safety_filter = {
     .kind = "safety-filter",
     .help =
@@ -363,4 +389,5 @@ const struct kt_policy kt_policy_safety_filter = {
     .leaving = safety_leaving,
     .end = safety_end,
     .resume = safety_resume,
+    .advise = safety_advise,
 };

@@ -36,6 +36,25 @@ class OddHosts(e2e.KtTest):
             with self.subTest(via):
                 self.assertEqual(self.steps("catch file-size call call caught", via=via)[0], ["file-size 0", "call 503", "call 503", "caught 0"])
 
+    def test_no_file_may_grow_and_nothing_leaves(self):
+        """Nor does a call whose event nobody could write; `kt wrap --fail-on` knows of it."""
+        for options, status, sent in (((), 0, 0), (("--fail-on", "unseen"), 1, 0), (("--fail-mode", "allow", "--fail-on", "unseen"), 1, 1)):
+            known = len(self.lab.mocks["up"].requests())
+            got = self.lab.run("wrap", self.cfg, [str(self.program), "file-size", "call"], env=KEY, options=options)
+            self.assertEqual((got.stdout.splitlines()[-1], got.returncode), ("call 200" if sent else "call 503", status), got.stderr)
+            self.assertEqual(len(self.lab.mocks["up"].requests()) - known, sent)
+            self.assertEqual("1 audit events could not be written" in got.stderr, status == 1, got.stderr)
+
+    def test_no_fd_is_left(self):
+        """No event can be had, but a line: observed, the call passes."""
+        self.origin()
+        for options, said in (((), "call -111"), (("--fail-mode", "allow"), "call 200"), (("--mode", "observe"), "call 200")):
+            with self.subTest(options):
+                log = self.lab.state / "kt.log"
+                known = len(log.read_text()) if log.exists() else 0
+                self.assertEqual(self.steps("no-fds call", options=options)[0], ["no-fds 0", said])
+                self.assertIn("no audit log can be written", log.read_text()[known:])
+
     def test_low_numbers_are_the_programs(self):
         want = ["call 200", "fd 3", "fd 4", "fd 5"] * 2
         closed = ["std -9"] * 3

@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+import net  # noqa: E402
 from ktlib import PYTHON  # noqa: E402
 
 CODE = """
@@ -52,6 +53,21 @@ class OwnFilter(e2e.KtTest):
                     self.assertRegex(events[1]["message"], "^[13] more ")  # a client tries each address
                     if via == "wrap":
                         self.assertIn("2 of 2 LLM calls broke the rule: unseen 2", stderr)
+
+    def test_let_through_with_an_event(self):
+        """By fail_mode, and where nothing may be altered: each connection has its event then."""
+        self.lab.mock("near", ["--dialect", "openai"], tls=False, origin="api.openai.com")
+        self.lab.mock("up")
+        net.map_hosts(["api.openai.com"], self.lab.tmp)
+        self.addCleanup(net.unmap_hosts)
+        for options in (("--fail-mode", "allow"), ("--mode", "observe")):
+            for name in ("listen", "accept4", "epoll_create1"):
+                with self.subTest(name, options=options):
+                    known = len(self.lab.events())
+                    got = self.lab.run("wrap", self.targets(self.lab.mocks["up"]), [PYTHON, "-c", CODE, "plain", name], env={"MISTRAL_API_KEY": "k"},
+                                       options=(*options, "--fail-on", "unseen"), trace="no-tap")
+                    self.assertEqual((got.stdout, got.returncode), ("200 200\n", 1), got.stderr)
+                    self.assertEqual([(e["event_type"], e["verdict"], e["origin"]) for e in self.lab.events()[known:]], [("unseen", "allow", "api.openai.com")] * 2)
 
     def test_an_event_that_cannot_be_written_either(self):
         stderr, events = self.filtered("tls", "flock", "listen", status=1, out="ConnectionRefusedError ConnectionRefusedError\n")

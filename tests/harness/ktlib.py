@@ -176,8 +176,11 @@ class Lab:
         return self.fronts[-1]
 
     def config(self, text, name="policy-config.yaml"):
+        """At once, as an editor writes it: a program that runs may be reading the one before."""
         path = self.tmp / name
-        path.write_text(text)
+        new = path.with_name(name + ".new")
+        new.write_text(text)
+        new.replace(path)
         return path
 
     def env(self, extra=None):

@@ -39,7 +39,7 @@ int glue_plan_load(struct kt_plan_file *f, const char *path)
 
 void glue_plan_builtin(struct kt_plan_file *f, int fail_allow)
 {
-    kt_plan_file_builtin(f, fail_allow);
+    kt_plan_file_builtin(f, false, fail_allow);
 }
 
 void glue_plan_refresh(struct kt_plan_file *f)

@@ -90,6 +90,9 @@ class Loaded {
 
 using Lines = std::vector<std::string>;
 
+/* What passes for a certificate where nobody reads it: one sequence of DER. */
+inline const std::string pem = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+
 /* A folder that goes with the test. */
 class Scratch {
   public:

@@ -51,7 +51,7 @@ TEST(Providers, DefaultsOfATarget)
 TEST(Providers, EveryFieldOfATarget)
 {
     Scratch s;
-    s.write("ca.pem", "x");
+    s.write("ca.pem", kt::pem);
     std::string file = s.write(
         "c.yaml",
         target +
@@ -191,7 +191,9 @@ TEST(Providers, E008CaFile)
     std::string file = s.write("c.yaml", target + "      tls: {ca_file: none.pem}\n");
     Loaded l(std::vector<std::string>{file});
     EXPECT_EQ(l.line(), file + ":10:22: error[E008] providers.targets[0].tls.ca_file: cannot read " +
-                            (s.dir / "none.pem").string() + ": No such file or directory");
+                            (s.dir / "none.pem").string() +
+                            ": No such file or directory (a path from the folder of this config, or an "
+                            "absolute one)");
     std::string folder = s.write("d.yaml", target + "      tls: {ca_file: .}\n");
     EXPECT_EQ(Loaded(std::vector<std::string>{folder}).all(),
               Lines{"E008@10:22 providers.targets[0].tls.ca_file"});
@@ -200,7 +202,7 @@ TEST(Providers, E008CaFile)
 TEST(Providers, CaFileIsBesideTheLayerThatNamesIt)
 {
     Scratch a, b;
-    b.write("ca.pem", "x");
+    b.write("ca.pem", kt::pem);
     std::string lower = a.write("a.yaml", base);
     std::string upper = b.write(
         "b.yaml", "providers: {targets: [{id: a, provider: 'mistral:chat:m', tls: {ca_file: ca.pem}}]}\n");

@@ -101,7 +101,7 @@ TEST(Spellings, TwoForOneSettingMustBeDecidedByTheUser)
     EXPECT_EQ(
         Loaded(base + "limits: {max_body_bytes: 5000}\nsize_limits: {max_body_bytes: 6000}\n").line(),
         "t.yaml:6:15: error[E004] size_limits: is another spelling of 'limits.max_body_bytes', which is "
-        "set too: keep one");
+        "set too (keep one of them)");
     EXPECT_EQ(Loaded(base + two + "  retry: {max_delay: 1s, max_delay_ms: 1000}\n").errors(), 1u);
     EXPECT_EQ(Loaded(target + "      zdr: true\n      data_policy: {zero_data_retention: false}\n").all(),
               Lines{"E004@10:7 providers.targets[0].zdr"});
@@ -179,7 +179,7 @@ TEST(Sections, LimitsAndPricesForTheRouter)
 {
     Loaded l(base + "limits: {max_cost_per_request: 0.5, budget: {usd: 5, window_seconds: 60}}\n"
                     "global_rate_limit: {max_requests: 7, window_seconds: 60}\n"
-                    "token_rate_limit: {max_tokens: 8, window_seconds: 61, scope: team}\n"
+                    "token_rate_limit: {max_tokens: 8, window_seconds: 61, scope: user}\n"
                     "user_rate_limit: {max_requests: 9, window_seconds: 62}\n");
     ASSERT_EQ(l.code, KT_OK) << l.line();
     EXPECT_EQ(l.all(), Lines{});
@@ -187,7 +187,7 @@ TEST(Sections, LimitsAndPricesForTheRouter)
     EXPECT_EQ(l->limits.budget.window_seconds, 60);
     EXPECT_EQ(l->global_rate_limit.max, 7);
     EXPECT_EQ(l->token_rate_limit.window.max, 8);
-    EXPECT_STREQ(l->token_rate_limit.scope, "team");
+    EXPECT_STREQ(l->token_rate_limit.scope, "user");
     EXPECT_EQ(l->user_rate_limit.window.window_seconds, 62);
     ASSERT_EQ(l->user_rate_limit.header_names.count, 1u);
     EXPECT_STREQ(l->user_rate_limit.header_names.items[0], "x-user-id");

@@ -145,9 +145,10 @@ TEST(Config, E004BadValues)
               "t.yaml:5:7: error[E004] mode: must be one of enforce, observe, is 'enforced' (did you mean "
               "'enforce'?)");
     EXPECT_EQ(Loaded(base + "mode: [enforce]\n").line(),
-              "t.yaml:5:7: error[E004] mode: must be one of enforce, observe, is a list");
+              "t.yaml:5:7: error[E004] mode: must be one of enforce, observe, is a list (observe: "
+              "nothing is changed or blocked)");
     EXPECT_EQ(Loaded(base + "block_status: 200\n").line(),
-              "t.yaml:5:15: error[E004] block_status: must be between 400 and 599, is 200");
+              "t.yaml:5:15: error[E004] block_status: must be between 400 and 599, is 200 (e.g. 409)");
     EXPECT_EQ(
         Loaded(base + "block_status: \"409\"\n").line(),
         "t.yaml:5:15: error[E004] block_status: must be a whole number, is '409' (leave out the quotes)");
@@ -158,7 +159,7 @@ TEST(Config, E004BadValues)
     EXPECT_EQ(Loaded(base + "intercept: {hosts: [[x]]}\n").all(), Lines{"E004@5:21 intercept.hosts[0]"});
     EXPECT_EQ(Loaded(base + "policy_:\n").all(), Lines{"E002@5:1 policy_"});
     EXPECT_EQ(Loaded("pack: {name: t, version: 1.0.0, enabled: yes}\npolicies: {chain: []}\n").line(),
-              "t.yaml:1:42: error[E004] pack.enabled: must be true or false, is 'yes'");
+              "t.yaml:1:42: error[E004] pack.enabled: must be true or false, is 'yes' (write true or false)");
     EXPECT_EQ(Loaded("pack: {name: t, version: one}\npolicies: {chain: []}\n").all(),
               Lines{"E004@1:26 pack.version"});
     EXPECT_EQ(Loaded("pack: {name: {a: b}, version: 1.0.0}\npolicies: {chain: []}\n").all(),
@@ -295,8 +296,9 @@ TEST(Config, FilesThatCannotBeRead)
     Scratch s;
     Loaded none(std::vector<std::string>{(s.dir / "none.yaml").string()});
     EXPECT_EQ(none.code, KT_ERR_IO);
-    EXPECT_EQ(none.line(),
-              (s.dir / "none.yaml").string() + ": error[E008] cannot be read: No such file or directory");
+    EXPECT_EQ(none.line(), (s.dir / "none.yaml").string() +
+                               ": error[E008] cannot be read: No such file or directory "
+                               "(name a YAML file that this user may read)");
     Loaded folder(std::vector<std::string>{s.dir.string()});
     EXPECT_EQ(folder.code, KT_ERR_IO);
     Loaded device(std::vector<std::string>{"/dev/zero"});
@@ -304,7 +306,7 @@ TEST(Config, FilesThatCannotBeRead)
     std::string big = s.write("big.yaml", std::string((1 << 20) + 1, '#'));
     Loaded huge(std::vector<std::string>{big});
     EXPECT_EQ(huge.code, KT_ERR_USAGE);
-    EXPECT_EQ(huge.line(), big + ": error[E006] larger than 1 MiB");
+    EXPECT_EQ(huge.line(), big + ": error[E006] larger than 1 MiB (split it into layers: several files)");
     Loaded many(std::vector<std::string>(33, big));
     EXPECT_EQ(many.code, KT_ERR_USAGE);
 }

@@ -22,7 +22,7 @@ TEST(ConfigYaml, SyntaxErrorsHaveTheirPlace)
 TEST(ConfigYaml, DuplicateKeysNameBothLines)
 {
     Loaded l("pack: {name: a, version: 1.0.0}\npolicies: {chain: []}\nmode: enforce\nmode: observe\n");
-    EXPECT_EQ(l.line(), "t.yaml:4:1: error[E006] duplicate key 'mode', first on line 3");
+    EXPECT_EQ(l.line(), "t.yaml:4:1: error[E006] duplicate key 'mode', first on line 3 (keep one of them)");
     EXPECT_EQ(Loaded("pack: {name: a, name: b}\n").all(), Lines{"E006@1:17 "});
     EXPECT_EQ(Loaded("\"a\": 1\na: 2\n").all(), Lines{"E006@2:1 "}) << "quotes make no other key";
     EXPECT_EQ(Loaded("a: &x {b: 1}\na: &x {b: 2}\nc: *x\nc: 1\n").all(), (Lines{"E006@2:1 ", "E006@4:1 "}))

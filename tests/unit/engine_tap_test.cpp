@@ -42,7 +42,7 @@ TEST(EngineTap, IsOpenInObserveModeOnlyAndFollowsTheConfig)
     EXPECT_TRUE(kt_engine_taps(v.e));
 }
 
-TEST(EngineTap, ABrokenConfigIsLeftToFailMode)
+TEST(EngineTap, ABrokenConfigAltersNothing)
 {
     for (const char *fail : {"block", "allow"}) {
         Env v;
@@ -50,11 +50,11 @@ TEST(EngineTap, ABrokenConfigIsLeftToFailMode)
         v.o.fail_mode = fail;
         v.write_config("mdoe: observe\n");
         v.start();
-        EXPECT_EQ(kt_engine_taps(v.e), std::string(fail) == "allow") << fail;
+        EXPECT_TRUE(kt_engine_taps(v.e)) << fail;
     }
 }
 
-TEST(EngineTap, WithoutAnAuditLogFailModeDecides)
+TEST(EngineTap, WithoutAnAuditLogNothingIsAltered)
 {
     for (const char *fail : {"block", "allow"}) {
         Env v;
@@ -62,7 +62,7 @@ TEST(EngineTap, WithoutAnAuditLogFailModeDecides)
         v.o.fail_mode = fail;
         std::ofstream(v.state) << "no folder can be made here";
         v.start();
-        EXPECT_EQ(kt_engine_taps(v.e), std::string(fail) == "allow") << fail;
+        EXPECT_TRUE(kt_engine_taps(v.e)) << fail;
     }
 }
 

@@ -153,6 +153,41 @@ TEST(Engine, AChangedConfigTakesEffectAndABrokenOneDoesNot)
     v.verify();
 }
 
+/* kt.log and the event say what `kt policy lint` says: where, what, how to mend it. */
+TEST(Engine, ABrokenReloadSaysWhatLintSays)
+{
+    fake::Server up(ok_handler);
+    Env v;
+    v.o.config_check_ns = 1;
+    v.write_target(up.url("/v1"));
+    v.start();
+    Client c(v.e);
+    ASSERT_TRUE(c.tls(v.e));
+    const std::string pack =
+        "pack: {name: t, version: 1.0.0}\npolicies: {chain: [dlp-filter, pii-detector]}\n";
+    const std::pair<std::string, std::string> cases[] = {
+        {"pack: {name: t, version: 1.0.0}\npolicies: {chain: []}\nfail_mod: allow\n",
+         ":3:1: error[E002] fail_mod: unknown key 'fail_mod' (did you mean 'fail_mode'?)"},
+        {pack + "policy:\n  dlp-filter:\n    blocked_terms: [ok, \"\\u200b\"]\n  pii-detector: {}\n",
+         ":5:25: error[E004] policy.dlp-filter.blocked_terms[1]: has no word in it (letters, digits or signs "
+         "are "
+         "wanted)"},
+        {pack + "policy:\n  dlp-filter: {}\n  pii-detector: {kinds: {emial: on}, pci_mode: maybe}\n",
+         ":5:48: error[E004] policy.pii-detector.pci_mode: must be true or false, is 'maybe' (write true or "
+         "false)"},
+    };
+    for (size_t i = 0; i < 3; i++) {
+        v.write_config(cases[i].first);
+        ASSERT_TRUE(is(c.call(post(chat("x"))), 200)) << "the earlier config goes on";
+        std::string log = slurp(v.dir / "state" / "kt.log"), want = v.config + cases[i].second;
+        size_t at = log.find("the policy config cannot be used: " + want);
+        ASSERT_NE(at, std::string::npos) << log;
+        EXPECT_NE(log.find("; calls go on by the earlier config\n", at), std::string::npos) << log;
+        EXPECT_EQ(v.count("\"event_type\":\"config_error\""), i + 1);
+    }
+    v.verify();
+}
+
 /* Compiling takes seconds, and this is the thread that serves all calls. */
 TEST(Engine, PatternsOfAChangedConfigAreCompiledBesideTheCalls)
 {

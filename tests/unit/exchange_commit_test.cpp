@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Group commit: the events of one turn of the loop are written together, before the answers leave.
+#include "exchange_sse.hpp"
 #include "exchange_words.hpp"
 
 #include <csignal>
@@ -104,6 +105,7 @@ TEST_F(ExchangeCommit, FullDiskFollowsFailMode)
 {
     Server up(answer);
     for (int mode : {KT_FAIL_BLOCK, KT_FAIL_ALLOW}) {
+        const size_t before = up.requests().size();
         configure(config(target("a", up.port(), "KT_TEST_KEY_A")), nullptr, KT_MODE_ENFORCE, mode);
         rlimit old;
         ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
@@ -114,7 +116,31 @@ TEST_F(ExchangeCommit, FullDiskFollowsFailMode)
         ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
         EXPECT_EQ(k.status, mode == KT_FAIL_BLOCK ? 503 : 200);
         EXPECT_EQ(str(parse(k.body), "error.code"), mode == KT_FAIL_BLOCK ? "audit_unavailable" : "");
+        EXPECT_EQ(up.requests().size() - before, mode == KT_FAIL_BLOCK ? 0u : 1u) << "sent, and without a record";
     }
+    EXPECT_EQ(event_lines().size(), 0u);
+    Client again;
+    ask(again, post(chat("hello")));
+    EXPECT_EQ(again.status, 200) << "there is room again";
+    EXPECT_EQ(event_lines().size(), 1u);
+}
+
+// Full only when the answer is under way: the text that left cannot be called back, but the end says why.
+TEST_F(ExchangeCommit, StreamThatCannotBeRecordedEndsWithAnErrorEvent)
+{
+    rlimit old;
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+    Server up([&](Conn &c, const Request &) {
+        rlimit none = {0, old.rlim_max};
+        return c.sse_head() && c.chunk(delta("a")) && setrlimit(RLIMIT_FSIZE, &none) == 0 &&
+               c.chunk(delta("", "\"stop\"") + kDone) && c.chunk_end();
+    });
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+    Client k;
+    ask(k, post(chat("hi", ",\"stream\":true")));
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+    EXPECT_NE(k.body.find("\"code\":\"audit_unavailable\""), std::string::npos) << k.body;
+    EXPECT_EQ(k.body.find("[DONE]"), std::string::npos) << k.body;
     EXPECT_EQ(event_lines().size(), 0u);
 }
 

@@ -120,8 +120,10 @@ TEST(InjectionOptions, AccentsAreReadWhateverIsSwitchedOff)
 
 TEST(InjectionOptions, PatternsOfTheUsersOwn)
 {
-    Policy own(policy_test::Yaml{"{attack_patterns: [\"open sesame \\\\d+\"], detection: {attack_patterns: [\"(?i)xyzzy\"]}}"},
-               "prompt-injection");
+    Policy own(
+        policy_test::Yaml{
+            "{attack_patterns: [\"open sesame \\\\d+\"], detection: {attack_patterns: [\"(?i)xyzzy\"]}}"},
+        "prompt-injection");
     ASSERT_EQ(own.error, "");
     for (const char *text : {"please open sesame 42 now", "say XYZZY"}) {
         Result r = own.whole(text);
@@ -130,7 +132,7 @@ TEST(InjectionOptions, PatternsOfTheUsersOwn)
         EXPECT_NE(r.labels.find("attack_pattern:1"), std::string::npos) << r.labels;
     }
     EXPECT_EQ(own.whole("please open sesame seeds").verdict, KT_VERDICT_ALLOW);
-    EXPECT_NE(trouble("{attack_patterns: [\"a(b\"]}").find("attack_patterns: [0]"), std::string::npos)
+    EXPECT_NE(trouble("{attack_patterns: [\"a(b\"]}").find("attack_patterns[0]: "), std::string::npos)
         << trouble("{attack_patterns: [\"a(b\"]}");
     EXPECT_NE(trouble("{attack_patterns: [\"x*\"]}"), "") << "what matches nothing matches everything";
 }

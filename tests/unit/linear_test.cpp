@@ -98,7 +98,7 @@ TEST(Linear, OneSentenceIsNotOutvoted)
         filler += "the committee met in spring and discussed the new bridge over the river. ";
     double alone = score(bad).best, hidden = score(filler + bad + filler).best;
     EXPECT_NEAR(hidden, alone, 1.0);
-    EXPECT_GT(hidden, score(filler + filler).best + 3);
+    EXPECT_GT(hidden, score(filler + filler).best + 2.5);
     EXPECT_LT(score(filler + bad + filler).whole, hidden - 2);
 }
 

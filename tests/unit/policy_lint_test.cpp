@@ -70,7 +70,7 @@ TEST(PolicyLint, TheShippedConfigIsCleanOnceItsKeyIsThere)
               "safety-filter > audit-logger, 0 warnings\n");
     r = lint(s, "lint");
     EXPECT_EQ(r.status, 0) << "a warning is no error";
-    EXPECT_NE(r.out.find("warning[W005] providers.targets[0].secret_key_ref: environment variable "
+    EXPECT_NE(r.out.find("warning[W005] providers.targets[0].secret_key_ref.env: environment variable "
                          "MISTRAL_API_KEY is not set"),
               std::string::npos)
         << r.out;
@@ -88,9 +88,9 @@ TEST(PolicyLint, ErrorsHavePlaceAndExitTwo)
               "bad.yaml: 1 error, 0 warnings\n");
     r = lint(s, "lint none.yaml");
     EXPECT_EQ(r.status, 2);
-    EXPECT_EQ(
-        r.out,
-        "none.yaml: error[E008] cannot be read: No such file or directory\nnone.yaml: 1 error, 0 warnings\n");
+    EXPECT_EQ(r.out, "none.yaml: error[E008] cannot be read: No such file or directory (name a YAML file "
+                     "that this user may "
+                     "read)\nnone.yaml: 1 error, 0 warnings\n");
 }
 
 TEST(PolicyLint, JsonOfAGoodConfig)

@@ -278,7 +278,7 @@ TEST(Quality, WrongOptionsAreNamed)
         {"assertions: [{type: llm-rubric, value: be nice}]", "needs a model"},
         {"assertions: [{type: not-factuality, value: x}]", "needs a model"},
         {"assertions: [{type: context-faithfulness}]", "context-faithfulness"},
-        {"assertions: [{type: containz, value: x}]", "there are contains"},
+        {"assertions: [{type: containz, value: x}]", "did you mean 'contains'?"},
         {"assertions: [{type: contains}]", "value must be a text"},
         {"assertions: [{type: contains, value: ''}]", "not empty"},
         {"assertions: [{type: contains, value: {a: 1}}]", "value must be a text"},

@@ -61,12 +61,12 @@ static struct answer to_engine(struct kt_supervise *s, const struct seccomp_noti
     int error;
     if (divert_to_engine(s, fd, host, port, &error))
         return refuse(error);
-    supervise_report(s, host,
-                     "the engine beside the program cannot take this connection (another network "
-                     "namespace, or no engine)");
-    if (s->o.strict || !supervise_plan_says(s, "fail_mode", "allow"))
-        return refuse(error);
-    return pass_connect(s, n, fd, host, port);
+    static const char detail[] =
+        "the engine beside the program cannot take this connection (another network namespace, or no engine)";
+    bool passes = !s->o.strict &&
+                  (supervise_plan_says(s, "fail_mode", "allow") || supervise_plan_says(s, "mode", "observe"));
+    (passes ? supervise_report_passed : supervise_report)(s, host, detail);
+    return passes ? pass_connect(s, n, fd, host, port) : refuse(error);
 }
 
 static struct answer on_stream(struct kt_supervise *s, const struct seccomp_notif *n, int fd,

@@ -31,9 +31,9 @@ void supervise_report(struct kt_supervise *s, const char *host, const char *deta
     report(s, KT_ABI_UNSEEN, host, detail);
 }
 
-void supervise_report_passed(struct kt_supervise *s, const char *detail)
+void supervise_report_passed(struct kt_supervise *s, const char *host, const char *detail)
 {
-    report(s, KT_ABI_UNREAD, NULL, detail);
+    report(s, KT_ABI_PASSED, host, detail);
 }
 
 bool supervise_plan_says(struct kt_supervise *s, const char *word, const char *value)

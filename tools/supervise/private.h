@@ -48,7 +48,7 @@ struct kt_engine *supervise_engine(struct kt_supervise *s);
 /* An event of its own, and a line in kt.log. */
 void supervise_report(struct kt_supervise *s, const char *host, const char *detail);
 /* The same for what goes on whatever fail_mode says. */
-void supervise_report_passed(struct kt_supervise *s, const char *detail);
+void supervise_report_passed(struct kt_supervise *s, const char *host, const char *detail);
 
 /* daemon.c: whom a Unix socket leads to. Reported once; the connect goes on. */
 void daemon_notice(struct kt_supervise *s, const struct target_dest *d);
