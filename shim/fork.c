@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/fork.h"
 
+#include "shim/audit_fds.h"
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
@@ -82,6 +83,7 @@ static void in_child(void)
     int saved = kt_guard_enter();
     const struct kt_engine_abi *e = kt_engine_loaded();
     kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
+    kt_audit_fds_mark();
     if (e)
         e->fork_child();
     kt_engine_forked();
@@ -113,6 +115,7 @@ void kt_before_split(void)
     int saved = kt_guard_enter();
     lock_all();
     kt_shim_own_fd_forget_all(); /* closed by the engine, which tells of each that it is its own */
+    kt_audit_fds_mark();
     if (kt_engine_loaded()->split() != 0 || has_other_threads())
         kt_engine_disown();
     kt_ssl_table_forked();

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 5u
+#define KT_ABI_VERSION 6u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -36,6 +36,9 @@ struct kt_shim_host {
      * since.
      */
     int (*forked)(void);
+    /* A file of the audit log that was opened before the program gave up its rights: 0 the folder (O_PATH), 1
+     * its lock, 2 its head, 3 its log. Borrowed; -1 = none. */
+    int (*audit_fd)(unsigned which);
     /* Real getaddrinfo etc. are what guarded threads get anyway. */
 };
 

@@ -69,6 +69,10 @@ class OddHosts(e2e.KtTest):
         net.map_hosts(["api.openai.com"], self.lab.tmp)
         self.addCleanup(net.unmap_hosts)
 
+    def test_rights_given_up_by_a_child_that_shares_memory(self):
+        """What is opened for it there is not the parent's."""
+        self.assertEqual(self.steps("vfork high call vfork high call")[0], ["vfork 0", "left 0", "call 200"] * 2)
+
     def test_quick_exit(self):
         """Runs no handler of exit; what was just read along has its event."""
         self.origin()
