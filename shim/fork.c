@@ -5,6 +5,7 @@
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/heir.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
@@ -89,6 +90,7 @@ static void in_child(void)
     kt_engine_forked();
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
+    kt_heirs_forked();
     unlock_all();
     kt_guard_leave(saved);
 }
