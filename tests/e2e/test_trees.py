@@ -234,6 +234,17 @@ def ask(c):
         found = lambda: sorted(e["event_type"] for e in self.lab.events()[known:])
         wait_for(lambda: found() == kinds, what=f"{kinds}, not {found()}")
 
+    def test_clean_environments(self):
+        """A program that cleans its own keeps its key; one that is started so has none, and its event says so."""
+        call = "c = opened(False); print(ask(c), flush=True)"
+        for via in ("wrap", "preload"):
+            self.heir("os.environ.clear(); " + call, said=["200"], kinds=["decision"], via=via)
+            self.heir("os.environ.clear()\nif os.fork() == 0:\n    " + call + "\n    os._exit(0)\nos.wait()", said=["200"], kinds=["decision"], via=via)
+            self.heir("import inspect; subprocess.run([sys.executable, '-c', sys.orig_argv[2].split('import inspect')[0] + " + repr(call) + "], env={})",
+                      said=["502"], kinds=["decision"], via=via)
+            last = self.lab.events()[-1]
+            self.assertEqual((last["verdict"], last["error"]), ("allow", "all_targets_failed"))
+
     def test_connection_that_outlives_its_opener(self):
         """The engine's end is gone: what the heir says on it is lost, and that is an event. While the opener lives it is served."""
         for tls in (False, True):
