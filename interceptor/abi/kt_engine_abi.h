@@ -141,6 +141,9 @@ struct kt_engine_abi {
     /* Before unshare(CLONE_FILES), inside the shim's own locks: the engine lets go of its thread and of its
      * fds, and starts anew with the next call. -1: it could not; no call may be given to it any more. */
     int (*split)(void);
+    /* 0 where this thread's table of fds is not that of the engine's thread any more (a bare system call):
+     * `split` comes first then. Asked before a connection is taken. */
+    int (*shares_fds)(void);
 
     /* pthread_atfork, inside the shim's own locks: prepare parks the engine thread outside of all library
      * calls. Not called for a fork that the engine makes itself. In the child all own_fd marks are gone

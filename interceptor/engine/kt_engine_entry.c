@@ -151,6 +151,11 @@ void kt_entry_note_unseen(const char *host, uint16_t port)
     kt_engine_note_unseen(engine, host, port);
 }
 
+int kt_entry_shares_fds(void)
+{
+    return kt_engine_shares_fds(engine);
+}
+
 int kt_entry_split(void)
 {
     return kt_engine_split(engine) ? 0 : -1;

@@ -170,6 +170,11 @@ static void step_unshare(void)
     say("unshare", unshare(CLONE_FILES));
 }
 
+static void step_raw_unshare(void)
+{
+    say("raw-unshare", syscall(SYS_unshare, CLONE_FILES));
+}
+
 static void step_close_range(void)
 {
     say("close_range", close_range(700, 800, CLOSE_RANGE_UNSHARE));
@@ -244,6 +249,7 @@ static const struct {
     {"_Fork", step_fork_},             /* a child by _Fork makes a call */
     {"clone3", step_raw_fork},         /* one by the system call alone does */
     {"unshare", step_unshare},         /* a table of fds of its own */
+    {"raw-unshare", step_raw_unshare}, /* the same by the system call alone */
     {"close_range", step_close_range}, /* with CLOSE_RANGE_UNSHARE: the same */
     {"thread", step_thread},           /* a second thread, till the end */
     {"vfork", step_vfork},             /* a child by vfork, which gives up its rights */

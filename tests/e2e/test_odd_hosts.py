@@ -115,7 +115,7 @@ class OddHosts(e2e.KtTest):
 
     def test_a_table_of_fds_of_its_own(self):
         self.origin()
-        for how in ("unshare", "close_range"):
+        for how in ("unshare", "raw-unshare", "close_range"):
             for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
                 with self.subTest(how, via=via, options=options):
                     said, events = self.steps(f"call {how} call {how} call", via=via, options=options)
@@ -123,8 +123,9 @@ class OddHosts(e2e.KtTest):
                     self.assertEqual([e["event_type"] for e in events], ["decision"] * 3)
 
     def test_a_table_of_fds_of_one_thread(self):
-        said, events = self.steps("thread call unshare call")
-        self.assertEqual((said, [e["lane"] for e in events]), (["thread 0", "call 200", "unshare 0", "call 200"], ["divert", "supervise"]))
+        for how in ("unshare", "raw-unshare"):
+            said, events = self.steps(f"thread call {how} call")
+            self.assertEqual((said, [e["lane"] for e in events]), (["thread 0", "call 200", f"{how} 0", "call 200"], ["divert", "supervise"]))
         said, events = self.steps("thread call unshare call", via="preload")
         self.assertEqual((said, len(events)), (["thread 0", "call 200", "unshare 0", "call -111"], 1))
         self.assert_unseen_later()
