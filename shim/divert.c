@@ -7,6 +7,7 @@
 #include "shim/engine.h"
 #include "shim/env.h"
 #include "shim/fdtab.h"
+#include "shim/fork.h"
 #include "shim/guard.h"
 #include "shim/loopback.h"
 #include "shim/own_fd.h"
@@ -236,6 +237,20 @@ static int without_engine(int fd, const struct kt_dest *d, const struct kt_host 
     return allow ? connect_origin(fd, host, sa, len, d->port) : refuse("no engine", d);
 }
 
+/* A bare unshare(CLONE_FILES) was seen by no hook: the engine would be given fds that are not in its table.
+ */
+static const struct kt_engine_abi *usable_here(void)
+{
+    const struct kt_engine_abi *engine = kt_engine_usable();
+    int saved = kt_guard_enter();
+    bool split = engine && !engine->shares_fds();
+    kt_guard_leave(saved);
+    if (!split)
+        return engine;
+    kt_after_split();
+    return kt_engine_usable();
+}
+
 static int divert(int fd, const struct sockaddr *sa, socklen_t len)
 {
     struct kt_dest d;
@@ -252,7 +267,7 @@ static int divert(int fd, const struct sockaddr *sa, socklen_t len)
         kt_tap_connected(fd, sa, len, rc);
         return rc;
     }
-    const struct kt_engine_abi *engine = kt_engine_usable();
+    const struct kt_engine_abi *engine = usable_here();
     if (!engine)
         return without_engine(fd, &d, &host, sa, len);
     memset(&div, 0, sizeof div);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/engine.h"
 
+#include "shim/audit_fds.h"
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
@@ -33,6 +34,7 @@ static const struct kt_shim_host host = {
     .own_fd = kt_shim_own_fd,
     .env = kt_env_get,
     .forked = kt_fork_from_threads,
+    .audit_fd = kt_audit_fd,
 };
 
 void kt_engine_lock(void)

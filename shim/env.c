@@ -120,13 +120,19 @@ char *kt_env_scan(char *const *envp, const char *name)
     return NULL;
 }
 
+/* Nothing is said by an empty one: the tree's stays in force. KT_TRACE may be switched off so. */
+static bool says_nothing(const char *value, const char *name)
+{
+    return value && *value == '\0' && !kt_env_same_name("KT_TRACE=", name);
+}
+
 const char *kt_env_get(const char *name)
 {
     kt_env_snapshot(environ);
     const char *now = kt_env_scan(environ, name);
     for (size_t i = 0; i < var_count; i++) {
         const char *then = kt_env_same_name(vars[i], name) ? strchr(vars[i], '=') + 1 : NULL;
-        if (then && (!now || (absolute[i] && strcmp(now, then) == 0)))
+        if (then && (!now || says_nothing(now, name) || (absolute[i] && strcmp(now, then) == 0)))
             return strchr(absolute[i] ? absolute[i] : vars[i], '=') + 1;
     }
     return now;
@@ -134,9 +140,14 @@ const char *kt_env_get(const char *name)
 
 const char *kt_env_better(const char *entry)
 {
-    for (size_t i = 0; i < var_count; i++)
+    for (size_t i = 0; i < var_count; i++) {
+        const char *best = absolute[i] ? absolute[i] : vars[i], *value = strchr(entry, '=');
         if (absolute[i] && strcmp(entry, vars[i]) == 0)
-            return absolute[i];
+            return best;
+        if (value && says_nothing(value + 1, entry) && kt_env_same_name(entry, vars[i]) &&
+            *(strchr(vars[i], '=') + 1))
+            return best;
+    }
     return NULL;
 }
 

@@ -12,13 +12,14 @@
 /* Takes the snapshot once; no lock, no allocation. Every function below calls it. */
 void kt_env_snapshot(char *const *envp);
 
-/* The value now, else the value at start, else NULL. Borrowed: a value from the program's environment lives
- * as long as that. */
+/* The value now, where it is not empty (KT_TRACE may be), else the value at start, else NULL. Borrowed: a
+ * value from the program's environment lives as long as that. */
 const char *kt_env_get(const char *name);
 
 /* "KT_NAME=value" of the snapshot; NULL past the last. Borrowed for ever. */
 const char *kt_env_saved(size_t i);
-/* NULL, or what a child should get instead of `entry`: the program was started with a relative path in it. */
+/* NULL, or what a child should get instead of `entry`: the program was started with a relative path in it, or
+ * with a value where it is empty now. */
 const char *kt_env_better(const char *entry);
 /* True where the process was started with this library in LD_PRELOAD. */
 bool kt_env_preloaded(void);

@@ -156,3 +156,10 @@ bool kt_fdtab_has_origin(const char *origin)
     kt_unlock(&lock);
     return found;
 }
+
+void kt_fdtab_each_locked(void (*fn)(void *arg, int fd, const struct kt_diverted *d), void *arg)
+{
+    for (unsigned i = 0; i < used; i++)
+        if (inodes[i])
+            fn(arg, entries[i].fd, &entries[i].d);
+}

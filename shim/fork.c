@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/fork.h"
 
+#include "shim/audit_fds.h"
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/heir.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
@@ -11,10 +13,15 @@
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
 
+#include <dirent.h>
+#include <linux/kcmp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
@@ -82,11 +89,13 @@ static void in_child(void)
     int saved = kt_guard_enter();
     const struct kt_engine_abi *e = kt_engine_loaded();
     kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
+    kt_audit_fds_mark();
     if (e)
         e->fork_child();
     kt_engine_forked();
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
+    kt_heirs_forked();
     unlock_all();
     kt_guard_leave(saved);
 }
@@ -106,19 +115,44 @@ static bool has_other_threads(void)
     return true;
 }
 
-void kt_before_split(void)
+/* Behind a split that was not announced: those that share this thread's table came with it. */
+static bool has_strangers(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    bool any = !tasks;
+    for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
+        long tid = strtol(d->d_name, NULL, 10);
+        any = tid > 0 && syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0;
+    }
+    if (tasks)
+        closedir(tasks);
+    return any;
+}
+
+static void split(bool (*others)(void))
 {
     if (must_not_wait() || !kt_engine_here())
         return;
     int saved = kt_guard_enter();
     lock_all();
     kt_shim_own_fd_forget_all(); /* closed by the engine, which tells of each that it is its own */
-    if (kt_engine_loaded()->split() != 0 || has_other_threads())
+    kt_audit_fds_mark();
+    if (kt_engine_loaded()->split() != 0 || others())
         kt_engine_disown();
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
     unlock_all();
     kt_guard_leave(saved);
+}
+
+void kt_before_split(void)
+{
+    split(has_other_threads);
+}
+
+void kt_after_split(void)
+{
+    split(has_strangers);
 }
 
 int kt_fork_from_threads(void)

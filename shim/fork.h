@@ -9,3 +9,5 @@ void kt_fork_threads(void);
 int kt_fork_from_threads(void);
 /* This thread is about to leave the table of fds that it shares with others (unshare). Keeps errno. */
 void kt_before_split(void);
+/* The same where that was noticed only behind it. */
+void kt_after_split(void);

@@ -5,6 +5,7 @@
  */
 #include "shim/child_env.h"
 #include "shim/guard.h"
+#include "shim/heir.h"
 #include "shim/real.h"
 #include "shim/tap.h"
 
@@ -20,6 +21,8 @@ static bool settle(int dir, const char *path)
 {
     int saved = errno;
     bool may = !kt_bypass() && (!path || faccessat(dir, path, X_OK, AT_EACCESS) == 0);
+    if (may)
+        kt_heirs_before_exec();
     bool settled = may && kt_tap_settle(KT_ABI_EXEC);
     errno = saved;
     return settled;

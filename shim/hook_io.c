@@ -6,6 +6,7 @@
 #include "shim/divert.h"
 #include "shim/first_words.h"
 #include "shim/guard.h"
+#include "shim/heir.h"
 #include "shim/real.h"
 #include "shim/ssl_await.h"
 #include "shim/ssl_trust.h"
@@ -48,6 +49,8 @@ static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
         return false;
     if (kt_ssl_nameless)
         kt_ssl_met_socket(fd);
+    if (kt_tap_flag(fd) == KT_TAP_HEIR)
+        kt_heir_look(fd);
     bool stranger = kt_tap_flag(fd) == KT_TAP_STRANGER && kt_first_words_forbid(fd, iov, count);
     if (!stranger && !kt_tap_socket_is_refused(fd))
         return false;

@@ -18,7 +18,8 @@ enum {
     KT_TAP_WATCHED = 1,
     KT_TAP_LOOK = 2, /* a bit: something must be decided before anything is written */
     KT_TAP_REFUSED = KT_TAP_LOOK,
-    KT_TAP_STRANGER = KT_TAP_LOOK | 4 /* of shim/first_words.h */
+    KT_TAP_STRANGER = KT_TAP_LOOK | 4, /* of shim/first_words.h */
+    KT_TAP_HEIR = KT_TAP_LOOK | 8      /* of shim/heir.h */
 };
 
 static inline unsigned char kt_tap_flag(int fd)

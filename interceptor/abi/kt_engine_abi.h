@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 5u
+#define KT_ABI_VERSION 6u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -36,6 +36,9 @@ struct kt_shim_host {
      * since.
      */
     int (*forked)(void);
+    /* A file of the audit log that was opened before the program gave up its rights: 0 the folder (O_PATH), 1
+     * its lock, 2 its head, 3 its log. Borrowed; -1 = none. */
+    int (*audit_fd)(unsigned which);
     /* Real getaddrinfo etc. are what guarded threads get anyway. */
 };
 
@@ -50,7 +53,8 @@ enum kt_abi_event {
     KT_ABI_UNSEEN = 1,       /* to an intercepted host, but not through us; refused */
     KT_ABI_PASSED = 3,       /* the same, or not to be read any further in the tap lane; let through */
     KT_ABI_TRUST_FAILED = 2, /* our CA could not be given to an SSL */
-    KT_ABI_REFUSED = 4 /* a connection to an intercepted host that could not be taken, and was refused */
+    KT_ABI_REFUSED = 4, /* a connection to an intercepted host that could not be taken, and was refused */
+    KT_ABI_CUT = 5 /* a connection of ours that another process or program has now, where nobody serves it */
 };
 
 enum kt_abi_leave {
@@ -137,6 +141,9 @@ struct kt_engine_abi {
     /* Before unshare(CLONE_FILES), inside the shim's own locks: the engine lets go of its thread and of its
      * fds, and starts anew with the next call. -1: it could not; no call may be given to it any more. */
     int (*split)(void);
+    /* 0 where this thread's table of fds is not that of the engine's thread any more (a bare system call):
+     * `split` comes first then. Asked before a connection is taken. */
+    int (*shares_fds)(void);
 
     /* pthread_atfork, inside the shim's own locks: prepare parks the engine thread outside of all library
      * calls. Not called for a fork that the engine makes itself. In the child all own_fd marks are gone

@@ -94,6 +94,8 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
 /* This thread is about to get a table of fds of its own: calls end as at exit, and the next one starts with
  * fds and a thread in the new table. False: the event thread did not end in time, and no call is taken any
  * more. */
+/* False where the calling thread got a table of fds of its own unseen: kt_engine_split comes first. */
+bool kt_engine_shares_fds(struct kt_engine *e);
 bool kt_engine_split(struct kt_engine *e);
 /* In a child where the engine cannot work: a mark, of which somebody makes an event when the child is dead.
  * No lock, no memory. */

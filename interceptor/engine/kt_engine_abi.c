@@ -25,6 +25,7 @@ static const struct kt_engine_abi table = {
     .report = kt_entry_report,
     .note_unseen = kt_entry_note_unseen,
     .split = kt_entry_split,
+    .shares_fds = kt_entry_shares_fds,
     .fork_prepare = kt_entry_fork_prepare,
     .fork_parent = kt_entry_fork_parent,
     .fork_child = kt_entry_fork_child,

@@ -41,7 +41,9 @@ int kt_entry_start(const struct kt_shim_host *host)
     if (!host || host->version != KT_ABI_VERSION || host->size < sizeof *host)
         return -1;
     kt_fds_set_protector(host->own_fd);
-    kt_audit_set_fds(&(struct kt_audit_fds){kt_own_fd, kt_disown_close});
+    kt_audit_set_fds(&(struct kt_audit_fds){kt_own_fd, kt_disown_close, host->audit_fd});
+    if (host->env("KT_SUPERVISED"))
+        kt_state_on_lost(kt_engine_tell_supervisor);
     struct kt_engine_options o = kt_engine_options_from(host);
     if (host->forked())
         o.openssl = kt_openssl_after_fork(host->guard_thread);
@@ -147,6 +149,11 @@ void kt_entry_report(enum kt_abi_event what, const char *host, const char *detai
 void kt_entry_note_unseen(const char *host, uint16_t port)
 {
     kt_engine_note_unseen(engine, host, port);
+}
+
+int kt_entry_shares_fds(void)
+{
+    return kt_engine_shares_fds(engine);
 }
 
 int kt_entry_split(void)

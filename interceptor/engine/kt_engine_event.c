@@ -170,10 +170,10 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
     }
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
-    bool unseen = what != KT_ABI_TRUST_FAILED;
-    ev.event_type = unseen ? "unseen" : "trust_failed";
+    bool cut = what == KT_ABI_CUT, unseen = what != KT_ABI_TRUST_FAILED && !cut;
+    ev.event_type = cut ? "interrupted" : unseen ? "unseen" : "trust_failed";
     ev.verdict = !unseen ? "error" : what == KT_ABI_PASSED ? "allow" : "block";
-    ev.reason_code = unseen ? "not_captured" : "trust_failed";
+    ev.reason_code = cut ? "cut_off" : unseen ? "not_captured" : "trust_failed";
     ev.origin = host;
     ev.message = detail;
     kt_engine_write_event(e, &ev);

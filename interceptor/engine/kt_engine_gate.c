@@ -110,6 +110,14 @@ void kt_engine_fork_child(struct kt_engine *e)
         pthread_rwlock_rdlock(&e->gate);
 }
 
+bool kt_engine_shares_fds(struct kt_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    bool shares = !e->loop || e->stopped || kt_loop_shares_fds(e->loop);
+    pthread_mutex_unlock(&e->lock);
+    return shares;
+}
+
 bool kt_engine_split(struct kt_engine *e)
 {
     if (inside > 0 || !kt_engine_stop(e, SPLIT_MS))

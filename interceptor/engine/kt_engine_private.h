@@ -75,6 +75,9 @@ void kt_engine_leaving_free(struct kt_engine *e);
 /* Events for the calls of dead processes that belong to no `kt wrap`. */
 void kt_engine_sweep(void *engine);
 
+/* kt_engine_lost.c */
+void kt_engine_tell_supervisor(void);
+
 /* kt_engine.c */
 /* Borrowed; opened where nobody needed it before. NULL: no memory. Not with e->lock held. */
 struct kt_state *kt_engine_state(struct kt_engine *e);

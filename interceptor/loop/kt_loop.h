@@ -73,6 +73,10 @@ kt_result kt_loop_post(struct kt_loop *l, kt_loop_job_fn fn, void *arg) KT_MUST;
  * KT_ERR_STATE as above. */
 kt_result kt_loop_post_job(struct kt_loop *l, struct kt_loop_job *job) KT_MUST;
 
+/* Any thread: false where it has another table of fds than the loop's own thread (unshare(CLONE_FILES)): then
+ * no fd of the one means anything to the other. Keeps no errno. */
+bool kt_loop_shares_fds(struct kt_loop *l);
+
 /* Any thread but the loop's: runs fn(arg), the jobs that it posts and the timers that are due right here, as
  * if this thread were the loop's, where that one waits for events and nothing is queued: the caller need not
  * wait until it is awake. The caller has blocked signals, whose handlers might never return. False: nothing

@@ -33,6 +33,7 @@ struct kt_loop {
     bool dropped;           /* a watch was dropped since the wait began; owner only */
     uint64_t wait_until_ns; /* when the wait ends at the latest; UINT64_MAX = never */
     pthread_t thread;
+    atomic_int tid; /* of that thread, once it runs */
     void (*on_start)(void);
     atomic_ulong owner; /* pthread_t of the running thread; 0 = none */
 };

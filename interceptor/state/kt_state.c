@@ -130,8 +130,17 @@ void kt_state_check(struct kt_state *s, uint64_t now_ms)
     atomic_store(&s->checking, false);
 }
 
+static void (*on_lost)(void); /* written before the first thread */
+
+void kt_state_on_lost(void (*fn)(void))
+{
+    on_lost = fn;
+}
+
 void kt_state_event_lost(struct kt_state *s)
 {
+    if (!kt_state_is_shared(s) && on_lost)
+        on_lost();
     if (s)
         atomic_fetch_add(&kt_state_seg(s)->lost_events, 1);
 }

@@ -40,6 +40,8 @@ void kt_state_check(struct kt_state *s, uint64_t now_ms);
 /* An audit event could not be written. The file is there already, so that this works where the disk is full.
  * NULL is fine. */
 void kt_state_event_lost(struct kt_state *s);
+/* Called for each event that is lost where no other process can see the count. */
+void kt_state_on_lost(void (*fn)(void));
 /* How many were, by all processes since the boot. */
 uint64_t kt_state_lost_events(struct kt_state *s);
 

@@ -15,6 +15,8 @@
 #define AUDIT_HEAD_SIZE 160 /* fixed, so that it is rewritten in place and needs no room on a full disk */
 #define AUDIT_NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
+enum audit_file { AUDIT_FILE_DIR, AUDIT_FILE_LOCK, AUDIT_FILE_HEAD, AUDIT_FILE_LOG };
+
 /* The file `head`: where the next event goes on. */
 struct audit_head {
     uint64_t seq;             /* of the last event; 0 = none yet */
@@ -27,7 +29,7 @@ struct audit_head {
 struct audit_turn {
     const char *dir; /* borrowed from the audit log of the turn; NULL before the first */
     int dir_fd, lock_fd, head_fd, log_fd;
-    bool locked;
+    bool locked, old_files;                       /* old: opened before the program gave up its rights */
     struct stat dir_st, lock_st, head_st, log_st; /* as opened: the fd may be another file's by now */
     struct stat root_st;                          /* "/" when the folder was opened */
     struct audit_head head;

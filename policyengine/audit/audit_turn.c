@@ -37,7 +37,7 @@ static void close_plain(int fd)
     close(fd);
 }
 
-static struct kt_audit_fds owner = {keep_plain, close_plain};
+static struct kt_audit_fds owner = {keep_plain, close_plain, NULL};
 
 void audit_turn_set_owner(const struct kt_audit_fds *fds)
 {
@@ -59,6 +59,19 @@ static void drop(int *fd, const struct stat *then)
 static int own(int fd)
 {
     return fd < 0 ? fd : owner.keep(fd);
+}
+
+/* What the program may not open any more it may have opened before it gave up its rights. */
+static int own_or_before(struct audit_turn *t, int fd, enum audit_file which)
+{
+    int cause = errno;
+    int before = fd < 0 && (cause == EACCES || cause == EPERM) && owner.before ? owner.before(which) : -1;
+    if (before >= 0) {
+        fd = fcntl(before, F_DUPFD_CLOEXEC, 3);
+        t->old_files = true;
+    }
+    errno = cause;
+    return own(fd);
 }
 
 static kt_result fail_open(const struct audit_turn *t, const char *file, struct kt_error *err)
@@ -106,7 +119,7 @@ static kt_result open_dir(struct audit_turn *t, struct kt_error *err)
     const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
     if (stat("/", &t->root_st) != 0)
         memset(&t->root_st, 0, sizeof t->root_st);
-    t->dir_fd = own(open(t->dir, flags));
+    t->dir_fd = own_or_before(t, open(t->dir, flags), AUDIT_FILE_DIR);
     if (t->dir_fd < 0 && errno == ENOENT && make_dirs(t->dir))
         t->dir_fd = own(open(t->dir, flags));
     if (t->dir_fd < 0 || fstat(t->dir_fd, &t->dir_st) != 0)
@@ -116,13 +129,35 @@ static kt_result open_dir(struct audit_turn *t, struct kt_error *err)
     return kt_ok();
 }
 
+static int set_lock(int fd, short type)
+{
+    struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
+    return fcntl(fd, F_SETLK, &whole);
+}
+
+/* Two: flock tells readers apart from writers whatever process they are in, but is one for all processes that
+ * have the same open file (those that gave up their rights and were forked); the other is of one process. */
+static bool take_both(int fd)
+{
+    if (set_lock(fd, F_WRLCK) != 0) {
+        errno = errno == EACCES || errno == EAGAIN ? EWOULDBLOCK : errno;
+        return false;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    int cause = errno;
+    set_lock(fd, F_UNLCK);
+    errno = cause;
+    return false;
+}
+
 /* flock has no time limit of its own, and a writer that was stopped (ctrl-Z, a debugger) keeps its lock: so
  * ask, pause, ask. */
 static bool lock_in_time(int fd)
 {
     uint64_t deadline = kt_now_mono_ns() + LOCK_WAIT_NS;
     struct timespec pause = {0, LOCK_PAUSE_MIN_NS};
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    while (!take_both(fd)) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return false;
         if (kt_now_mono_ns() >= deadline) {
@@ -142,8 +177,11 @@ static bool still_there(const struct audit_turn *t)
     struct stat now;
     char path[4096 + 8];
     int n = snprintf(path, sizeof path, "%s/" AUDIT_LOCK, t->dir);
-    if (n > 0 && (size_t)n < sizeof path && lstat(path, &now) == 0 && same_file(&t->lock_st, &now))
+    bool found = n > 0 && (size_t)n < sizeof path && lstat(path, &now) == 0;
+    if (found && same_file(&t->lock_st, &now))
         return true;
+    if (!found && errno == EACCES) /* rights were given up: the open file itself is all that can be asked */
+        return fstat(t->lock_fd, &now) == 0 && now.st_nlink > 0;
     /* Behind a chroot the path means another folder, and the one that is open stays the right one. */
     return stat("/", &now) == 0 && !same_file(&t->root_st, &now) &&
            fstatat(t->dir_fd, AUDIT_LOCK, &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(&t->lock_st, &now);
@@ -151,15 +189,19 @@ static bool still_there(const struct audit_turn *t)
 
 static void unlock(struct audit_turn *t)
 {
-    if (t->locked)
+    if (t->locked) {
         flock(t->lock_fd, LOCK_UN); /* by hand: a child may hold a copy of the fd */
+        set_lock(t->lock_fd, F_UNLCK);
+    }
     t->locked = false;
 }
 
 static kt_result take_lock(struct audit_turn *t, struct kt_error *err)
 {
     for (int tries = 0; tries < 8; tries++) {
-        t->lock_fd = own(openat(t->dir_fd, AUDIT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        t->lock_fd =
+            own_or_before(t, openat(t->dir_fd, AUDIT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
+                          AUDIT_FILE_LOCK);
         if (t->lock_fd < 0 || fstat(t->lock_fd, &t->lock_st) != 0)
             return fail_open(t, AUDIT_LOCK, err);
         t->locked = lock_in_time(t->lock_fd);
@@ -221,19 +263,43 @@ static bool resume(struct audit_turn *t)
            t->head.first_seq == first_seq; /* else another process has rotated, or crashed */
 }
 
+/* A log that others have put aside since must not grow. An empty one has no first event yet. */
+static bool begins_with(const struct audit_turn *t, uint64_t seq)
+{
+    char line[256];
+    unsigned long long first = 0;
+    ssize_t n = pread(t->log_fd, line, sizeof line - 1, 0);
+    line[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(line, "\"seq\":");
+    return n == 0 || (at && sscanf(at, "\"seq\":%llu", &first) == 1 && first == seq);
+}
+
 static kt_result start(struct audit_turn *t, struct kt_error *err)
 {
     KT_GUARD(open_dir(t, err));
     KT_GUARD(take_lock(t, err));
-    t->head_fd = own(openat(t->dir_fd, AUDIT_HEAD, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    t->head_fd = own_or_before(
+        t, openat(t->dir_fd, AUDIT_HEAD, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), AUDIT_FILE_HEAD);
     if (t->head_fd < 0 || fstat(t->head_fd, &t->head_st) != 0)
         return fail_open(t, AUDIT_HEAD, err);
-    t->log_fd =
-        own(openat(t->dir_fd, KT_AUDIT_CURRENT, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    t->log_fd = own_or_before(
+        t, openat(t->dir_fd, KT_AUDIT_CURRENT, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600),
+        AUDIT_FILE_LOG);
     if (t->log_fd < 0 || fstat(t->log_fd, &t->log_st) != 0)
         return fail_open(t, KT_AUDIT_CURRENT, err);
     t->size = (uint64_t)t->log_st.st_size;
     bool valid = audit_head_read(t->head_fd, &t->head);
+    if (t->old_files && t->size == 0 && t->head_st.st_size == 0) { /* made just then */
+        t->head.first_seq = 1;
+        return audit_head_write(t->head_fd, &t->head);
+    }
+    if (t->old_files && !(valid && t->head.bytes == t->size && begins_with(t, t->head.first_seq)))
+        return kt_fail(
+            err, KT_ERR_IO,
+            "audit: %s is not open to this user, and the log that was opened before the program gave up "
+            "its rights is not the current one any more; set KT_STATE_DIR to a folder that this user can "
+            "write, or start the program again",
+            t->dir);
     return valid && t->head.bytes == t->size ? kt_ok() : audit_recover(t, valid, err);
 }
 

@@ -170,6 +170,11 @@ static void step_unshare(void)
     say("unshare", unshare(CLONE_FILES));
 }
 
+static void step_raw_unshare(void)
+{
+    say("raw-unshare", syscall(SYS_unshare, CLONE_FILES));
+}
+
 static void step_close_range(void)
 {
     say("close_range", close_range(700, 800, CLOSE_RANGE_UNSHARE));
@@ -200,6 +205,28 @@ static void step_no_fds(void)
     say("no-fds", setrlimit(RLIMIT_NOFILE, &few));
 }
 
+static void step_vfork(void)
+{
+    pid_t pid = vfork();
+    if (pid == 0) {
+        setuid(65534); /* whether it may or not */
+        _exit(0);
+    }
+    say("vfork", waitpid(pid, NULL, 0) == pid ? 0 : -1);
+}
+
+static void step_high(void)
+{
+    int left = 0, fd[8];
+    for (int i = 0; i < 8; i++)
+        fd[i] = fcntl(0, F_DUPFD_CLOEXEC, 1536);
+    for (int i = 0; i < 8; i++)
+        close(fd[i]);
+    for (int i = 0; i < 8; i++)
+        left += fcntl(fd[i], F_GETFD) != -1;
+    say("left", left);
+}
+
 static void step_quick(void)
 {
     quick_exit(7);
@@ -222,8 +249,11 @@ static const struct {
     {"_Fork", step_fork_},             /* a child by _Fork makes a call */
     {"clone3", step_raw_fork},         /* one by the system call alone does */
     {"unshare", step_unshare},         /* a table of fds of its own */
+    {"raw-unshare", step_raw_unshare}, /* the same by the system call alone */
     {"close_range", step_close_range}, /* with CLOSE_RANGE_UNSHARE: the same */
     {"thread", step_thread},           /* a second thread, till the end */
+    {"vfork", step_vfork},             /* a child by vfork, which gives up its rights */
+    {"high", step_high},               /* how many of eight high fds of its own it could not close */
     {"no-fds", step_no_fds},           /* RLIMIT_NOFILE 5 */
 };
 

@@ -69,6 +69,10 @@ class OddHosts(e2e.KtTest):
         net.map_hosts(["api.openai.com"], self.lab.tmp)
         self.addCleanup(net.unmap_hosts)
 
+    def test_rights_given_up_by_a_child_that_shares_memory(self):
+        """What is opened for it there is not the parent's."""
+        self.assertEqual(self.steps("vfork high call vfork high call")[0], ["vfork 0", "left 0", "call 200"] * 2)
+
     def test_quick_exit(self):
         """Runs no handler of exit; what was just read along has its event."""
         self.origin()
@@ -111,7 +115,7 @@ class OddHosts(e2e.KtTest):
 
     def test_a_table_of_fds_of_its_own(self):
         self.origin()
-        for how in ("unshare", "close_range"):
+        for how in ("unshare", "raw-unshare", "close_range"):
             for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
                 with self.subTest(how, via=via, options=options):
                     said, events = self.steps(f"call {how} call {how} call", via=via, options=options)
@@ -119,8 +123,9 @@ class OddHosts(e2e.KtTest):
                     self.assertEqual([e["event_type"] for e in events], ["decision"] * 3)
 
     def test_a_table_of_fds_of_one_thread(self):
-        said, events = self.steps("thread call unshare call")
-        self.assertEqual((said, [e["lane"] for e in events]), (["thread 0", "call 200", "unshare 0", "call 200"], ["divert", "supervise"]))
+        for how in ("unshare", "raw-unshare"):
+            said, events = self.steps(f"thread call {how} call")
+            self.assertEqual((said, [e["lane"] for e in events]), (["thread 0", "call 200", f"{how} 0", "call 200"], ["divert", "supervise"]))
         said, events = self.steps("thread call unshare call", via="preload")
         self.assertEqual((said, len(events)), (["thread 0", "call 200", "unshare 0", "call -111"], 1))
         self.assert_unseen_later()

@@ -210,6 +210,87 @@ print(got == [200] * 15, busy > 0)
 """
         self.python(code, want="True True\n", events=15)
 
+    def heir(self, code, *, said, kinds, via="wrap"):
+        program = """
+import http.client, json, os, socket, ssl, subprocess, sys, time
+BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]})
+def opened(tls):
+    c = http.client.HTTPSConnection("api.openai.com") if tls else http.client.HTTPConnection("api.openai.com")
+    c.connect()
+    return c
+def ask(c):
+    c.auto_open = 0
+    try:
+        c.request("POST", "/v1/chat/completions", BODY, {"Content-Type": "application/json"})
+        r = c.getresponse()
+        r.read()
+        return r.status
+    except (OSError, http.client.HTTPException):
+        return "closed"
+"""
+        known = len(self.lab.events())
+        got = self.run_ok(via, self.targets(self.lab.mocks.get("up") or self.lab.mock("up")), [PYTHON, "-c", program + code], env=KEY)
+        self.assertEqual(got.stdout.split(), said, got.stderr)
+        found = lambda: sorted(e["event_type"] for e in self.lab.events()[known:])
+        wait_for(lambda: found() == kinds, what=f"{kinds}, not {found()}")
+
+    def test_clean_environments(self):
+        """A program that cleans its own keeps its key; one that is started so has none, and its event says so."""
+        call = "c = opened(False); print(ask(c), flush=True)"
+        for via in ("wrap", "preload"):
+            self.heir("os.environ.clear(); " + call, said=["200"], kinds=["decision"], via=via)
+            self.heir("os.environ.clear()\nif os.fork() == 0:\n    " + call + "\n    os._exit(0)\nos.wait()", said=["200"], kinds=["decision"], via=via)
+            self.heir("import inspect; subprocess.run([sys.executable, '-c', sys.orig_argv[2].split('import inspect')[0] + " + repr(call) + "], env={})",
+                      said=["502"], kinds=["decision"], via=via)
+            last = self.lab.events()[-1]
+            self.assertEqual((last["verdict"], last["error"]), ("allow", "all_targets_failed"))
+
+    def test_connection_that_outlives_its_opener(self):
+        """The engine's end is gone: what the heir says on it is lost, and that is an event. While the opener lives it is served."""
+        for tls in (False, True):
+            for via in ("wrap", "preload"):
+                with self.subTest(tls=tls, via=via):
+                    self.heir(f"""
+c = opened({tls})
+parent = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == parent: time.sleep(0.005)
+    print(ask(c), flush=True)
+else:
+    os._exit(0)
+""", said=["closed"], kinds=["interrupted"], via=via)
+        self.assertEqual(self.lab.events()[-1]["origin"], "api.openai.com")
+        self.heir("""
+c = opened(False)
+if os.fork() == 0:
+    print(ask(c), ask(c), flush=True)
+    os._exit(0)
+os.wait()
+""", said=["200", "200"], kinds=["decision"] * 2)
+        self.heir("""
+c = opened(False)
+print(ask(c), flush=True)
+if os.fork() == 0:
+    os._exit(0)  # has it, but says nothing
+os.wait()
+""", said=["200"], kinds=["decision"])
+
+    def test_connection_that_is_given_to_another_program(self):
+        self.heir("""
+c = opened(False)
+os.dup2(c.sock.fileno(), 7)
+c.sock.close()
+os.execv(sys.executable, [sys.executable, "-c", "import socket; s = socket.socket(fileno=7); print('closed' if not s.recv(1) else 'open')"])
+""", said=["closed"], kinds=["interrupted"])
+        self.heir("""
+c = opened(False)
+print(ask(c), flush=True)
+os.set_inheritable(c.sock.fileno(), True)  # many programs leave theirs so
+c.sock.detach()
+os.execv("/bin/true", ["true"])
+""", said=["200"], kinds=["decision"])
+        self.heir("c = opened(False); subprocess.run(['/bin/true'], close_fds=False); print(ask(c), flush=True)", said=["200"], kinds=["decision"])
+
     def test_daemon_that_closes_everything(self):
         """fork, setsid, fork, close_range: the daemon's own calls are captured."""
         code = """

@@ -122,6 +122,11 @@ static void settle(enum kt_abi_leave how)
     fake_log("settle %d", (int)how);
 }
 
+static int shares_fds(void)
+{
+    return 1;
+}
+
 static void report(enum kt_abi_event what, const char *host, const char *detail)
 {
     fake_log("report %d %s %s", (int)what, host, detail);
@@ -188,6 +193,7 @@ __attribute__((visibility("default"))) const struct kt_engine_abi *kt_engine_abi
         .tap_close = tap_close,
         .settle = settle,
         .report = report,
+        .shares_fds = shares_fds,
         .note_unseen = note_unseen,
         .split = split,
         .fork_prepare = fork_prepare,

@@ -365,6 +365,30 @@ Resolved resolve(const char *env, const char *file)
     return r;
 }
 
+// A program that clears its environment is still asked for what it was started with.
+TEST(Secrets, FromTheEnvironmentOfTheStart)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (getenv("KT_TEST_GIVEN")) {
+            clearenv();
+            Resolved r = resolve("KT_TEST_GIVEN", nullptr), part = resolve("KT_TEST_GIVE", nullptr);
+            setenv("KT_TEST_GIVEN", "newer", 1);
+            _exit(r.value == "a key" && part.code == KT_ERR_NOTFOUND &&
+                          resolve("KT_TEST_GIVEN", nullptr).value == "newer"
+                      ? 0
+                      : 1);
+        }
+        setenv("KT_TEST_GIVEN", "a key", 1);
+        execl("/proc/self/exe", "t", "--gtest_filter=Secrets.FromTheEnvironmentOfTheStart", "--gtest_brief=1",
+              nullptr);
+        _exit(2);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    EXPECT_EQ(status, 0);
+}
+
 TEST(Secrets, FromTheEnvironment)
 {
     unsetenv("KT_TEST_KEY");

@@ -48,13 +48,15 @@ TEST(ShimEnv, self_path_is_this_program)
     EXPECT_EQ(std::string(exe, (size_t)n), kt_self_path());
 }
 
-/* Runs in a process that was started with KT_FIRST=1, KT_EMPTY= and our name in LD_PRELOAD. */
+/* Runs in a process that was started with KT_FIRST=1, KT_EMPTY=, KT_TRACE=all and our name in LD_PRELOAD. */
 TEST(ShimEnvChild, DISABLED_in_child)
 {
     unsetenv("KT_FIRST");
     EXPECT_STREQ(kt_env_get("KT_FIRST"), "1") << "the value at start";
     setenv("KT_FIRST", "2", 1);
     EXPECT_STREQ(kt_env_get("KT_FIRST"), "2") << "the value now";
+    setenv("KT_FIRST", "", 1);
+    EXPECT_STREQ(kt_env_get("KT_FIRST"), "1") << "an empty one says nothing";
     EXPECT_STREQ(kt_env_get("KT_EMPTY"), "");
     EXPECT_EQ(kt_env_get("KT_NONE"), nullptr);
     char mine[] = "KT_FIRST=mine", other[] = "PATH=/bin", preload[] = "LD_PRELOAD=/x/other.so";
@@ -66,13 +68,19 @@ TEST(ShimEnvChild, DISABLED_in_child)
     glue_env_free(env);
     EXPECT_EQ(got, (std::vector<std::string>{"PATH=/bin", "KT_FIRST=mine",
                                              "LD_PRELOAD=" + std::string(kt_self_path()) + ":/x/other.so",
-                                             "KT_EMPTY="}));
+                                             "KT_EMPTY=", "KT_TRACE=all"}));
     EXPECT_STREQ(caller[2], "LD_PRELOAD=/x/other.so") << "the caller's array and strings are not touched";
+    char empty[] = "KT_FIRST=", traced[] = "KT_TRACE=";
+    char *blank[] = {empty, traced, nullptr};
+    env = glue_child_env(blank);
+    EXPECT_STREQ(env[0], "KT_FIRST=1");
+    EXPECT_STREQ(env[1], "KT_TRACE=") << "that may be switched off";
+    glue_env_free(env);
     env = glue_child_env(nullptr);
     size_t n = 0;
     while (env[n])
         n++;
-    EXPECT_EQ(n, 3u);
+    EXPECT_EQ(n, 4u);
     glue_env_free(env);
 }
 
@@ -80,7 +88,7 @@ TEST(ShimEnv, a_child_process)
 {
     std::string self = kt_self_path();
     /* A name in LD_PRELOAD that does not exist is only warned about by the loader. */
-    std::string run = "env -i KT_FIRST=1 KT_EMPTY= LD_PRELOAD=/nonexistent/libkt.so '" + self +
+    std::string run = "env -i KT_FIRST=1 KT_EMPTY= KT_TRACE=all LD_PRELOAD=/nonexistent/libkt.so '" + self +
                       "' --gtest_also_run_disabled_tests --gtest_filter='ShimEnvChild.*' 2>/dev/null | grep "
                       "-q 'PASSED.*1 test'";
     EXPECT_EQ(system(run.c_str()), 0);

@@ -129,6 +129,8 @@ static struct answer on_connect(struct kt_supervise *s, const struct seccomp_not
     bool strict = s->o.strict, readable = target_dest((pid_t)n->pid, n->data.args[1], n->data.args[2], &d);
     if (readable && !d.inet)
         daemon_notice(s, &d);
+    if (readable && lost_notice(s, (pid_t)n->pid, &d))
+        return refuse(ECONNREFUSED);
     if (!strict && (!readable || !d.inet || !may_concern_us(s, &d)))
         return go_on;
     KT_CLEANUP(kt_cleanup_fd) int fd = target_fd((pid_t)n->pid, (int)n->data.args[0]);

@@ -53,6 +53,10 @@ void supervise_report_passed(struct kt_supervise *s, const char *host, const cha
 /* daemon.c: whom a Unix socket leads to. Reported once; the connect goes on. */
 void daemon_notice(struct kt_supervise *s, const struct target_dest *d);
 
+/* lost.c */
+/* True where that is what this connect says. Then an event tells of it. */
+bool lost_notice(struct kt_supervise *s, pid_t tid, const struct target_dest *d);
+
 /* divert.c */
 /* Connects the socket `fd`, a copy of the program's, to us, and gives our end to the engine. *error is the
  * errno that the program's connect must see, 0 = connected. False: the engine cannot take it. */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/heir.h"
+
+#include "shim/engine.h"
+#include "shim/fdtab.h"
+#include "shim/guard.h"
+#include "shim/tap_sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define ESTABLISHED 1 /* the two headers that have it and tcpi_bytes_sent exclude each other */
+#define MANY 16
+#define LOW_FDS 64 /* where programs put what they give away */
+
+static bool ask(int fd, struct tcp_info *info)
+{
+    socklen_t len = sizeof *info;
+    memset(info, 0, sizeof *info);
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
+}
+
+static void report(const char *host, const char *detail)
+{
+    const struct kt_engine_abi *engine = kt_engine_get();
+    int saved = kt_guard_enter();
+    if (engine)
+        engine->report(KT_ABI_CUT, host, detail);
+    kt_guard_leave(saved);
+}
+
+static void watch(void *none, int fd, const struct kt_diverted *d)
+{
+    (void)none;
+    if ((unsigned)fd < KT_TAP_FDS && !d->watched && !kt_tap_flag(fd))
+        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_HEIR, memory_order_relaxed);
+}
+
+void kt_heirs_forked(void)
+{
+    if (kt_fdtab_used())
+        kt_fdtab_each_locked(watch, NULL);
+}
+
+void kt_heir_look(int fd)
+{
+    struct kt_diverted d;
+    struct tcp_info info;
+    int saved = errno;
+    bool ours = kt_fdtab_find(fd, &d) && ask(fd, &info);
+    if (!ours || info.tcpi_state != ESTABLISHED) { /* else the one who opened it serves it still */
+        atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
+        if (ours)
+            report(d.origin, "the process that opened this connection has ended, and the connection with it");
+    }
+    errno = saved;
+}
+
+struct going {
+    struct kt_diverted what[MANY];
+    int fd[MANY];
+    unsigned count;
+};
+
+static void collect(void *list, int fd, const struct kt_diverted *d)
+{
+    struct going *g = list;
+    if (d->watched || g->count == MANY)
+        return;
+    g->what[g->count] = *d;
+    g->fd[g->count++] = fd;
+}
+
+static bool goes_along(int fd)
+{
+    struct kt_diverted d;
+    struct tcp_info info;
+    int flags = fcntl(fd, F_GETFD);
+    return flags >= 0 && !(flags & FD_CLOEXEC) && kt_fdtab_find(fd, &d) && ask(fd, &info) &&
+           info.tcpi_state == ESTABLISHED && info.tcpi_bytes_sent == 0;
+}
+
+/* Under its own number, or as one of the low ones that it was copied to. */
+static bool any_goes_along(int fd, const char *origin)
+{
+    struct kt_diverted d;
+    bool goes = goes_along(fd);
+    for (int low = 0; !goes && low < LOW_FDS; low++)
+        goes = kt_fdtab_find(low, &d) && d.origin == origin && goes_along(low);
+    return goes;
+}
+
+void kt_heirs_before_exec(void)
+{
+    struct going g;
+    int saved = errno;
+    if (!kt_fdtab_used() || !kt_engine_here())
+        return;
+    g.count = 0;
+    kt_fdtab_lock();
+    kt_fdtab_each_locked(collect, &g);
+    kt_fdtab_unlock();
+    for (unsigned i = 0; i < g.count; i++)
+        if (any_goes_along(g.fd[i], g.what[i].origin))
+            report(g.what[i].origin, "this connection was given to another program by exec, and ends there");
+    errno = saved;
+}
