@@ -15,7 +15,7 @@ struct entry {
     uint64_t hash;
     size_t len;
     unsigned kind;
-    bool restore, verbatim;
+    bool restore;
     char name[NAME_MAX_LEN];
     char value[]; /* len bytes, the real value */
 };
@@ -80,14 +80,13 @@ struct wanted {
     unsigned kind;
     const char *value;
     size_t len;
-    bool verbatim;
 };
 
 static uint64_t hash_of(const struct kt_placeholders *p, const struct wanted *w)
 {
     const char *value = w->value;
     size_t len = w->len;
-    uint64_t h = mix(p->seed ^ (w->kind + (w->verbatim ? 1u << 16 : 0)));
+    uint64_t h = mix(p->seed ^ w->kind);
     for (; len >= 8; value += 8, len -= 8) {
         uint64_t word;
         memcpy(&word, value, 8);
@@ -119,7 +118,7 @@ static struct entry **find(const struct kt_placeholders *p, uint64_t hash, const
     size_t i = (size_t)hash & (p->size - 1);
     for (; p->slots[i]; i = (i + 1) & (p->size - 1)) {
         const struct entry *e = p->slots[i];
-        if (e->hash == hash && e->kind == w->kind && e->verbatim == w->verbatim && e->len == w->len &&
+        if (e->hash == hash && e->kind == w->kind && e->len == w->len &&
             memcmp(e->value, w->value, w->len) == 0)
             break;
     }
@@ -177,7 +176,7 @@ static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, const s
     struct entry *e = malloc(sizeof *e + w->len);
     if (!e)
         return NULL;
-    *e = (struct entry){.hash = hash, .kind = w->kind, .len = w->len, .verbatim = w->verbatim};
+    *e = (struct entry){.hash = hash, .kind = w->kind, .len = w->len};
     memcpy(e->value, w->value, w->len);
     int n = snprintf(e->name, sizeof e->name, "[%s_%u]", p->kinds[w->kind]->name,
                      number_for(p, w->kind, w->value, w->len));
@@ -234,12 +233,6 @@ const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, co
     return name_of(p, kind, (struct wanted){.value = value, .len = len}, restore);
 }
 
-const char *kt_placeholders_verbatim(struct kt_placeholders *p, const char *kind, const char *value,
-                                     size_t len)
-{
-    return name_of(p, kind, (struct wanted){.value = value, .len = len, .verbatim = true}, true);
-}
-
 size_t kt_placeholders_restorable(const struct kt_placeholders *p)
 {
     return p->restorable;
@@ -268,11 +261,9 @@ void kt_placeholders_avoid(struct kt_placeholders *p, const char *text, size_t l
 }
 
 void kt_placeholders_each_restorable(const struct kt_placeholders *p,
-                                     void (*fn)(void *arg, const char *name, struct kt_span value,
-                                                bool verbatim),
-                                     void *arg)
+                                     void (*fn)(void *arg, const char *name, struct kt_span value), void *arg)
 {
     for (size_t i = 0; i < p->size; i++)
         if (p->slots[i] && p->slots[i]->restore)
-            fn(arg, p->slots[i]->name, kt_span(p->slots[i]->value, p->slots[i]->len), p->slots[i]->verbatim);
+            fn(arg, p->slots[i]->name, kt_span(p->slots[i]->value, p->slots[i]->len));
 }

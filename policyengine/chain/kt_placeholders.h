@@ -31,11 +31,6 @@ void kt_placeholders_free(struct kt_placeholders *p);
 const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
                                  bool restore);
 
-/* The same for what stands across the structure of JSON: restored, it goes back as it stood, escaped for
- * nothing. May always be restored. */
-const char *kt_placeholders_verbatim(struct kt_placeholders *p, const char *kind, const char *value,
-                                     size_t len);
-
 /* From here on, values keep the numbers of the process's earlier exchanges. */
 void kt_placeholders_remember(struct kt_placeholders *p);
 
@@ -53,8 +48,7 @@ void kt_placeholders_avoid(struct kt_placeholders *p, const char *text, size_t l
 size_t kt_placeholders_restorable(const struct kt_placeholders *p);
 /* Calls `fn` for each of them, in no order; all borrowed from `p`. */
 void kt_placeholders_each_restorable(const struct kt_placeholders *p,
-                                     void (*fn)(void *arg, const char *name, struct kt_span value,
-                                                bool verbatim),
+                                     void (*fn)(void *arg, const char *name, struct kt_span value),
                                      void *arg);
 
 #ifdef __cplusplus

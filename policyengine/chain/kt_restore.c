@@ -15,7 +15,6 @@ struct name {
     const char *name; /* borrowed, with brackets */
     size_t name_len;
     struct kt_span value; /* borrowed */
-    bool verbatim;        /* the value is source, as it stands */
 };
 
 struct kt_restorer {
@@ -37,7 +36,7 @@ static int by_key(const void *left, const void *right)
     return c ? c : strcmp(a->name, b->name);
 }
 
-static void take(void *arg, const char *name, struct kt_span value, bool verbatim)
+static void take(void *arg, const char *name, struct kt_span value)
 {
     struct kt_restorer *r = arg;
     struct kt_shape s;
@@ -45,8 +44,7 @@ static void take(void *arg, const char *name, struct kt_span value, bool verbati
     if (r->count == r->cap || kt_shape_read(name, len, &s) != KT_SHAPE_WHOLE)
         return;
     struct name *n = &r->names[r->count++];
-    *n = (struct name){
-        .key_len = s.key_len, .name = name, .name_len = len, .value = value, .verbatim = verbatim};
+    *n = (struct name){.key_len = s.key_len, .name = name, .name_len = len, .value = value};
     memcpy(n->key, s.key, s.key_len);
 }
 
@@ -165,7 +163,7 @@ static kt_result compose(const struct scan *s, const struct name *n, struct kt_s
 {
     const struct kt_json_place p = kt_json_track_place(&s->t->place);
     bool quotes = p.json && p.bare && p.known;
-    unsigned times = n->verbatim ? 0 : times_escaped(p) + quotes;
+    unsigned times = times_escaped(p) + quotes;
     struct kt_buf *b = &s->r->with;
     *with = n->value;
     for (unsigned i = 0; i < times && (quotes || kt_plain_run(with->data, with->len) < with->len); i++) {

@@ -88,11 +88,11 @@ size_t kt_run_json_hold(struct kt_chain_run *r, size_t hold);
 kt_result kt_run_json_keep(struct kt_chain_run *r) KT_MUST;
 
 /* The placeholder of a value at data[0,len) of r->text: the same value has the same name where JSON source
- * spells it with escapes. In plain text a backslash is one; what no string of JSON can hold so is restored as
- * it stands. NULL on OOM. */
+ * spells it with escapes. In plain text a backslash is one. NULL on OOM. */
 const char *kt_run_name(struct kt_chain_run *r, const char *kind, const char *data, size_t len, bool restore);
 /* A range of r->text whose value comes back got longer than what its placeholder stands for, d->text: it gets
- * one that stands for all of it, as kt_run_json_fit writes it. */
+ * one that stands for all of it, as kt_run_json_fit writes it. Across the structure of JSON it does not come
+ * back. */
 kt_result kt_run_rename(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out) KT_MUST;
 /* Of r->text, a whole text: where a find that may be restored overlaps others, one placeholder stands for all
  * of them (kt_run_unite.c). */

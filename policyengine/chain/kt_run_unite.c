@@ -2,6 +2,8 @@
 /*
  * Where finds overlap, one placeholder stands for all that they cover. Is one of them to be restored, that
  * placeholder's value is all of it: else the words around the smaller one would be lost on the way back.
+ * Not so across the structure of JSON: whoever wrote that text would write members of whatever JSON the model
+ * puts the placeholder into. What is gone there stays gone.
  */
 #include "policyengine/chain/kt_run_internal.h"
 
@@ -60,37 +62,38 @@ const char *kt_run_name(struct kt_chain_run *r, const char *kind, const char *da
         return kt_placeholders_name(r->names, kind, data, len, restore);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf plain = KT_BUF_INIT(len);
     unsigned times = kt_run_json_times(r, r->text.base + (size_t)(data - r->text.data));
-    if (kt_run_json_plain(data, len, times, &plain))
-        return kt_placeholders_name(r->names, kind, kt_buf_span(&plain).data, plain.len, restore);
-    return times && restore ? kt_placeholders_verbatim(r->names, kind, data, len)
-                            : kt_placeholders_name(r->names, kind, data, len, restore);
-}
-
-static const char *name_for(struct kt_chain_run *r, const char *kind, size_t start, size_t end)
-{
-    const char *data = r->text.data + (start - r->text.base);
-    return kt_run_json_across(r, start, end) ? kt_placeholders_verbatim(r->names, kind, data, end - start)
-                                             : kt_run_name(r, kind, data, end - start, true);
+    bool escaped = kt_run_json_plain(data, len, times, &plain);
+    struct kt_span value = escaped ? kt_buf_span(&plain) : kt_span(data, len);
+    return kt_placeholders_name(r->names, kind, value.data, value.len, restore);
 }
 
 kt_result kt_run_rename(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out)
 {
     char kind[KT_PLACEHOLDER_NAME_MAX];
     kind_of(d, kind);
-    d->text = name_for(r, kind, d->start, d->end);
+    d->restores = !kt_run_json_across(r, d->start, d->end);
+    d->text = kt_run_name(r, kind, r->text.data + (d->start - r->text.base), d->end - d->start, d->restores);
     KT_ENSURE(d->text, KT_ERR_MEMORY);
     d->len = strlen(d->text);
-    d->restores = true;
-    return kt_run_json_across(r, d->start, d->end) ? kt_ok() : kt_run_json_fit(r, d, out);
+    return d->restores ? kt_run_json_fit(r, d, out) : kt_ok();
 }
 
-/* `n` entries that overlap become the first policy's, in all[0]. */
-static KT_MUST kt_result unite(struct kt_chain_run *r, struct kt_redactions_raw *all, size_t n, size_t end)
+/* The first policy's; where nothing comes back, rather one that never does. */
+static const struct kt_redactions_raw *leading(const struct kt_redactions_raw *all, size_t n, bool back)
 {
     const struct kt_redactions_raw *lead = &all[0];
-    for (size_t i = 1; i < n; i++)
-        if (all[i].policy < lead->policy)
+    for (size_t i = 1; i < n; i++) {
+        bool stays = !all[i].r.restores, led = !lead->r.restores;
+        if (back || stays == led ? all[i].policy < lead->policy : stays)
             lead = &all[i];
+    }
+    return lead;
+}
+
+/* `n` entries that overlap become one, in all[0]. */
+static KT_MUST kt_result unite(struct kt_chain_run *r, struct kt_redactions_raw *all, size_t n, size_t end)
+{
+    const struct kt_redactions_raw *lead = leading(all, n, !kt_run_json_across(r, all[0].r.start, end));
     struct kt_redaction d = {.segment = r->text.segment,
                              .start = all[0].r.start,
                              .end = end,

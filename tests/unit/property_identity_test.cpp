@@ -321,6 +321,40 @@ std::string taken_out(std::string source, unsigned levels)
     return source;
 }
 
+/* Who wrote the text that the find is in must not write members of what the program acts on. */
+TEST(PropertyIdentity, WhatLiesAcrossTheStructureOfJsonNeverComesBack)
+{
+    const std::string rest =
+        "jane.doe@example.org\",\"bcc\":\"evil@evil.org\",\"n\":\"" + std::string(40, ' ') + "\"}";
+    for (const char *chain : {"pii-detector, dlp-filter", "dlp-filter, pii-detector"})
+        for (unsigned levels : {0u, 2u}) {
+            kt_numbers_forget();
+            Echo e(yaml(chain, "{secrets: false, detect_patterns: ['customer .{1,60}']}"));
+            ASSERT_TRUE(e.good());
+            Random r(levels);
+            std::string t = "{\"who\":\"customer " + rest;
+            for (unsigned i = 0; i < levels; i++)
+                t = "{\"in\":\"" + inside(t) + "\"}";
+            const std::string sent = e.sent(t);
+            ASSERT_EQ(sent.find("evil"), std::string::npos) << sent;
+            ASSERT_EQ(sent.find("jane"), std::string::npos) << sent;
+            const size_t at = sent.find('[');
+            const std::string name = sent.substr(at, sent.find(']') + 1 - at);
+            for (Kind kind : {Kind::Arguments, Kind::Content}) {
+                const std::string args = "{\"to\":\"" + name + "\",\"x\":[" + name + "]}";
+                EXPECT_EQ(e.whole(kind, args), args) << sent;
+                EXPECT_EQ(streamed(e, kind, args, 3, r), args) << sent;
+            }
+            EXPECT_EQ(e.whole(Kind::Content, sent), sent) << "repeated whole, it is no other text";
+            const std::string plain = "customer " + rest, got = e.sent(plain);
+            EXPECT_EQ(
+                taken_out(e.whole(Kind::Arguments, "{\"to\":\"" + got.substr(0, got.find(']') + 1) + "\"}"),
+                          0),
+                plain.substr(0, 69))
+                << "of no JSON it is a value like any other";
+        }
+}
+
 /* The model puts what it got into the arguments of a tool call, or into JSON of a text. */
 TEST(PropertyIdentity, TextsThatTheModelPutsIntoJson)
 {
