@@ -4,6 +4,7 @@
 #include "shim/lock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -104,6 +105,37 @@ void kt_signals_let_go(void)
     memcpy(&old, &before, sizeof before);
     pthread_setcancelstate(cancel_before, &disabled); /* before the mask: a handler may jump away */
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* A handler that runs meanwhile finds nothing held, and may jump away; one that comes back has left its own
+ * marks where ours were. */
+int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms)
+{
+    uint64_t mask = before;
+    int disabled, cancel = cancel_before;
+    struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    sigset_t old;
+    sigemptyset(&old);
+    memcpy(&old, &mask, sizeof mask);
+    drop_ours();
+    holds = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    pthread_setcancelstate(cancel, &disabled);
+    int n = ppoll(fds, count, &limit, &old);
+    int error = errno;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
+    before = mask;
+    waited_before = waits_already(&old);
+    atomic_signal_fence(memory_order_seq_cst);
+    holds = 1;
+    errno = error;
+    return n;
+}
+
+void kt_signals_mask(sigset_t *out)
+{
+    sigemptyset(out);
+    memcpy(out, &before, sizeof before);
 }
 
 int kt_guard_enter(void)

@@ -4,6 +4,8 @@
  * The guard: while it is set for a thread, no hook looks at what that thread does. It is set around every
  * call into the engine, and for ever in the engine's own threads and in the threads that they create.
  */
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #define KT_HOOK __attribute__((visibility("default")))
@@ -21,6 +23,12 @@ static inline bool kt_guarded(void)
  * meanwhile (SIGXFSZ, SIGPIPE) never reaches the program. Nests. Keep errno. */
 void kt_signals_hold(void);
 void kt_signals_let_go(void);
+/* Within one kt_signals_hold (not nested, no guard): poll(2) for `ms` milliseconds, in which the program's
+ * signals are delivered as the moment before the hold would, and its thread may be cancelled; none gets lost
+ * between two calls. Sets errno. */
+int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms);
+/* What the program itself blocks, within a kt_signals_hold. */
+void kt_signals_mask(sigset_t *out);
 
 /* Sets the guard and holds signals; returns the caller's errno for kt_guard_leave. Nests. */
 int kt_guard_enter(void);

@@ -4,6 +4,7 @@
 #include "shim/engine.h"
 #include "shim/guard.h"
 #include "shim/ssl_table.h"
+#include "shim/stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +20,18 @@
 
 __thread int kt_interrupted_read __attribute__((tls_model("initial-exec")));
 
+/* -1: the engine has nothing for us, or the flow is the parent's, in a child that has no engine. */
 static int ask(const struct kt_ssl_entry *e, enum kt_abi_wait how, void *buf, size_t *len)
 {
+    const struct kt_engine_abi *engine = kt_engine_here();
+    struct kt_abi_flow *flow = e->flow; /* a handler that forked left none to its child */
+    size_t room = *len;
+    *len = 0;
+    if (!engine || !flow)
+        return -1;
     int saved = kt_guard_enter();
-    int fd = kt_engine_loaded()->flow_wait(e->flow, how, e->taken, buf, len);
+    *len = room;
+    int fd = engine->flow_wait(flow, how, e->taken, buf, len);
     kt_guard_leave(saved);
     return fd;
 }
@@ -59,7 +68,7 @@ static enum handlers look_at_handlers(void)
 {
     unsigned found = NONE;
     sigset_t blocked;
-    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    kt_signals_mask(&blocked);
     for (int sig = 1; sig < NSIG; sig++) {
         struct sigaction sa;
         if (is_fault(sig) || sigismember(&blocked, sig) || sigaction(sig, NULL, &sa) != 0)
@@ -81,21 +90,22 @@ static bool enough(void)
     return atomic_load_explicit(&off, memory_order_relaxed);
 }
 
+/* NONE: it was one for a single time (SA_RESETHAND), which is as good as never of SA_RESTART. */
 static enum kt_abi_wait interrupted(int fd)
 {
     enum handlers h = look_at_handlers();
     if (h == BOTH)
         atomic_store_explicit(&off, true, memory_order_relaxed);
-    if (h == INTERRUPT)
+    if (h == INTERRUPT || h == NONE)
         kt_interrupted_read = fd + 1;
-    return h == BOTH || h == INTERRUPT ? KT_ABI_WAIT_END : KT_ABI_WAIT_BEGIN;
+    return h == RESTART ? KT_ABI_WAIT_BEGIN : KT_ABI_WAIT_END;
 }
 
 /* The program's signals are delivered and its thread may be cancelled here, as in the read. */
 static enum kt_abi_wait sleep_on(int fd, int engines)
 {
     struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = engines, .events = POLLIN}};
-    int n = poll(fds, 2, TURN_MS);
+    int n = kt_signals_sleep(fds, 2, TURN_MS);
     if (n < 0 && errno == EINTR)
         return interrupted(fd);
     if (n == 0)
@@ -103,20 +113,31 @@ static enum kt_abi_wait sleep_on(int fd, int engines)
     return n > 0 && !fds[0].revents ? KT_ABI_WAIT_READY : KT_ABI_WAIT_END;
 }
 
+/* Signals are held but for the sleep: one that came due while the engine works would find nobody asleep to
+ * wake. */
+static size_t await(const struct kt_ssl_entry *e, int fd, void *buf, size_t room)
+{
+    size_t got = room;
+    int engines = enough() ? -1 : ask(e, KT_ABI_WAIT_BEGIN, buf, &got);
+    while (engines >= 0) {
+        enum kt_abi_wait how = sleep_on(fd, engines);
+        got = how == KT_ABI_WAIT_READY ? room : 0;
+        engines = ask(e, how, buf, &got);
+    }
+    return got;
+}
+
 size_t kt_ssl_await(const struct kt_ssl_api *api, SSL *ssl, void *buf, size_t room)
 {
     const struct kt_ssl_entry *e = api && api->complete && room > 0 ? kt_ssl_table_get(ssl) : NULL;
     if (!e || e->state != KT_SSL_HANDOFF)
         return 0;
+    int saved = errno, fd = kt_stack_suffices() ? fd_of(api, ssl) : -1;
     size_t got = 0;
-    int saved = errno, fd = enough() ? -1 : fd_of(api, ssl);
-    int engines = fd >= 0 ? ask(e, KT_ABI_WAIT_BEGIN, NULL, &got) : -1;
-    while (engines >= 0) {
-        enum kt_abi_wait how = sleep_on(fd, engines);
-        got = how == KT_ABI_WAIT_READY ? room : 0;
-        /* A handler that forked left no flow to its child. */
-        engines = e->flow ? ask(e, how, buf, &got) : -1;
-        got = e->flow ? got : 0;
+    if (fd >= 0) {
+        kt_signals_hold();
+        got = await(e, fd, buf, room);
+        kt_signals_let_go();
     }
     errno = saved;
     return got;

@@ -5,6 +5,7 @@
 #include "shim/guard.h"
 #include "shim/ssl_table.h"
 #include "shim/ssl_trust.h"
+#include "shim/stack.h"
 #include "shim/trace.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static enum kt_ssl_write decide(const struct kt_ssl_api *api, struct kt_ssl_entr
         return fail(failed, EACCES);
     }
     int saved = kt_guard_enter();
-    bool on = known && engine->handoff_enabled();
+    bool on = known && kt_stack_suffices() && engine->handoff_enabled();
     if (known && !on)
         engine->flow_release(flow);
     kt_guard_leave(saved);

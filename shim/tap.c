@@ -198,7 +198,7 @@ bool kt_tap_settle(enum kt_abi_leave how)
 {
     const struct kt_engine_abi *engine = kt_engine_here();
     bool any = kt_tap_used() || kt_fdtab_used();
-    if (!engine || !any || !kt_engine_is_of_this_process())
+    if (!engine || !any)
         return false;
     int saved = kt_guard_enter();
     engine->settle(how);

@@ -200,9 +200,9 @@ static kt_result apply(struct kt_ctx *c, const struct spelling *s, struct kt_nod
     struct kt_node *parent = parent_of(root, s->from), *into = NULL;
     if (!parent || !kt_node_take_pair(parent, last_word(s->from), &p))
         return kt_ok();
-    size_t errors = kt_diags_errors(c->diags), path = kt_path_push(c, s->from);
     if (s->action == REFUSED && strcmp(s->code, "E007") == 0 && is_off(p.value))
         return kt_ok();
+    size_t errors = kt_diags_errors(c->diags), path = kt_path_push(c, s->from);
     if (s->action == REFUSED) {
         KT_GUARD(kt_complain(c, s->code, p.key->at, s->hint, "%s", s->what));
         if (parent->count == 0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads that sleep in a read of their answer: we sleep in their place, and they must not notice."""
+import errno
 import pathlib
 import sys
 
@@ -105,6 +106,24 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 print(status)
 """
         self.python(code, ["skip=1,delay_ms=400"], "200\n")
+
+    def steps(self, steps, faults, options=()):
+        mock = self.lab.mock("up", [a for f in faults for a in ("--fault", f)])
+        program = self.compiled("reader", "reader.c", "-pthread", "-lssl", "-lcrypto")
+        got = self.lab.run("wrap", self.targets(mock), [str(program), *steps.split()], env=KEY, options=options)
+        self.assertEqual((got.returncode, got.stderr), (0, ""))
+        return got.stdout.splitlines()
+
+    def test_threads_with_little_stack(self):
+        """The chain and libcurl would not fit on it: such a thread's call goes through TLS, and its reads are its own."""
+        self.assertEqual(self.steps("call call little-call little-read call", []), ["call 200", "call 200", "little-call 200", "little-read 200", "call 200"])
+        self.assertEqual([e["lane"] for e in self.lab.events()], ["handoff", "handoff", "divert", "handoff", "handoff"])
+
+    def test_a_handler_for_one_time(self):
+        self.assertEqual(self.steps("call once", ["skip=1,delay_ms=1000"]), ["call 200", f"once {-errno.EINTR}"])
+
+    def test_a_child_without_handlers_leaves_the_answer_alone(self):
+        self.assertEqual(self.steps("call _Fork call", ["skip=2,count=1,delay_ms=700"], ["--no-supervise"]), ["call 200", "_Fork 200", "call 200"])
 
 
 if __name__ == "__main__":

@@ -127,6 +127,9 @@ TEST(Spellings, KnownButNotToBeHad)
     EXPECT_EQ(Loaded(base + two + "  ab_test: {enabled: true}\n").all(), Lines{"E007@9:3 providers.ab_test"});
     EXPECT_EQ(Loaded(target + "      azure_deployment: x\n").all(),
               Lines{"E007@10:7 providers.targets[0].azure_deployment"});
+    EXPECT_EQ(Loaded(target + "      azure_deployment: x\ncallbacks: {enabled: false}\n").all(),
+              Lines{"E007@10:7 providers.targets[0].azure_deployment"})
+        << "what is off is no part of the next one's path";
     Loaded key(target + "      api_key: sk-000000000000000000000000\n");
     EXPECT_EQ(key.line(),
               "t.yaml:10:7: error[E004] providers.targets[0].api_key: a key does not belong in this "
