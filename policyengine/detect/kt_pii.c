@@ -154,9 +154,9 @@ enum {
 }; /* what words are made of comes first, as bits */
 
 static const unsigned char classes[256] = {
-    ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER, ['0' ... '9'] = DIGIT,
-    ['+'] = SIGN,           ['('] = SIGN,           [':'] = COLON,  ['@'] = MAIL,
-    ['%'] = MAIL,           ['['] = MAIL,           ['{'] = MAIL,   [0x80 ... 0xff] = HIGH,
+    ['A' ... 'Z'] = LETTER, ['a' ... 'z'] = LETTER, ['_'] = LETTER,         ['0' ... '9'] = DIGIT,
+    ['+'] = SIGN,           ['('] = SIGN,           [':'] = COLON,          ['@'] = MAIL,
+    ['['] = MAIL,           ['{'] = MAIL,           [0x80 ... 0xff] = HIGH,
 };
 
 /* A word of the text: [at,end), all of it word bytes. */

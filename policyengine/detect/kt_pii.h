@@ -48,7 +48,7 @@ enum kt_pii_answer { KT_PII_NO, KT_PII_YES, KT_PII_MORE };
                            */
 #define KT_PII_AT_SIGN 4u /* '+' or '(' */
 #define KT_PII_AT_COLON 8u
-#define KT_PII_AT_MAIL 16u /* '@', '%', what stands for it: the value starts in front */
+#define KT_PII_AT_MAIL 16u /* '@', what stands for it: the value starts in front */
 
 /* Which kinds are looked for where nobody chose. */
 enum kt_pii_group { KT_PII_ALWAYS, KT_PII_PCI, KT_PII_HEALTH, KT_PII_OPT_IN };

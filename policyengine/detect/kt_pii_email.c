@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * E-mail addresses, found at their '@' (or "%40", as URLs write it). Local parts may hold Latin, Greek and
+ * E-mail addresses, found at their '@'. Local parts may hold Latin, Greek and
  * Cyrillic letters beyond ASCII, domains those of all scripts, and top-level domains again the former: other
  * scripts run into the sentence around the address where no space is written. What people write for machines
  * not to read is in kt_pii_email_spelt.c.
@@ -158,21 +158,13 @@ static bool quoted_local(const struct kt_pii_view *v, size_t at)
 
 static enum kt_pii_answer email_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
-    size_t sign = 1;
-    if (v->data[at] != '@' && v->data[at] != '%')
+    if (v->data[at] != '@')
         return kt_pii_email_spelt(v, at, start, end);
-    if (v->data[at] == '%') {
-        sign = 3;
-        if (v->len - at < 3)
-            return v->final || memcmp(v->data + at, "%40", v->len - at) != 0 ? KT_PII_NO : KT_PII_MORE;
-        if (memcmp(v->data + at, "%40", 3) != 0)
-            return KT_PII_NO;
-    }
-    if (!local_part(v, at, start) && !(sign == 1 && quoted_local(v, at)))
+    if (!local_part(v, at, start) && !quoted_local(v, at))
         return KT_PII_NO;
     if (at - *start == 3 && memcmp(v->data + *start, "git", 3) == 0) /* git@host:path names a repository */
         return KT_PII_NO;
-    enum kt_pii_answer a = kt_pii_email_domain(v, at + sign, false, end);
+    enum kt_pii_answer a = kt_pii_email_domain(v, at + 1, false, end);
     return a == KT_PII_YES && kt_pii_email_is_code(v, *start, *end) ? KT_PII_NO : a;
 }
 

@@ -213,18 +213,21 @@ struct kt_pii_unit kt_pii_unit(const char *s, size_t left, bool json, bool final
     return u;
 }
 
-bool kt_pii_folds(const char *s, size_t len, bool json)
+bool kt_pii_folds(const char *s, size_t len, bool json, bool final)
 {
     /* Lead bytes of what is folded; text in Latin letters holds few of them but "\u2019" and the like. */
-    static const bool leads[256] = {[0xc2] = true, [0xcd] = true, [0xd8] = true, [0xe1] = true,
-                                    [0xe2] = true, [0xe3] = true, [0xef] = true, [0xf3] = true};
+    static const bool leads[256] = {
+        ['%'] = true,  ['&'] = true,  [0xc2] = true, [0xcd] = true, [0xd8] = true,
+        [0xe1] = true, [0xe2] = true, [0xe3] = true, [0xef] = true, [0xf3] = true};
     if (json && memchr(s, '\\', len))
         return true;
     for (size_t i = 0; i < len; i++) {
         if (!leads[(unsigned char)s[i]])
             continue;
-        struct kt_pii_unit u = kt_pii_unit(s + i, len - i, false, true);
-        if (u.widthless || u.len != u.raw)
+        bool web = s[i] == '%' || s[i] == '&';
+        struct kt_pii_unit u =
+            web ? kt_pii_web_unit(s + i, len - i, false, final) : kt_pii_unit(s + i, len - i, false, true);
+        if (u.widthless || u.len != u.raw) /* raw 0: it may be an escape, once the text goes on */
             return true;
         i += u.raw - 1;
     }

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Text as the detectors of personal data see it: full-width forms are ASCII, every space is ' ', every dash
- * is '-', characters of no width are gone, and in JSON source escapes are what they stand for.
+ * is '-', characters of no width are gone, and escapes (of JSON source, addresses and pages) are what they
+ * stand for.
  */
 #include "policyengine/base/kt_buf.h"
 
@@ -26,12 +27,16 @@ struct kt_pii_unit {
  */
 struct kt_pii_unit kt_pii_unit(const char *s, size_t left, bool json, bool final);
 
+/* The same, where "%40", "&#64;" and "&commat;" are what they stand for: percent escapes of signs, and
+ * references to ASCII. */
+struct kt_pii_unit kt_pii_web_unit(const char *s, size_t left, bool json, bool final);
+
 /* The escape of JSON source at s[0] == '\\', of one level and nothing folded; raw 1 and a backslash where it
  * is none. */
 struct kt_pii_unit kt_pii_escape(const char *s, size_t left, bool final);
 
 /* True where folding could change something: false = the text is what the detectors see. */
-bool kt_pii_folds(const char *s, size_t len, bool json);
+bool kt_pii_folds(const char *s, size_t len, bool json, bool final);
 /* Length of s without a character that is cut off at the end. */
 size_t kt_pii_whole_chars(const char *s, size_t len);
 

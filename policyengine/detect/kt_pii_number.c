@@ -28,16 +28,16 @@ static enum kt_pii_answer spaced_separator(const struct kt_pii_view *v, char *as
 }
 
 /* From behind a group to the first byte of the next one: YES with its separator, NO where the number ends
- * here. */
-static enum kt_pii_answer next_group(const struct kt_pii_view *v, size_t at, bool closed, char *sep,
-                                     size_t *next)
+ * here. `form`: it is the value of a member of a query, whose spaces may be written as '+'. */
+static enum kt_pii_answer next_group(const struct kt_pii_view *v, size_t at, bool closed, bool form,
+                                     char *sep, size_t *next)
 {
     *sep = closed ? ')' : 0;
     *next = at;
     if (at == v->len)
         return v->final ? KT_PII_NO : KT_PII_MORE;
-    if (separator(v->data[at])) {
-        char as = v->data[at];
+    if (separator(v->data[at]) || (form && v->data[at] == '+')) {
+        char as = v->data[at] == '+' ? ' ' : v->data[at];
         *next = at + 1;
         if (spaced_separator(v, &as, next) == KT_PII_MORE)
             return KT_PII_MORE;
@@ -102,7 +102,7 @@ static void read_on(const struct kt_pii_view *v, struct kt_pii_run *r)
     while (!r->over && r->groups < r->at + KT_PII_GROUPS) {
         char sep = 0;
         size_t next = 0;
-        enum kt_pii_answer a = next_group(v, r->end[r->groups - 1], r->closed, &sep, &next);
+        enum kt_pii_answer a = next_group(v, r->end[r->groups - 1], r->closed, r->form, &sep, &next);
         if (a == KT_PII_YES)
             a = group(v, next, sep, r);
         r->over = a != KT_PII_YES;
@@ -136,6 +136,7 @@ static enum kt_pii_answer read_number(const struct kt_pii_view *v, size_t at, st
     struct kt_pii_run *r = &c->run;
     r->groups = r->at = r->to = r->from[0] = 0;
     r->over = r->more = false;
+    r->form = kt_pii_assigned(v, at);
     c->number = (struct kt_pii_number){
         .start = at, .digits = r->digits, .size = r->size, .end = r->end, .sep = r->sep};
     r->size[0] = 0;

@@ -191,6 +191,21 @@ static bool in_thousands(const struct kt_pii_view *v, const struct kt_pii_number
            kt_pii_digit((unsigned char)v->data[at - 2]) && (n->groups == 1 || n->sep[1] == '.');
 }
 
+#define NAME_MAX_BYTES 32u
+
+/* "a=250+375+1200" is a sum; "?tel=250+375+1200" is a number of groups. */
+static bool is_sum(const struct kt_pii_view *v, const struct kt_pii_number *n)
+{
+    size_t i = n->start - 1, low = i > NAME_MAX_BYTES ? i - NAME_MAX_BYTES : 0;
+    if (!kt_pii_assigned(v, n->start) || n->groups < 2 || v->data[n->end[0]] != '+')
+        return false;
+    while (i > low && i > v->floor &&
+           (kt_pii_word((unsigned char)v->data[i - 1]) || v->data[i - 1] == '-' || v->data[i - 1] == '.'))
+        i--;
+    bool member = i > 0 && (v->data[i - 1] == '?' || v->data[i - 1] == '&');
+    return !member && !kt_pii_context(v, n->start, 40, KT_PII_W_PHONE);
+}
+
 static enum kt_pii_answer phone_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
@@ -200,7 +215,7 @@ static enum kt_pii_answer phone_match(const struct kt_pii_view *v, size_t at, si
     if (a != KT_PII_YES)
         return a;
     *start = at;
-    if (n->count < 7 || in_thousands(v, n))
+    if (n->count < 7 || in_thousands(v, n) || is_sum(v, n))
         return KT_PII_NO;
     a = match_number(v, n, end);
     /* "(+49 30 1234567)", "(0612345678)": a bracket around the whole is not the number's */

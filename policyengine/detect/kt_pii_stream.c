@@ -45,11 +45,11 @@ static kt_result room_for(struct kt_pii_stream *s, size_t n)
     return kt_ok();
 }
 
-/* Bytes in front that are ASCII and no escape. */
+/* Bytes in front that are ASCII and begin no escape. */
 static size_t as_it_is(const char *s, size_t len, bool json)
 {
     size_t n = 0;
-    while (n < len && (unsigned char)s[n] < 0x80 && !(json && s[n] == '\\'))
+    while (n < len && (unsigned char)s[n] < 0x80 && s[n] != '%' && s[n] != '&' && !(json && s[n] == '\\'))
         n++;
     return n;
 }
@@ -70,7 +70,7 @@ static kt_result fold(struct kt_pii_stream *s, struct piece *p)
             p->widthless = 0;
             continue;
         }
-        struct kt_pii_unit u = kt_pii_unit(p->data + at, p->len - at, p->json, p->final);
+        struct kt_pii_unit u = kt_pii_web_unit(p->data + at, p->len - at, p->json, p->final);
         if (u.raw == 0)
             break;
         bool drop = u.widthless && p->widthless < KT_PII_WIDTHLESS_MAX;
@@ -93,7 +93,7 @@ static kt_result make_view(struct kt_pii_stream *s, struct piece *p, struct kt_p
     p->keep = s->behind_len;
     p->widthless = s->widthless;
     p->used = p->final ? p->len : kt_pii_whole_chars(p->data, p->len);
-    p->plain = s->widthless == 0 && !kt_pii_folds(p->data, p->used, p->json);
+    p->plain = s->widthless == 0 && !kt_pii_folds(p->data, p->used, p->json, p->final);
     if (p->plain && p->keep == 0) {
         v->data = p->data;
         v->len = p->used;
@@ -119,7 +119,7 @@ static size_t raw_end(const struct piece *p, size_t end)
     if (p->plain)
         return end - p->keep;
     size_t last = p->raw[end - 1 - p->keep];
-    return last + kt_pii_unit(p->data + last, p->len - last, p->json, true).raw;
+    return last + kt_pii_web_unit(p->data + last, p->len - last, p->json, true).raw;
 }
 
 static void shifted_hit(void *ctx, const struct kt_pii_kind *kind, size_t start, size_t end)

@@ -64,9 +64,10 @@ enum kt_pii_answer kt_pii_ends_word(const struct kt_pii_view *v, size_t end, boo
 }
 
 /* One separator that another letter or digit follows; *at moves behind it. */
-static enum kt_pii_answer one_separator(const struct kt_pii_view *v, size_t *at, const char *seps, char *sep)
+static enum kt_pii_answer one_separator(const struct kt_pii_view *v, size_t *at, const char *seps, bool form,
+                                        char *sep)
 {
-    char c = v->data[*at];
+    char c = form && v->data[*at] == '+' ? ' ' : v->data[*at];
     if (!c || !strchr(seps, c) || (*sep && c != *sep))
         return KT_PII_NO;
     if (*at + 1 == v->len)
@@ -83,9 +84,10 @@ enum kt_pii_answer kt_pii_chars(const struct kt_pii_view *v, size_t at, unsigned
 {
     *out = (struct kt_pii_chars){.groups = 1};
     char sep = 0;
+    bool form = kt_pii_assigned(v, at); /* "iban=DE89+3704+..." */
     for (size_t i = at; out->count < want; i++) {
         if (i < v->len && out->count > 0 && !kt_pii_alnum((unsigned char)v->data[i])) {
-            enum kt_pii_answer a = one_separator(v, &i, seps, &sep);
+            enum kt_pii_answer a = one_separator(v, &i, seps, form, &sep);
             if (a != KT_PII_YES)
                 return a;
             out->groups++;

@@ -178,6 +178,7 @@ struct kt_pii_run {
     unsigned groups, at, to; /* read; where the number of the cache begins, and ends */
     bool over, more;         /* no group follows; one may, behind the view */
     bool closed;             /* the last one ends in a bracket */
+    bool form;               /* a '+' stands for a space */
     size_t end[KT_PII_RUN];
     uint16_t from[KT_PII_RUN + 1]; /* in digits; the last one is where the next group goes */
     unsigned char size[KT_PII_RUN];
