@@ -45,7 +45,7 @@ TEST_F(StreamCoding, OneThatEndsInTheMiddleFallsBackOrIsAnErrorEvent)
     size_t n = 0;
     for (const auto &[coding, window] : std::map<std::string, int>{{"gzip", 15 + 16}, {"deflate", 15}}) {
         const std::string role = packed(kRole, window), all = packed(text, window);
-        std::string sent;
+        Text sent{""};
         Server up([&, c = coding](Conn &k, const Request &) {
             return k.send(packed_head(c)) && k.chunk(sent) && k.chunk_end();
         });
