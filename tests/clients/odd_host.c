@@ -227,6 +227,16 @@ static void step_high(void)
     say("left", left);
 }
 
+/* The program calls itself, by a shell, without any environment. */
+static void step_clear_system(void)
+{
+    char self[4096], command[4200];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    snprintf(command, sizeof command, "%.*s call", (int)n, self);
+    clearenv();
+    say("system", system(command));
+}
+
 static void step_quick(void)
 {
     quick_exit(7);
@@ -236,25 +246,26 @@ static const struct {
     const char *name;
     void (*fn)(void);
 } steps[] = {
-    {"call", step_call},               /* over plain HTTP: the status, or the errno of connect */
-    {"cancelled", step_cancelled},     /* the same by a thread that was cancelled before: 0 = it ended */
-    {"file-size", step_file_size},     /* no file may grow any more */
-    {"catch", step_catch},             /* counts SIGXFSZ and SIGPIPE from here on */
-    {"caught", step_caught},           /* how many */
-    {"fds", step_fds},                 /* the numbers that three opens get */
-    {"no-std", step_no_std},           /* closes the standard streams, and prints elsewhere */
-    {"std", step_std},                 /* what stands there now */
-    {"quick", step_quick},             /* quick_exit */
-    {"raw-exit", step_raw_exit},       /* the system call alone */
-    {"_Fork", step_fork_},             /* a child by _Fork makes a call */
-    {"clone3", step_raw_fork},         /* one by the system call alone does */
-    {"unshare", step_unshare},         /* a table of fds of its own */
-    {"raw-unshare", step_raw_unshare}, /* the same by the system call alone */
-    {"close_range", step_close_range}, /* with CLOSE_RANGE_UNSHARE: the same */
-    {"thread", step_thread},           /* a second thread, till the end */
-    {"vfork", step_vfork},             /* a child by vfork, which gives up its rights */
-    {"high", step_high},               /* how many of eight high fds of its own it could not close */
-    {"no-fds", step_no_fds},           /* RLIMIT_NOFILE 5 */
+    {"call", step_call},                 /* over plain HTTP: the status, or the errno of connect */
+    {"cancelled", step_cancelled},       /* the same by a thread that was cancelled before: 0 = it ended */
+    {"file-size", step_file_size},       /* no file may grow any more */
+    {"catch", step_catch},               /* counts SIGXFSZ and SIGPIPE from here on */
+    {"caught", step_caught},             /* how many */
+    {"fds", step_fds},                   /* the numbers that three opens get */
+    {"no-std", step_no_std},             /* closes the standard streams, and prints elsewhere */
+    {"std", step_std},                   /* what stands there now */
+    {"quick", step_quick},               /* quick_exit */
+    {"raw-exit", step_raw_exit},         /* the system call alone */
+    {"_Fork", step_fork_},               /* a child by _Fork makes a call */
+    {"clone3", step_raw_fork},           /* one by the system call alone does */
+    {"unshare", step_unshare},           /* a table of fds of its own */
+    {"raw-unshare", step_raw_unshare},   /* the same by the system call alone */
+    {"close_range", step_close_range},   /* with CLOSE_RANGE_UNSHARE: the same */
+    {"thread", step_thread},             /* a second thread, till the end */
+    {"clear-system", step_clear_system}, /* a call by a child of system(), behind clearenv */
+    {"vfork", step_vfork},               /* a child by vfork, which gives up its rights */
+    {"high", step_high},                 /* how many of eight high fds of its own it could not close */
+    {"no-fds", step_no_fds},             /* RLIMIT_NOFILE 5 */
 };
 
 int main(int argc, char **argv)

@@ -203,8 +203,8 @@ static void fast_open(void)
     echo(fd, "echo fast\n");
 }
 
-/* The same inside a send, by sendto or sendmsg. */
-static void fast_send(int by_msg, int type)
+/* The same inside a send: 0 by sendto, 1 by sendmsg, 2 by sendmmsg. */
+static void fast_send(int by, int type)
 {
     char text[] = "echo fast\n", buf[64];
     struct iovec iov = {text, sizeof text - 1};
@@ -212,7 +212,9 @@ static void fast_send(int by_msg, int type)
     int fd = socket(AF_INET, SOCK_STREAM | type, 0);
     for (int i = 0; i < 2; i++) { /* the second one: connected by now, or asked again behind EINPROGRESS */
         errno = 4242;
-        ssize_t n = by_msg
+        struct mmsghdr one = {.msg_hdr = m};
+        ssize_t n = by == 2 ? (sendmmsg(fd, &one, 1, MSG_FASTOPEN) == 1 ? (ssize_t)one.msg_len : -1)
+                    : by == 1
                         ? sendmsg(fd, &m, MSG_FASTOPEN)
                         : sendto(fd, text, sizeof text - 1, MSG_FASTOPEN, (struct sockaddr *)&dest, dest_len);
         printf("sent %zd errno %d\n", n, errno);
@@ -315,7 +317,8 @@ int main(int argc, char **argv)
     else if (strcmp(what, "fastopen") == 0)
         fast_open();
     else if (strncmp(what, "fastsend", 8) == 0)
-        fast_send(strstr(what, "msg") != NULL, strstr(what, "nb") ? SOCK_NONBLOCK : 0);
+        fast_send(strstr(what, "mmsg") ? 2 : strstr(what, "msg") != NULL,
+                  strstr(what, "nb") ? SOCK_NONBLOCK : 0);
     else if (strcmp(what, "fork") == 0)
         forked();
     else if (strcmp(what, "back") == 0)

@@ -169,6 +169,34 @@ static void by_sendfile(void)
     fclose(f);
 }
 
+static void by_many(void)
+{
+    char a[8], b[8], one[] = "one ", two[] = "two ", three[] = "three";
+    struct iovec out[3] = {{one, 4}, {two, 4}, {three, 5}}, in[2] = {{a, 6}, {b, 7}};
+    struct mmsghdr put[2] = {{.msg_hdr = {.msg_iov = out, .msg_iovlen = 2}},
+                             {.msg_hdr = {.msg_iov = out + 2, .msg_iovlen = 1}}};
+    struct mmsghdr got[2] = {{.msg_hdr = {.msg_iov = in, .msg_iovlen = 1}},
+                             {.msg_hdr = {.msg_iov = in + 1, .msg_iovlen = 1}}};
+    must(sendmmsg(client, put, 2, 0), "sendmmsg");
+    if (put[0].msg_len != 8 || put[1].msg_len != 5)
+        must(-1, "lengths");
+    drain(13);
+    must(write(server, "answer, whole", 13), "write");
+    int n = recvmmsg(client, got, 2, MSG_WAITFORONE, NULL);
+    must(n == 2 && got[0].msg_len == 6 && got[1].msg_len == 7 ? 0 : -1, "recvmmsg");
+}
+
+static void by_splice(void)
+{
+    int p[2];
+    must(pipe(p), "pipe");
+    must(write(client, "POST", 4), "write");
+    must(write(p[1], "0123456789", 10), "write");
+    must(splice(p[0], NULL, client, NULL, 10, 0), "splice");
+    must(write(client, "not seen", 8), "write");
+    drain(22);
+}
+
 /* The number is taken by a socket that nobody watches. */
 static void reused(void)
 {
@@ -220,6 +248,8 @@ int main(int argc, char **argv)
                  {"reads", reads},
                  {"tls", tls_like},
                  {"sendfile", by_sendfile},
+                 {"many", by_many},
+                 {"splice", by_splice},
                  {"reused", reused},
                  {"forked", forked},
                  {"vforked", vforked},

@@ -157,7 +157,7 @@ class Connect(ShimTest):
         self.assertEqual(self.host("net", "fastopen")[1:], ["connect 0 errno 4242", "got echo fast"])
 
     def test_tcp_fast_open_inside_a_send(self):
-        for how in ("fastsend", "fastsend-msg"):
+        for how in ("fastsend", "fastsend-msg", "fastsend-mmsg"):
             with self.subTest(how):
                 self.assertEqual(self.host("net", how)[1:], ["sent 10 errno 4242", "sent -1 errno 106", "peer 127.183.0.1 443 len 16", "got echo fast"])
                 self.assertEqual(self.host("net", how + "-nb")[1:], ["sent -1 errno 115", "sent 10 errno 4242", "peer 127.183.0.1 443 len 16",

@@ -54,6 +54,16 @@ class Tap(ShimTest):
         self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 4 POST", "tap_close 1",
                                "report 3 127.0.0.1 a request that was sent by sendfile"])
 
+    def test_many_messages_at_once_are_copied(self):
+        out, port, got = self.tapped("many")
+        self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 4 one ", "tap_data 1 0 4 two ", "tap_data 1 0 5 three", "tap_data 1 1 6 answer",
+                               "tap_data 1 1 7 , whole"])
+        self.assertEqual(out, [])
+
+    def test_splice_is_reported(self):
+        _, port, got = self.tapped("splice")
+        self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 4 POST", "tap_close 1", "report 3 127.0.0.1 a request that was sent by splice"])
+
     def test_a_number_that_was_taken_over_is_not_copied(self):
         out, port, got = self.tapped("reused")
         self.assertEqual(got, [f"tap_open 127.0.0.1 {port} 0", "tap_data 1 0 5 first", "tap_close 1"])
