@@ -99,6 +99,14 @@ static kt_result shape(const struct explain_args *a, struct kt_buf *raw, struct 
     return kt_buf_puts(&in->body, "\"}}]}");
 }
 
+static bool is_blank(const struct kt_buf *b)
+{
+    size_t i = 0;
+    while (i < b->len && strchr(" \t\r\n", b->data[i]) && b->data[i])
+        i++;
+    return i == b->len;
+}
+
 static int read_input(const struct explain_args *a, struct input *in)
 {
     const char *path = a->input ? a->input : "-";
@@ -106,6 +114,9 @@ static int read_input(const struct explain_args *a, struct input *in)
     if (strcmp(path, "-") == 0 && isatty(STDIN_FILENO))
         fputs("kt policy explain: reading a request from the terminal; end with Ctrl-D\n", stderr);
     kt_result r = kt_policy_read_file(path, &raw);
+    if (r.code == KT_OK && is_blank(&raw))
+        return kt_usage_error(&kt_cmd_policy,
+                              "explain: %s is empty; a request, an answer or a text is wanted", path);
     if (r.code == KT_OK)
         r = shape(a, &raw, in);
     if (r.code == KT_OK)

@@ -3,6 +3,7 @@
  * flow. */
 #include "interceptor/exchange/kt_exchange_private.h"
 
+#include "policyengine/chain/kt_numbers.h"
 #include "policyengine/base/kt_log.h"
 
 #include <stdarg.h>
@@ -212,13 +213,30 @@ static void avoid_earlier(void *arg)
     avoid_up_to(x, x->req.ended ? x->chat.segment_count : x->req.reached);
 }
 
+/* Only where something is named. Inputs of other endpoints are no conversation. */
+static const struct kt_conversation *conversation(void *arg)
+{
+    struct kt_exchange *x = arg;
+    if (x->endpoint != KT_EP_CHAT)
+        return NULL;
+    for (size_t i = 0; !x->conversation.made && i < x->chat.segment_count; i++)
+        kt_conversation_add(&x->conversation, x->chat.segments[i].from, x->chat.segments[i].text,
+                            x->chat.segments[i].len);
+    if (!x->conversation.made)
+        kt_conversation_end(&x->conversation);
+    x->conversation.answering = x->req.ended;
+    return &x->conversation;
+}
+
 static kt_result begin(struct kt_exchange *x)
 {
     x->names = kt_placeholders_new();
     KT_ENSURE(x->names, KT_ERR_MEMORY);
-    kt_placeholders_remember(x->names);
+    kt_placeholders_converse(x->names, conversation, x);
     kt_placeholders_on_restore(x->names, avoid_look_alikes, x);
     kt_placeholders_on_new(x->names, avoid_earlier, x);
+    if (kt_numbers_used()) /* also where nothing is named: what is said goes on */
+        (void)conversation(x);
     return kt_x_phase_begin(x, &x->req, KT_PHASE_REQUEST, &x->chat);
 }
 

@@ -10,6 +10,7 @@
 #include "interceptor/route/kt_retry.h"
 #include "interceptor/route/kt_route.h"
 #include "interceptor/upstream/kt_upstream.h"
+#include "policyengine/chain/kt_conversation.h"
 #include "policyengine/chain/kt_said.h"
 
 #define KT_X_BACKLOG_HIGH (256u << 10) /* pause upstream above */
@@ -94,9 +95,7 @@ struct kt_exchange {
     struct kt_timer keepalive;
     uint64_t sent_ns; /* when the client last got something of a stream */
     unsigned depth;
-    uint64_t real_ns, mono_ns, entered_ns, overhead_ns, first_byte_ns,
-        deadline_ns; /* first_byte_ns: of a stream, to the client */
-
+    uint64_t real_ns, mono_ns, entered_ns, overhead_ns, deadline_ns, first_byte_ns; /* of a stream's answer */
     enum kt_x_plan plan;
     enum kt_endpoint endpoint;
     const struct kt_provider *dialect; /* the client's own; NULL = OpenAI's */
@@ -104,8 +103,9 @@ struct kt_exchange {
     bool parsed;
     struct kt_placeholders *names;
     size_t avoided; /* segments of the request in front of this one were searched for placeholders */
-    struct kt_restorer *restorer; /* NULL = nothing to restore */
-    struct kt_said said;          /* the request's texts as the model got them, once a find asks */
+    struct kt_conversation conversation; /* of the request's messages, once a value is named */
+    struct kt_restorer *restorer;        /* NULL = nothing to restore */
+    struct kt_said said;                 /* the request's texts as the model got them, once a find asks */
     bool said_taken;
     struct kt_x_phase req, res;
     struct kt_chat reply; /* the answer, read as a request's body is */

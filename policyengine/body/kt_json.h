@@ -86,6 +86,9 @@ size_t kt_json_str_size(const struct kt_json *j, uint32_t tok);
  * +-HUGE_VAL or 0. */
 kt_result kt_json_number(const struct kt_json *j, uint32_t tok, double *out) KT_MUST;
 
+/* Two number tokens, exactly, however many digits they have: -1, 0 or 1. */
+int kt_json_number_compare(const struct kt_json *j, uint32_t tok, const struct kt_json *k, uint32_t other);
+
 /* Maps byte offsets of the unescaped text of string token `tok` back to raw offsets into j->text. `decoded`
  * must be ascending; raw[i] receives the start of the raw character (or escape sequence) that produces
  * decoded[i]; an offset inside a multi-byte character maps to that character's start, the end offset (and any

@@ -28,6 +28,7 @@ struct generation {
 static struct {
     _Atomic int owner; /* pid of the process whose thread works on it; 0 = nobody */
     bool keyed;
+    atomic_bool used;
     uint64_t key[4];
     struct generation young, old;
 } table;
@@ -63,12 +64,14 @@ static void absorb(uint64_t v[4], uint64_t word)
 }
 
 /* The kind's length goes in front, so that no pair of kind and value reads as another pair. */
-static uint64_t siphash(const uint64_t key[2], const char *kind, const char *value, size_t len)
+static uint64_t siphash(const uint64_t key[2], uint64_t scope, const char *kind, const char *value,
+                        size_t len)
 {
     uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
                      key[1] ^ 0x7465646279746573u};
     const char *parts[] = {kind, value};
     const size_t lengths[] = {strlen(kind), len};
+    absorb(v, scope);
     for (size_t i = 0; i < 2; i++) {
         const char *p = parts[i];
         size_t left = lengths[i];
@@ -112,13 +115,20 @@ static void leave(void)
     atomic_store_explicit(&table.owner, 0, memory_order_release);
 }
 
-static bool tag_of(const char *kind, const char *value, size_t len, struct tag *out)
+static bool has_key(void)
 {
     if (!table.keyed && kt_random(table.key, sizeof table.key).code != KT_OK)
         return false;
     table.keyed = true;
-    out->a = siphash(table.key, kind, value, len);
-    out->b = siphash(table.key + 2, kind, value, len);
+    return true;
+}
+
+static bool tag_of(uint64_t scope, const char *kind, const char *value, size_t len, struct tag *out)
+{
+    if (!has_key())
+        return false;
+    out->a = siphash(table.key, scope, kind, value, len);
+    out->b = siphash(table.key + 2, scope, kind, value, len);
     return true;
 }
 
@@ -174,24 +184,41 @@ static unsigned get(const struct tag *tag)
     return number;
 }
 
-unsigned kt_numbers_get(const char *kind, const char *value, size_t len)
+unsigned kt_numbers_get(uint64_t scope, const char *kind, const char *value, size_t len)
 {
     struct tag tag;
     if (!enter())
         return 0;
-    unsigned number = tag_of(kind, value, len, &tag) ? get(&tag) : 0;
+    unsigned number = tag_of(scope, kind, value, len, &tag) ? get(&tag) : 0;
     leave();
     return number;
 }
 
-void kt_numbers_put(const char *kind, const char *value, size_t len, unsigned number)
+void kt_numbers_put(uint64_t scope, const char *kind, const char *value, size_t len, unsigned number)
 {
     struct tag tag;
     if (!enter())
         return;
-    if (tag_of(kind, value, len, &tag))
+    if (tag_of(scope, kind, value, len, &tag))
         put(&tag, number);
+    atomic_store_explicit(&table.used, true, memory_order_relaxed);
     leave();
+}
+
+bool kt_numbers_used(void)
+{
+    return atomic_load_explicit(&table.used, memory_order_relaxed);
+}
+
+uint64_t kt_numbers_digest(const void *data, size_t len)
+{
+    uint64_t key[2] = {0, 0};
+    if (!enter())
+        return 0;
+    bool good = has_key();
+    memcpy(key, table.key, sizeof key);
+    leave();
+    return good ? siphash(key, 0, "", data, len) : 0; /* a text may be long: not while others wait */
 }
 
 void kt_numbers_forget(void)
@@ -202,5 +229,6 @@ void kt_numbers_forget(void)
     free(table.old.slots);
     table.young = table.old = (struct generation){NULL, 0, 0};
     table.keyed = false;
+    atomic_store_explicit(&table.used, false, memory_order_relaxed);
     leave();
 }

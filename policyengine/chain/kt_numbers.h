@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Which number a value had in the process's earlier exchanges, so that "[EMAIL_2]" stays "[EMAIL_2]" when a
- * client drops the oldest messages of a conversation. Holds no value: 128-bit keyed hashes of kind and value
- * under a random key that never leaves the process, so that nothing can be tried against a core dump without
- * it. Bounded: the values that were used last are known, twice KT_NUMBERS_MAX at most.
+ * What a process keeps of the names that values had in earlier exchanges (kt_conversation.h): numbers by
+ * scope, kind and value. Holds no value: 128-bit keyed hashes under a random key that never leaves the
+ * process, so that nothing can be tried against a core dump without it. Bounded: what was used last is known,
+ * twice KT_NUMBERS_MAX at most.
  *
  * Any thread. Never blocks for long: where the table is busy the answer is "not known", and a child forked
  * while it was busy starts with an empty one.
@@ -15,12 +15,17 @@
 extern "C" {
 #endif
 
-#define KT_NUMBERS_MAX 8192u /* values of one generation */
+#define KT_NUMBERS_MAX 8192u /* entries of one generation */
 
-/* 0 where the value is not known. */
-unsigned kt_numbers_get(const char *kind, const char *value, size_t len);
+/* 0 where the value is not known. `scope` is a conversation, or a digest of what stands in front. */
+unsigned kt_numbers_get(uint64_t scope, const char *kind, const char *value, size_t len);
 /* The last one counts. `number` > 0. */
-void kt_numbers_put(const char *kind, const char *value, size_t len, unsigned number);
+void kt_numbers_put(uint64_t scope, const char *kind, const char *value, size_t len, unsigned number);
+/* A keyed hash, the same as long as the process lives (but for a child that starts anew); 0 where that is
+ * busy. */
+uint64_t kt_numbers_digest(const void *data, size_t len);
+/* True where anything was put in since the process began. */
+bool kt_numbers_used(void);
 /* As at the start of the process. */
 void kt_numbers_forget(void);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_placeholders.h"
 
-#include "policyengine/chain/kt_numbers.h"
+#include "policyengine/chain/kt_conversation.h"
 #include "policyengine/chain/kt_taken.h"
 
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NAME_MAX_LEN KT_PLACEHOLDER_NAME_MAX
+#define RESERVED_MAX 1000u
 #define REMEMBERED_MAX 99999u /* larger numbers are not carried on, or they would creep up for ever */
 
 struct entry {
@@ -33,7 +34,8 @@ struct kt_placeholders {
     size_t restorable;
     struct kind *kinds[KT_PLACEHOLDER_KINDS]; /* owned; their names are given out and do not move */
     unsigned kind_count;
-    bool remembers;
+    const struct kt_conversation *(*converse)(void *arg);
+    void *converse_arg;
     void (*on_restore)(void *arg);
     void *on_restore_arg;
     void (*on_new)(void *arg);
@@ -155,20 +157,57 @@ static bool is_free(const struct kt_placeholders *p, unsigned kind, unsigned num
     return !kt_taken_has(&p->taken, name, (size_t)n);
 }
 
+/* Does another value of this exchange have it? */
+static bool is_given(const struct kt_placeholders *p, unsigned kind, unsigned number)
+{
+    char name[NAME_MAX_LEN];
+    snprintf(name, sizeof name, "[%s_%u]", p->kinds[kind]->name, number);
+    for (size_t i = 0; i < p->size; i++)
+        if (p->slots[i] && strcmp(p->slots[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The number that the value has in the conversation, where it can be had here; 0 = none. */
+static unsigned known_number(const struct kt_placeholders *p, const struct kt_conversation *c, unsigned kind,
+                             const char *value, size_t len)
+{
+    size_t next = 0;
+    bool own = false;
+    const char *name = p->kinds[kind]->name;
+    for (unsigned n; (n = kt_conversation_number(c, name, value, len, &next, &own)) > 0;)
+        if (own ? !is_given(p, kind, n) : is_free(p, kind, n))
+            return n;
+    return 0;
+}
+
+/* The next one that is nobody's. What earlier answers gave to others is passed over a thousand times at most:
+ * that is for the reader's good, no condition. */
+static unsigned new_number(const struct kt_placeholders *p, const struct kt_conversation *c, unsigned kind,
+                           const char *value, size_t len)
+{
+    const struct kind *k = p->kinds[kind];
+    unsigned number = k->count, patience = RESERVED_MAX;
+    for (;;) {
+        number++;
+        if (!is_free(p, kind, number))
+            continue;
+        if (!c || patience-- == 0 || !kt_conversation_reserved(c, k->name, value, len, number))
+            return number;
+    }
+}
+
 static unsigned number_for(struct kt_placeholders *p, unsigned kind, const char *value, size_t len)
 {
     struct kind *k = p->kinds[kind];
-    unsigned known = p->remembers ? kt_numbers_get(k->name, value, len) : 0;
-    if (known && is_free(p, kind, known)) {
-        k->count = known > k->count ? known : k->count;
-        return known;
-    }
-    do
-        k->count++;
-    while (!is_free(p, kind, k->count));
-    if (p->remembers && k->count <= REMEMBERED_MAX)
-        kt_numbers_put(k->name, value, len, k->count);
-    return k->count;
+    const struct kt_conversation *c = p->converse ? p->converse(p->converse_arg) : NULL;
+    unsigned number = c ? known_number(p, c, kind, value, len) : 0;
+    if (!number)
+        number = new_number(p, c, kind, value, len);
+    k->count = number > k->count ? number : k->count;
+    if (c && number <= REMEMBERED_MAX)
+        kt_conversation_note(c, k->name, value, len, number);
+    return number;
 }
 
 static struct entry *entry_new(struct kt_placeholders *p, uint64_t hash, const struct wanted *w)
@@ -238,9 +277,11 @@ size_t kt_placeholders_restorable(const struct kt_placeholders *p)
     return p->restorable;
 }
 
-void kt_placeholders_remember(struct kt_placeholders *p)
+void kt_placeholders_converse(struct kt_placeholders *p, const struct kt_conversation *(*fn)(void *arg),
+                              void *arg)
 {
-    p->remembers = true;
+    p->converse = fn;
+    p->converse_arg = arg;
 }
 
 void kt_placeholders_on_restore(struct kt_placeholders *p, void (*fn)(void *arg), void *arg)

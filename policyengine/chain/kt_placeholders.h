@@ -3,8 +3,8 @@
 /*
  * Names for values within one exchange: the same kind and value always get the same "[EMAIL_1]". Numbers
  * follow the first occurrence, so that a conversation which is sent again whole gets the same names again;
- * with kt_placeholders_remember a value also keeps the number that it had in earlier exchanges of the process
- * (kt_numbers.h), wherever another value of this exchange does not have it.
+ * with kt_placeholders_converse a value also keeps a name that an earlier answer of the conversation gave it,
+ * or that it had before the conversation's oldest messages were dropped (kt_conversation.h).
  *
  * Holds the real values, so it is wiped when it goes. Bounded: past KT_PLACEHOLDERS_MAX values (or
  * KT_PLACEHOLDERS_BYTES of them) every new value of a kind shares the unnumbered "[EMAIL]".
@@ -31,8 +31,10 @@ void kt_placeholders_free(struct kt_placeholders *p);
 const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, const char *value, size_t len,
                                  bool restore);
 
-/* From here on, values keep the numbers of the process's earlier exchanges. */
-void kt_placeholders_remember(struct kt_placeholders *p);
+/* `fn` is called before each new name is made and tells the conversation (borrowed), NULL = none. */
+struct kt_conversation;
+void kt_placeholders_converse(struct kt_placeholders *p, const struct kt_conversation *(*fn)(void *arg),
+                              void *arg);
 
 /* `fn` is called once, before the first name that may be restored is made: it tells what the texts of the
  * exchange hold that would read as a placeholder in the answer (kt_placeholders_avoid). Without it a text

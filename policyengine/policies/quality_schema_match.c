@@ -30,15 +30,13 @@ static uint32_t member(const struct kt_json *j, uint32_t object, const struct kt
 /* `want` lies in the schema, so its size and depth are the config's. */
 static bool equal(const struct kt_json *w, uint32_t want, const struct kt_json *d, uint32_t t)
 {
-    double a = 0, b = 0;
     if (w->tok[want].type != d->tok[t].type)
         return false;
     switch (w->tok[want].type) {
     case KT_JSON_STRING:
         return same_text(w, want, d, t);
     case KT_JSON_NUMBER:
-        return kt_is_ok(kt_json_number(w, want, &a)) && kt_is_ok(kt_json_number(d, t, &b)) && !(a < b) &&
-               !(a > b);
+        return kt_json_number_compare(w, want, d, t) == 0;
     case KT_JSON_ARRAY:
     case KT_JSON_OBJECT:
         break;
@@ -128,9 +126,12 @@ static bool number_holds(struct match *m, uint32_t schema, uint32_t t)
     if (step && (!kt_is_ok(kt_json_number(j, step, &bound)) || !kt_is_ok(kt_json_number(m->d, t, &v)) ||
                  fabs(remainder(v, bound)) > fabs(bound) * 1e-9))
         return false;
-    return kt_is_ok(kt_json_number(m->d, t, &v)) && within(j, schema, "minimum", "maximum", v) &&
-           !(above && (!kt_is_ok(kt_json_number(j, above, &bound)) || v <= bound)) &&
-           !(below && (!kt_is_ok(kt_json_number(j, below, &bound)) || v >= bound));
+    uint32_t low = kt_json_member(j, schema, "minimum", NULL),
+             high = kt_json_member(j, schema, "maximum", NULL);
+    return !(low && kt_json_number_compare(m->d, t, j, low) < 0) &&
+           !(high && kt_json_number_compare(m->d, t, j, high) > 0) &&
+           !(above && kt_json_number_compare(m->d, t, j, above) <= 0) &&
+           !(below && kt_json_number_compare(m->d, t, j, below) >= 0);
 }
 
 static bool string_holds(struct match *m, uint32_t schema, uint32_t t)

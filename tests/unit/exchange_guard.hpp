@@ -23,6 +23,8 @@ inline void guard_hold(const kt_text *t, const std::string &text, kt_sink *s)
     s->hold_from(s, t->base + hold);
 }
 
+inline bool guard_restores = true;
+
 // "<name>" is a name: "[NAME_1]".
 inline void guard_names(const kt_text *t, const std::string &text, kt_sink *s)
 {
@@ -31,7 +33,7 @@ inline void guard_names(const kt_text *t, const std::string &text, kt_sink *s)
         if (b == std::string::npos)
             return;
         std::string value = text.substr(a, b + 1 - a);
-        const char *name = s->placeholder(s, "NAME", value.data(), value.size(), true);
+        const char *name = s->placeholder(s, "NAME", value.data(), value.size(), guard_restores);
         s->redact(s, t->base + a, t->base + b + 1, name, strlen(name), "name");
     }
 }
@@ -67,6 +69,7 @@ inline const kt_policy *guard()
     p.text = guard_text;
     p.tool = guard_tool;
     p.admits = guard_admits;
+    p.restores = [](const void *) { return guard_restores; };
     return &p;
 }
 

@@ -165,10 +165,19 @@ TEST_F(Response, NumbersStayWhenTheClientDropsOldMessages)
 {
     guarded();
     Client first, second;
-    through(first, completion({says("x")}), chat("<Zoe> and <Yves>"));
+    const std::string more = R"({"role":"user","content":"<Yves>: what else is there to know?"})";
+    auto body = [&](const std::string &in_front, const std::string &behind) {
+        return R"({"model":"m","messages":[)" + in_front + more + behind + "]}";
+    };
+    through(
+        first, completion({says("x")}),
+        body(R"({"role":"user","content":"<Zoe> and <Yves>"},{"role":"assistant","content":"well"},)", ""));
     EXPECT_EQ(str(parse(up_.requests().at(0).body), "messages.0.content"), "[NAME_1] and [NAME_2]");
-    through(second, completion({says("hello [NAME_2]")}), chat("<Yves> and <Xaver>"));
-    EXPECT_EQ(str(parse(up_.requests().at(1).body), "messages.0.content"), "[NAME_2] and [NAME_3]");
+    through(second, completion({says("hello [NAME_2]")}),
+            body("", R"(,{"role":"assistant","content":"x"},{"role":"user","content":"and <Xaver>"})"));
+    EXPECT_EQ(str(parse(up_.requests().at(1).body), "messages.0.content"),
+              "[NAME_2]: what else is there to know?");
+    EXPECT_EQ(str(parse(up_.requests().at(1).body), "messages.2.content"), "and [NAME_3]");
     EXPECT_EQ(str(parse(second.body), "choices.0.message.content"), "hello <Yves>");
 }
 

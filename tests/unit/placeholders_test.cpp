@@ -29,12 +29,9 @@ struct Free {
 using Names = std::unique_ptr<kt_placeholders, Free>;
 using Restorer = std::unique_ptr<kt_restorer, Free>;
 
-Names names(bool remember = false)
+Names names()
 {
-    Names n(kt_placeholders_new());
-    if (remember)
-        kt_placeholders_remember(n.get());
-    return n;
+    return Names(kt_placeholders_new());
 }
 
 std::string name(const Names &n, const std::string &value, const char *kind = "EMAIL", bool restore = true)
@@ -102,70 +99,52 @@ std::string restored(kt_restorer *r, const std::string &text, const std::vector<
 
 /* ---- numbers ---- */
 
-TEST(Placeholders, RememberTheirNumbersWhenOldMessagesGo)
-{
-    kt_numbers_forget();
-    Names first = names(true);
-    EXPECT_EQ(name(first, "a@x.org"), "[EMAIL_1]");
-    EXPECT_EQ(name(first, "b@x.org"), "[EMAIL_2]");
-    EXPECT_EQ(name(first, "c@x.org"), "[EMAIL_3]");
-    Names trimmed = names(true);
-    EXPECT_EQ(name(trimmed, "b@x.org"), "[EMAIL_2]");
-    EXPECT_EQ(name(trimmed, "new@x.org"), "[EMAIL_3]") << "free in this exchange";
-    EXPECT_EQ(name(trimmed, "c@x.org"), "[EMAIL_4]") << "its own is taken here";
-    EXPECT_EQ(name(trimmed, "a@x.org"), "[EMAIL_1]");
-    EXPECT_EQ(name(trimmed, "b@x.org", "OTHER"), "[OTHER_1]") << "another kind";
-    Names other = names(true);
-    EXPECT_EQ(name(other, "stranger@x.org"), "[EMAIL_1]") << "a new conversation counts from one";
-    Names forgetful = names(false);
-    EXPECT_EQ(name(forgetful, "b@x.org"), "[EMAIL_1]");
-}
-
 TEST(Placeholders, NumbersAreBoundedAndTheLatestStay)
 {
     kt_numbers_forget();
     for (unsigned i = 0; i < 10 * KT_NUMBERS_MAX; i++) {
         std::string v = "value" + std::to_string(i);
-        kt_numbers_put("K", v.data(), v.size(), i + 1);
-        ASSERT_EQ(kt_numbers_get("K", "value0", 6), 1u) << "used all the time: it stays";
+        kt_numbers_put(0, "K", v.data(), v.size(), i + 1);
+        ASSERT_EQ(kt_numbers_get(0, "K", "value0", 6), 1u) << "used all the time: it stays";
     }
     unsigned known = 0;
     for (unsigned i = 0; i < 10 * KT_NUMBERS_MAX; i++) {
         std::string v = "value" + std::to_string(i);
-        unsigned n = kt_numbers_get("K", v.data(), v.size());
+        unsigned n = kt_numbers_get(0, "K", v.data(), v.size());
         EXPECT_TRUE(n == 0 || n == i + 1) << i;
         known += n != 0;
     }
     EXPECT_LE(known, 2 * KT_NUMBERS_MAX);
     EXPECT_GE(known, KT_NUMBERS_MAX);
-    EXPECT_EQ(kt_numbers_get("K", ("value" + std::to_string(10 * KT_NUMBERS_MAX - 1)).c_str(), 10), 81920u);
+    EXPECT_EQ(kt_numbers_get(0, "K", ("value" + std::to_string(10 * KT_NUMBERS_MAX - 1)).c_str(), 10),
+              81920u);
 }
 
 TEST(Placeholders, NumbersKeepKindAndValueApart)
 {
     kt_numbers_forget();
-    kt_numbers_put("AB", "c", 1, 7);
-    EXPECT_EQ(kt_numbers_get("AB", "c", 1), 7u);
-    EXPECT_EQ(kt_numbers_get("A", "Bc", 2), 0u);
-    EXPECT_EQ(kt_numbers_get("ABc", "", 0), 0u);
-    EXPECT_EQ(kt_numbers_get("AB", "c\0", 2), 0u) << "zeros count";
-    EXPECT_EQ(kt_numbers_get("AB", "", 0), 0u);
+    kt_numbers_put(0, "AB", "c", 1, 7);
+    EXPECT_EQ(kt_numbers_get(0, "AB", "c", 1), 7u);
+    EXPECT_EQ(kt_numbers_get(0, "A", "Bc", 2), 0u);
+    EXPECT_EQ(kt_numbers_get(0, "ABc", "", 0), 0u);
+    EXPECT_EQ(kt_numbers_get(0, "AB", "c\0", 2), 0u) << "zeros count";
+    EXPECT_EQ(kt_numbers_get(0, "AB", "", 0), 0u);
 }
 
 TEST(Placeholders, NumbersSurviveThreadsAndForks)
 {
     kt_numbers_forget();
-    kt_numbers_put("K", "parent", 6, 5);
+    kt_numbers_put(0, "K", "parent", 6, 5);
     std::vector<std::thread> threads;
     std::atomic<bool> stop{false}, wrong{false};
     for (int t = 0; t < 3; t++)
         threads.emplace_back([&, t] {
             for (unsigned i = 1; !stop; i++) {
                 std::string v = std::to_string(t) + ":" + std::to_string(i % 500);
-                unsigned want = 1 + i % 500, n = kt_numbers_get("K", v.data(), v.size());
+                unsigned want = 1 + i % 500, n = kt_numbers_get(0, "K", v.data(), v.size());
                 if (n != 0 && n != want)
                     wrong = true;
-                kt_numbers_put("K", v.data(), v.size(), want);
+                kt_numbers_put(0, "K", v.data(), v.size(), want);
             }
         });
     for (int i = 0; i < 50; i++) {
@@ -173,9 +152,9 @@ TEST(Placeholders, NumbersSurviveThreadsAndForks)
         ASSERT_GE(pid, 0);
         if (pid == 0) {
             alarm(20);
-            unsigned n = kt_numbers_get("K", "parent", 6); /* known, or the table was torn and is empty */
-            kt_numbers_put("K", "child", 5, 9);
-            _exit((n == 5 || n == 0) && kt_numbers_get("K", "child", 5) == 9 ? 0 : 1);
+            unsigned n = kt_numbers_get(0, "K", "parent", 6); /* known, or the table was torn and is empty */
+            kt_numbers_put(0, "K", "child", 5, 9);
+            _exit((n == 5 || n == 0) && kt_numbers_get(0, "K", "child", 5) == 9 ? 0 : 1);
         }
         int status = 0;
         ASSERT_EQ(waitpid(pid, &status, 0), pid);
@@ -185,7 +164,7 @@ TEST(Placeholders, NumbersSurviveThreadsAndForks)
     for (auto &t : threads)
         t.join();
     EXPECT_FALSE(wrong);
-    EXPECT_EQ(kt_numbers_get("K", "child", 5), 0u);
+    EXPECT_EQ(kt_numbers_get(0, "K", "child", 5), 0u);
 }
 
 /* ---- the shape ---- */
@@ -424,7 +403,7 @@ TEST(Restore, RedactThenRestoreIsTheIdentity)
             pieces[0].s.insert(0, "x");
             text.insert(0, "x");
         }
-        Names n = names(round % 2);
+        Names n = names();
         struct Arg {
             kt_placeholders *p;
             std::string *text;

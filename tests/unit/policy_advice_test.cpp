@@ -230,6 +230,52 @@ TEST_F(Advice, PlacesOfWhatIsMissing)
         check(c);
 }
 
+/* Layers, as `kt policy explain --effective` shows what came of them. */
+TEST_F(Advice, TheValuesThatWinInLayers)
+{
+    auto effective = [&](const std::string &env, const std::string &files) {
+        auto bin = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin" / "kt";
+        std::string out, command = "cd '" + s.dir.string() +
+                                   "' && env -u KT_POLICY_CONFIG MISTRAL_API_KEY=k " + env + " '" +
+                                   bin.string() + "' policy explain --effective " + files + " 2>&1";
+        FILE *p = popen(command.c_str(), "r");
+        char piece[4096];
+        for (size_t n; p && (n = fread(piece, 1, sizeof piece, p)) > 0;)
+            out.append(piece, n);
+        EXPECT_EQ(p ? pclose(p) : -1, 0) << out;
+        return out;
+    };
+    s.write("a.yaml",
+            head +
+                "pii-detector, audit-logger]}\npolicy:\n  pii-detector: {entities: [email, phone], kinds: "
+                "{ip: on}, redaction: {marker_format: partial}}\n  audit-logger: {retention_days: "
+                "7}\nlimits: {total_seconds: 9, keepalive_seconds: 3}\n" +
+                target);
+    s.write("b.yaml",
+            "policy:\n  pii-detector: {entities: [iban], kinds: {mac: on}}\nlimits: {total_seconds: "
+            "8}\nmode: observe\n");
+    s.write("c.yaml",
+            "policies: {chain: [audit-logger]}\nlimits: {total_seconds: ~}\nmode: ~\nproviders: {targets: "
+            "[{id: z, provider: mistral, model: other}]}\n");
+    std::string ab = effective("", "a.yaml b.yaml");
+    for (const char *want :
+         {"mode: observe\n", "total_seconds: 8\n", "keepalive_seconds: 3\n", "- iban\n", "ip: \"on\"\n",
+          "mac: \"on\"\n", "marker_format: partial\n", "retention_days: 7\n", "id: a\n"})
+        EXPECT_NE(ab.find(want), std::string::npos) << want << ab;
+    EXPECT_EQ(ab.find("- email\n"), std::string::npos) << "lists replace" << ab;
+    std::string ba = effective("", "b.yaml a.yaml");
+    EXPECT_NE(ba.find("total_seconds: 9\n"), std::string::npos) << "the later file wins" << ba;
+    EXPECT_NE(ba.find("- phone\n"), std::string::npos) << ba;
+    EXPECT_EQ(effective("KT_POLICY_CONFIG=a.yaml:b.yaml", ""), ab);
+    EXPECT_EQ(effective("KT_POLICY_CONFIG=:a.yaml::b.yaml:", ""), ab) << "empty parts say nothing";
+    std::string abc = effective("KT_POLICY_CONFIG=c.yaml", "a.yaml b.yaml c.yaml");
+    for (const char *want :
+         {"mode: enforce\n", "total_seconds: 0\n", "keepalive_seconds: 3\n", "id: z\n", "model: other\n"})
+        EXPECT_NE(abc.find(want), std::string::npos) << "null gives the default back: " << want << abc;
+    EXPECT_EQ(abc.find("id: a\n"), std::string::npos) << "targets are a list: replaced as a whole" << abc;
+    EXPECT_EQ(abc.find("- pii-detector\n"), std::string::npos) << abc;
+}
+
 /* Of layers, the file that has the last word is named. */
 TEST_F(Advice, PlacesInLayers)
 {

@@ -22,6 +22,41 @@ struct Lab : Scratch {
     }
 };
 
+TEST(PolicyExplain, NothingIsNoInput)
+{
+    Lab s;
+    for (const char *none : {"", "\xef\xbb\xbf", " \r\n\n"}) {
+        Ran r = run_kt(s, "policy explain", none);
+        EXPECT_EQ(r.status, 2) << r.out;
+        EXPECT_NE(r.err.find("- is empty"), std::string::npos) << r.err;
+    }
+}
+
+/* The policies stand in the order of the chain, also of an answer. */
+TEST(PolicyExplain, AnswersKeepTheOrderOfTheChain)
+{
+    const char *const chains[] = {"quality-scorer, dlp-filter, pii-detector, audit-logger",
+                                  "audit-logger, pii-detector, safety-filter, quality-scorer, dlp-filter"};
+    for (std::string chain : chains) {
+        Scratch s;
+        s.write("policy-config.yaml", "pack: {name: t, version: 1.0.0}\npolicies: {chain: [" + chain +
+                                          "]}\npolicy: {quality-scorer: {min_sentences: 1}}\n");
+        Ran r =
+            run_kt(s, "policy explain",
+                   R"({"object":"chat.completion","choices":[{"index":0,"message":{"content":"Hi you."}}]})");
+        EXPECT_EQ(r.status, 0) << r.err;
+        size_t at = r.out.find("\npolicy ");
+        for (std::string rest = chain + ", "; !rest.empty(); rest.erase(0, rest.find(", ") + 2)) {
+            std::string kind = rest.substr(0, rest.find(","));
+            if (kind == "audit-logger")
+                continue;
+            size_t next = r.out.find("\n" + kind + " ");
+            EXPECT_TRUE(next != std::string::npos && next > at) << kind << r.out;
+            at = next;
+        }
+    }
+}
+
 TEST(PolicyExplain, ARequestThatIsRedacted)
 {
     Lab s;
