@@ -3,6 +3,7 @@
 #include "policyengine/detect/kt_lang_chars.h"
 #include "policyengine/detect/kt_lang_words.h"
 
+#include <math.h>
 #include <string.h>
 
 #define PIECES 8u      /* of a text that is longer than the sample */
@@ -10,11 +11,16 @@
 #define FLOOR 0.20     /* below this confidence the language is unknown */
 #define ENDING_WEIGHT 0.3
 #define LETTER_WEIGHT 0.3
+#define ARTICLE_WEIGHT 0.6
+#define SEVERAL 0.8
+#define NEAR 0.55  /* of the best score: a language that cannot be told from the best one ... */
+#define NEARER 0.7 /* ... nor one that is no further behind than this */
 
 struct tally {
     const struct kt_lang_table *words;
     double script[KT_SCRIPTS]; /* letters; one of an ideographic script weighs three */
     double score[KT_LANG_WORDED];
+    double shared[KT_LANG_WORDED];  /* where it is enough to be one of several */
     double count;                   /* words of prose */
     unsigned persian, urdu, arabic; /* letters that only these have */
     char word[KT_LANG_WORD + 8];    /* the word that is being read, lower case */
@@ -25,9 +31,12 @@ struct tally {
 
 static void spread(struct tally *t, uint32_t langs, double weight)
 {
-    double part = weight / __builtin_popcount(langs);
-    for (; langs; langs &= langs - 1)
+    int n = __builtin_popcount(langs);
+    double part = weight / n, of_group = weight / sqrt((double)n);
+    for (; langs; langs &= langs - 1) {
         t->score[__builtin_ctz(langs)] += part;
+        t->shared[__builtin_ctz(langs)] += of_group;
+    }
 }
 
 /* An ending is looked up as "-ung". */
@@ -43,6 +52,21 @@ static uint32_t ending(const struct tally *t)
     return 0;
 }
 
+/* "dell'ufficio": the article, and the word behind it. */
+static bool elided(struct tally *t)
+{
+    const char *mark = memchr(t->word, '\'', t->len);
+    size_t n = mark ? (size_t)(mark - t->word) + 1 : 0;
+    uint32_t article = n > 1 ? kt_lang_word(t->words, t->word, n) : 0;
+    if (!article)
+        return false;
+    uint32_t rest = kt_lang_word(t->words, t->word + n, t->len - n);
+    spread(t, article, ARTICLE_WEIGHT);
+    if (rest)
+        spread(t, rest, 1 - ARTICLE_WEIGHT);
+    return true;
+}
+
 static void word_ends(struct tally *t)
 {
     if (t->len > 0 && t->prose) {
@@ -50,7 +74,7 @@ static void word_ends(struct tally *t)
         uint32_t langs = t->too_long ? 0 : kt_lang_word(t->words, t->word, t->len);
         if (langs)
             spread(t, langs, 1);
-        else if (!t->too_long && t->len >= 5 && (langs = ending(t)) != 0)
+        else if (!t->too_long && !elided(t) && t->len >= 5 && (langs = ending(t)) != 0)
             spread(t, langs, ENDING_WEIGHT);
     }
     t->len = 0;
@@ -209,56 +233,143 @@ static const char *by_script(const struct tally *t, enum kt_script s)
     }
 }
 
+static bool of_script(unsigned lang, bool cyrillic)
+{
+    return (lang == KT_LANG_ru || lang == KT_LANG_uk || lang == KT_LANG_bg) == cyrillic;
+}
+
+/* `few`: a score of so much is worth half. */
+static double sureness(const struct tally *t, double best, double second, double few)
+{
+    if (best < 1.2 || t->count < 2)
+        return 0;
+    double density = best / (0.16 * t->count), margin = (best - second) / best;
+    double enough = best / (best + few), clear = margin * 3;
+    return enough * (density < 1 ? density : 1) * (clear < 1 ? clear : 1);
+}
+
 static double by_words(const struct tally *t, bool cyrillic, const char **code)
 {
     double best = 0, second = 0;
     for (unsigned i = 0; i < KT_LANG_WORDED; i++) {
-        bool of_script = (i == KT_LANG_ru || i == KT_LANG_uk || i == KT_LANG_bg) == cyrillic;
-        if (!of_script)
+        if (!of_script(i, cyrillic))
             continue;
         if (t->score[i] > best) {
             second = best;
             best = t->score[i];
-            *code = kt_lang_code(i);
+            *code = kt_lang_code((enum kt_lang_id)i);
         } else if (t->score[i] > second) {
             second = t->score[i];
         }
     }
-    if (best < 1.2 || t->count < 2)
-        return 0;
-    double density = best / (0.16 * t->count), margin = (best - second) / best;
-    double enough = best / (best + 1), clear = margin * 3;
-    return enough * (density < 1 ? density : 1) * (clear < 1 ? clear : 1);
+    return sureness(t, best, second, 1);
+}
+
+/* The script that most letters are of, with its share of all letters and their number. False: there is none.
+ */
+static bool main_script(const struct tally *t, enum kt_script *top, double *share, double *letters)
+{
+    double all = 0;
+    *top = KT_S_LATIN;
+    for (unsigned s = 0; s < KT_SCRIPTS; s++) {
+        all += t->script[s];
+        if (t->script[s] > t->script[*top])
+            *top = (enum kt_script)s;
+    }
+    if (*top == KT_S_KANA)
+        *top = KT_S_HAN;
+    *letters = t->script[*top] + (*top == KT_S_HAN ? t->script[KT_S_KANA] : 0);
+    *share = all > 0 ? *letters / all : 0;
+    return all > 0 && *share >= SHARE_MIN;
 }
 
 kt_result kt_lang_detect(const char *text, size_t len, char out[3], double *confidence)
 {
     struct tally t = {.words = kt_lang_words()};
+    enum kt_script top;
+    double share, letters;
     memset(out, 0, 3);
     *confidence = 0;
     KT_ENSURE(t.words, KT_ERR_MEMORY);
     read_sample(&t, text, len);
-    double all = 0;
-    enum kt_script top = KT_S_LATIN;
-    for (unsigned s = 0; s < KT_SCRIPTS; s++) {
-        all += t.script[s];
-        if (t.script[s] > t.script[top])
-            top = s;
-    }
-    if (top == KT_S_KANA)
-        top = KT_S_HAN;
-    double of_top = t.script[top] + (top == KT_S_HAN ? t.script[KT_S_KANA] : 0);
-    if (all == 0 || of_top < SHARE_MIN * all)
+    if (!main_script(&t, &top, &share, &letters))
         return kt_ok();
     const char *code = by_script(&t, top);
-    double sure = code ? plenty(of_top) * of_top / all : 0;
+    double sure = code ? plenty(letters) * share : 0;
     if (top == KT_S_LATIN || top == KT_S_CYRILLIC)
-        sure = by_words(&t, top == KT_S_CYRILLIC, &code) * of_top / all;
+        sure = by_words(&t, top == KT_S_CYRILLIC, &code) * share;
     if (!code || sure < FLOOR)
         return kt_ok();
     memcpy(out, code, 2);
     *confidence = sure;
     return kt_ok();
+}
+
+static void add_code(struct kt_langs *g, const char *code)
+{
+    if (g->count < KT_COUNT(g->codes))
+        memcpy(g->codes[g->count++], code, 3);
+}
+
+/* The languages that the words may be of, the likeliest first. */
+static double near_best(const struct tally *t, bool cyrillic, struct kt_langs *g)
+{
+    double best = 0, outside = 0;
+    uint32_t in = 0;
+    for (unsigned i = 0; i < KT_LANG_WORDED; i++)
+        best = of_script(i, cyrillic) && t->shared[i] > best ? t->shared[i] : best;
+    for (unsigned i = 0; i < KT_LANG_WORDED; i++) {
+        bool near = t->shared[i] >= NEAR * best || best - t->shared[i] < NEARER;
+        if (of_script(i, cyrillic) && t->shared[i] > 0 && near)
+            in |= 1u << i;
+        else if (of_script(i, cyrillic) && t->shared[i] > outside)
+            outside = t->shared[i];
+    }
+    while (in && g->count < KT_COUNT(g->codes)) {
+        unsigned top = (unsigned)__builtin_ctz(in);
+        for (unsigned i = top + 1; i < KT_LANG_WORDED; i++)
+            top = in >> i & 1 && t->shared[i] > t->shared[top] ? i : top;
+        add_code(g, kt_lang_code((enum kt_lang_id)top));
+        in &= ~(1u << top);
+    }
+    return in ? 0 : sureness(t, best, outside, SEVERAL);
+}
+
+kt_result kt_lang_guess(const char *text, size_t len, struct kt_langs *out)
+{
+    struct tally t = {.words = kt_lang_words()};
+    enum kt_script top;
+    double share, letters;
+    *out = (struct kt_langs){.count = 0};
+    KT_ENSURE(t.words, KT_ERR_MEMORY);
+    read_sample(&t, text, len);
+    if (!main_script(&t, &top, &share, &letters))
+        return kt_ok();
+    const char *code = by_script(&t, top);
+    double sure = 0;
+    if (code) {
+        add_code(out, code);
+        sure = plenty(letters);
+    } else if (top == KT_S_LATIN || top == KT_S_CYRILLIC) {
+        sure = near_best(&t, top == KT_S_CYRILLIC, out);
+    }
+    if (top == KT_S_CYRILLIC && sure < plenty(letters)) { /* which one is open, but none of another script */
+        for (unsigned i = 0; i < KT_LANG_WORDED; i++)
+            if (of_script(i, true) && !kt_lang_guessed(out, kt_lang_code((enum kt_lang_id)i)))
+                add_code(out, kt_lang_code((enum kt_lang_id)i));
+        sure = plenty(letters);
+    }
+    out->confidence = out->count ? sure * share : 0;
+    out->count = out->confidence < FLOOR ? 0 : out->count;
+    return kt_ok();
+}
+
+bool kt_lang_guessed(const struct kt_langs *g, const char *code)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (memcmp(g->codes[i], code, 2) == 0)
+            return true;
+    return false;
 }
 
 static const char known[] =

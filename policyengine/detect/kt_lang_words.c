@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS 8192u /* a power of two, at most half full: tests/unit/lang_test counts */
+#define SLOTS 16384u /* a power of two, at most half full: tests/unit/lang_test counts */
 
 struct slot {
     const char *word; /* into the lists */

@@ -118,37 +118,49 @@ static bool listed(const struct kt_strings *list, const char *code)
     return false;
 }
 
+/* A character of Chinese, Japanese or Korean says as much as three letters. */
 static size_t chars_of(const char *text, size_t len)
 {
     size_t n = 0;
-    for (size_t i = 0; i < len; i++)
-        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        n += (c & 0xc0) == 0x80 ? 0 : c >= 0xe3 && c <= 0xed ? 3 : 1;
+    }
     return n;
+}
+
+/* All that the text may be in is unwanted: of Danish and Norwegian that cannot be told apart one is enough.
+ */
+static bool unwanted(const struct language_options *o, const struct kt_langs *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (!listed(&o->blocked_languages, g->codes[i]) &&
+            (o->allowed_languages.count == 0 || listed(&o->allowed_languages, g->codes[i])))
+            return false;
+    return g->count > 0;
 }
 
 /* *told: the text has a language. */
 static enum kt_step decide(const struct language_options *o, const char *text, size_t len, struct kt_sink *s,
                            bool *told)
 {
-    char code[3], message[128];
-    double sure = 0;
+    struct kt_langs g;
+    char message[128];
     *told = false;
     if (chars_of(text, len) < (size_t)o->min_chars)
         return KT_STEP_DONE;
-    if (!kt_is_ok(kt_lang_detect(text, len, code, &sure)))
+    if (!kt_is_ok(kt_lang_guess(text, len, &g)))
         return KT_STEP_ERROR;
-    if (!*code || sure < o->min_confidence)
+    if (g.count == 0 || g.confidence < o->min_confidence)
         return KT_STEP_DONE;
     *told = true;
-    bool wanted = !listed(&o->blocked_languages, code) &&
-                  (o->allowed_languages.count == 0 || listed(&o->allowed_languages, code));
-    if (wanted)
+    if (!unwanted(o, &g))
         return KT_STEP_DONE;
     snprintf(message, sizeof message,
-             "Blocked by policy language-validator: the language '%s' is not allowed here.", code);
+             "Blocked by policy language-validator: the language '%s' is not allowed here.", g.codes[0]);
     s->match(s, "language");
     s->stop(s, o->action == LANGUAGE_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, "language.not_allowed",
-            sure, message);
+            g.confidence, message);
     return KT_STEP_DONE;
 }
 
@@ -221,7 +233,7 @@ static const struct kt_option language_option_table[] = {
      .def = "20",
      .min = 1,
      .max = 100000,
-     .help = "shorter texts pass"},
+     .help = "shorter texts pass; a character of Chinese, Japanese or Korean counts as three"},
     {.name = "min_confidence",
      .type = KT_OPT_FLOAT,
      .offset = offsetof(struct language_options, min_confidence),
