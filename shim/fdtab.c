@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TABLE_MAX 16384
 #define FIRST_SWEEP 64
@@ -98,6 +99,7 @@ bool kt_fdtab_add(int fd, const struct kt_diverted *d)
         i = slot_locked();
     if (i >= 0) {
         entries[i] = (struct entry){fd, *d};
+        entries[i].d.opener = getpid();
         inodes[i] = ino;
         atomic_store(&ever, true);
     }

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 union kt_addr {
     struct sockaddr sa;
@@ -17,6 +18,7 @@ union kt_addr {
 
 struct kt_diverted {
     const char *origin; /* borrowed for ever */
+    pid_t opener;       /* set by kt_fdtab_add */
     uint16_t port;      /* of the origin, host byte order */
     bool literal;       /* origin is an IP literal */
     bool watched;       /* not diverted: connected to its origin, and tapped */

@@ -4,16 +4,21 @@
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/real.h"
 #include "shim/tap_sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ESTABLISHED 1 /* the two headers that have it and tcpi_bytes_sent exclude each other */
+#define TLS_ALERT 0x15
 #define MANY 16
 #define LOW_FDS 64 /* where programs put what they give away */
 
@@ -46,15 +51,31 @@ void kt_heirs_forked(void)
         kt_fdtab_each_locked(watch, NULL);
 }
 
-void kt_heir_look(int fd)
+/* Dead, if not buried. */
+static bool is_gone(pid_t pid)
+{
+    char path[32], text[256];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return kill(pid, 0) != 0 && errno == ESRCH;
+    ssize_t n = KT_REAL(read)(file, text, sizeof text - 1);
+    KT_REAL(close)(file);
+    text[n > 0 ? n : 0] = '\0';
+    const char *state = strrchr(text, ')');
+    return state && state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X');
+}
+
+void kt_heir_look(int fd, int first)
 {
     struct kt_diverted d;
     struct tcp_info info;
     int saved = errno;
     bool ours = kt_fdtab_find(fd, &d) && ask(fd, &info);
-    if (!ours || info.tcpi_state != ESTABLISHED) { /* else the one who opened it serves it still */
+    if (!ours ||
+        (info.tcpi_state != ESTABLISHED && is_gone(d.opener))) { /* else it is served, or was ended */
         atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
-        if (ours)
+        if (ours && first != TLS_ALERT) /* a last word, to whom it may concern */
             report(d.origin, "the process that opened this connection has ended, and the connection with it");
     }
     errno = saved;
