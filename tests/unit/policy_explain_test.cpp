@@ -203,7 +203,7 @@ TEST(PolicyExplain, AByteOrderMarkIsNoPartOfARequest)
 TEST(PolicyExplain, OddInput)
 {
     Lab s;
-    EXPECT_EQ(run_kt(s, "policy explain", "").status, 0) << "nothing is a text, too";
+    EXPECT_EQ(run_kt(s, "policy explain", "").status, 2) << "nothing is more likely a pipe that broke";
     EXPECT_EQ(run_kt(s, "policy explain", "{\"a\":").status, 0) << "what is no JSON is a text";
     EXPECT_EQ(run_kt(s, "policy explain", "\"just a string\"").status, 0);
     EXPECT_EQ(run_kt(s, "policy explain", std::string("a\0b", 3)).status, 0);
