@@ -106,7 +106,7 @@ static size_t uncut(const struct kt_chain_run *r, size_t hold)
 {
     const struct kt_text *t = &r->text;
     for (size_t before = SIZE_MAX; hold < before && hold > t->base;) {
-        before = hold = kt_redactions_cut(&r->redactions, t->segment, hold);
+        before = hold = kt_redactions_cut(&r->redactions, r->segments[t->segment].first, t->segment, hold);
         if (hold > t->base)
             hold = t->base + kt_boundary_before(t->data, t->len, hold - t->base, kt_text_is_json(t));
     }
@@ -130,13 +130,14 @@ static void release(struct kt_chain_run *r)
 {
     struct kt_run_segment *g = &r->segments[r->text.segment];
     if (r->redactions.count)
-        kt_redactions_whole_numbers(&r->redactions, r->text.segment, g->released, r->text.data, r->text.len,
-                                    r->text.base);
+        kt_redactions_whole_numbers(&r->redactions, g->first, r->text.segment, g->released, r->text.data,
+                                    r->text.len, r->text.base);
     size_t end = r->text.base + r->text.len, hold = settled_to(r);
     if (end > g->seen)
         g->seen = end;
     if (hold > g->released)
         g->released = hold;
+    g->first = kt_redactions_live(&r->redactions, g->first, r->text.segment, g->released);
     if (!r->text.final && kt_run_json_keep(r).code != KT_OK)
         r->internal_error = r->failed_now = true;
 }
@@ -268,6 +269,8 @@ enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
         return KT_STEP_DONE;
     r->text = *t;
     r->json_read = false;
+    if (!r->segments[t->segment].seen)
+        r->segments[t->segment].first = r->redactions.count;
     return begin(r, KT_RUN_TEXT);
 }
 

@@ -64,10 +64,10 @@ kt_result kt_redactions_replace(struct kt_redactions *l, struct kt_redactions_ra
     return kt_ok();
 }
 
-bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
-                       size_t end)
+bool kt_redactions_has(const struct kt_redactions *l, size_t first, unsigned policy, unsigned segment,
+                       size_t start, size_t end)
 {
-    for (size_t i = l->count; i-- > 0;) {
+    for (size_t i = l->count; i-- > first;) {
         const struct kt_redactions_raw *w = &l->raw[i];
         if (w->r.start == start && w->r.end == end && w->r.segment == segment && w->policy == policy)
             return true;
@@ -75,10 +75,10 @@ bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned 
     return false;
 }
 
-void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size_t from, const char *data,
-                                 size_t len, size_t base)
+void kt_redactions_whole_numbers(struct kt_redactions *l, size_t first, unsigned segment, size_t from,
+                                 const char *data, size_t len, size_t base)
 {
-    for (size_t i = l->count; i-- > 0;) {
+    for (size_t i = l->count; i-- > first;) {
         struct kt_redaction *r = &l->raw[i].r;
         if (r->segment != segment || r->start < from || r->start < base || !r->quoted)
             continue;
@@ -92,11 +92,18 @@ void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size
     }
 }
 
-size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at)
+size_t kt_redactions_live(const struct kt_redactions *l, size_t first, unsigned segment, size_t released)
+{
+    while (first < l->count && (l->raw[first].r.segment != segment || l->raw[first].r.end <= released))
+        first++;
+    return first;
+}
+
+size_t kt_redactions_cut(const struct kt_redactions *l, size_t first, unsigned segment, size_t at)
 {
     for (bool moved = true; moved;) {
         moved = false;
-        for (size_t i = l->count; i-- > 0;) {
+        for (size_t i = l->count; i-- > first;) {
             const struct kt_redaction *r = &l->raw[i].r;
             if (r->segment == segment && r->start < at && r->end > at) {
                 at = r->start;

@@ -2,6 +2,7 @@
 /* Merged redactions, held windows, placeholders. */
 #include "chain_fixture.hpp"
 #include "policyengine/chain/kt_redactions.h"
+#include "slow.hpp"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -231,4 +232,49 @@ TEST(Placeholders, CarryOverFromRequestToResponse)
     }
     EXPECT_EQ(got, "[EMAIL_1][EMAIL_1]");
     kt_placeholders_free(names);
+}
+
+/* No clock: looked for among those of all segments, each redaction would take minutes. */
+TEST(ChainMerge, SegmentsDoNotLookThroughEachOthersRedactions)
+{
+    const size_t n = slow::fewer(400000, 100);
+    Chain c(1);
+    c[0].text = [](const kt_text *, kt_sink *s) {
+        redact(s, 0, 3, "[X]");
+        return KT_STEP_DONE;
+    };
+    for (size_t i = 0; i < n; i++)
+        ASSERT_EQ(c.text("abc", 0, true, static_cast<unsigned>(i)), KT_STEP_DONE);
+    size_t count = 0;
+    kt_chain_run_redactions(c.run(), &count);
+    EXPECT_EQ(count, n);
+}
+
+/* A find that begins behind the start of its number grows to it; the text in front is not read again for
+ * each. */
+TEST(ChainMerge, NumbersThatGrowDoNotReadTheTextAgain)
+{
+    const size_t n = slow::fewer(50000, 100), step = 6;
+    Chain c(1);
+    std::string text = "[";
+    while (text.size() < 1 + n * step)
+        text += "-4711,";
+    text += "0]";
+    c[0].text = [&](const kt_text *t, kt_sink *s) {
+        for (size_t i = 0; i < n; i++) {
+            const size_t start = 2 + i * step;
+            const char *name = s->placeholder(s, "CARD", t->data + start, 4, true);
+            s->redact(s, start, start + 4, name, strlen(name), "x");
+        }
+        return KT_STEP_DONE;
+    };
+    ASSERT_EQ(c.text(text), KT_STEP_DONE);
+    size_t count = 0;
+    const kt_redaction *r = kt_chain_run_redactions(c.run(), &count);
+    ASSERT_EQ(count, n);
+    for (size_t i = 0; i < n; i++) {
+        ASSERT_EQ(r[i].start, 1 + i * step) << "the sign belongs to it";
+        ASSERT_EQ(r[i].end, r[i].start + 5);
+        ASSERT_EQ(std::string(r[i].text, r[i].len), "\"[CARD_2]\"") << "1 is the number without its sign";
+    }
 }
