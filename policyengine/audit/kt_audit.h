@@ -24,9 +24,9 @@ struct kt_audit_fds {
     void (*close)(int fd);
 };
 /* Before the first kt_audit_open; without it the fds are plain ones of this process. */
+void kt_audit_set_fds(const struct kt_audit_fds *fds);
 /* The fds that are kept between events were closed. */
 void kt_audit_forget_fds(void);
-void kt_audit_set_fds(const struct kt_audit_fds *fds);
 
 /* new. Makes <state_dir>/audit (0700). KT_ERR_IO with `err` where it cannot be written. Cheap; safe to keep
  * over fork (no lock is held between calls; a child opens its own files). `max_file_bytes` 0 = 64 MiB. */
