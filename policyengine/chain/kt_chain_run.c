@@ -199,8 +199,19 @@ static void merge(struct kt_chain_run *r)
 {
     bool text = r->call == KT_RUN_TEXT || r->call == KT_RUN_LEAVING;
     bool whole = text && r->text.final && r->text.base == 0;
-    if (!whole && r->call != KT_RUN_TOOL && !r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
+    if (whole || r->call == KT_RUN_TOOL || r->dry)
+        return;
+    struct kt_run_segment *g = text ? &r->segments[r->text.segment] : NULL;
+    bool stream = g && r->phase == KT_PHASE_RESPONSE;
+    kt_result done =
+        stream ? kt_redactions_merge_from(&r->redactions, g->merged_first, r->text.segment, g->merged_from)
+               : kt_redactions_merge(&r->redactions);
+    if (done.code != KT_OK)
         r->internal_error = r->failed_now = true;
+    else if (stream && !halted(r)) {
+        g->merged_first = g->first;
+        g->merged_from = g->released;
+    }
 }
 
 /* From r->at to the end of the chain, a stop or a PENDING; false for the last. */
@@ -270,7 +281,7 @@ enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
     r->text = *t;
     r->json_read = false;
     if (!r->segments[t->segment].seen)
-        r->segments[t->segment].first = r->redactions.count;
+        r->segments[t->segment].first = r->segments[t->segment].merged_first = r->redactions.count;
     return begin(r, KT_RUN_TEXT);
 }
 

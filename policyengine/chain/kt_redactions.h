@@ -23,8 +23,9 @@ struct kt_redactions {
     struct kt_redactions_raw *raw; /* owned, in order of addition */
     size_t count, cap;
     struct kt_redaction *merged; /* owned */
-    size_t merged_count;
-    size_t merged_of; /* raw entries that `merged` covers */
+    size_t merged_count, merged_cap;
+    size_t merged_of;  /* raw entries that `merged` covers; SIZE_MAX: some were altered since */
+    size_t merged_all; /* raw entries that it covered last */
     struct kt_redactions_block *blocks;
 };
 
@@ -51,6 +52,10 @@ size_t kt_redactions_cut(const struct kt_redactions *l, size_t first, unsigned s
 size_t kt_redactions_live(const struct kt_redactions *l, size_t first, unsigned segment, size_t released);
 /* Fills l->merged: by segment, then start, no overlaps. */
 kt_result kt_redactions_merge(struct kt_redactions *l) KT_MUST;
+/* The same, with less work where all that came or was altered since the last merge is of `segment`, and
+ * starts at `from` or behind it: a place that no redaction lies across. */
+kt_result kt_redactions_merge_from(struct kt_redactions *l, size_t first, unsigned segment,
+                                   size_t from) KT_MUST;
 /* After a merge: index of the first entry of l->merged that ends behind `at` of the segment, or belongs to a
  * later one; merged_count for none. */
 size_t kt_redactions_first(const struct kt_redactions *l, unsigned segment, size_t at);

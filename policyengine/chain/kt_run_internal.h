@@ -22,6 +22,7 @@ struct kt_run_segment {
     size_t seen;     /* bytes that policies were shown at least once */
     size_t released; /* bytes that the caller may have sent on */
     size_t first;    /* redactions in front of it are of other segments, or of what was released */
+    size_t merged_first, merged_from; /* the same, and `released`, when redactions were merged last */
     /* Owned; the JSON of the text up to `released`. NULL: nothing of it is gone yet. */
     struct kt_json_track *json;
 };

@@ -278,3 +278,34 @@ TEST(ChainMerge, NumbersThatGrowDoNotReadTheTextAgain)
         ASSERT_EQ(std::string(r[i].text, r[i].len), "\"[CARD_2]\"") << "1 is the number without its sign";
     }
 }
+
+/* In a stream what is gone is not merged again: each window's redactions are, and the whole list is there. */
+TEST(ChainMerge, AStreamMergesWhatItHolds)
+{
+    const size_t n = slow::fewer(200000, 100);
+    Chain c(2);
+    for (size_t p : {0u, 1u})
+        c[p].text = [p](const kt_text *t, kt_sink *s) {
+            if (t->len)
+                redact(s, t->base + p, t->base + 3 + p, p ? "[B]" : "[A]");
+            return KT_STEP_DONE;
+        };
+    kt_chain_run *run = c.run(false, KT_PHASE_RESPONSE);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned segment : {1u, 0u})
+            if (segment == 1 || i % 1000 == 0) {
+                const size_t at = segment ? i : i / 1000;
+                ASSERT_EQ(c.text("abcdefgh", at * 8, false, segment), KT_STEP_DONE);
+                ASSERT_EQ(kt_chain_run_hold_from(run, segment), at * 8 + 8);
+                size_t count = 0;
+                kt_chain_run_redactions(run, &count);
+                ASSERT_EQ(count, i + 1 + (segment ? (i + 999) / 1000 : i / 1000 + 1));
+            }
+    size_t count = 0, place = 0;
+    const kt_redaction *r = kt_chain_run_redactions(run, &count);
+    for (; place < (n + 999) / 1000; place++)
+        ASSERT_TRUE(r[place].segment == 0 && r[place].start == place * 8 && r[place].end == place * 8 + 4);
+    for (size_t i = 0; i < n; i++)
+        ASSERT_TRUE(r[place + i].segment == 1 && r[place + i].start == i * 8 &&
+                    r[place + i].end == i * 8 + 4);
+}
