@@ -106,7 +106,7 @@ static size_t uncut(const struct kt_chain_run *r, size_t hold)
 {
     const struct kt_text *t = &r->text;
     for (size_t before = SIZE_MAX; hold < before && hold > t->base;) {
-        before = hold = kt_redactions_cut(&r->redactions, t->segment, hold);
+        before = hold = kt_redactions_cut(&r->redactions, r->segments[t->segment].first, t->segment, hold);
         if (hold > t->base)
             hold = t->base + kt_boundary_before(t->data, t->len, hold - t->base, kt_text_is_json(t));
     }
@@ -130,13 +130,14 @@ static void release(struct kt_chain_run *r)
 {
     struct kt_run_segment *g = &r->segments[r->text.segment];
     if (r->redactions.count)
-        kt_redactions_whole_numbers(&r->redactions, r->text.segment, g->released, r->text.data, r->text.len,
-                                    r->text.base);
+        kt_redactions_whole_numbers(&r->redactions, g->first, r->text.segment, g->released, r->text.data,
+                                    r->text.len, r->text.base);
     size_t end = r->text.base + r->text.len, hold = settled_to(r);
     if (end > g->seen)
         g->seen = end;
     if (hold > g->released)
         g->released = hold;
+    g->first = kt_redactions_live(&r->redactions, g->first, r->text.segment, g->released);
     if (!r->text.final && kt_run_json_keep(r).code != KT_OK)
         r->internal_error = r->failed_now = true;
 }
@@ -198,8 +199,19 @@ static void merge(struct kt_chain_run *r)
 {
     bool text = r->call == KT_RUN_TEXT || r->call == KT_RUN_LEAVING;
     bool whole = text && r->text.final && r->text.base == 0;
-    if (!whole && r->call != KT_RUN_TOOL && !r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
+    if (whole || r->call == KT_RUN_TOOL || r->dry)
+        return;
+    struct kt_run_segment *g = text ? &r->segments[r->text.segment] : NULL;
+    bool stream = g && r->phase == KT_PHASE_RESPONSE;
+    kt_result done =
+        stream ? kt_redactions_merge_from(&r->redactions, g->merged_first, r->text.segment, g->merged_from)
+               : kt_redactions_merge(&r->redactions);
+    if (done.code != KT_OK)
         r->internal_error = r->failed_now = true;
+    else if (stream && !halted(r)) {
+        g->merged_first = g->first;
+        g->merged_from = g->released;
+    }
 }
 
 /* From r->at to the end of the chain, a stop or a PENDING; false for the last. */
@@ -268,6 +280,8 @@ enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t)
         return KT_STEP_DONE;
     r->text = *t;
     r->json_read = false;
+    if (!r->segments[t->segment].seen)
+        r->segments[t->segment].first = r->segments[t->segment].merged_first = r->redactions.count;
     return begin(r, KT_RUN_TEXT);
 }
 

@@ -64,10 +64,10 @@ kt_result kt_redactions_replace(struct kt_redactions *l, struct kt_redactions_ra
     return kt_ok();
 }
 
-bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned segment, size_t start,
-                       size_t end)
+bool kt_redactions_has(const struct kt_redactions *l, size_t first, unsigned policy, unsigned segment,
+                       size_t start, size_t end)
 {
-    for (size_t i = l->count; i-- > 0;) {
+    for (size_t i = l->count; i-- > first;) {
         const struct kt_redactions_raw *w = &l->raw[i];
         if (w->r.start == start && w->r.end == end && w->r.segment == segment && w->policy == policy)
             return true;
@@ -75,10 +75,10 @@ bool kt_redactions_has(const struct kt_redactions *l, unsigned policy, unsigned 
     return false;
 }
 
-void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size_t from, const char *data,
-                                 size_t len, size_t base)
+void kt_redactions_whole_numbers(struct kt_redactions *l, size_t first, unsigned segment, size_t from,
+                                 const char *data, size_t len, size_t base)
 {
-    for (size_t i = l->count; i-- > 0;) {
+    for (size_t i = l->count; i-- > first;) {
         struct kt_redaction *r = &l->raw[i].r;
         if (r->segment != segment || r->start < from || r->start < base || !r->quoted)
             continue;
@@ -92,11 +92,18 @@ void kt_redactions_whole_numbers(struct kt_redactions *l, unsigned segment, size
     }
 }
 
-size_t kt_redactions_cut(const struct kt_redactions *l, unsigned segment, size_t at)
+size_t kt_redactions_live(const struct kt_redactions *l, size_t first, unsigned segment, size_t released)
+{
+    while (first < l->count && (l->raw[first].r.segment != segment || l->raw[first].r.end <= released))
+        first++;
+    return first;
+}
+
+size_t kt_redactions_cut(const struct kt_redactions *l, size_t first, unsigned segment, size_t at)
 {
     for (bool moved = true; moved;) {
         moved = false;
-        for (size_t i = l->count; i-- > 0;) {
+        for (size_t i = l->count; i-- > first;) {
             const struct kt_redaction *r = &l->raw[i].r;
             if (r->segment == segment && r->start < at && r->end > at) {
                 at = r->start;
@@ -168,35 +175,96 @@ static void overlay(struct list *have, const struct kt_redactions_raw *add, size
         out->items[out->count++] = have->items[at++];
 }
 
-kt_result kt_redactions_merge(struct kt_redactions *l)
+/* Sorts the `n` entries of `all` and merges them; *out is new, of *count entries. */
+static KT_MUST kt_result merge_all(struct kt_redactions_raw *all, size_t n, struct kt_redaction **out,
+                                   size_t *count)
 {
-    if (l->merged_of == l->count)
-        return kt_ok();
-    KT_CLEANUP(kt_cleanup_free) struct kt_redactions_raw *sorted = malloc(l->count * sizeof *sorted);
-    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *one = malloc(l->count * sizeof *one);
-    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *two = malloc(l->count * sizeof *two);
-    KT_ENSURE(sorted && one && two, KT_ERR_MEMORY);
-    memcpy(sorted, l->raw, l->count * sizeof *sorted);
-    qsort(sorted, l->count, sizeof *sorted, by_policy);
-    struct list have = {one, 0}, out = {two, 0};
-    for (size_t i = 0, n; i < l->count; i += n) {
-        for (n = 1; i + n < l->count && sorted[i + n].policy == sorted[i].policy;)
-            n++;
-        out.count = 0;
-        overlay(&have, sorted + i, n, &out);
+    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *one = malloc((n + 1) * sizeof *one);
+    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *two = malloc((n + 1) * sizeof *two);
+    KT_ENSURE(one && two, KT_ERR_MEMORY);
+    qsort(all, n, sizeof *all, by_policy);
+    struct list have = {one, 0}, next = {two, 0};
+    for (size_t i = 0, of; i < n; i += of) {
+        for (of = 1; i + of < n && all[i + of].policy == all[i].policy;)
+            of++;
+        next.count = 0;
+        overlay(&have, all + i, of, &next);
         struct list swap = have;
-        have = out;
-        out = swap;
+        have = next;
+        next = swap;
     }
-    free(l->merged);
-    l->merged_count = have.count;
-    l->merged_of = l->count;
-    l->merged = have.items;
+    *count = have.count;
+    *out = have.items;
     if (have.items == one)
         one = NULL;
     else
         two = NULL;
     return kt_ok();
+}
+
+/* merged[low,high) becomes with[0,n). */
+static KT_MUST kt_result put_merged(struct kt_redactions *l, size_t low, size_t high,
+                                    const struct kt_redaction *with, size_t n)
+{
+    size_t count = l->merged_count - (high - low) + n;
+    if (count > l->merged_cap) {
+        size_t cap = count * 2;
+        struct kt_redaction *grown = realloc(l->merged, cap * sizeof *grown);
+        KT_ENSURE(grown, KT_ERR_MEMORY);
+        l->merged = grown;
+        l->merged_cap = cap;
+    }
+    if (l->merged_count > high)
+        memmove(l->merged + low + n, l->merged + high, (l->merged_count - high) * sizeof *with);
+    if (n)
+        memcpy(l->merged + low, with, n * sizeof *with);
+    l->merged_count = count;
+    l->merged_of = l->merged_all = l->count;
+    return kt_ok();
+}
+
+kt_result kt_redactions_merge(struct kt_redactions *l)
+{
+    if (l->merged_of == l->count)
+        return kt_ok();
+    KT_CLEANUP(kt_cleanup_free) struct kt_redactions_raw *all = malloc((l->count + 1) * sizeof *all);
+    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *merged = NULL;
+    KT_ENSURE(all, KT_ERR_MEMORY);
+    if (l->count)
+        memcpy(all, l->raw, l->count * sizeof *all);
+    size_t n = 0;
+    KT_GUARD(merge_all(all, l->count, &merged, &n));
+    return put_merged(l, 0, l->merged_count, merged, n);
+}
+
+static bool only_of(const struct kt_redactions *l, size_t first, unsigned segment)
+{
+    if (first > l->merged_all || l->merged_all > l->count)
+        return false;
+    for (size_t i = l->merged_all; i < l->count; i++)
+        if (l->raw[i].r.segment != segment)
+            return false;
+    return true;
+}
+
+kt_result kt_redactions_merge_from(struct kt_redactions *l, size_t first, unsigned segment, size_t from)
+{
+    if (l->merged_of == l->count)
+        return kt_ok();
+    if (!only_of(l, first, segment))
+        return kt_redactions_merge(l);
+    size_t most = l->count - first, n = 0;
+    KT_CLEANUP(kt_cleanup_free) struct kt_redactions_raw *all = malloc((most + 1) * sizeof *all);
+    KT_CLEANUP(kt_cleanup_free) struct kt_redaction *merged = NULL;
+    KT_ENSURE(all, KT_ERR_MEMORY);
+    for (size_t i = first; i < l->count; i++)
+        if (l->raw[i].r.segment == segment && l->raw[i].r.start >= from)
+            all[n++] = l->raw[i];
+    KT_GUARD(merge_all(all, n, &merged, &n));
+    size_t low = kt_redactions_first(l, segment, from), high = low;
+    while (high < l->merged_count && l->merged[high].segment == segment)
+        high++;
+    return put_merged(l, low, high, merged, n);
 }
 
 size_t kt_redactions_first(const struct kt_redactions *l, unsigned segment, size_t at)

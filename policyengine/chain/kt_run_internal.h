@@ -21,6 +21,8 @@ struct kt_run_policy {
 struct kt_run_segment {
     size_t seen;     /* bytes that policies were shown at least once */
     size_t released; /* bytes that the caller may have sent on */
+    size_t first;    /* redactions in front of it are of other segments, or of what was released */
+    size_t merged_first, merged_from; /* the same, and `released`, when redactions were merged last */
     /* Owned; the JSON of the text up to `released`. NULL: nothing of it is gone yet. */
     struct kt_json_track *json;
 };
@@ -49,12 +51,13 @@ struct kt_chain_run {
     size_t at; /* link that is asked now */
     enum kt_run_call call;
     bool pending;
-    uint64_t clock_ns;         /* monotonic; when the last slot ended */
-    bool failed_now;           /* some policy failed in the call under way */
-    struct kt_text text;       /* of the call under way */
-    struct kt_tool tool;       /* of the call under way */
-    struct kt_json_track json; /* somewhere in `text` */
-    bool json_read;            /* `json` is of `text` */
+    uint64_t clock_ns;              /* monotonic; when the last slot ended */
+    bool failed_now;                /* some policy failed in the call under way */
+    struct kt_text text;            /* of the call under way */
+    struct kt_tool tool;            /* of the call under way */
+    struct kt_json_track json;      /* somewhere in `text` */
+    struct kt_json_track json_back; /* where `json` was before it went on last */
+    bool json_read;                 /* `json` is of `text` */
 
     bool stopped;
     enum kt_verdict stop_verdict;

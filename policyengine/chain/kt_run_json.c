@@ -19,14 +19,20 @@ static void begin(const struct kt_text *t, const struct kt_json_track *kept, str
 }
 
 /* What the text says in front of `at`; policies tell their ranges in order, so it is read about once for each
- * of them. */
+ * of them. A range that grows to the start of its number is a step back from where it was found: not a reason
+ * to read the text again. */
 static const struct kt_json_track *read_to(struct kt_chain_run *r, size_t at)
 {
     const struct kt_text *t = &r->text;
-    struct kt_json_track *j = &r->json;
-    if (!r->json_read || j->at > at) {
+    struct kt_json_track *j = &r->json, *back = &r->json_back;
+    if (!r->json_read || (j->at > at && back->at > at)) {
         begin(t, r->segments[t->segment].json, j);
         r->json_read = true;
+        *back = *j;
+    } else if (j->at > at) {
+        *j = *back;
+    } else if (j->at < at) {
+        *back = *j;
     }
     if (j->at < t->base) /* bytes that nobody has shown */
         j->at = j->clean = t->base;

@@ -163,8 +163,8 @@ static void sink_redact(struct kt_sink *s, size_t start, size_t end, const char 
         d.start = g->released;
         kt_run_fail(r);
     }
-    bool again =
-        d.start < g->seen && kt_redactions_has(&r->redactions, (unsigned)r->at, d.segment, d.start, d.end);
+    bool again = d.start < g->seen &&
+                 kt_redactions_has(&r->redactions, g->first, (unsigned)r->at, d.segment, d.start, d.end);
     if (d.start >= d.end || again)
         return;
     if (kt_redactions_add(&r->redactions, (unsigned)r->at, &d).code != KT_OK) {

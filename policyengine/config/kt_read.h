@@ -38,9 +38,9 @@ kt_result kt_node_quote(const char *s, struct kt_buf *out) KT_MUST;
 
 /* The pair that sets option `o` in `map`, under its name or its alias; NULL = not set. */
 const struct kt_pair *kt_read_pair(const struct kt_option *o, const struct kt_node *map);
-/* Is set, and not to null. */
 /* Complains of keys of `map` that the table does not have; their values are not looked at. */
 kt_result kt_read_keys(struct kt_ctx *c, const struct kt_option *table, const struct kt_node *map) KT_MUST;
+/* Is set, and not to null. */
 bool kt_read_is_set(const struct kt_node *root, const char *dotted);
 /* The row of that name (not alias); the table must have it. */
 const struct kt_option *kt_option_row(const struct kt_option *table, const char *name);

@@ -61,7 +61,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
 /* Lock held. */
 static kt_result get(struct kt_secret_file *f, const char *path, char **out, struct kt_error *err)
 {
-    struct stat now;
+    struct stat now = {0};              /* where it cannot be told, no later look is the same */
     bool known = stat(path, &now) == 0; /* takes no fd, of which none may be left */
     if (!known || !f->key || !is_same(&now, &f->is)) {
         kt_free_secret(f->key);

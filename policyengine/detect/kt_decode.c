@@ -161,6 +161,7 @@ static bool units_start(const char *text, size_t len, size_t at)
 }
 
 #define PERCENT_LOOK 64u  /* decoded bytes by which it shows whether they are text */
+#define PERCENT_MORE 256u /* that much behind the last place up to which it is text, and the text is over */
 #define PERCENT_BACK 256u /* bytes in front of the first escape that belong to the run */
 #define PERCENT_LEAST 2u  /* escapes: one stands in many an address */
 
@@ -184,37 +185,59 @@ static bool control(int c)
     return (c >= 0 && c < ' ' && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
 }
 
-/* Mostly letters, of any script: what is decoded is UTF-8. */
-static bool wordy(const char *text, size_t len)
+/* Of any script: what is decoded is UTF-8. */
+static bool of_word(unsigned char c)
 {
-    size_t letters = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        letters += c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
-    }
-    return len >= 8 && letters * 2 >= len;
+    return c >= 0x80 || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
 }
 
-/* Words with percent escapes between them, by themselves or in an address: the run around the first escape.
- * Where there is none *at moves by one escape, and little was looked at. */
+/* How far a run was read. */
+struct percent {
+    size_t end; /* in the text */
+    size_t n;   /* decoded bytes */
+    size_t escapes, letters;
+};
+
+static bool wordy(const struct percent *p)
+{
+    return p->n >= 8 && p->letters * 2 >= p->n;
+}
+
+static bool percent_one(const char *text, size_t len, struct percent *p, char *out)
+{
+    if (p->end == len || p->n == KT_DECODE_MAX)
+        return false;
+    int c = percent_byte(text, len, p->end);
+    bool escape = c >= 0;
+    char raw = text[p->end];
+    if (control(c) || (!escape && !of_address(raw)))
+        return false;
+    out[p->n] = escape ? (char)c : raw == '+' ? ' ' : strchr("?&=#", raw) ? '\n' : raw;
+    p->letters += of_word((unsigned char)out[p->n++]);
+    p->end += escape ? 3 : 1;
+    p->escapes += escape;
+    return true;
+}
+
+/* Words with percent escapes between them, by themselves or in an address: the run around the first escape,
+ * as far as most of it is letters. Where there is none *at moves by one escape, and little was looked at. */
 static size_t percent_decode(const char *text, size_t len, size_t *at, char *out)
 {
-    size_t i = *at, n = 0, escapes = 0;
-    while (i > 0 && *at - i < PERCENT_BACK && of_address(text[i - 1]))
-        i--;
-    size_t early = *at - i + PERCENT_LOOK;
-    while (i < len && n < KT_DECODE_MAX) {
-        int c = percent_byte(text, len, i);
-        bool escape = c >= 0;
-        if (control(c) || (!escape && !of_address(text[i])) || (n == early && !wordy(out, n)))
-            break;
-        out[n++] = escape ? (char)c : text[i] == '+' ? ' ' : strchr("?&=#", text[i]) ? '\n' : text[i];
-        i += escape ? 3 : 1;
-        escapes += escape;
+    struct percent p = {.end = *at}, best = {.n = 0};
+    while (p.end > 0 && *at - p.end < PERCENT_BACK && of_address(text[p.end - 1]))
+        p.end--;
+    size_t early = *at - p.end + PERCENT_LOOK;
+    bool more = true;
+    while (more && p.n < (best.n ? best.n + PERCENT_MORE : early)) {
+        more = percent_one(text, len, &p, out);
+        if (wordy(&p) && (!more || p.n >= early))
+            best = p;
     }
-    bool found = escapes >= PERCENT_LEAST && wordy(out, n);
-    *at = found ? i : *at + 3;
-    return found ? n : 0;
+    bool found = best.escapes >= PERCENT_LEAST;
+    size_t n = found ? best.n : 0;
+    *at = found ? best.end : *at + 3;
+    kt_wipe(out + n, p.n - n);
+    return n;
 }
 
 /* A run of base64 letters at *at: a blob, a unit of hex, a number of a character, or a word. */

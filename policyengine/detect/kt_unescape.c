@@ -57,7 +57,7 @@ static kt_result room_for(struct kt_unescape *u, size_t n)
     return kt_ok();
 }
 
-/* The piece into u->text. No unit is longer than what it stands for. */
+/* The piece into u->text. What a unit stands for is never longer than the unit. */
 static kt_result decode(struct kt_unescape *u, const struct kt_unescape_window *p)
 {
     size_t at = 0, out = 0;

@@ -2,6 +2,7 @@
 /* Merged redactions, held windows, placeholders. */
 #include "chain_fixture.hpp"
 #include "policyengine/chain/kt_redactions.h"
+#include "slow.hpp"
 
 #include <gtest/gtest.h>
 #include <random>
@@ -231,4 +232,80 @@ TEST(Placeholders, CarryOverFromRequestToResponse)
     }
     EXPECT_EQ(got, "[EMAIL_1][EMAIL_1]");
     kt_placeholders_free(names);
+}
+
+/* No clock: looked for among those of all segments, each redaction would take minutes. */
+TEST(ChainMerge, SegmentsDoNotLookThroughEachOthersRedactions)
+{
+    const size_t n = slow::fewer(400000, 100);
+    Chain c(1);
+    c[0].text = [](const kt_text *, kt_sink *s) {
+        redact(s, 0, 3, "[X]");
+        return KT_STEP_DONE;
+    };
+    for (size_t i = 0; i < n; i++)
+        ASSERT_EQ(c.text("abc", 0, true, static_cast<unsigned>(i)), KT_STEP_DONE);
+    size_t count = 0;
+    kt_chain_run_redactions(c.run(), &count);
+    EXPECT_EQ(count, n);
+}
+
+/* A find that begins behind the start of its number grows to it; the text in front is not read again for
+ * each. */
+TEST(ChainMerge, NumbersThatGrowDoNotReadTheTextAgain)
+{
+    const size_t n = slow::fewer(50000, 100), step = 6;
+    Chain c(1);
+    std::string text = "[";
+    while (text.size() < 1 + n * step)
+        text += "-4711,";
+    text += "0]";
+    c[0].text = [&](const kt_text *t, kt_sink *s) {
+        for (size_t i = 0; i < n; i++) {
+            const size_t start = 2 + i * step;
+            const char *name = s->placeholder(s, "CARD", t->data + start, 4, true);
+            s->redact(s, start, start + 4, name, strlen(name), "x");
+        }
+        return KT_STEP_DONE;
+    };
+    ASSERT_EQ(c.text(text), KT_STEP_DONE);
+    size_t count = 0;
+    const kt_redaction *r = kt_chain_run_redactions(c.run(), &count);
+    ASSERT_EQ(count, n);
+    for (size_t i = 0; i < n; i++) {
+        ASSERT_EQ(r[i].start, 1 + i * step) << "the sign belongs to it";
+        ASSERT_EQ(r[i].end, r[i].start + 5);
+        ASSERT_EQ(std::string(r[i].text, r[i].len), "\"[CARD_2]\"") << "1 is the number without its sign";
+    }
+}
+
+/* In a stream what is gone is not merged again: each window's redactions are, and the whole list is there. */
+TEST(ChainMerge, AStreamMergesWhatItHolds)
+{
+    const size_t n = slow::fewer(200000, 100);
+    Chain c(2);
+    for (size_t p : {0u, 1u})
+        c[p].text = [p](const kt_text *t, kt_sink *s) {
+            if (t->len)
+                redact(s, t->base + p, t->base + 3 + p, p ? "[B]" : "[A]");
+            return KT_STEP_DONE;
+        };
+    kt_chain_run *run = c.run(false, KT_PHASE_RESPONSE);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned segment : {1u, 0u})
+            if (segment == 1 || i % 1000 == 0) {
+                const size_t at = segment ? i : i / 1000;
+                ASSERT_EQ(c.text("abcdefgh", at * 8, false, segment), KT_STEP_DONE);
+                ASSERT_EQ(kt_chain_run_hold_from(run, segment), at * 8 + 8);
+                size_t count = 0;
+                kt_chain_run_redactions(run, &count);
+                ASSERT_EQ(count, i + 1 + (segment ? (i + 999) / 1000 : i / 1000 + 1));
+            }
+    size_t count = 0, place = 0;
+    const kt_redaction *r = kt_chain_run_redactions(run, &count);
+    for (; place < (n + 999) / 1000; place++)
+        ASSERT_TRUE(r[place].segment == 0 && r[place].start == place * 8 && r[place].end == place * 8 + 4);
+    for (size_t i = 0; i < n; i++)
+        ASSERT_TRUE(r[place + i].segment == 1 && r[place + i].start == i * 8 &&
+                    r[place + i].end == i * 8 + 4);
 }

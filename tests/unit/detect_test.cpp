@@ -195,6 +195,24 @@ TEST(Decode, PassesOverWhatIsNoText)
     EXPECT_EQ(decode_all(std::string(100, '%')), "");
 }
 
+/* What was looked at is given out, as far as it is text, and not looked at from each of its escapes again. */
+TEST(Decode, AnEscapedTextEndsWhereTheNumbersBehindItPrevail)
+{
+    std::string words;
+    for (int i = 0; i < 230; i++)
+        words += "ab%61c";
+    const std::string text = words + std::string(3200, '1') + words;
+    std::vector<char> out(KT_DECODE_MAX);
+    size_t at = 0, n = kt_decode_next(text.data(), text.size(), &at, out.data());
+    EXPECT_EQ(n, 2 * 4 * 230u) << "half of it letters";
+    EXPECT_EQ(at, words.size() + 4 * 230);
+    EXPECT_EQ(std::string(out.data(), 8), "abacabac");
+    n = kt_decode_next(text.data(), text.size(), &at, out.data());
+    EXPECT_GE(n, 4 * 229u) << "the words behind them";
+    EXPECT_EQ(at, text.size());
+    EXPECT_EQ(kt_decode_next(text.data(), text.size(), &at, out.data()), 0u);
+}
+
 TEST(Decode, InPlaceForms)
 {
     char rot[] = "Vtaber nyy";
