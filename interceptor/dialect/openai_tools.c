@@ -107,14 +107,23 @@ static KT_MUST kt_result add_offered(struct kt_chat *c, uint32_t tool, struct kt
     return is_string(j, type) && !known ? add(c, type, KT_TOOL_OFFERED, 0, err) : kt_ok();
 }
 
+/* A number or the like offers nothing, whoever reads it. */
+static bool may_name(const struct kt_json *j, uint32_t tok)
+{
+    enum kt_json_type type = (enum kt_json_type)j->tok[tok].type;
+    return type == KT_JSON_OBJECT || type == KT_JSON_ARRAY || type == KT_JSON_STRING;
+}
+
 kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err)
 {
     const struct kt_json *j = &c->json;
-    if (!list || j->tok[list].type == KT_JSON_NULL)
+    if (!list || !may_name(j, list))
         return kt_ok();
     if (j->tok[list].type != KT_JSON_ARRAY)
-        return kt_fail(err, KT_ERR_USAGE, "tools must be a list");
+        return kt_fail(err, KT_ERR_USAGE, "what offers tools must be a list");
     for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next) {
+        if (!may_name(j, t))
+            continue;
         if (j->tok[t].type != KT_JSON_OBJECT)
             return kt_fail(err, KT_ERR_USAGE, "each of a list of tools must be an object");
         KT_GUARD(add_offered(c, t, err));

@@ -397,7 +397,8 @@ Made made(std::mt19937 &rng)
         case 1: /* one by one: the order of operands is nobody's promise */
             m.json += "\"content\":[{\"type\":\"text\",\"text\":" + text();
             m.json += "},{\"text\":" + text();
-            m.json += ",\"z\":" + noise() + "}]";
+            m.texts.push_back("z"); /* what nobody knows of a part, keys included */
+            m.json += ",\"z\":" + text() + "}]";
             break;
         default:
             m.json += "\"content\":null,\"tool_calls\":[{\"id\":" + noise() +
