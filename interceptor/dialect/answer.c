@@ -45,7 +45,7 @@ static bool is_silent(const struct kt_chat *a, size_t segments, size_t tools)
 {
     bool spoken = a->tool_count > tools;
     for (size_t i = segments; i < a->segment_count; i++)
-        spoken |= a->segments[i].from != KT_FROM_REASONING;
+        spoken |= a->segments[i].from != KT_FROM_REASONING && a->segments[i].from != KT_FROM_LABEL;
     return !spoken;
 }
 

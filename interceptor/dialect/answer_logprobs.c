@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define ALTERNATIVE_MAX 128u /* bytes of a token that the model could have said instead */
+#define NUMBER_MAX 32u       /* bytes of a number as it stands */
 
 static bool same(struct kt_span a, struct kt_span b)
 {
@@ -46,10 +47,39 @@ static bool is_partial(struct kt_span bytes, struct kt_span token)
     return true;
 }
 
+static bool is_scalar(const struct kt_json *j, uint32_t tok, enum kt_json_type type)
+{
+    return kt_json_raw(j, tok).len <= NUMBER_MAX &&
+           (j->tok[tok].type == type || j->tok[tok].type == KT_JSON_NULL);
+}
+
+/* Nothing but what belongs there, each once: what is more could say anything. */
+static bool is_plain_entry(const struct kt_json *j, uint32_t entry, bool inner)
+{
+    static const char *const texts[] = {"token", "bytes", "top_logprobs"};
+    static const char *const numbers[] = {"logprob", "sampling_logprob", "token_id", "text_offset", "rank"};
+    size_t known = 0;
+    bool twice;
+    if (j->tok[entry].type != KT_JSON_OBJECT)
+        return false;
+    for (size_t i = 0; i < KT_COUNT(texts) - inner; i++) {
+        known += kt_json_member(j, entry, texts[i], &twice) != 0;
+        if (twice)
+            return false;
+    }
+    for (size_t i = 0; i < KT_COUNT(numbers); i++) {
+        uint32_t tok = kt_json_member(j, entry, numbers[i], &twice);
+        if (twice || (tok && !is_scalar(j, tok, KT_JSON_NUMBER)))
+            return false;
+        known += tok != 0;
+    }
+    return known == j->tok[entry].size;
+}
+
 /* Appends what one entry says; its two spellings must say the same. */
 static bool put_entry(const struct kt_json *j, uint32_t entry, struct kt_buf *out)
 {
-    if (j->tok[entry].type != KT_JSON_OBJECT)
+    if (!is_plain_entry(j, entry, false))
         return false;
     uint32_t token = kt_json_member(j, entry, "token", NULL), bytes = kt_json_member(j, entry, "bytes", NULL);
     size_t at = out->len;
@@ -64,16 +94,28 @@ static bool put_entry(const struct kt_json *j, uint32_t entry, struct kt_buf *ou
     return same(spelled, name) || is_partial(spelled, name);
 }
 
+/* Another token, and its bytes, which need not spell the same. */
+static bool is_short_alternative(const struct kt_json *j, uint32_t entry)
+{
+    if (!is_plain_entry(j, entry, true))
+        return false;
+    uint32_t token = kt_json_member(j, entry, "token", NULL), bytes = kt_json_member(j, entry, "bytes", NULL);
+    if (!token || j->tok[token].type != KT_JSON_STRING || kt_json_raw(j, token).len > ALTERNATIVE_MAX)
+        return false;
+    if (!bytes || j->tok[bytes].type != KT_JSON_ARRAY)
+        return !bytes || j->tok[bytes].type == KT_JSON_NULL;
+    KT_CLEANUP(kt_buf_free) struct kt_buf said = KT_BUF_INIT(ALTERNATIVE_MAX);
+    return put_bytes(j, bytes, &said);
+}
+
 static bool alternatives_are_short(const struct kt_json *j, uint32_t entry)
 {
     uint32_t list = kt_json_member(j, entry, "top_logprobs", NULL);
     if (!list || j->tok[list].type != KT_JSON_ARRAY)
         return !list || j->tok[list].type == KT_JSON_NULL;
-    for (uint32_t e = list + 1; e < j->tok[list].next; e = j->tok[e].next) {
-        uint32_t token = j->tok[e].type == KT_JSON_OBJECT ? kt_json_member(j, e, "token", NULL) : 0;
-        if (!token || kt_json_raw(j, token).len > ALTERNATIVE_MAX)
+    for (uint32_t e = list + 1; e < j->tok[list].next; e = j->tok[e].next)
+        if (!is_short_alternative(j, e))
             return false;
-    }
     return true;
 }
 
@@ -111,19 +153,46 @@ static uint32_t text_of(const struct kt_json *j, uint32_t choice, const char *na
     return 0;
 }
 
+/* {" the": -0.1}: tokens of the older completions that could stand there instead. */
+static bool is_short_map(const struct kt_json *j, uint32_t map)
+{
+    if (j->tok[map].type != KT_JSON_OBJECT)
+        return j->tok[map].type == KT_JSON_NULL;
+    for (uint32_t k = map + 1; k < j->tok[map].next; k = j->tok[k + 1].next)
+        if (kt_json_raw(j, k).len > ALTERNATIVE_MAX || !is_scalar(j, k + 1, KT_JSON_NUMBER))
+            return false;
+    return true;
+}
+
 /* Numbers beside the tokens, and what of the older completions has tokens for its keys. */
 static bool is_harmless(const struct kt_json *j, uint32_t key)
 {
     static const char *const names[] = {"token_logprobs", "text_offset", "top_logprobs"};
+    uint32_t list = key + 1;
+    bool known = false, map = kt_json_str_eq(j, key, "top_logprobs");
     for (size_t i = 0; i < KT_COUNT(names); i++)
-        if (kt_json_str_eq(j, key, names[i]))
-            return kt_json_raw(j, key + 1).len <= 64u << 10;
-    return j->tok[key + 1].type == KT_JSON_NULL;
+        known |= kt_json_str_eq(j, key, names[i]);
+    if (!known || j->tok[list].type != KT_JSON_ARRAY)
+        return j->tok[list].type == KT_JSON_NULL;
+    for (uint32_t e = list + 1; e < j->tok[list].next; e = j->tok[e].next)
+        if (!(map ? is_short_map(j, e) : is_scalar(j, e, KT_JSON_NUMBER)))
+            return false;
+    return true;
+}
+
+/* Clients keep one of two, and it need not be the one that was compared. */
+static bool has_one_twice(const struct kt_json *j, uint32_t logprobs)
+{
+    static const char *const names[] = {"content", "refusal", "tokens"};
+    bool twice = false;
+    for (size_t i = 0; i < KT_COUNT(names) && !twice; i++)
+        (void)kt_json_member(j, logprobs, names[i], &twice);
+    return twice;
 }
 
 static bool is_beside_its_text(const struct kt_json *j, uint32_t choice, uint32_t logprobs)
 {
-    if (j->tok[logprobs].type != KT_JSON_OBJECT)
+    if (j->tok[logprobs].type != KT_JSON_OBJECT || has_one_twice(j, logprobs))
         return false;
     for (uint32_t k = logprobs + 1; k < j->tok[logprobs].next; k = j->tok[k + 1].next) {
         bool good = kt_json_str_eq(j, k, "content")   ? spells(j, k + 1, text_of(j, choice, "content"))

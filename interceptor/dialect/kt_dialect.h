@@ -34,6 +34,7 @@ kt_result kt_models_answer(const struct kt_config *c, struct kt_span target, str
 struct kt_segment {
     enum kt_origin_class from;
     bool json;       /* the text is JSON source itself: a tool call's arguments */
+    bool whole;      /* of an answer: no other piece of a stream goes on with it */
     unsigned choice; /* of an answer */
     uint32_t tok;    /* string token in json */
     size_t skip;     /* bytes of the string in front of the text: an address's host */

@@ -10,22 +10,11 @@
 
 /* Top-level fields that we or a policy act on: where two of them disagree, we and the provider might read
  * different ones. */
-static const char *const read_once[] = {"model",
-                                        "messages",
-                                        "stream",
-                                        "stream_options",
-                                        "prediction",
-                                        "tools",
-                                        "functions",
-                                        "prompt",
-                                        "response_format",
-                                        "suffix",
-                                        "input",
-                                        "user",
-                                        "safety_identifier",
-                                        "prompt_cache_key",
-                                        "metadata",
-                                        "stop"};
+static const char *const read_once[] = {
+    "model",     "messages",    "stream",        "stream_options",     "prediction",       "tools",
+    "functions", "tool_choice", "function_call", "web_search_options", "prompt",           "response_format",
+    "suffix",    "input",       "user",          "safety_identifier",  "prompt_cache_key", "metadata",
+    "stop"};
 
 struct parse {
     struct kt_chat *c;

@@ -15,6 +15,7 @@ enum reads {
     READS_OTHER,   /* no text that we know of */
     READS_TEXT,    /* a string, or a list of strings */
     READS_THOUGHT, /* the same, and all texts below are the model's reasoning */
+    READS_TITLE,   /* as a text, and beside one: a model's answer does not go on in it */
     READS_ALL,     /* every string below: arguments of a tool call may come as an object */
     READS_PERSON,  /* a participant's name: in the message itself, not in what it holds */
     READS_NAME,    /* cannot be replaced: ids, names of tools and properties */
@@ -41,12 +42,13 @@ static const struct watched of_messages[] = {
     {"thinking", READS_THOUGHT, false},
     {"reasoning", READS_THOUGHT, false},
     {"reasoning_content", READS_THOUGHT, false},
+    {"summary", READS_THOUGHT, false},
     {"arguments", READS_ALL, false},
     {"input", READS_ALL, false},
     {"name", READS_PERSON, false},
     {"transcript", READS_TEXT, false},
-    {"filename", READS_TEXT, false},
-    {"title", READS_TEXT, false},
+    {"filename", READS_TITLE, false},
+    {"title", READS_TITLE, false},
     {"id", READS_NAME, true},
     {"tool_call_id", READS_NAME, true},
     {"file_id", READS_NAME, true},
@@ -74,6 +76,7 @@ struct frame {
     bool object, at_key;
     bool arguments;     /* the value at hand stands under the key of that name */
     bool thought;       /* all below is reasoning */
+    bool part;          /* below a list of an answer's texts */
     bool call;          /* all below says which tool is called, and with what */
     bool calls_now;     /* the value at hand does */
     enum reads member;  /* objects: what the key before the current value says */
@@ -131,6 +134,8 @@ static enum kt_origin_class origin(const struct walk *w, const struct frame *f, 
         return KT_FROM_LABEL;
     case READS_ALL:
         return w->watched == of_messages ? KT_FROM_TOOL_CALL : w->from;
+    case READS_TITLE:
+        return w->c->answer ? KT_FROM_REASONING : w->from;
     default:
         break;
     }
@@ -158,6 +163,7 @@ static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t to
     s->text = kt_buf_take(&text);
     KT_ENSURE(s->text, KT_ERR_MEMORY);
     memmove(s->text, s->text + skip, s->len + 1);
+    s->whole = w->c->answer && (s->from == KT_FROM_LABEL || reads == READS_TITLE || reads == READS_PERSON);
     s->json = s->from == KT_FROM_TOOL_CALL && f && f->arguments && may_be_json(s->text, s->len);
     w->c->segment_count++;
     return kt_ok();
@@ -166,7 +172,7 @@ static KT_MUST kt_result emit(struct walk *w, const struct frame *f, uint32_t to
 /* Keys of which nothing is known are words of somebody's; in a schema they are names of properties. */
 static KT_MUST kt_result unknown_key(struct walk *w, const struct frame *f, uint32_t tok)
 {
-    if (w->c->answer || kt_is_api_word(&w->c->json, tok))
+    if ((w->c->answer && !f->part) || kt_is_api_word(&w->c->json, tok))
         return kt_ok();
     return emit(w, f, tok, w->watched == of_tools ? READS_NAME : READS_OTHER);
 }
@@ -201,26 +207,32 @@ static KT_MUST kt_result key(struct walk *w, struct frame *f, uint32_t tok)
     return unknown_key(w, f, tok);
 }
 
-/* An answer goes to the program: there only what the model said is looked at. */
-static bool is_looked_at(const struct walk *w, uint32_t tok, enum reads reads)
+/* An answer goes to the program: there only what the model said is looked at, and in lists of texts what may
+ * have been said. */
+static bool is_looked_at(const struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
 {
-    bool said = reads == READS_TEXT || reads == READS_THOUGHT || reads == READS_ALL || reads == READS_PERSON;
-    return said || (!w->c->answer && !(reads == READS_NAME && kt_is_api_word(&w->c->json, tok)));
+    bool said = reads == READS_TEXT || reads == READS_THOUGHT || reads == READS_TITLE || reads == READS_ALL ||
+                reads == READS_PERSON;
+    bool other = reads == READS_OTHER || reads == READS_DATA;
+    return said || (other && f && f->part) ||
+           (!w->c->answer && !(reads == READS_NAME && kt_is_api_word(&w->c->json, tok)));
 }
 
 static KT_MUST kt_result value(struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
 {
     const struct kt_json_tok *t = &w->c->json.tok[tok];
     if (t->type == KT_JSON_STRING)
-        return is_looked_at(w, tok, reads) ? emit(w, f, tok, reads) : kt_ok();
+        return is_looked_at(w, f, tok, reads) ? emit(w, f, tok, reads) : kt_ok();
     if (t->type != KT_JSON_OBJECT && t->type != KT_JSON_ARRAY)
         return kt_ok();
     bool object = t->type == KT_JSON_OBJECT;
+    bool texts = w->c->answer && !object && (reads == READS_TEXT || reads == READS_THOUGHT);
     enum reads inherit = object && reads != READS_ALL ? READS_OTHER : reads;
     w->open[w->depth++] = (struct frame){.next = t->next,
                                          .object = object,
                                          .at_key = object,
                                          .thought = reads == READS_THOUGHT || (f && f->thought),
+                                         .part = texts || (f && f->part),
                                          .call = f && (f->object ? f->calls_now : f->call),
                                          .inherit = inherit};
     return kt_ok();

@@ -58,8 +58,7 @@ static uint32_t name_of(const struct kt_json *j, uint32_t tool)
     return own ? type : 0;
 }
 
-static KT_MUST kt_result add_list(struct kt_chat *c, uint32_t list, enum kt_tool_role role, unsigned choice,
-                                  struct kt_error *err)
+static KT_MUST kt_result add_called(struct kt_chat *c, uint32_t list, unsigned choice, struct kt_error *err)
 {
     const struct kt_json *j = &c->json;
     if (!list || j->tok[list].type != KT_JSON_ARRAY)
@@ -67,30 +66,87 @@ static KT_MUST kt_result add_list(struct kt_chat *c, uint32_t list, enum kt_tool
     for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next) {
         uint32_t name = j->tok[t].type == KT_JSON_OBJECT ? name_of(j, t) : 0;
         if (name)
-            KT_GUARD(add(c, name, role, choice, err));
+            KT_GUARD(add(c, name, KT_TOOL_CALLED, choice, err));
     }
     return kt_ok();
 }
 
+/* ---- offered ---- */
+
+/* A provider may read the other one of two. */
+static KT_MUST kt_result once(const struct kt_json *j, uint32_t object, const char *key, uint32_t *value,
+                              struct kt_error *err)
+{
+    bool twice;
+    *value = kt_json_member(j, object, key, &twice);
+    return twice ? kt_fail(err, KT_ERR_USAGE, "'%s' occurs more than once in what names a tool", key)
+                 : kt_ok();
+}
+
+/* Whatever of it a provider may take for the name is one. */
+static KT_MUST kt_result add_offered(struct kt_chat *c, uint32_t tool, struct kt_error *err)
+{
+    static const char *const inner[] = {"function", "custom"};
+    const struct kt_json *j = &c->json;
+    uint32_t own, type, holder, name;
+    bool known = false;
+    KT_GUARD(once(j, tool, "name", &own, err));
+    KT_GUARD(once(j, tool, "type", &type, err));
+    for (size_t i = 0; i < KT_COUNT(inner); i++) {
+        KT_GUARD(once(j, tool, inner[i], &holder, err));
+        if (!holder || j->tok[holder].type != KT_JSON_OBJECT)
+            continue;
+        KT_GUARD(once(j, holder, "name", &name, err));
+        if (is_string(j, name))
+            KT_GUARD(add(c, name, KT_TOOL_OFFERED, 0, err));
+    }
+    if (is_string(j, own))
+        return add(c, own, KT_TOOL_OFFERED, 0, err);
+    for (size_t i = 0; i < KT_COUNT(inner); i++)
+        known |= kt_json_str_eq(j, type, inner[i]);
+    return is_string(j, type) && !known ? add(c, type, KT_TOOL_OFFERED, 0, err) : kt_ok();
+}
+
+/* A number or the like offers nothing, whoever reads it. */
+static bool may_name(const struct kt_json *j, uint32_t tok)
+{
+    enum kt_json_type type = (enum kt_json_type)j->tok[tok].type;
+    return type == KT_JSON_OBJECT || type == KT_JSON_ARRAY || type == KT_JSON_STRING;
+}
+
 kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *err)
 {
-    return add_list(c, list, KT_TOOL_OFFERED, 0, err);
+    const struct kt_json *j = &c->json;
+    if (!list || !may_name(j, list))
+        return kt_ok();
+    if (j->tok[list].type != KT_JSON_ARRAY)
+        return kt_fail(err, KT_ERR_USAGE, "what offers tools must be a list");
+    for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next) {
+        if (!may_name(j, t))
+            continue;
+        if (j->tok[t].type != KT_JSON_OBJECT)
+            return kt_fail(err, KT_ERR_USAGE, "each of a list of tools must be an object");
+        KT_GUARD(add_offered(c, t, err));
+    }
+    return kt_ok();
 }
 
 /* "tool_choice" names one, or a list of those that may be called; so does the older "function_call". */
 static KT_MUST kt_result chosen(struct kt_chat *c, const char *key, struct kt_error *err)
 {
     const struct kt_json *j = &c->json;
-    uint32_t value = kt_json_member(j, 0, key, NULL);
+    uint32_t value = kt_json_member(j, 0, key, NULL), among, inner = 0, tools;
+    if (value && j->tok[value].type == KT_JSON_ARRAY)
+        return kt_fail(err, KT_ERR_USAGE, "'%s' must be a word or an object", key);
     if (!value || j->tok[value].type != KT_JSON_OBJECT)
         return kt_ok();
-    uint32_t among = kt_json_member(j, value, "allowed_tools", NULL);
-    uint32_t tools = among && j->tok[among].type == KT_JSON_OBJECT ? kt_json_member(j, among, "tools", NULL)
-                                                                   : kt_json_member(j, value, "tools", NULL);
-    if (tools)
-        return add_list(c, tools, KT_TOOL_OFFERED, 0, err);
-    uint32_t name = name_of(j, value);
-    return name ? add(c, name, KT_TOOL_OFFERED, 0, err) : kt_ok();
+    KT_GUARD(once(j, value, "allowed_tools", &among, err));
+    KT_GUARD(once(j, value, "tools", &tools, err));
+    if (among && j->tok[among].type == KT_JSON_OBJECT)
+        KT_GUARD(once(j, among, "tools", &inner, err));
+    KT_GUARD(kt_tools_offered(c, inner, err));
+    KT_GUARD(kt_tools_offered(c, tools, err));
+    return inner || tools ? kt_ok() : add_offered(c, value, err);
 }
 
 kt_result kt_tools_chosen(struct kt_chat *c, struct kt_error *err)
@@ -111,7 +167,7 @@ kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, 
     const struct kt_json *j = &c->json;
     if (j->tok[message].type != KT_JSON_OBJECT)
         return kt_ok();
-    KT_GUARD(add_list(c, kt_json_member(j, message, "tool_calls", NULL), KT_TOOL_CALLED, choice, err));
+    KT_GUARD(add_called(c, kt_json_member(j, message, "tool_calls", NULL), choice, err));
     uint32_t legacy = kt_json_member(j, message, "function_call", NULL);
     uint32_t name =
         legacy && j->tok[legacy].type == KT_JSON_OBJECT ? kt_json_member(j, legacy, "name", NULL) : 0;

@@ -10,10 +10,26 @@
 
 #define THROTTLE_NS 60000000000ull
 
+/* That so many like the last event of the host were left out. */
+static void tell_more(struct kt_engine *e, const char *host, unsigned more)
+{
+    char text[96];
+    snprintf(text, sizeof text, "%u more like the last of this host, within a minute of it", more);
+    struct kt_event ev;
+    memset(&ev, 0, sizeof ev);
+    ev.event_type = "unseen";
+    ev.verdict = "block";
+    ev.reason_code = "not_captured";
+    ev.origin = host;
+    ev.message = text;
+    kt_engine_write_event(e, &ev);
+}
+
 /* True where this kind of event for this host was not written within the last minute; `more`: how many were
- * left out till now. Forgets the oldest where too many differ. */
+ * left out till now. Forgets the oldest where too many differ, and says how many of it were left out. */
 static bool due(struct kt_engine *e, const char *type, const char *host, unsigned *more)
 {
+    struct kt_engine_throttle forgotten = {0};
     uint64_t now = kt_now_mono_ns(),
              key = kt_fnv1a(kt_fnv1a(KT_FNV_SEED, type, strlen(type) + 1), host, strlen(host));
     size_t slot = 0;
@@ -29,6 +45,8 @@ static bool due(struct kt_engine *e, const char *type, const char *host, unsigne
     struct kt_engine_throttle *t = &e->throttle[slot];
     bool yes = t->key != key || now >= t->until_ns;
     *more = yes && t->key == key ? t->more : 0;
+    if (t->key != key)
+        forgotten = *t;
     t->more = yes || strcmp(type, "refused") != 0 ? 0 : t->more + 1;
     if (yes) {
         t->key = key;
@@ -36,6 +54,8 @@ static bool due(struct kt_engine *e, const char *type, const char *host, unsigne
         snprintf(t->host, sizeof t->host, "%s", host);
     }
     pthread_mutex_unlock(&e->lock);
+    if (forgotten.more)
+        tell_more(e, forgotten.host, forgotten.more);
     return yes;
 }
 
@@ -134,23 +154,14 @@ void kt_engine_report_more(struct kt_engine *e)
 {
     for (size_t i = 0; i < KT_ENGINE_THROTTLE; i++) {
         struct kt_engine_throttle *t = &e->throttle[i];
-        char text[96], host[sizeof t->host];
+        char host[sizeof t->host];
         pthread_mutex_lock(&e->lock);
         unsigned more = t->more;
         t->more = 0;
         memcpy(host, t->host, sizeof host);
         pthread_mutex_unlock(&e->lock);
-        if (!more)
-            continue;
-        snprintf(text, sizeof text, "%u more like the last of this host, within a minute of it", more);
-        struct kt_event ev;
-        memset(&ev, 0, sizeof ev);
-        ev.event_type = "unseen";
-        ev.verdict = "block";
-        ev.reason_code = "not_captured";
-        ev.origin = host;
-        ev.message = text;
-        kt_engine_write_event(e, &ev);
+        if (more)
+            tell_more(e, host, more);
     }
 }
 

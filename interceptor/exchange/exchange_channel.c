@@ -8,6 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a rest that comes by itself needs around it. */
+static KT_MUST kt_result keep_frame(const struct kt_x_filter *f, struct kt_x_channel *c)
+{
+    if (c->whole || !c->place.len || c->place.len > KT_X_MAX_PLACE)
+        return kt_ok();
+    c->frame.name = c->frame.json = (struct kt_buf)KT_BUF_INIT(KT_X_MAX_PLACE * 2u);
+    KT_GUARD(kt_buf_append(&c->frame.name, kt_buf_span(&f->name).data, f->name.len));
+    return kt_x_frame_put(&f->chunk.json, c->root, c->tok, &c->frame);
+}
+
 struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like)
 {
     struct kt_x_filter *f = &x->filter;
@@ -15,6 +25,7 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
         struct kt_x_channel *c = &f->channels[i];
         if (!c->ended && kt_x_same_text(c, like)) {
             c->listed |= like->listed;
+            c->seen = f->asides;
             return c;
         }
     }
@@ -31,8 +42,9 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
     c->segment = f->segments++;
     f->count++;
     c->restore.json = like->json;
+    c->seen = f->asides;
     c->text = (struct kt_buf)KT_BUF_INIT(KT_X_HELD_MAX);
-    return c;
+    return kt_is_ok(keep_frame(f, c)) ? c : NULL;
 }
 
 void kt_x_channel_pop(struct kt_x_filter *f)
@@ -43,6 +55,8 @@ void kt_x_channel_pop(struct kt_x_filter *f)
 
 void kt_x_channel_free(struct kt_x_channel *c)
 {
+    kt_buf_free(&c->frame.name);
+    kt_buf_free(&c->frame.json);
     kt_buf_free(&c->text);
     kt_edits_free(&c->restores);
 }

@@ -156,10 +156,8 @@ static bool do_text(struct kt_exchange *x, bool asked)
 {
     struct kt_x_filter *f = &x->filter;
     const struct kt_segment *s = &f->chunk.segments[f->next_text];
-    struct kt_x_channel key;
-    if (!f->aside)
-        key = kt_x_text_channel(&f->chunk, s);
-    else if (kt_x_filter_failed(x, kt_x_aside_channel(f, s, &key)))
+    struct kt_x_channel key = f->aside ? kt_x_aside_channel(f, s) : kt_x_text_channel(&f->chunk, s);
+    if (f->aside && !key.whole && !kt_x_aside_room(x, &key))
         return false;
     struct kt_x_channel *c = kt_x_channel_of(x, &key);
     bool final = kt_x_text_is_last(f, &key);
@@ -193,20 +191,24 @@ static bool closes(const struct kt_x_filter *f, const struct kt_x_channel *c)
     return false;
 }
 
+bool kt_x_filter_end_text(struct kt_exchange *x, struct kt_x_channel *c, int asks, bool asked)
+{
+    struct kt_x_filter *f = &x->filter;
+    f->asks = asks;
+    if (!asked && kt_x_filter_failed(x, kt_x_channel_give_up_half(c)))
+        return false;
+    if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->aside ? 0 : c->choice))
+        return false;
+    f->asks = KT_X_ASKS_NOTHING;
+    return !kt_x_filter_failed(x, take(x, NULL, c, true));
+}
+
 static bool do_close(struct kt_exchange *x, bool asked)
 {
     struct kt_x_filter *f = &x->filter;
     struct kt_x_channel *c = &f->channels[f->next_close];
-    if (closes(f, c)) {
-        f->asks = KT_X_ASKS_CLOSE;
-        if (!asked && kt_x_filter_failed(x, kt_x_channel_give_up_half(c)))
-            return false;
-        if (!asked && halted(x, kt_x_channel_ask(x, c, true), c->aside ? 0 : c->choice))
-            return false;
-        f->asks = KT_X_ASKS_NOTHING;
-        if (kt_x_filter_failed(x, take(x, NULL, c, true)))
-            return false;
-    }
+    if (closes(f, c) && !kt_x_filter_end_text(x, c, KT_X_ASKS_CLOSE, asked))
+        return false;
     f->next_close++;
     return true;
 }
@@ -288,6 +290,7 @@ static void start(struct kt_exchange *x, struct kt_span json, struct kt_json *pa
     f->content = content;
     f->said = false;
     f->next_called = f->next_text = f->next_close = 0;
+    f->asides += f->aside;
     if (kt_x_filter_failed(x, kt_buf_append(&f->payload, json.data, json.len)))
         return;
     memset(f->changed, 0, sizeof f->changed);
@@ -350,7 +353,10 @@ void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step)
     if (halted(x, step, 0))
         return;
     /* The step that was interrupted is complete but for the release of its text. */
-    bool on = asks == KT_X_ASKS_TEXT ? do_text(x, true) : asks == KT_X_ASKS_CLOSE ? do_close(x, true) : true;
+    bool on = asks == KT_X_ASKS_TEXT    ? do_text(x, true)
+              : asks == KT_X_ASKS_ROOM  ? kt_x_aside_leave(x, true)
+              : asks == KT_X_ASKS_CLOSE ? do_close(x, true)
+                                        : true;
     if (on)
         run(x);
     catch_up(x);

@@ -2,7 +2,7 @@
 /* Where a text of a chunk stands: in which choice, in which tool call, and whether more of it may come. */
 #include "interceptor/exchange/kt_exchange_filter.h"
 
-#include <string.h>
+#include "interceptor/abi/kt_plan_format.h"
 
 /* The choice at this place of the chunk; 0 = none. */
 uint32_t kt_x_choice_at(const struct kt_chat *a, unsigned place)
@@ -54,146 +54,67 @@ unsigned kt_x_tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bo
     return UINT32_MAX;
 }
 
-/* ---- places that are not OpenAI's ---- */
+/* ---- channels ---- */
 
-static bool add(char *to, size_t size, struct kt_span text)
+static bool holds(const struct kt_json *j, uint32_t value, uint32_t tok)
 {
-    size_t n = strlen(to);
-    if (text.len >= size - n)
-        return false;
-    memcpy(to + n, text.data, text.len);
-    to[n + text.len] = '\0';
-    return true;
+    return value && tok >= value && tok < j->tok[value].next;
 }
 
-static bool add_both(struct kt_x_place *p, struct kt_span text)
+/* Where OpenAI has it: one text for the choice, or its arguments. */
+static bool is_at_home(const struct kt_json *j, uint32_t delta, const struct kt_segment *s)
 {
-    return add(p->name, sizeof p->name, text) && add(p->open, sizeof p->open, text);
-}
-
-/* The child of `at` that holds `tok`; of an object the key in front of it too. */
-static uint32_t toward(const struct kt_json *j, uint32_t at, uint32_t tok, uint32_t *key)
-{
-    bool object = j->tok[at].type == KT_JSON_OBJECT;
-    for (uint32_t t = at + 1; t < j->tok[at].next; t = j->tok[t + object].next)
-        if (tok >= t + object && tok < j->tok[t + object].next) {
-            *key = object ? t : 0;
-            return t + object;
-        }
-    return 0;
-}
-
-/* What a client needs to put the pieces of one item together. */
-static bool add_member(struct kt_x_place *p, const struct kt_json *j, uint32_t object, const char *name,
-                       bool tells)
-{
-    uint32_t tok = kt_json_member(j, object, name, NULL);
-    bool scalar = tok && (j->tok[tok].type == KT_JSON_STRING || j->tok[tok].type == KT_JSON_NUMBER);
-    if (!scalar)
-        return true;
-    struct kt_span parts[] = {kt_json_raw(j, tok - 1), kt_span(":", 1), kt_json_raw(j, tok), kt_span(",", 1)};
-    for (size_t i = 0; i < KT_COUNT(parts); i++)
-        if (!(tells ? add_both(p, parts[i]) : add(p->open, sizeof p->open, parts[i])))
-            return false;
-    return true;
-}
-
-static bool enter(struct kt_x_place *p, const struct kt_json *j, uint32_t at)
-{
-    bool object = j->tok[at].type == KT_JSON_OBJECT;
-    size_t n = strlen(p->close);
-    if (n + 1 >= sizeof p->close || !add_both(p, object ? kt_span("{", 1) : kt_span("[", 1)))
-        return false;
-    memmove(p->close + 1, p->close, n + 1);
-    p->close[0] = object ? '}' : ']';
-    return !object || (add_member(p, j, at, "index", true) && add_member(p, j, at, "type", false));
-}
-
-static bool walk(struct kt_x_place *p, const struct kt_json *j, uint32_t choice, uint32_t tok)
-{
-    uint32_t key = 0, at = toward(j, choice, tok, &key);
-    for (; at; at = toward(j, at, tok, &key)) {
-        if (key && !(add_both(p, kt_json_raw(j, key)) && add_both(p, kt_span(":", 1))))
-            return false;
-        if (at == tok)
-            return true;
-        if (!enter(p, j, at))
-            return false;
-        key = 0;
+    static const char *const texts[] = {"content", "reasoning_content", "refusal"};
+    if (s->from == KT_FROM_TOOL_CALL)
+        return holds(j, kt_json_member(j, delta, "function_call", NULL), s->tok);
+    for (size_t i = 0; i < KT_COUNT(texts); i++) {
+        uint32_t m = kt_json_member(j, delta, texts[i], NULL);
+        if (holds(j, m, s->tok))
+            return kt_x_is_word_of(j, m, s->tok);
     }
     return false;
 }
 
-static struct kt_x_place place_of(const struct kt_json *j, uint32_t choice, uint32_t tok)
+struct kt_x_channel kt_x_aside_channel(const struct kt_x_filter *f, const struct kt_segment *s)
 {
-    static const char *const known[] = {"content", "reasoning_content", "refusal"};
-    struct kt_x_place p = {.name = ""}, none = {.name = ""};
-    uint32_t delta = kt_json_member(j, choice, "delta", NULL);
-    bool inside = delta && j->tok[delta].type == KT_JSON_OBJECT && tok > delta && tok < j->tok[delta].next;
-    for (size_t i = 0; inside && i < KT_COUNT(known); i++) {
-        uint32_t m = kt_json_member(j, delta, known[i], NULL);
-        if (m && tok >= m && tok < j->tok[m].next)
-            return none;
-    }
-    return choice && walk(&p, j, choice, tok)
-               ? p
-               : none; /* deeper or longer than any that is known: as its class */
-}
-
-/* A stream of another API tells by these what a piece belongs to; the event's name is the first of all. */
-static bool begin_aside(struct kt_x_place *p, const struct kt_json *j, struct kt_span name)
-{
-    static const char *const tell[] = {"type", "index", "output_index", "content_index", "item_id"};
-    static const char *const more[] = {"id", "object"};
-    bool good = add(p->name, sizeof p->name, name) && add(p->name, sizeof p->name, kt_span("\n", 1));
-    for (size_t i = 0; good && i < KT_COUNT(tell); i++)
-        good = add_member(p, j, 0, tell[i], true);
-    for (size_t i = 0; good && i < KT_COUNT(more); i++)
-        good = add_member(p, j, 0, more[i], false);
-    return good;
-}
-
-kt_result kt_x_aside_channel(const struct kt_x_filter *f, const struct kt_segment *s,
-                             struct kt_x_channel *out)
-{
-    *out = (struct kt_x_channel){.choice = UINT32_MAX, .from = s->from, .aside = true};
-    out->whole = s->from == KT_FROM_LABEL;
-    struct kt_span name = kt_buf_span(&f->name);
-    bool told =
-        begin_aside(&out->place, &f->chunk.json, name) && walk(&out->place, &f->chunk.json, 0, s->tok);
-    if (!told && out->whole) { /* it is through before another one comes */
-        out->place = (struct kt_x_place){.name = ""};
-        told = true;
-    }
-    KT_ENSURE(told, KT_ERR_LIMIT);
-    return kt_ok();
-}
-
-static bool in_content_list(const struct kt_json *j, uint32_t choice, uint32_t tok)
-{
-    uint32_t delta = kt_json_member(j, choice, "delta", NULL);
-    uint32_t list = delta ? kt_json_member(j, delta, "content", NULL) : 0;
-    return list && j->tok[list].type == KT_JSON_ARRAY && tok > list && tok < j->tok[list].next;
+    struct kt_x_channel c = {.choice = UINT32_MAX, .from = s->from, .aside = true, .tok = s->tok};
+    c.place = kt_x_place_of(&f->chunk.json, 0, s->tok);
+    c.place.len += f->name.len;
+    c.place.hash = kt_fnv1a(c.place.hash, kt_buf_span(&f->name).data, f->name.len);
+    c.whole = s->from == KT_FROM_LABEL || c.place.len > KT_X_MAX_PLACE;
+    return c;
 }
 
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *a, const struct kt_segment *s)
 {
-    uint32_t choice = kt_x_choice_at(a, s->choice);
-    struct kt_x_channel c = {
-        .choice = kt_x_choice_index(&a->json, choice, s->choice), .from = s->from, .json = s->json};
-    c.listed = in_content_list(&a->json, choice, s->tok);
-    c.refusal = kt_json_str_eq(&a->json, s->tok - 1, "refusal");
+    const struct kt_json *j = &a->json;
+    uint32_t choice = kt_x_choice_at(a, s->choice), delta = kt_json_member(j, choice, "delta", NULL);
+    struct kt_x_channel c = {.choice = kt_x_choice_index(j, choice, s->choice),
+                             .from = s->from,
+                             .json = s->json,
+                             .whole = s->whole,
+                             .tok = s->tok,
+                             .root = choice};
+    bool object = delta && j->tok[delta].type == KT_JSON_OBJECT;
+    uint32_t list = object ? kt_json_member(j, delta, "content", NULL) : 0;
+    c.listed = list && list != s->tok && holds(j, list, s->tok);
+    c.refusal = kt_json_str_eq(j, s->tok - 1, "refusal");
     if (s->from == KT_FROM_TOOL_CALL)
-        c.tool = kt_x_tool_of(&a->json, choice, s->tok, &c.custom);
-    else
-        c.place = place_of(&a->json, choice, s->tok);
+        c.tool = kt_x_tool_of(j, choice, s->tok, &c.custom);
+    bool called = s->from == KT_FROM_TOOL_CALL && c.tool != UINT32_MAX;
+    if (c.whole || !choice || called || (object && is_at_home(j, delta, s)))
+        return c;
+    c.place = kt_x_place_of(j, choice, s->tok);
+    if (c.listed && c.from == KT_FROM_ASSISTANT) /* beside the answer, and no answer by itself */
+        c.from = KT_FROM_REASONING;
     return c;
 }
 
 bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b)
 {
     return a->choice == b->choice && a->tool == b->tool && a->from == b->from && a->refusal == b->refusal &&
-           a->custom == b->custom && a->aside == b->aside && strcmp(a->place.name, b->place.name) == 0;
+           a->custom == b->custom && a->aside == b->aside && a->whole == b->whole &&
+           a->place.hash == b->place.hash;
 }
 
 bool kt_x_index_twice(const struct kt_chat *a)
@@ -246,7 +167,7 @@ bool kt_x_index_odd(const struct kt_chat *a)
 /* The text ends with this piece: its choice is finished, and no other piece of it follows in the chunk. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key)
 {
-    if (f->aside)
+    if (f->aside || key->whole)
         return key->whole;
     if (!kt_x_choice_ends(&f->chunk, kt_x_choice_at(&f->chunk, f->chunk.segments[f->next_text].choice)))
         return false;

@@ -57,7 +57,8 @@ static KT_MUST kt_result open_if_silent(struct kt_exchange *x, unsigned choice)
     const struct kt_x_filter *f = &x->filter;
     bool spoken = is_set(f->calls, slot(choice));
     for (size_t i = 0; i < f->count && !spoken; i++)
-        spoken = f->channels[i].choice == choice && f->channels[i].from != KT_FROM_REASONING;
+        spoken = f->channels[i].choice == choice && !f->channels[i].whole &&
+                 f->channels[i].from != KT_FROM_REASONING;
     struct kt_x_channel key = {.choice = choice, .from = KT_FROM_ASSISTANT};
     return spoken || kt_x_channel_of(x, &key) ? kt_ok() : kt_err(KT_ERR_LIMIT);
 }

@@ -53,17 +53,22 @@ static KT_MUST kt_result put_text(struct kt_buf *out, const char *before, struct
     return kt_buf_puts(out, behind);
 }
 
+static KT_MUST kt_result put_framed(const struct kt_x_channel *c, struct kt_span text, struct kt_buf *out)
+{
+    const struct kt_buf *frame = &c->frame.json;
+    KT_GUARD(kt_buf_append(out, frame->data, c->frame.hole));
+    KT_GUARD(put_text(out, "\"", text, "\""));
+    return kt_buf_append(out, frame->data + c->frame.hole, frame->len - c->frame.hole);
+}
+
 static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_x_channel *c,
                                    struct kt_span text, struct kt_buf *out)
 {
     char open[96];
     if (x->endpoint == KT_EP_COMPLETIONS) /* whatever the target wrote: it is translated */
         return put_text(out, "\"text\":\"", text, "\"");
-    if (c->place.name[0]) {
-        KT_GUARD(kt_buf_puts(out, c->place.open));
-        KT_GUARD(put_text(out, "\"", text, "\""));
-        return kt_buf_puts(out, c->place.close);
-    }
+    if (c->frame.json.len)
+        return put_framed(c, text, out);
     if (c->from == KT_FROM_TOOL_CALL && c->tool != UINT32_MAX) {
         KT_GUARD(kt_buf_printf(out, "\"delta\":{\"tool_calls\":[{\"index\":%u,", c->tool));
         const char *field = c->custom ? "\"custom\":{\"input\":\"" : "\"function\":{\"arguments\":\"";
@@ -101,12 +106,9 @@ static KT_MUST kt_result put_rest_aside(const struct kt_x_channel *c, struct kt_
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
     KT_GUARD(kt_buf_puts(&json, "{"));
-    KT_GUARD(kt_buf_puts(&json, c->place.open));
-    KT_GUARD(put_text(&json, "\"", text, "\""));
-    KT_GUARD(kt_buf_puts(&json, c->place.close));
+    KT_GUARD(put_framed(c, text, &json));
     KT_GUARD(kt_buf_puts(&json, "}"));
-    return kt_x_put_named_event(out, kt_span(c->place.name, strcspn(c->place.name, "\n")),
-                                kt_buf_span(&json));
+    return kt_x_put_named_event(out, kt_buf_span(&c->frame.name), kt_buf_span(&json));
 }
 
 /* A chunk of our own for what was held back of a text that ends. */
@@ -115,6 +117,8 @@ kt_result kt_x_put_rest(const struct kt_exchange *x, const struct kt_x_channel *
 {
     if (c->aside)
         return put_rest_aside(c, text, out);
+    if (c->listed && c->place.len && kt_x_answer_translated(x))
+        return kt_ok(); /* of lists of content only the words are translated */
     KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX * 4);
     KT_GUARD(kt_buf_puts(&json, "{"));
     KT_GUARD(kt_buf_append(&json, kt_buf_span(&x->filter.head).data, x->filter.head.len));

@@ -18,6 +18,9 @@ void kt_x_filter_take(struct kt_exchange *x, struct kt_span name, struct kt_span
                       const struct kt_x_queued *q);
 /* True, and the stream is over, where `r` is an error. */
 bool kt_x_filter_failed(struct kt_exchange *x, kt_result r);
+/* Ends the text of a channel: its rest goes in front of the chunk. `asked`: the chain has seen it. False
+ * where the work stops here. */
+bool kt_x_filter_end_text(struct kt_exchange *x, struct kt_x_channel *c, int asks, bool asked);
 
 /* exchange_filter_queue.c: goes on with what waits. */
 void kt_x_filter_next(struct kt_exchange *x);
@@ -29,10 +32,8 @@ bool kt_x_choice_ends(const struct kt_chat *chunk, uint32_t choice); /* it has i
 unsigned kt_x_tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bool *custom);
 /* The channel to which a text of the chunk belongs, as a key. */
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *chunk, const struct kt_segment *s);
-/* The same of an event that is no chunk. KT_ERR_LIMIT where it stands deeper, or is named longer, than could
- * be told from others. */
-kt_result kt_x_aside_channel(const struct kt_x_filter *f, const struct kt_segment *s,
-                             struct kt_x_channel *out) KT_MUST;
+/* The same of an event that is no chunk. */
+struct kt_x_channel kt_x_aside_channel(const struct kt_x_filter *f, const struct kt_segment *s);
 bool kt_x_same_text(const struct kt_x_channel *a, const struct kt_x_channel *b); /* of one stream */
 /* True where the text under way ends with this piece: its choice is finished, and no other piece follows. */
 bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *key);
@@ -41,6 +42,19 @@ bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *k
 bool kt_x_index_twice(const struct kt_chat *chunk);
 /* The index of a choice or of a tool call is there and is no number from 0 to 999,999. */
 bool kt_x_index_odd(const struct kt_chat *chunk);
+
+/* exchange_filter_frame.c; `root`: token of the choice, 0 = the whole event. */
+struct kt_x_place kt_x_place_of(const struct kt_json *j, uint32_t root, uint32_t tok);
+kt_result kt_x_frame_put(const struct kt_json *j, uint32_t root, uint32_t tok,
+                         struct kt_x_frame *out) KT_MUST;
+/* Below `value`, a content or the like, the string is of the text itself and not of something beside it. */
+bool kt_x_is_word_of(const struct kt_json *j, uint32_t value, uint32_t tok);
+
+/* exchange_filter_room.c: texts of events that are no chunks, of which there may be any number. */
+/* Makes room for `key`: true where there is some, false where the work stops here. `key` becomes one for
+ * itself where this very event has too many. */
+bool kt_x_aside_room(struct kt_exchange *x, struct kt_x_channel *key);
+bool kt_x_aside_leave(struct kt_exchange *x, bool asked); /* goes on with the one that leaves */
 
 /* exchange_filter_tools.c: names of tools, which may come in pieces. Takes those of the chunk under way. */
 kt_result kt_x_calls_take(struct kt_exchange *x) KT_MUST;

@@ -44,23 +44,34 @@ struct kt_x_stream {
     const char *interruption; /* static; the client saw the answer begin and not its end: why */
 };
 
-/* A text of a choice that OpenAI does not stream, `reasoning_details[].text` and the like. */
+/* The place of a text that OpenAI does not stream, `reasoning_details[].text` and the like. */
 struct kt_x_place {
-    char name[160]; /* tells it from the others; "" = content, reasoning_content, refusal, arguments */
-    char open[192], close[32]; /* the JSON around its string, below the choice */
+    uint64_t hash; /* tells it from the others; 0 = content, reasoning_content, refusal, arguments */
+    size_t len;    /* bytes that its frame takes */
+};
+#define KT_X_MAX_PLACE 4096u
+
+/* The JSON around its string, below the choice or the event. */
+struct kt_x_frame {
+    struct kt_buf name; /* of the event, one that is no chunk */
+    struct kt_buf json;
+    size_t hole; /* where the string belongs */
 };
 
 /* One text of a stream: content, reasoning, refusal or a tool call's arguments of one choice. */
 struct kt_x_channel {
     unsigned choice, tool; /* as the provider numbers them */
     struct kt_x_place place;
+    struct kt_x_frame frame; /* empty: as its class */
+    uint32_t root, tok; /* of a key: its string, and the choice (0 = the event), in the chunk under way */
     enum kt_origin_class from;
     bool refusal, json;
-    bool aside;  /* of events that are no chunks */
-    bool whole;  /* one string of such an event: no other piece belongs to it */
-    bool listed; /* in a list of content, as Mistral has it */
-    bool custom; /* a tool call's free input, not the arguments of a function */
-    bool begun;  /* something else than blanks came: `json` is settled */
+    bool aside;    /* of events that are no chunks ... */
+    uint64_t seen; /* ... the latest of them that had a piece */
+    bool whole;    /* one string: no other piece belongs to it */
+    bool listed;   /* in a list of content, as Mistral has it */
+    bool custom;   /* a tool call's free input, not the arguments of a function */
+    bool begun;    /* something else than blanks came: `json` is settled */
     bool ended;
     unsigned half;               /* of a character, whose other one may come with the next piece; 0 = none */
     unsigned segment;            /* in the chain's run */
@@ -87,6 +98,8 @@ struct kt_x_filter {
     struct kt_x_channel *channels; /* owned */
     size_t count, cap;
     unsigned segments; /* channels so far, those that are gone included */
+    uint64_t asides;   /* events that were no chunks */
+    size_t leaving;    /* the channel that makes room */
     /* The chunk under way. */
     struct kt_buf payload; /* its JSON; empty = the end of the stream */
     bool aside;            /* it is an event of another kind ... */
@@ -97,7 +110,14 @@ struct kt_x_filter {
     size_t next_called, next_text, next_close;
     bool name_open;     /* the name of a tool may go on: no chunk leaves until it is looked at */
     bool content_waits; /* some chunk that waits for it says something */
-    enum { KT_X_ASKS_NOTHING, KT_X_ASKS_TOOL, KT_X_ASKS_TEXT, KT_X_ASKS_CLOSE, KT_X_ASKS_END } asks;
+    enum {
+        KT_X_ASKS_NOTHING,
+        KT_X_ASKS_TOOL,
+        KT_X_ASKS_TEXT,
+        KT_X_ASKS_ROOM,
+        KT_X_ASKS_CLOSE,
+        KT_X_ASKS_END
+    } asks;
     bool busy, at_end, chain_ended;
     bool dead;                           /* the stream is over for us */
     bool content;                        /* the chunk says something, as it came */

@@ -140,6 +140,10 @@ static void release(struct kt_chain_run *r)
     g->first = kt_redactions_live(&r->redactions, g->first, r->text.segment, g->released);
     if (!r->text.final && kt_run_json_keep(r).code != KT_OK)
         r->internal_error = r->failed_now = true;
+    if (r->text.final) { /* a stream may have any number of texts, one behind the other */
+        free(g->json);
+        g->json = NULL;
+    }
 }
 
 /* Books what one slot of the policy at r->at took and answered. */

@@ -14,7 +14,7 @@
 
 enum dlp_action { DLP_REDACT, DLP_BLOCK };
 
-#define STREAMS_MAX 4096u   /* segments in windows; choices and tool calls of one answer */
+#define STREAMS_MAX 4096u   /* segments in windows that go on */
 #define PENDING_MAX 262144u /* finds in one window */
 
 struct find {
@@ -104,6 +104,18 @@ static struct segment *segment_of(struct dlp_state *s, unsigned number)
     one->look.segment = number;
     s->segments[s->count++] = one;
     return one;
+}
+
+/* Nothing more comes of it. */
+static void forget(struct dlp_state *s, const struct segment *g)
+{
+    for (size_t i = s->count; i-- > 0;)
+        if (s->segments[i] == g) {
+            segment_free(s->segments[i]);
+            free(s->segments[i]);
+            s->segments[i] = s->segments[--s->count];
+            return;
+        }
 }
 
 static void on_find(void *ctx, enum dlp_what what, const char *label, double score, size_t start, size_t end)
@@ -248,6 +260,8 @@ static enum kt_step dlp_text(const void *opts, void *instance, void *state, cons
         follow_json(g, t, hold);
     if (!windowed)
         segment_free(&whole);
+    else if (t->final)
+        forget(state, g);
     s->hold_from(s, hold);
     return r.code == KT_OK && !w.failed ? KT_STEP_DONE : KT_STEP_ERROR;
 }

@@ -108,6 +108,17 @@ static struct language_stream *stream_of(struct language_state *s, unsigned segm
     return &grown[s->count++];
 }
 
+/* Nothing more comes of it. */
+static void forget(struct language_state *s, unsigned segment)
+{
+    for (size_t i = s->count; i-- > 0;)
+        if (s->streams[i].segment == segment) {
+            kt_buf_wipe_free(&s->streams[i].start);
+            s->streams[i] = s->streams[--s->count];
+            return;
+        }
+}
+
 static bool listed(const struct kt_strings *list, const char *code)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -178,8 +189,8 @@ static kt_result take(struct language_stream *p, const struct kt_text *t)
 }
 
 /* The same beginnings are looked at however the text was cut. */
-static enum kt_step window(const struct language_options *o, struct language_state *st,
-                           const struct kt_text *t, struct kt_sink *s)
+static enum kt_step look(const struct language_options *o, struct language_state *st, const struct kt_text *t,
+                         struct kt_sink *s)
 {
     static const size_t looks[] = {DECIDED_EARLY, DECIDED_BY};
     struct language_stream *p = stream_of(st, t->segment);
@@ -202,6 +213,15 @@ static enum kt_step window(const struct language_options *o, struct language_sta
     bool told;
     p->decided = true;
     return decide(o, kt_buf_span(&p->start).data, p->start.len, s, &told);
+}
+
+static enum kt_step window(const struct language_options *o, struct language_state *st,
+                           const struct kt_text *t, struct kt_sink *s)
+{
+    enum kt_step step = look(o, st, t, s);
+    if (t->final)
+        forget(st, t->segment);
+    return step;
 }
 
 static enum kt_step language_text(const void *opts, void *instance, void *state, const struct kt_text *t,

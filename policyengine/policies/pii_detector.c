@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PII_STREAMS_MAX 4096u /* segments that come in windows; choices and tool calls of one answer */
+#define PII_STREAMS_MAX 4096u /* segments that come in windows and go on */
 #define PII_VALUE_MAX (64u << 10)
 
 /* One segment that comes in windows. */
@@ -74,6 +74,18 @@ static struct pii_stream *stream_of(struct pii_state *s, unsigned segment)
     return one;
 }
 
+/* Nothing more comes of it. */
+static void forget(struct pii_state *s, const struct pii_stream *p)
+{
+    for (size_t i = s->count; i-- > 0;)
+        if (s->streams[i] == p) {
+            kt_pii_stream_free(&s->streams[i]->scan);
+            free(s->streams[i]);
+            s->streams[i] = s->streams[--s->count];
+            return;
+        }
+}
+
 /* A marker that shows something of the value is told by what a source with escapes stands for; of a label the
  * sink knows whether they are escapes. */
 static kt_result plain_marker(struct hit_ctx *c, const struct kt_marker *m, struct kt_span value,
@@ -135,6 +147,8 @@ static enum kt_step pii_text(const void *opts, void *instance, void *state, cons
     s->hold_from(s, hold);
     if (!windowed)
         kt_pii_stream_free(&whole.scan);
+    else if (t->final)
+        forget(state, p);
     return r.code == KT_OK && !ctx.failed ? KT_STEP_DONE : KT_STEP_ERROR;
 }
 

@@ -152,11 +152,9 @@ static kt_result safety_init(const void *opts, void **instance, struct kt_error 
 static void safety_close(void *state)
 {
     struct safety_state *s = state;
-    for (size_t i = 0; i < s->count; i++)
-        safety_look_close(&s->streams[i].look);
+    safety_streams_close(s);
     safety_look_close(&s->whole);
     safety_moderation_free(&s->moderation);
-    free(s->streams);
     free(s);
 }
 
@@ -168,27 +166,6 @@ static kt_result safety_open(const void *opts, void *instance, enum kt_phase pha
     safety_moderation_init(&s->moderation);
     *state = s;
     return kt_ok();
-}
-
-static struct safety_stream *stream_of(struct safety_state *s, unsigned segment)
-{
-    for (size_t i = s->count; i-- > 0;)
-        if (s->streams[i].segment == segment)
-            return &s->streams[i];
-    if (s->count == s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 1;
-        struct safety_stream *all = cap <= SAFETY_STREAMS_MAX ? realloc(s->streams, cap * sizeof *all) : NULL;
-        if (!all)
-            return NULL;
-        s->streams = all;
-        s->cap = cap;
-    }
-    struct safety_stream *one = &s->streams[s->count];
-    *one = (struct safety_stream){.segment = segment};
-    if (safety_look_open(&one->look).code != KT_OK)
-        return NULL;
-    s->count++;
-    return one;
 }
 
 static void stop(const struct safety_options *o, struct kt_sink *s, const char *label, double score)
@@ -232,7 +209,7 @@ static enum kt_step ask(const struct safety_options *o, struct safety_state *st,
 static enum kt_step moderate_window(const struct safety_options *o, struct safety_state *st,
                                     const struct kt_text *t, size_t settled, struct kt_sink *s)
 {
-    struct safety_stream *p = stream_of(st, t->segment);
+    struct safety_stream *p = safety_stream_of(st, t->segment);
     if (!p)
         return KT_STEP_ERROR;
     size_t from = p->asked > t->base ? p->asked : t->base;
@@ -259,7 +236,7 @@ static enum kt_step safety_text(const void *opts, void *instance, void *state, c
     if (!is_looked_at(t))
         return KT_STEP_DONE;
     bool windowed = !t->final || t->base > 0;
-    struct safety_stream *p = windowed ? stream_of(st, t->segment) : NULL;
+    struct safety_stream *p = windowed ? safety_stream_of(st, t->segment) : NULL;
     struct safety_look *look = p ? &p->look : &st->whole;
     if (windowed && !p)
         return KT_STEP_ERROR;
@@ -273,6 +250,8 @@ static enum kt_step safety_text(const void *opts, void *instance, void *state, c
         return KT_STEP_ERROR;
     if (!report(o, &r, s) && windowed)
         s->hold_from(s, look->held);
+    if (p)
+        p->over = t->final; /* `leaving` finds it still */
     return KT_STEP_DONE;
 }
 

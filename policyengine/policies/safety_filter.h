@@ -10,7 +10,7 @@ enum safety_engine { SAFETY_LOCAL, SAFETY_MODERATION };
 
 #define SAFETY_MODERATION_MODEL "mistral-moderation-latest"
 #define SAFETY_TEXT_MAX (SAFETY_MODERATION_INPUTS * SAFETY_MODERATION_INPUT) /* of one text */
-#define SAFETY_STREAMS_MAX 256u  /* segments in windows; each keeps 4 KiB */
+#define SAFETY_STREAMS_MAX 256u  /* segments in windows that go on; each keeps 4 KiB */
 #define SAFETY_STREAM_STEP 4096u /* bytes of a stream that are moderated together, at first */
 
 struct safety_options {
@@ -30,6 +30,7 @@ struct safety_instance {
 
 struct safety_stream {
     unsigned segment;
+    bool over;    /* its last window was seen */
     size_t asked; /* absolute: moderated */
     struct safety_look look;
 };
@@ -42,3 +43,7 @@ struct safety_state {
     size_t cap;
     size_t count;
 };
+
+/* The segment that comes in windows, made where there is none. NULL on OOM or past SAFETY_STREAMS_MAX. */
+struct safety_stream *safety_stream_of(struct safety_state *s, unsigned segment);
+void safety_streams_close(struct safety_state *s);

@@ -60,7 +60,7 @@ static void note_text(struct seen *s, struct kt_span json)
     if (kt_is_ok(kt_answer_parse(&c, KT_EP_CHAT, json.data, json.len, NULL)))
         for (size_t i = 0; i < c.segment_count; i++) {
             struct kt_x_channel at = kt_x_text_channel(&c, &c.segments[i]);
-            if (at.choice == 0 && at.from == KT_FROM_ASSISTANT && !at.place.name[0] && !at.refusal)
+            if (at.choice == 0 && at.from == KT_FROM_ASSISTANT && !at.place.len && !at.refusal)
                 KT_HOLDS(kt_is_ok(kt_buf_append(&s->text, c.segments[i].text, c.segments[i].len)));
         }
     kt_chat_free(&c);

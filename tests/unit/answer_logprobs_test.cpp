@@ -44,6 +44,9 @@ TEST(AnswerLogprobs, BesideTheirTextTheyStay)
                 "\"\xe2\x82\xac\"",
                 R"({"content":[{"token":"\\xe2\\x82","bytes":[226,130]},{"token":"bytes:\\xac","bytes":[172]}]})"),
             delta("\"\"", R"({"content":[]})"),
+            delta(
+                "\"a\"",
+                R"({"content":[{"token":"a","logprob":-0.25,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.25,"bytes":[97]},{"token":"b","logprob":null,"token_id":7}]}],"refusal":null})"),
             delta("null", R"({"content":null,"refusal":[]})"),
             delta(
                 "\"a\"",
@@ -78,6 +81,23 @@ TEST(AnswerLogprobs, ElsewhereTheyGo)
              std::string(R"(["a"])"),
              std::string(R"("a")"),
              std::string(R"({"content":[{"token":"a","top_logprobs":["b"]}]})"),
+             std::string(R"({"content":[{"token":"a","x":"b"}]})"),
+             std::string(R"({"content":[{"token":"a","x":1}]})"),
+             std::string(R"({"content":[{"token":"b","token":"a"}]})"),
+             std::string(R"({"content":[{"token":"a","bytes":[98],"bytes":[97]}]})"),
+             std::string(R"({"content":[{"token":"a","logprob":"b"}]})"),
+             std::string(R"({"content":[{"token":"a","logprob":[1]}]})"),
+             std::string(R"({"content":[{"token":"a","token_id":41111111111111111111111111111111111}]})"),
+             std::string(R"({"content":[{"token":"a"}],"token_logprobs":["b"]})"),
+             std::string(R"({"content":[{"token":"a"}],"token_logprobs":"b"})"),
+             std::string(R"({"content":[{"token":"a"}],"text_offset":[{"b":1}]})"),
+             std::string(R"({"content":[{"token":"a"}],"top_logprobs":[{"b":"c"}]})"),
+             std::string(R"({"content":[{"token":"a"}],"top_logprobs":["b"]})"),
+             std::string(R"({"content":[{"token":"b"}],"content":[{"token":"a"}]})"),
+             std::string(R"({"content":[{"token":"a","top_logprobs":[{"token":"b","x":"c"}]}]})"),
+             std::string(R"({"content":[{"token":"a","top_logprobs":[{"token":"b","logprob":"c"}]}]})"),
+             std::string(R"({"content":[{"token":"a","top_logprobs":[{"token":"b","bytes":["c"]}]}]})"),
+             std::string(R"({"content":[{"token":"a","top_logprobs":[{"token":"b","top_logprobs":[]}]}]})"),
              std::string(R"({"content":[{"token":"a","top_logprobs":[{"token":")") + long_one + "\"}]}]}",
          })
         EXPECT_EQ(checked(delta("\"a\"", log)), delta("\"a\"", "null")) << log;

@@ -76,6 +76,48 @@ TEST(Texts, OfferedToolsAndSchemas)
               (V{"offers 0 ab", "offers 0 free", "offers 0 web_search", "offers 0 flat", "offers 0 old"}));
 }
 
+TEST(Texts, EveryHolderOfAToolsNameCounts)
+{
+    auto names = [](const std::string &more) {
+        Body b(KT_EP_CHAT, R"({"messages":[{"role":"user","content":"u"}],)" + more + "}");
+        EXPECT_EQ(b.r.code, KT_OK) << b.err.text << more;
+        return b.tools();
+    };
+    EXPECT_EQ(names(R"("tools":[{"type":"function","function":{"name":"good"},"name":"evil"}])"),
+              (V{"offers 0 good", "offers 0 evil"}));
+    EXPECT_EQ(names(R"("tools":[{"function":{"name":"good"},"custom":{"name":"evil"}}])"),
+              (V{"offers 0 good", "offers 0 evil"}));
+    EXPECT_EQ(names(R"("tools":[{"type":"web_search","function":{"name":"good"}}])"),
+              (V{"offers 0 good", "offers 0 web_search"}));
+    EXPECT_EQ(names(R"("tools":[{"type":"web_search_2025","name":"search"}])"), (V{"offers 0 search"}));
+    EXPECT_EQ(names(R"("tool_choice":{"allowed_tools":{"tools":[{"name":"a"}]},"tools":[{"name":"b"}]})"),
+              (V{"offers 0 a", "offers 0 b"}));
+    EXPECT_EQ(names(R"("tools":null,"functions":[],"tool_choice":"auto","web_search_options":null)"), V{});
+}
+
+TEST(Texts, ToolsThatCouldBeReadInTwoWaysAreRefused)
+{
+    for (
+        const char *more : {
+            R"("web_search_options":{},"web_search_options":null)",
+            R"("tool_choice":{"type":"function","function":{"name":"evil"}},"tool_choice":"auto")",
+            R"("function_call":{"name":"evil"},"function_call":"auto")",
+            R"("tool_choice":{"type":"allowed_tools","allowed_tools":{"tools":[{"name":"evil"}],"tools":[]}})",
+            R"("tool_choice":{"tools":[{"name":"evil"}],"tools":[]})",
+            R"("tool_choice":{"function":{"name":"evil"},"function":{"name":"good"}})",
+            R"("tool_choice":{"function":{"name":"evil","name":"good"}})",
+            R"("tool_choice":[{"function":{"name":"evil"}}])",
+            R"("tools":{"type":"function","function":{"name":"evil"}})",
+            R"("tools":[[{"type":"function","function":{"name":"evil"}}]])",
+            R"("tools":["evil"])",
+            R"("functions":{"name":"evil"})",
+        }) {
+        Body b(KT_EP_CHAT, std::string(R"({"messages":[{"role":"user","content":"u"}],)") + more + "}");
+        EXPECT_EQ(b.r.code, KT_ERR_USAGE) << more;
+        EXPECT_NE(std::string(b.err.text), "") << more;
+    }
+}
+
 TEST(Texts, ToolsThatOtherMembersName)
 {
     Body b(KT_EP_CHAT, R"({"messages":[{"role":"user","content":"u"}],
@@ -355,7 +397,8 @@ Made made(std::mt19937 &rng)
         case 1: /* one by one: the order of operands is nobody's promise */
             m.json += "\"content\":[{\"type\":\"text\",\"text\":" + text();
             m.json += "},{\"text\":" + text();
-            m.json += ",\"z\":" + noise() + "}]";
+            m.texts.push_back("z"); /* what nobody knows of a part, keys included */
+            m.json += ",\"z\":" + text() + "}]";
             break;
         default:
             m.json += "\"content\":null,\"tool_calls\":[{\"id\":" + noise() +

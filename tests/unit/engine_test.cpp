@@ -275,6 +275,21 @@ TEST(Engine, ReportsAreWrittenAtOnceAndDistrustOncePerMinute)
     v.verify();
 }
 
+TEST(Engine, WhatWasCountedIsToldWhereAnotherHostTakesItsPlace)
+{
+    Env v;
+    v.write_target("http://127.0.0.1:1");
+    v.start();
+    for (int i = 0; i < 4; i++)
+        kt_engine_report(v.e, KT_ABI_REFUSED, "first.example", "a proxy");
+    EXPECT_EQ(v.count("first.example"), 1u);
+    for (int i = 0; i < 40; i++)
+        kt_engine_report(v.e, KT_ABI_REFUSED, ("host" + std::to_string(i)).c_str(), "a proxy");
+    EXPECT_EQ(v.count("first.example"), 2u);
+    EXPECT_EQ(v.count("3 more like the last of this host"), 1u);
+    v.verify();
+}
+
 TEST(Engine, StopTellsExchangesUnderWay)
 {
     fake::Gate gate;

@@ -9,15 +9,20 @@ using namespace fake;
 
 class Aside : public Filter {
   protected:
-    // What the client gets of these events between two pieces of an answer.
-    std::string of(const std::string &events, const std::string &prompt = "hello")
+    std::string all_of(const std::string &events, const std::string &prompt = "hello")
     {
         Client k;
         through(k, piece("\"content\":\"a\"") + events + kStop + kDone, prompt);
         EXPECT_TRUE(k.ended) << k.body;
-        size_t from = k.body.find("\n\n") + 2, to = k.body.find(kStop);
-        EXPECT_NE(to, std::string::npos) << k.body;
-        return to == std::string::npos ? k.body : k.body.substr(from, to - from);
+        return k.body;
+    }
+    // What the client gets of these events between two pieces of an answer.
+    std::string of(const std::string &events, const std::string &prompt = "hello")
+    {
+        const std::string body = all_of(events, prompt);
+        size_t from = body.find("\n\n") + 2, to = body.find(kStop);
+        EXPECT_NE(to, std::string::npos) << body;
+        return to == std::string::npos ? body : body.substr(from, to - from);
     }
 };
 
@@ -104,16 +109,100 @@ TEST_F(Aside, ManyOfThemNeedNoRoom)
     EXPECT_EQ(of(s), s);
 }
 
-TEST_F(Aside, ATextThatCannotBePlacedStopsTheStream)
+// Piece `text` of the text that `more` and its index tell.
+std::string part(const std::string &text, size_t item, const std::string &more = "")
+{
+    return "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\"," + more +
+           "\"index\":" + std::to_string(item) + ",\"delta\":" + quoted(text) + "}\n\n";
+}
+
+TEST_F(Aside, ALongNameIsNoReasonToStop)
 {
     guarded();
-    const std::string deep =
-        "data: {\"text\":" + std::string(60, '[') + "\"a\"" + std::string(60, ']') + "}\n\n";
-    Seen k = through(piece("\"content\":\"a\"") + deep + kStop + kDone);
-    EXPECT_EQ(k.error, "stream_interrupted");
-    const std::string label =
-        "data: {\"note\":" + std::string(60, '[') + "\"SECRET\"" + std::string(60, ']') + "}\n\n";
-    EXPECT_NE(of(label).find("[\"[WORD_1]\"]"), std::string::npos);
+    for (size_t n : {53u, 160u, 500u, 3000u}) {
+        const std::string id = "\"item_id\":\"msg_" + std::string(n, '0') + "\",\"output_index\":0,";
+        EXPECT_EQ(of(part("a SEC", 0, id) + part("RET b", 0, id)),
+                  part("a ", 0, id) + part("[WORD_1] b", 0, id));
+    }
+    const std::string deep = std::string(60, '['), end = std::string(60, ']');
+    auto below = [&](const std::string &s) { return "data: {\"text\":" + deep + quoted(s) + end + "}\n\n"; };
+    EXPECT_EQ(of(below("a SEC") + below("RET")), below("a ") + below("[WORD_1]"));
+}
+
+TEST_F(Aside, WhatIsNamedEndlesslyIsLookedAtPieceByPiece)
+{
+    guarded();
+    const std::string key = std::string(9000, 'k');
+    auto below = [&](const std::string &s) {
+        return "data: {\"text\":{\"" + key + "\":" + quoted(s) + "}}\n\n";
+    };
+    EXPECT_EQ(of(below("a SEC") + below("SECRET") + below("[NAME_1]"), "<Bob>"),
+              below("a SEC") + below("[WORD_1]") + below("<Bob>"));
+}
+
+// What a client that puts the texts of each index together has.
+std::map<int, std::string> joined(const std::string &body)
+{
+    std::map<int, std::string> out;
+    for (size_t at = 0; (at = body.find("data: {\"type\"", at)) != std::string::npos; at++) {
+        Json j = parse(body.substr(at + 6, body.find("\n\n", at) - at - 6));
+        EXPECT_TRUE(j);
+        out[static_cast<int>(num(j, "index"))] += str(j, "delta");
+    }
+    return out;
+}
+
+TEST_F(Aside, AnyNumberOfTextsMayBegin)
+{
+    const std::string policies = "chain: [pii-detector, dlp-filter, safety-filter, language-validator]";
+    std::string text = config(target("a", up_.port(), "KT_TEST_KEY_A", "m"));
+    text.replace(text.find("chain: []"), 9, policies);
+    configure(text);
+    std::string s;
+    for (size_t i = 0; i < 5000; i++)
+        s += part("step " + std::to_string(i) + " of jane", i);
+    s += part("ask jane.roe@exam", 5000) + part("ple.org", 5000);
+    std::map<int, std::string> got = joined(all_of(s));
+    for (int i = 0; i < 5000; i++)
+        ASSERT_EQ(got[i], "step " + std::to_string(i) + " of jane");
+    EXPECT_EQ(got[5000], "ask [EMAIL_1]");
+}
+
+TEST_F(Aside, TheOneThatWasSilentForLongestEndsFirst)
+{
+    guarded();
+    std::string s = part("first SEC", 0) + part("second SEC", 1);
+    for (size_t i = 2; i < 32; i++)
+        s += part("x", i);
+    std::string out = all_of(s + part("RET", 0) + part("y", 32) + part("RET", 0));
+    EXPECT_EQ(joined(out)[0], "first [WORD_1]RET") << out;
+    EXPECT_EQ(joined(out)[1], "second SEC") << out;
+    EXPECT_LT(out.find("\"SEC\""), out.find("\"index\":32")) << "what it held comes at once\n" << out;
+}
+
+TEST_F(Aside, MoreThanThatInOneEventAreLookedAtOneByOne)
+{
+    guarded();
+    std::string in, want;
+    for (int i = 0; i < 100; i++) {
+        in += std::string(i ? "," : "") + "{\"index\":" + std::to_string(i) + ",\"text\":\"SECRET x\"}";
+        want += std::string(i ? "," : "") + "{\"index\":" + std::to_string(i) + ",\"text\":\"[WORD_1] x\"}";
+    }
+    EXPECT_EQ(of("data: {\"parts\":[" + in + "]}\n\n"), "data: {\"parts\":[" + want + "]}\n\n");
+}
+
+TEST_F(Aside, OneThatLeavesWhileAPolicyAsksKeepsItsPlace)
+{
+    guarded();
+    std::string s;
+    for (size_t i = 0; i < 80; i++)
+        s += part("a SEC", i);
+    s += part("ASK", 80);
+    for (size_t i = 81; i < 160; i++)
+        s += part("AS", i);
+    std::map<int, std::string> got = joined(all_of(s));
+    for (int i = 0; i < 160; i++)
+        EXPECT_EQ(got[i], i < 80 ? "a SEC" : i == 80 ? "ASK" : "AS") << i;
 }
 
 TEST_F(Aside, InFrontOfTheFirstContentItBindsToNoTarget)

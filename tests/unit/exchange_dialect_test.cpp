@@ -116,6 +116,57 @@ TEST_F(Dialect, OfAnotherProviderItGetsOpenAis)
     EXPECT_NE(s.find("\"delta\":{\"reasoning_content\":\"SEC\"}"), std::string::npos) << s;
 }
 
+// One chunk with this list of content.
+std::string listed(const std::string &parts)
+{
+    return event_of("{\"index\":0,\"delta\":{\"content\":[" + parts + "]},\"finish_reason\":null}");
+}
+
+const std::string kText = R"({"type":"text","text":"Hello "})";
+
+TEST_F(Dialect, WhatStandsBesideTheTextIsNoPartOfIt)
+{
+    guarded();
+    const std::string smith = listed(R"({"type":"reference","title":"Smith"},)" + kText) + kStop + kDone;
+    EXPECT_EQ(stream(smith), smith);
+    EXPECT_EQ(read_stream(stream(smith, "")).texts["0"], "Hello ");
+    const std::string two =
+        listed(R"({"type":"reference","title":"SECRET"},{"type":"reference","title":"SEC"},)"
+               R"({"type":"text","text":"RET "})") +
+        kStop + kDone;
+    EXPECT_EQ(stream(two),
+              listed(R"({"type":"reference","title":"[WORD_1]"},{"type":"reference","title":"SEC"},)"
+                     R"({"type":"text","text":"RET "})") +
+                  kStop + kDone);
+    EXPECT_EQ(read_stream(stream(two, "")).texts["0"], "RET ");
+    const std::string nested = listed(R"({"type":"tool_result","content":"a SEC"})") + listed(kText) +
+                               listed(R"({"type":"tool_result","content":"RET SEC"})") + kStop + kDone;
+    std::string own = stream(nested);
+    EXPECT_EQ(own.find("SECRET"), std::string::npos) << own;
+    EXPECT_NE(own.find(R"({"content":[{"type":"tool_result","content":"SEC"}]})"), std::string::npos) << own;
+    Seen seen = read_stream(stream(nested, ""));
+    EXPECT_EQ(seen.texts["0"], "Hello ");
+    EXPECT_TRUE(seen.good);
+}
+
+TEST_F(Dialect, WhatNobodyKnowsOfAListIsLookedAt)
+{
+    policies_ = true;
+    const std::string odd = R"({"type":"frob","frob":"a SECRET","SECRET":[{"x":"SECRET"}],"n":1},)",
+                      clean = R"({"type":"frob","frob":"a [WORD_1]","[WORD_1]":[{"x":"[WORD_1]"}],"n":1},)";
+    auto answer = [](const std::string &parts) {
+        return R"({"choices":[{"index":0,"message":{"role":"assistant","content":[)" + parts +
+               R"(]},"finish_reason":"stop"}]})";
+    };
+    EXPECT_EQ(whole(answer(odd + kText), kSdk), answer(clean + kText));
+    EXPECT_EQ(whole(answer(odd + kText)).find("SECRET"), std::string::npos);
+    guarded();
+    EXPECT_EQ(stream(listed(odd + kText) + kStop + kDone), listed(clean + kText) + kStop + kDone);
+    Seen seen = read_stream(stream(listed(odd + kText) + kStop + kDone, ""));
+    EXPECT_TRUE(seen.good);
+    EXPECT_EQ(seen.texts["0"], "Hello ");
+}
+
 const char kArguments[] =
     "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":"
     "\"x\"}],"
