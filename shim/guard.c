@@ -19,12 +19,14 @@
 __thread int kt_locks_held __attribute__((tls_model("initial-exec")));
 __thread unsigned kt_guard_depth __attribute__((tls_model("initial-exec")));
 
-/* Of the outermost kt_signals_hold: the mask before it, in the 64 bits that the kernel has of it (a sigset_t
- * has 128 bytes, and static TLS is scarce). */
-static __thread unsigned holds __attribute__((tls_model("initial-exec")));
-static __thread uint64_t before __attribute__((tls_model("initial-exec")));
-static __thread int cancel_before __attribute__((tls_model("initial-exec")));
-static __thread unsigned waited_before __attribute__((tls_model("initial-exec"))); /* bits of raised[] */
+/* Of the outermost kt_signals_hold: what was before it. In the 64 bits that the kernel has of a mask (a
+ * sigset_t has 128 bytes, and static TLS is scarce). */
+static __thread struct {
+    uint64_t mask;
+    uint8_t count; /* of the holds that nest */
+    uint8_t cancel;
+    uint8_t waited; /* bits of raised[] */
+} held __attribute__((tls_model("initial-exec")));
 
 /* What a write of ours may raise in this thread: a limit on the size of files, a trace into a pipe that
  * nobody reads. Both are errors of that write, and none of the program's business. */
@@ -42,20 +44,20 @@ static void all_but_faults(sigset_t *s)
 }
 
 /* Bits of raised[]: those that wait for this thread and are in `among` (NULL: all). */
-static unsigned waiting(const sigset_t *among)
+static uint8_t waiting(const sigset_t *among)
 {
     sigset_t pending;
-    unsigned bits = 0;
+    uint8_t bits = 0;
     if (sigpending(&pending) != 0)
         return 0;
     for (size_t i = 0; i < RAISED; i++)
         if (sigismember(&pending, raised[i]) == 1 && (!among || sigismember(among, raised[i]) == 1))
-            bits |= 1u << i;
+            bits |= (uint8_t)(1u << i);
     return bits;
 }
 
 /* One that the program does not block cannot have waited before: it would have been delivered. */
-static unsigned waits_already(const sigset_t *blocked)
+static uint8_t waits_already(const sigset_t *blocked)
 {
     for (size_t i = 0; i < RAISED; i++)
         if (sigismember(blocked, raised[i]) == 1)
@@ -65,7 +67,7 @@ static unsigned waits_already(const sigset_t *blocked)
 
 static void drop_ours(void)
 {
-    unsigned bits = waiting(NULL) & ~waited_before;
+    unsigned bits = waiting(NULL) & ~(unsigned)held.waited;
     int saved = errno;
     for (size_t i = 0; i < RAISED; i++) {
         sigset_t one;
@@ -79,31 +81,38 @@ static void drop_ours(void)
     errno = saved;
 }
 
+static void hold_cancellation(void)
+{
+    int was;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &was);
+    held.cancel = (uint8_t)was;
+}
+
 void kt_signals_hold(void)
 {
-    if (holds == 0) { /* counted only behind the mask: a jump before it leaves nothing */
+    if (held.count == 0) { /* counted only behind the mask: a jump before it leaves nothing */
         sigset_t all, old;
         all_but_faults(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
-        memcpy(&before, &old, sizeof before);
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
-        waited_before = waits_already(&old);
+        memcpy(&held.mask, &old, sizeof held.mask);
+        hold_cancellation();
+        held.waited = waits_already(&old);
     }
-    holds++;
+    held.count++;
     atomic_signal_fence(memory_order_seq_cst);
 }
 
 void kt_signals_let_go(void)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    if (--holds > 0)
+    if (--held.count > 0)
         return;
     sigset_t old;
     int disabled;
     drop_ours();
     sigemptyset(&old);
-    memcpy(&old, &before, sizeof before);
-    pthread_setcancelstate(cancel_before, &disabled); /* before the mask: a handler may jump away */
+    memcpy(&old, &held.mask, sizeof held.mask);
+    pthread_setcancelstate(held.cancel, &disabled); /* before the mask: a handler may jump away */
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -111,23 +120,23 @@ void kt_signals_let_go(void)
  * marks where ours were. */
 int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms)
 {
-    uint64_t mask = before;
-    int disabled, cancel = cancel_before;
+    uint64_t mask = held.mask;
+    int disabled, cancel = held.cancel;
     struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     sigset_t old;
     sigemptyset(&old);
     memcpy(&old, &mask, sizeof mask);
     drop_ours();
-    holds = 0;
+    held.count = 0;
     atomic_signal_fence(memory_order_seq_cst);
     pthread_setcancelstate(cancel, &disabled);
     int n = ppoll(fds, count, &limit, &old);
     int error = errno;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_before);
-    before = mask;
-    waited_before = waits_already(&old);
+    hold_cancellation();
+    held.mask = mask;
+    held.waited = waits_already(&old);
     atomic_signal_fence(memory_order_seq_cst);
-    holds = 1;
+    held.count = 1;
     errno = error;
     return n;
 }
@@ -135,7 +144,7 @@ int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms)
 void kt_signals_mask(sigset_t *out)
 {
     sigemptyset(out);
-    memcpy(out, &before, sizeof before);
+    memcpy(out, &held.mask, sizeof held.mask);
 }
 
 int kt_guard_enter(void)

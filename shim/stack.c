@@ -11,49 +11,57 @@
 
 extern void *__libc_stack_end; /* of ld.so: where the main thread's begins */
 
-struct range {
-    uintptr_t low, high;
-};
+#define PAGE_BITS 12
+#define LOW_BITS 36 /* of the page where a stack ends: user addresses have 47 bits or 48 */
+#define NONE ((uint64_t)1)
 
-static struct range of_main(void)
+/* In one word, because each thread has it (shim/guard.c): the lowest page, and above LOW_BITS how many. */
+static uint64_t range(uintptr_t low, uintptr_t size)
+{
+    uint64_t page = (low + (1u << PAGE_BITS) - 1) >> PAGE_BITS, pages = size >> PAGE_BITS;
+    return page >> LOW_BITS || pages >> (64 - LOW_BITS) || !pages ? NONE : page | pages << LOW_BITS;
+}
+
+/* Bytes left below `at`; 0 where that is no part of it. */
+static uintptr_t left(uint64_t range, uintptr_t at)
+{
+    uintptr_t low = (uintptr_t)(range & ((UINT64_C(1) << LOW_BITS) - 1)) << PAGE_BITS;
+    uintptr_t size = (uintptr_t)(range >> LOW_BITS) << PAGE_BITS;
+    return at > low && at - low <= size ? at - low : 0;
+}
+
+static uint64_t of_main(void)
 {
     struct rlimit limit;
     uintptr_t high = (uintptr_t)__libc_stack_end, size = MAIN_MAX;
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < MAIN_MAX)
         size = (uintptr_t)limit.rlim_cur;
-    return (struct range){high - size, high};
+    return range(high - size, size);
 }
 
 /* Of a thread that pthread_create made; of the main one libc would read /proc for it. */
-static struct range of_thread(void)
+static uint64_t of_thread(void)
 {
     pthread_attr_t attr;
     void *low = NULL;
     size_t size = 0;
     if (getpid() == gettid() || pthread_getattr_np(pthread_self(), &attr) != 0)
-        return (struct range){0, 0};
+        return NONE;
     bool known = pthread_attr_getstack(&attr, &low, &size) == 0;
     pthread_attr_destroy(&attr);
-    return known ? (struct range){(uintptr_t)low, (uintptr_t)low + size} : (struct range){0, 0};
-}
-
-static bool inside(struct range r, uintptr_t at)
-{
-    return at > r.low && at <= r.high;
+    return known ? range((uintptr_t)low, size) : NONE;
 }
 
 bool kt_stack_suffices(void)
 {
-    static __thread struct range own __attribute__((tls_model("initial-exec")));
-    static __thread bool asked __attribute__((tls_model("initial-exec")));
+    static __thread uint64_t own __attribute__((tls_model("initial-exec"))); /* 0: not asked yet */
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    if (!asked) {
+    if (!own) {
         int saved = errno;
         own = of_main();
-        if (!inside(own, here))
+        if (!left(own, here))
             own = of_thread();
-        asked = true;
         errno = saved;
     }
-    return inside(own, here) && here - own.low >= KT_STACK_NEED;
+    return left(own, here) >= KT_STACK_NEED;
 }
