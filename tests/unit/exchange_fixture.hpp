@@ -63,7 +63,7 @@ struct Client {
     int64_t length = -2;
     std::map<std::string, std::string> headers;
     std::string body;
-    bool ended = false, aborted = false;
+    std::atomic<bool> ended{false}, aborted{false};
     size_t events_at_end = 0;
     std::atomic<size_t> backlog{0};
     std::function<void()> at_body, at_end; // on the loop thread
