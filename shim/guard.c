@@ -116,6 +116,12 @@ void kt_signals_let_go(void)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/* Of a thread that is cancelled in its sleep: what cleans up behind it has the program's mask. */
+static void let_mask_go(void *mask)
+{
+    pthread_sigmask(SIG_SETMASK, mask, NULL);
+}
+
 /* A handler that runs meanwhile finds nothing held, and may jump away; one that comes back has left its own
  * marks where ours were. */
 int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms)
@@ -130,8 +136,11 @@ int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms)
     held.count = 0;
     atomic_signal_fence(memory_order_seq_cst);
     pthread_setcancelstate(cancel, &disabled);
-    int n = ppoll(fds, count, &limit, &old);
-    int error = errno;
+    int n, error;
+    pthread_cleanup_push(let_mask_go, &old);
+    n = ppoll(fds, count, &limit, &old);
+    error = errno;
+    pthread_cleanup_pop(0);
     hold_cancellation();
     held.mask = mask;
     held.waited = waits_already(&old);

@@ -74,13 +74,16 @@ static enum handlers look_at_handlers(void)
         if (is_fault(sig) || sigismember(&blocked, sig) || sigaction(sig, NULL, &sa) != 0)
             continue;
         if (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN)
-            found |= sa.sa_flags & SA_RESTART ? RESTART : INTERRUPT;
+            found |= (sa.sa_flags & (int)SA_RESETHAND) ? BOTH
+                     : sa.sa_flags & SA_RESTART        ? RESTART
+                                                       : INTERRUPT;
     }
     return found;
 }
 
 /* poll never goes on behind a handler, a read does where the handler's SA_RESTART says so, and which handler
- * ran nobody tells. So a thread whose handlers differ is not for us: it sleeps in its own read. */
+ * ran nobody tells, still less of one for a single time (SA_RESETHAND, counted as BOTH), which is gone. So a
+ * thread whose handlers differ is not for us: it sleeps in its own read. */
 static bool enough(void)
 {
     static __thread bool looked __attribute__((tls_model("initial-exec")));
@@ -90,15 +93,15 @@ static bool enough(void)
     return atomic_load_explicit(&off, memory_order_relaxed);
 }
 
-/* NONE: it was one for a single time (SA_RESETHAND), which is as good as never of SA_RESTART. */
+/* NONE: libc's own signals (setuid in a program with threads), behind which a read goes on. */
 static enum kt_abi_wait interrupted(int fd)
 {
     enum handlers h = look_at_handlers();
     if (h == BOTH)
         atomic_store_explicit(&off, true, memory_order_relaxed);
-    if (h == INTERRUPT || h == NONE)
+    if (h == INTERRUPT)
         kt_interrupted_read = fd + 1;
-    return h == RESTART ? KT_ABI_WAIT_BEGIN : KT_ABI_WAIT_END;
+    return h == BOTH || h == INTERRUPT ? KT_ABI_WAIT_END : KT_ABI_WAIT_BEGIN;
 }
 
 /* The program's signals are delivered and its thread may be cancelled here, as in the read. */

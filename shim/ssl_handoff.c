@@ -9,6 +9,7 @@
 #include "shim/trace.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 static enum kt_ssl_write fail(int *failed, int error)
@@ -27,6 +28,39 @@ static void forget_want(const struct kt_ssl_api *api, SSL *ssl)
     api->ERR_clear_error();
 }
 
+struct write {
+    const struct kt_engine_abi *engine;
+    struct kt_abi_flow *flow;
+    const void *data;
+    size_t len;
+    ssize_t n;
+    int error;
+};
+
+static void *write_now(void *arg)
+{
+    struct write *w = arg;
+    w->n = w->engine->flow_write(w->flow, w->data, w->len);
+    w->error = errno;
+    return NULL;
+}
+
+static void *write_apart(void *arg)
+{
+    kt_guard_thread();
+    return write_now(arg);
+}
+
+/* A connection that began on a larger stack than this one: what works on its words needs one. */
+static void write_to_flow(struct write *w)
+{
+    pthread_t thread;
+    if (!kt_stack_suffices() && pthread_create(&thread, NULL, write_apart, w) == 0)
+        pthread_join(thread, NULL);
+    else
+        write_now(w);
+}
+
 static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl,
                                    const void *data, size_t len, int *failed)
 {
@@ -34,8 +68,10 @@ static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_e
     if (!engine)
         return fail(failed, EPIPE); /* the parent's flow, in a child that has none */
     int saved = kt_guard_enter();
-    ssize_t n = engine->flow_write(e->flow, data, len);
-    int err = errno;
+    struct write w = {engine, e->flow, data, len, -1, 0};
+    write_to_flow(&w);
+    ssize_t n = w.n;
+    int err = w.error;
     kt_guard_leave(saved);
     if (n == (ssize_t)len)
         return KT_SSL_WRITE_DONE;

@@ -63,5 +63,8 @@ bool kt_stack_suffices(void)
             own = of_thread();
         errno = saved;
     }
-    return left(own, here) >= KT_STACK_NEED;
+    bool suffices = left(own, here) >= KT_STACK_NEED;
+    if (own == NONE) /* a coroutine of the main thread, which will ask on its own stack as well */
+        own = 0;
+    return suffices;
 }

@@ -112,9 +112,11 @@ void kt_engine_fork_child(struct kt_engine *e)
 
 bool kt_engine_shares_fds(struct kt_engine *e)
 {
+    kt_engine_enter(e); /* or a fork would copy the lock */
     pthread_mutex_lock(&e->lock);
     bool shares = !e->loop || e->stopped || kt_loop_shares_fds(e->loop);
     pthread_mutex_unlock(&e->lock);
+    kt_engine_leave(e);
     return shares;
 }
 

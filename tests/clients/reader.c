@@ -126,11 +126,65 @@ static int child(SSL *s)
     return status;
 }
 
+static int blocked = -1;
+
+static void note_mask(void *none)
+{
+    (void)none;
+    sigset_t now;
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    blocked = sigismember(&now, SIGTERM);
+}
+
+static void *call_till_cancelled(void *s)
+{
+    pthread_cleanup_push(note_mask, NULL);
+    call_of(s);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+/* Whether SIGTERM is blocked where a thread that was cancelled in its read cleans up. */
+static int cancelled(SSL *s)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, call_till_cancelled, s) != 0)
+        return -1;
+    usleep(200000);
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+    return blocked;
+}
+
+/* libc tells all threads by a signal of its own. */
+static int groups(SSL *s)
+{
+    pthread_t thread;
+    void *result = NULL;
+    if (pthread_create(&thread, NULL, call_of, s) != 0)
+        return -1;
+    for (int i = 0; i < 10; i++) {
+        usleep(50000);
+        if (setgid(getgid()) != 0)
+            return -2;
+    }
+    pthread_join(thread, &result);
+    return (int)(long)result;
+}
+
 static int step(const char *name)
 {
     SSL *s = dial();
     if (strcmp(name, "little-call") == 0)
         return on_little(call_of, s);
+    if (strcmp(name, "little-more") == 0) {
+        ask(s);
+        return answer(s) == 200 ? on_little(call_of, s) : -1;
+    }
+    if (strcmp(name, "cancelled") == 0)
+        return cancelled(s);
+    if (strcmp(name, "groups") == 0)
+        return groups(s);
     if (strcmp(name, "once") == 0)
         return once(s);
     if (strcmp(name, "_Fork") == 0)

@@ -116,11 +116,17 @@ print(status)
 
     def test_threads_with_little_stack(self):
         """The chain and libcurl would not fit on it: such a thread's call goes through TLS, and its reads are its own."""
-        self.assertEqual(self.steps("call call little-call little-read call", []), ["call 200", "call 200", "little-call 200", "little-read 200", "call 200"])
-        self.assertEqual([e["lane"] for e in self.lab.events()], ["handoff", "handoff", "divert", "handoff", "handoff"])
+        self.assertEqual(self.steps("call little-call little-read little-more", []), ["call 200", "little-call 200", "little-read 200", "little-more 200"])
+        self.assertEqual([e["lane"] for e in self.lab.events()], ["handoff", "divert", "handoff", "handoff", "handoff"])
 
     def test_a_handler_for_one_time(self):
-        self.assertEqual(self.steps("call once", ["skip=1,delay_ms=1000"]), ["call 200", f"once {-errno.EINTR}"])
+        self.assertEqual(self.steps("once", ["delay_ms=1000"]), [f"once {-errno.EINTR}"])
+
+    def test_signals_of_libc_interrupt_nothing(self):
+        self.assertEqual(self.steps("call groups", ["skip=1,delay_ms=700"]), ["call 200", "groups 200"])
+
+    def test_a_thread_that_is_cancelled_cleans_up_with_its_own_mask(self):
+        self.assertEqual(self.steps("call cancelled", ["skip=1,delay_ms=700"]), ["call 200", "cancelled 0"])
 
     def test_a_child_without_handlers_leaves_the_answer_alone(self):
         self.assertEqual(self.steps("call _Fork call", ["skip=2,count=1,delay_ms=700"], ["--no-supervise"]), ["call 200", "_Fork 200", "call 200"])

@@ -192,7 +192,7 @@ TEST_F(AuditRecover, FullDiskIsKnownBeforeTheCall)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
             mount("none", state.c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0)
             _exit(77);
         kt_audit *a = open();
