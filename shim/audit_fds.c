@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,14 +55,34 @@ static void keep(unsigned which, int fd)
     atomic_store(&kept[which].fd, fd + 1);
 }
 
+/* Where only root can make something. All else is for the later user, whom a folder of root's would lock out:
+ * `su` and its like become somebody else and make no call themselves. */
+static bool is_roots(const char *folder)
+{
+    struct stat st;
+    return stat(folder, &st) == 0 && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* As the engine would. True where it was not there. */
+static bool make_folder(const char *path)
+{
+    char parent[PATH_MAX + 8];
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] != '/')
+        len--;
+    memcpy(parent, path, len);
+    parent[len] = '\0';
+    return is_roots(parent) && mkdir(path, 0700) == 0;
+}
+
 static void open_all(void)
 {
     static const char *const names[FILES] = {NULL, "lock", "head", "current.jsonl"};
     char dir[PATH_MAX], path[PATH_MAX + 8];
     if (!kt_state_dir(dir, sizeof dir) || snprintf(path, sizeof path, "%s/audit", dir) >= (int)sizeof path)
         return;
-    mkdir(dir, 0700); /* as the engine would; where they are there already, nothing happens */
-    int made = mkdir(path, 0700) == 0 ? O_CREAT : 0; /* else what is missing is for the engine to mend */
+    make_folder(dir);
+    int made = make_folder(path) ? O_CREAT : 0; /* else what is missing is for the engine to mend */
     int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     for (unsigned i = 1; folder >= 0 && i < FILES; i++) {
         int append = i == FILES - 1 ? O_APPEND : 0;

@@ -102,12 +102,14 @@ static bool progress(struct kt_flow *f)
 
 /* The client ended its side. A close_notify (RFC 8446, 6.1) is answered by ours, and then the call is over:
  * TLS 1.2 asks for that, stacks that close wait for it (asyncio, SSLSocket.unwrap), and none in use shuts its
- * writing side alone. A FIN on a plain connection may be just that (`nc -N`). */
+ * writing side alone. A FIN on a plain connection may be just that (`nc -N`): what was pipelined in front of
+ * it is still answered. */
 static void half_close(struct kt_flow *f)
 {
     int expected = KT_INPUT_BUSY;
     f->half_closed = true;
-    bool busy = atomic_compare_exchange_strong(&f->input, &expected, KT_INPUT_DISCARD) ||
+    bool busy = atomic_load(&f->waits) ||
+                atomic_compare_exchange_strong(&f->input, &expected, KT_INPUT_DISCARD) ||
                 expected == KT_INPUT_DISCARD;
     if (!f->ssl && busy && kt_flow_peer_waits(f)) {
         kt_flow_watch(f);
@@ -116,6 +118,17 @@ static void half_close(struct kt_flow *f)
     if (f->ssl)
         SSL_shutdown(f->ssl);
     kt_flow_close(f);
+}
+
+/* Half a request in front of a FIN: nothing will complete it. */
+static void end_of_pipeline(struct kt_flow *f)
+{
+    int open = KT_INPUT_OPEN;
+    if (!f->half_closed || atomic_load(&f->waits) ||
+        !atomic_compare_exchange_strong(&f->input, &open, KT_INPUT_DISCARD))
+        return;
+    f->close_after = true; /* the answers in front of it leave first */
+    progress(f);
 }
 
 static void feed(struct kt_flow *f, const char *data, size_t len)
@@ -300,8 +313,10 @@ void kt_flow_work(void *flow)
         adopted(f);
     if ((bits & KT_WORK_FLUSH) && f->phase != KT_PHASE_CLOSED)
         progress(f);
-    if ((bits & KT_WORK_NEXT) && f->phase == KT_PHASE_OPEN)
+    if ((bits & KT_WORK_NEXT) && f->phase == KT_PHASE_OPEN) {
         kt_flow_next(f);
+        end_of_pipeline(f);
+    }
     if ((bits & KT_WORK_READ) && (f->phase == KT_PHASE_OPEN || f->phase == KT_PHASE_LINGER))
         read_requests(f);
     kt_flow_release(f);

@@ -74,8 +74,8 @@ struct kt_flow {
     SSL *ssl;         /* owned; NULL = plain */
     bool hello;       /* a ClientHello came */
     bool reported;    /* an event says why the client left */
-    bool half_closed; /* its side has ended: no further request, but on a plain connection the answer may be
-                         wanted */
+    bool half_closed; /* its side has ended: no further request, but on a plain connection the answers to
+                         those that came may be wanted */
     bool fin;         /* ... and by a FIN, behind which epoll has nothing to tell */
     struct kt_timer peer_timer;
     struct kt_buf out;     /* encoded bytes of the answer */

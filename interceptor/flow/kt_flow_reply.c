@@ -150,7 +150,7 @@ static void finish(struct kt_flow *f, bool abortive)
     /* Open again before the last byte leaves: in the handoff lane the next request may come while we are
      * still here. */
     int busy = KT_INPUT_BUSY;
-    bool go_on = f->asked.keep_alive && !f->half_closed &&
+    bool go_on = f->asked.keep_alive && (!f->half_closed || atomic_load(&f->waits)) &&
                  atomic_compare_exchange_strong(&f->input, &busy, KT_INPUT_OPEN);
     if (!go_on) {
         f->close_after = true;

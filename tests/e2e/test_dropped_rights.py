@@ -111,6 +111,25 @@ class DroppedRights(e2e.KtTest):
                 self.assertEqual([(e["event_type"], e["verdict"], e["reason_code"]) for e in events], [("unseen", verdict, "not_captured")])
                 self.assertRegex(events[0]["message"], r"process \d+ \(user 65534\) may not write the audit log")
 
+    def test_one_that_only_drops_its_rights_leaves_the_log_to_the_later_user(self):
+        """As su does: a folder of root's in the user's would lock the user out, from then on."""
+        self.cfg.chmod(0o644)
+        for file in self.lab.tmp.rglob("*.pem"):
+            file.chmod(0o644)
+        drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        for there in (True, False):
+            home = self.lab.tmp / f"home{there}"
+            self.lab.state = home / "kt"
+            for folder in (home, self.lab.state)[:1 + there]:
+                folder.mkdir(mode=0o700)
+                os.chown(folder, 65534, 65534)
+            for program in (["/bin/true"], [PYTHON, str(self.script), "call"], ["/bin/true"], [PYTHON, str(self.script), "call"]):
+                with self.subTest(program, there=there):
+                    got = self.lab.run("preload", self.cfg, [*drop, *program], env={"MISTRAL_API_KEY": "k"})
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "200\n" if program[1:] else "", ""))
+            self.assertEqual([(e["event_type"], e["app"]["uid"]) for e in self.lab.events()], [("decision", 65534)] * 2)
+            self.assertEqual({p.stat().st_uid for p in (self.lab.state, *self.lab.state.rglob("*"))}, {65534})
+
     def test_a_log_that_was_put_aside_does_not_grow(self):
         """Others have begun a new one, which this program cannot open: it must not write into the old one."""
         self.cfg.write_text(self.cfg.read_text() + "audit: {max_file_bytes: 65536}\n")

@@ -222,6 +222,31 @@ TEST(FlowLife, AShutSendingSideStillGetsItsAnswer)
     EXPECT_EQ(h.gone, 0);
 }
 
+TEST(FlowLife, AShutSendingSideStillGetsTheAnswersToAllThatCame)
+{
+    for (bool half : {false, true}) { // of a fourth request, which nothing completes
+        Harness h;
+        std::atomic<kt_exchange *> held{nullptr};
+        h.script = [&](kt_exchange *x) { held = x; };
+        Client c(h);
+        ASSERT_TRUE(c.send(post("one") + post("two") + post("three") + (half ? post("four").substr(0, 40) : "")));
+        shutdown(c.fd, SHUT_WR);
+        for (const char *body : {"one", "two", "three"}) {
+            ASSERT_TRUE(h.wait([&] { return held != nullptr; })) << body << half;
+            std::this_thread::sleep_for(std::chrono::milliseconds(20)); /* the FIN is seen */
+            kt_exchange *x = held.exchange(nullptr);
+            h.post([&] { echo(x); });
+            Answer a = c.answer();
+            EXPECT_EQ(a.body, body) << half;
+        }
+        EXPECT_TRUE(c.ends()) << half;
+        EXPECT_EQ(c.last_errno, 0);
+        EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; })) << half;
+        EXPECT_EQ(h.requests().size(), 3u);
+        EXPECT_EQ(h.gone, 0);
+    }
+}
+
 TEST(FlowLife, HalfOfARequestAndAShutSideIsNoCall)
 {
     Harness h;
