@@ -190,8 +190,8 @@ static void fill_times(const struct kt_exchange *x, struct kt_event *e)
     e->ttft_ms = e->has_ttft ? (x->first_byte_ns - x->mono_ns) / 1000000u : 0;
 }
 
-/* A blocked request was not redacted to its end, and a dry run redacts nothing: then there is no redacted
- * text to keep. */
+/* A blocked request was not redacted to its end, a dry run redacts nothing, and a policy that failed did not
+ * look: then there is no redacted text to keep. */
 static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct kt_x_draft *m)
 {
     int capture = x->rt->config ? x->rt->config->audit.capture : 0;
@@ -202,8 +202,10 @@ static void fill_capture(struct kt_exchange *x, struct kt_event *e, struct kt_x_
         e->capture_request = body.data;
         return;
     }
-    enum kt_verdict would = kt_chain_run_outcome(x->req.run).would;
-    bool redacted = would == KT_VERDICT_ALLOW || (would == KT_VERDICT_REDACT && !kt_x_observe(x));
+    struct kt_outcome o = kt_chain_run_outcome(x->req.run);
+    bool seen = !o.failed_open && !o.internal_error && !o.error_blocks;
+    bool redacted =
+        seen && (o.would == KT_VERDICT_ALLOW || (o.would == KT_VERDICT_REDACT && !kt_x_observe(x)));
     if (redacted && x->reason_code && strcmp(x->reason_code, "policy_error") != 0 &&
         kt_is_ok(kt_edits_apply(&x->req.edits, body.data, body.len, &m->capture)))
         e->capture_request = m->capture.data;

@@ -7,16 +7,15 @@
 
 #include <string.h>
 
-static void resume_chain(struct kt_exchange *x)
+static void go_on(struct kt_exchange *x, enum kt_step step)
 {
-    struct kt_span body = kt_buf_span(&x->external_answer);
     struct kt_x_phase *p = x->asking;
     if (x->filter.on && p == &x->res) {
         x->asking = NULL;
-        kt_x_filter_resume(x, kt_chain_run_resume(p->run, x->external_status, body));
+        kt_x_filter_resume(x, step);
         return;
     }
-    if (!kt_x_phase_run(x, p, kt_chain_run_resume(p->run, x->external_status, body))) {
+    if (!kt_x_phase_run(x, p, step)) {
         kt_x_external_start(x);
     } else if (p == &x->res) {
         kt_x_response_done(x);
@@ -24,6 +23,12 @@ static void resume_chain(struct kt_exchange *x)
         kt_x_request_done(x);
         kt_x_go(x);
     }
+}
+
+static void resume_chain(struct kt_exchange *x)
+{
+    struct kt_span body = kt_buf_span(&x->external_answer);
+    go_on(x, kt_chain_run_resume(x->asking->run, x->external_status, body));
 }
 
 static void on_head(void *arg, const struct kt_call_head *head)
@@ -101,12 +106,9 @@ void kt_x_external_start(struct kt_exchange *x)
 {
     x->external_status = 0;
     kt_buf_clear(&x->external_answer);
-    if (++x->external_count > KT_X_MAX_EXTERNAL) {
-        x->verdict = "error";
-        x->reason_code = "policy_error";
-        kt_x_refuse(x, 503, "policy_error", "policy_failed",
-                    "ktwrap: a policy asks for outside checks without end");
-        kt_x_reply_refusal(x);
+    if (++x->external_count > KT_X_MAX_EXTERNAL) { /* a policy that asks without end has failed */
+        x->external_count = 0;
+        go_on(x, kt_chain_run_give_up(x->asking->run));
         return;
     }
     const struct kt_external *e = kt_chain_run_external(x->asking->run);

@@ -22,7 +22,7 @@ void kt_x_filter_begin(struct kt_exchange *x)
     if (!kt_chain_has_phase(x->rt->chain, KT_PHASE_RESPONSE) || x->res.run)
         return;
     if (!kt_is_ok(kt_x_phase_begin(x, &x->res, KT_PHASE_RESPONSE, NULL))) {
-        kt_x_policy_failed(x, "the policy chain could not start", false);
+        kt_x_chain_failed(x, KT_PHASE_RESPONSE);
         if (x->plan == KT_X_REFUSE)
             kt_x_stream_refused(x, 0);
     }
@@ -64,18 +64,13 @@ static enum kt_step answer_nothing(struct kt_exchange *x)
     enum kt_step step = KT_STEP_PENDING;
     for (int i = 0; i < KT_X_MAX_EXTERNAL && step == KT_STEP_PENDING; i++)
         step = kt_chain_run_resume(x->res.run, 0, kt_span("", 0));
-    if (step == KT_STEP_PENDING)
-        x->filter.dead = true;
+    while (step == KT_STEP_PENDING)
+        step = kt_chain_run_give_up(x->res.run);
     return step;
 }
 
 static void ask_outside(struct kt_exchange *x)
 {
-    if (x->external_count >= KT_X_MAX_EXTERNAL) {
-        kt_x_policy_failed(x, "a policy asks for outside checks without end", true);
-        kt_x_stream_refused(x, 0);
-        return;
-    }
     x->asking = &x->res;
     if (x->call)
         kt_call_pause(x->call);

@@ -4,6 +4,8 @@
 
 #include "policyengine/base/kt_log.h"
 
+#include <stdio.h>
+
 kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_phase phase,
                            const struct kt_chat *body)
 {
@@ -22,9 +24,11 @@ void kt_x_phase_free(struct kt_x_phase *p)
 }
 
 /* Where the call passes in spite of a policy that failed, the others have still to see the rest of it. */
-static bool goes_on(const struct kt_exchange *x, enum kt_step step)
+static bool goes_on(const struct kt_exchange *x, const struct kt_x_phase *p, enum kt_step step)
 {
-    return step == KT_STEP_DONE || (step == KT_STEP_ERROR && (kt_x_fail_open(x) || kt_x_observe(x)));
+    if (step != KT_STEP_ERROR)
+        return step == KT_STEP_DONE;
+    return kt_x_observe(x) || (kt_x_fail_open(x) && !kt_chain_run_outcome(p->run).error_blocks);
 }
 
 /* The texts of the body, and behind them those of an answer's choices that hold none. */
@@ -58,7 +62,7 @@ static enum kt_step next_step(struct kt_x_phase *p)
 
 bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step step)
 {
-    while (goes_on(x, step) && !p->ended)
+    while (goes_on(x, p, step) && !p->ended)
         step = next_step(p);
     x->asking = step == KT_STEP_PENDING ? p : NULL;
     return !x->asking;
@@ -66,17 +70,34 @@ bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step st
 
 /* ---- what came out of it ---- */
 
-void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks)
+void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks)
 {
+    char message[256];
     x->reason_code = "policy_error";
     x->error = "policy_error";
+    snprintf(message, sizeof message, "%s%s failed", policy ? "policy " : "the policy chain",
+             policy ? policy : "");
     if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
-        kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", what);
+        kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", message);
         return;
     }
     x->verdict = "error";
-    kt_x_refuse(x, 503, "policy_error", "policy_failed", "ktwrap: %s, and %s is block", what,
-                blocks ? "its on_internal_error" : "fail_mode");
+    char text[400];
+    snprintf(text, sizeof text, "ktwrap: %s, and %s is block", message,
+             !blocks  ? "fail_mode"
+             : policy ? "its on_internal_error"
+                      : "on_internal_error");
+    kt_x_refuse_failed(x, policy, text);
+}
+
+bool kt_x_unseen_passes(const struct kt_exchange *x, enum kt_phase phase)
+{
+    return kt_x_observe(x) || (kt_x_fail_open(x) && !kt_chain_error_blocks(x->rt->chain, phase));
+}
+
+void kt_x_chain_failed(struct kt_exchange *x, enum kt_phase phase)
+{
+    kt_x_policy_failed(x, NULL, kt_chain_error_blocks(x->rt->chain, phase));
 }
 
 void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase)
@@ -90,7 +111,9 @@ void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt
                               : request                 ? "the request was stopped by a policy"
                                                         : "the answer was stopped by a policy";
         kt_x_refuse_by_policy(x, (int)x->rt->config->block_status, code, o->policy, message);
+    } else if (o->would == KT_VERDICT_BLOCK || o->would == KT_VERDICT_ESCALATE) {
+        return; /* only observed: what would have stopped the call says more than who failed beside it */
     } else if (o->error_blocks || o->internal_error) {
-        kt_x_policy_failed(x, "a policy failed", o->error_blocks);
+        kt_x_policy_failed(x, o->failed, o->error_blocks);
     }
 }

@@ -149,6 +149,12 @@ void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, 
     refuse_body(x, status, "policy_violation", code, policy, message);
 }
 
+void kt_x_refuse_failed(struct kt_exchange *x, const char *policy, const char *message)
+{
+    keep_message(x, message);
+    refuse_body(x, 503, "policy_error", "policy_failed", policy, message);
+}
+
 static KT_MUST kt_result collect_edits(struct kt_exchange *x)
 {
     size_t n = 0;
@@ -182,7 +188,7 @@ static bool readable(struct kt_exchange *x)
     if (!x->chat.token_ids || !kt_chain_has_phase(x->rt->chain, KT_PHASE_REQUEST))
         return true;
     x->error = "unreadable_input";
-    if (kt_x_observe(x) || kt_x_fail_open(x)) {
+    if (kt_x_unseen_passes(x, KT_PHASE_REQUEST)) {
         kt_warn("token ids pass unchecked (fail_mode: allow, or mode: observe)");
         return true;
     }
@@ -255,7 +261,7 @@ static void call(struct kt_exchange *x)
         return;
     if (!kt_is_ok(begin(x))) {
         x->plan = x->rt->config->has_providers && !kt_x_observe(x) ? KT_X_TARGETS : KT_X_ORIGIN;
-        kt_x_policy_failed(x, "the policy chain could not start", false);
+        kt_x_chain_failed(x, KT_PHASE_REQUEST);
     } else if (kt_x_phase_run(x, &x->req, KT_STEP_DONE)) {
         kt_x_request_done(x);
     }

@@ -117,7 +117,7 @@ void kt_x_response_verdict(struct kt_exchange *x)
     struct kt_outcome o = kt_chain_run_outcome(x->res.run), first = {.would = KT_VERDICT_ALLOW};
     if (x->req.run)
         first = kt_chain_run_outcome(x->req.run);
-    if (o.failed_open && !x->error)
+    if ((o.failed_open || o.internal_error || o.error_blocks) && !x->error)
         x->error = "policy_error";
     if (o.would < first.would || !weight(&o) || (o.would == first.would && weight(&o) <= weight(&first)))
         return;
@@ -136,14 +136,15 @@ void kt_x_response_done(struct kt_exchange *x)
 void kt_x_response_unreadable(struct kt_exchange *x, const char *why)
 {
     x->error = "unreadable_answer";
-    if (kt_x_observe(x) || kt_x_fail_open(x)) {
+    if (kt_x_unseen_passes(x, KT_PHASE_RESPONSE)) {
         kt_warn("an answer passes unchecked (fail_mode: allow, or mode: observe): %s", why);
         return;
     }
     x->verdict = "error";
     x->reason_code = "unreadable_answer";
     kt_x_refuse(x, 502, "policy_error", "unreadable_answer",
-                "ktwrap: the policies cannot check the answer (%s), and fail_mode is block", why);
+                "ktwrap: the policies cannot check the answer (%s), and %s is block", why,
+                kt_x_fail_open(x) ? "on_internal_error" : "fail_mode");
 }
 
 void kt_x_respond(struct kt_exchange *x, struct kt_json *parsed)
@@ -165,7 +166,7 @@ void kt_x_respond(struct kt_exchange *x, struct kt_json *parsed)
         return;
     }
     if (!kt_is_ok(kt_x_phase_begin(x, &x->res, KT_PHASE_RESPONSE, &x->reply))) {
-        kt_x_policy_failed(x, "the policy chain could not start", false);
+        kt_x_chain_failed(x, KT_PHASE_RESPONSE);
         give_or_refuse(x);
         return;
     }

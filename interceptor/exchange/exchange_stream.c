@@ -99,8 +99,9 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     if (kt_x_observe(x))
         return; /* it went through as it came */
     kt_x_response_verdict(x);
-    if (x->res.run && kt_chain_run_outcome(x->res.run).internal_error)
-        kt_x_policy_failed(x, "a policy failed", false); /* under fail_mode: allow, or we were not here */
+    struct kt_outcome o = x->res.run ? kt_chain_run_outcome(x->res.run) : (struct kt_outcome){.failed = NULL};
+    if (o.internal_error)
+        kt_x_policy_failed(x, o.failed, false); /* under fail_mode: allow, or we were not here */
     if (!record_success(x))
         return;
     kt_x_stream_filtered(x, true);

@@ -185,6 +185,7 @@ void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char
 /* The same in a policy's name. */
 void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, const char *policy,
                            const char *message);
+void kt_x_refuse_failed(struct kt_exchange *x, const char *policy, const char *message);
 /* The request phase is over: ends with a plan. */
 void kt_x_request_done(struct kt_exchange *x);
 
@@ -197,9 +198,11 @@ bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step st
 void kt_x_phase_free(struct kt_x_phase *p);
 /* Makes a refusal of an outcome that stops the call. */
 void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase);
-/* Refuses, or warns where fail_mode or the mode let the call go on. `blocks`: the policy's own
- * on_internal_error goes before fail_mode. */
-void kt_x_policy_failed(struct kt_exchange *x, const char *what, bool blocks);
+/* Refuses, or warns where it goes on. `policy`: its kind, NULL = the chain; `blocks`, whatever fail_mode. */
+void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks);
+void kt_x_chain_failed(struct kt_exchange *x, enum kt_phase phase); /* it could not start */
+/* Passes what no policy can look at? Not where one has `on_internal_error: block`, whatever fail_mode. */
+bool kt_x_unseen_passes(const struct kt_exchange *x, enum kt_phase phase);
 
 /* exchange_said.c: from here on the response phase keeps nothing back that the request said */
 void kt_x_said_begin(struct kt_exchange *x);

@@ -105,6 +105,14 @@ bool kt_chain_watches_calls(const struct kt_chain *c)
     return false;
 }
 
+bool kt_chain_error_blocks(const struct kt_chain *c, enum kt_phase phase)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if ((c->links[i].policy->phases & (unsigned)phase) && c->links[i].on_error == KT_ON_ERROR_BLOCK)
+            return true;
+    return false;
+}
+
 bool kt_chain_restores(const struct kt_chain *c)
 {
     for (size_t i = 0; i < c->count; i++)

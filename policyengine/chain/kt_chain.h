@@ -39,6 +39,9 @@ size_t kt_chain_count(const struct kt_chain *c);
 bool kt_chain_has_phase(const struct kt_chain *c, enum kt_phase phase);
 /* True where some policy of the chain looks at the tools that an answer calls. */
 bool kt_chain_watches_calls(const struct kt_chain *c);
+/* True where some policy of the phase has `on_internal_error: block`: where none of them can look, nothing
+ * passes, whatever fail_mode says. */
+bool kt_chain_error_blocks(const struct kt_chain *c, enum kt_phase phase);
 
 /* True where some policy gives values back in the answer. */
 bool kt_chain_restores(const struct kt_chain *c);
@@ -72,6 +75,8 @@ enum kt_step kt_chain_run_text(struct kt_chain_run *r, const struct kt_text *t) 
 enum kt_step kt_chain_run_end(struct kt_chain_run *r) KT_MUST;
 const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r); /* borrowed */
 enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_span body) KT_MUST;
+/* Instead: the policy that asks has failed, and the call goes on without it. */
+enum kt_step kt_chain_run_give_up(struct kt_chain_run *r) KT_MUST;
 
 /* True once a policy stopped the chain: no further text needs to be shown. Never in a dry run. */
 bool kt_chain_run_stopped(const struct kt_chain_run *r);
@@ -123,8 +128,10 @@ struct kt_outcome {
     bool warned;             /* ALLOW, but some policy found something */
     bool failed_open;        /* a policy with `on_internal_error: allow` failed */
     const char *message;     /* borrowed; for the client; NULL unless BLOCK or ESCALATE */
-    bool internal_error;     /* a policy failed; fail_mode must decide */
-    bool error_blocks;       /* a policy with `on_internal_error: block` failed: no fail_mode lets it pass */
+    bool internal_error;     /* a policy, or the chain, failed; fail_mode must decide */
+    bool error_blocks;       /* a policy with `on_internal_error: block` failed, or did not see what it should
+                                have, or a redaction is lost: no fail_mode lets it pass */
+    const char *failed;      /* kind of the policy that is meant by these three; NULL: none, or the chain */
     const struct kt_policy_result *policies; /* borrowed, in chain order; those of this phase */
     size_t policy_count;
     bool immutable;      /* audit-logger asked for hash chaining */

@@ -5,23 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static kt_result open_policies(struct kt_chain_run *r)
+/* What cannot start has failed like what fails later: the first call tells. */
+static void open_policies(struct kt_chain_run *r)
 {
     for (size_t i = 0; i < r->chain->count; i++) {
         const struct kt_chain_link *l = &r->chain->links[i];
         if (!(l->policy->phases & (unsigned)r->phase))
             continue;
-        size_t at = r->count;
-        if (l->policy->open)
-            KT_GUARD(l->policy->open(l->opts, l->instance, r->phase, &r->policies[at].state));
+        size_t at = r->at = r->count++;
         r->links[at] = l;
         r->results[at].kind = l->policy->kind;
         r->results[at].score = -1;
         r->policies[at].hold_from = SIZE_MAX; /* what looks at no text holds none back */
         r->results[at].skipped = l->policy->text || l->policy->tool || l->policy->end;
-        r->count++;
+        if (l->policy->open &&
+            l->policy->open(l->opts, l->instance, r->phase, &r->policies[at].state).code != KT_OK)
+            kt_run_fail(r);
     }
-    return kt_ok();
+    r->failed_before = r->failed_now;
 }
 
 static void run_cleanup(struct kt_chain_run **r)
@@ -47,7 +48,7 @@ kt_result kt_chain_run_new(const struct kt_chain *c, enum kt_phase phase, bool d
     r->results = calloc(n, sizeof *r->results);
     KT_ENSURE(r->names && r->links && r->policies && r->results, KT_ERR_MEMORY);
     kt_run_sink_init(r);
-    KT_GUARD(open_policies(r));
+    open_policies(r);
     *out = KT_TAKE(r);
     return kt_ok();
 }
@@ -125,6 +126,14 @@ static size_t settled_to(struct kt_chain_run *r)
     return uncut(r, kt_run_json_hold(r, uncut(r, hold)));
 }
 
+/* The chain itself failed: no policy saw what it should have, nor one with `on_internal_error: block`. */
+static enum kt_step internal_error(struct kt_chain_run *r)
+{
+    r->internal_error = true;
+    r->error_blocks |= kt_chain_error_blocks(r->chain, r->phase);
+    return KT_STEP_ERROR;
+}
+
 /* What the caller may send on after a whole pass over the window. */
 static void release(struct kt_chain_run *r)
 {
@@ -139,7 +148,7 @@ static void release(struct kt_chain_run *r)
         g->released = hold;
     g->first = kt_redactions_live(&r->redactions, g->first, r->text.segment, g->released);
     if (!r->text.final && kt_run_json_keep(r).code != KT_OK)
-        r->internal_error = r->failed_now = true;
+        r->failed_now = internal_error(r) == KT_STEP_ERROR;
     if (r->text.final) { /* a stream may have any number of texts, one behind the other */
         free(g->json);
         g->json = NULL;
@@ -197,8 +206,9 @@ static void ask(struct kt_chain_run *r)
     settle(r, started, step);
 }
 
-/* Merging needs memory: where it fails, the caller has to hear it before it asks for the redactions. A
- * request of many whole segments merges once, in `end`. */
+/* Merging needs memory: where it fails, the caller has to hear it before it asks for the redactions, and then
+ * nothing leaves: what was to be taken out never goes, whatever a setting says. A request of many whole
+ * segments merges once, in `end`. */
 static void merge(struct kt_chain_run *r)
 {
     bool text = r->call == KT_RUN_TEXT || r->call == KT_RUN_LEAVING;
@@ -211,7 +221,7 @@ static void merge(struct kt_chain_run *r)
         stream ? kt_redactions_merge_from(&r->redactions, g->merged_first, r->text.segment, g->merged_from)
                : kt_redactions_merge(&r->redactions);
     if (done.code != KT_OK)
-        r->internal_error = r->failed_now = true;
+        r->error_blocks = r->failed_now = true;
     else if (stream && !halted(r)) {
         g->merged_first = g->first;
         g->merged_from = g->released;
@@ -235,7 +245,7 @@ static bool pass(struct kt_chain_run *r)
  * the text then may not be what leaves. */
 static bool may_be_shown(const struct kt_chain_run *r)
 {
-    return !r->stopped && !r->failed_now;
+    return !r->stopped && !r->failed_now && !r->error_blocks && !(r->dry && r->internal_error);
 }
 
 /* Goes on from r->at to the end of the call. */
@@ -245,7 +255,7 @@ static enum kt_step proceed(struct kt_chain_run *r)
     if (!pass(r))
         return KT_STEP_PENDING;
     if (r->call == KT_RUN_TEXT && r->phase == KT_PHASE_REQUEST && !halted(r) && kt_run_unite(r).code != KT_OK)
-        r->internal_error = r->failed_now = true;
+        r->failed_now = internal_error(r) == KT_STEP_ERROR;
     if (r->call == KT_RUN_TEXT && may_be_shown(r)) {
         r->call = KT_RUN_LEAVING;
         r->at = 0;
@@ -262,16 +272,11 @@ static enum kt_step proceed(struct kt_chain_run *r)
     return r->failed_now ? KT_STEP_ERROR : KT_STEP_DONE;
 }
 
-static enum kt_step internal_error(struct kt_chain_run *r)
-{
-    r->internal_error = true;
-    return KT_STEP_ERROR;
-}
-
 static enum kt_step begin(struct kt_chain_run *r, enum kt_run_call call)
 {
     r->call = call;
-    r->failed_now = false;
+    r->failed_now = r->failed_before;
+    r->failed_before = false;
     r->at = 0;
     return proceed(r);
 }
@@ -309,6 +314,16 @@ const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r)
     return r->pending ? r->sink.external : NULL;
 }
 
+/* The policy at r->at, which asked, comes to `step`. */
+static enum kt_step go_on(struct kt_chain_run *r, uint64_t started, enum kt_step step)
+{
+    settle(r, started, step);
+    if (r->pending)
+        return KT_STEP_PENDING;
+    r->at++;
+    return proceed(r);
+}
+
 enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_span body)
 {
     if (!r->pending)
@@ -318,11 +333,12 @@ enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_s
     enum kt_step step = KT_STEP_ERROR; /* a policy that asks must be able to take the answer */
     if (l->policy->resume)
         step = l->policy->resume(l->opts, l->instance, r->policies[r->at].state, status, body, &r->sink);
-    settle(r, started, step);
-    if (r->pending)
-        return KT_STEP_PENDING;
-    r->at++;
-    return proceed(r);
+    return go_on(r, started, step);
+}
+
+enum kt_step kt_chain_run_give_up(struct kt_chain_run *r)
+{
+    return r->pending ? go_on(r, kt_now_mono_ns(), KT_STEP_ERROR) : internal_error(r);
 }
 
 bool kt_chain_run_stopped(const struct kt_chain_run *r)
@@ -341,7 +357,7 @@ const struct kt_redaction *kt_chain_run_redactions(struct kt_chain_run *r, size_
     if (r->dry)
         return NULL;
     if (kt_redactions_merge(&r->redactions).code != KT_OK) {
-        r->internal_error = true;
+        r->error_blocks = true;
         return NULL;
     }
     *count = r->redactions.merged_count;

