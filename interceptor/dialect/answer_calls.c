@@ -48,9 +48,8 @@ static bool begins(const struct kt_json *j, uint32_t call)
 }
 
 /* -1 = none that counts. */
-static long number_of(const struct kt_json *j, uint32_t tok)
+static long digits(struct kt_span raw)
 {
-    struct kt_span raw = tok && j->tok[tok].type == KT_JSON_NUMBER ? kt_json_raw(j, tok) : kt_span("", 0);
     long n = 0;
     for (size_t i = 0; i < raw.len; i++) {
         if (raw.len > 6 || raw.data[i] < '0' || raw.data[i] > '9')
@@ -58,6 +57,11 @@ static long number_of(const struct kt_json *j, uint32_t tok)
         n = n * 10 + (raw.data[i] - '0');
     }
     return raw.len ? n : -1;
+}
+
+static long number_of(const struct kt_json *j, uint32_t tok)
+{
+    return tok && j->tok[tok].type == KT_JSON_NUMBER ? digits(kt_json_raw(j, tok)) : -1;
 }
 
 static KT_MUST kt_result number(const struct kt_json *j, uint32_t call, unsigned *next,
@@ -115,6 +119,25 @@ kt_result kt_answer_mend_whole(const struct kt_json *j, struct kt_edits *edits)
     return kt_ok();
 }
 
+/* The number of a choice, at `place` where it has none. A plain number written as a string is that number. */
+static KT_MUST kt_result choice_number(const struct kt_json *j, uint32_t choice, long place, long *index,
+                                       struct kt_edits *edits)
+{
+    uint32_t tok = kt_json_member(j, choice, "index", NULL);
+    long told = number_of(j, tok);
+    *index = told < 0 ? place : told;
+    if (told >= 0 || !tok || j->tok[tok].type != KT_JSON_STRING)
+        return kt_ok();
+    char text[16];
+    struct kt_span raw = kt_json_raw(j, tok);
+    told = digits(kt_span(raw.data + 1, raw.len - 2));
+    if (told < 0)
+        return kt_ok();
+    *index = told;
+    int n = snprintf(text, sizeof text, "%ld", told);
+    return kt_edits_replace_value(edits, j, tok, text, (size_t)n);
+}
+
 kt_result kt_answer_mend_calls(const struct kt_json *j, unsigned *next, struct kt_edits *edits)
 {
     uint32_t choices = choices_of(j);
@@ -124,7 +147,8 @@ kt_result kt_answer_mend_calls(const struct kt_json *j, unsigned *next, struct k
     for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, place++) {
         if (j->tok[c].type != KT_JSON_OBJECT)
             continue;
-        long told = number_of(j, kt_json_member(j, c, "index", NULL)), index = told < 0 ? place : told;
+        long index;
+        KT_GUARD(choice_number(j, c, place, &index, edits));
         unsigned *own = &next[index < KT_ANSWER_CALL_SLOTS ? index : KT_ANSWER_CALL_SLOTS - 1];
         KT_GUARD(mend_delta(j, object_at(j, c, "delta"), own, edits));
         uint32_t message = object_at(j, c, "message"); /* some providers stream with this one */

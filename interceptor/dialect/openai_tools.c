@@ -83,7 +83,7 @@ static KT_MUST kt_result once(const struct kt_json *j, uint32_t object, const ch
                  : kt_ok();
 }
 
-/* Whatever of it a provider may take for the name is one. */
+/* Whatever of it a provider may take for the name is one: also the type of a tool that has a name too. */
 static KT_MUST kt_result add_offered(struct kt_chat *c, uint32_t tool, struct kt_error *err)
 {
     static const char *const inner[] = {"function", "custom"};
@@ -100,8 +100,10 @@ static KT_MUST kt_result add_offered(struct kt_chat *c, uint32_t tool, struct kt
         if (is_string(j, name))
             KT_GUARD(add(c, name, KT_TOOL_OFFERED, 0, err));
     }
-    if (is_string(j, own))
-        return add(c, own, KT_TOOL_OFFERED, 0, err);
+    if (is_string(j, own)) {
+        known = kt_json_str_eq(j, type, "tool"); /* only says that a name follows */
+        KT_GUARD(add(c, own, KT_TOOL_OFFERED, 0, err));
+    }
     for (size_t i = 0; i < KT_COUNT(inner); i++)
         known |= kt_json_str_eq(j, type, inner[i]);
     return is_string(j, type) && !known ? add(c, type, KT_TOOL_OFFERED, 0, err) : kt_ok();

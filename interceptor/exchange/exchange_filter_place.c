@@ -19,8 +19,10 @@ uint32_t kt_x_choice_at(const struct kt_chat *a, unsigned place)
 unsigned kt_x_choice_index(const struct kt_json *j, uint32_t object, unsigned place)
 {
     uint32_t tok = kt_json_member(j, object, "index", NULL);
-    struct kt_span raw = tok && j->tok[tok].type == KT_JSON_NUMBER ? kt_json_raw(j, tok) : kt_span("", 0);
+    struct kt_span raw = tok ? kt_json_raw(j, tok) : kt_span("", 0);
     unsigned n = 0;
+    if (tok && j->tok[tok].type == KT_JSON_STRING) /* a plain number all the same; it leaves as one */
+        raw = kt_span(raw.data + 1, raw.len - 2);
     if (!raw.len || raw.len > 6)
         return place;
     for (size_t i = 0; i < raw.len; i++) {

@@ -9,11 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,29 +137,39 @@ static int set_lock(int fd, short type)
     return fcntl(fd, F_SETLK, &whole);
 }
 
-/* Two: flock tells readers apart from writers whatever process they are in, but is one for all processes that
- * have the same open file (those that gave up their rights and were forked); the other is of one process. */
-static bool take_both(int fd)
+/* NFS makes flock of the other kind of lock, and the two of one file shut each other out. */
+static bool on_nfs(int fd)
 {
-    if (set_lock(fd, F_WRLCK) != 0) {
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && fs.f_type == NFS_SUPER_MAGIC;
+}
+
+/* flock tells readers apart from writers whatever process they are in, but is one for all processes that have
+ * the same open file. Those are the ones that gave up their rights and were forked: they take a lock of
+ * their process too. */
+static bool take(const struct audit_turn *t)
+{
+    if (!t->old_files)
+        return flock(t->lock_fd, LOCK_EX | LOCK_NB) == 0;
+    if (set_lock(t->lock_fd, F_WRLCK) != 0) {
         errno = errno == EACCES || errno == EAGAIN ? EWOULDBLOCK : errno;
         return false;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+    if (on_nfs(t->lock_fd) || flock(t->lock_fd, LOCK_EX | LOCK_NB) == 0)
         return true;
     int cause = errno;
-    set_lock(fd, F_UNLCK);
+    set_lock(t->lock_fd, F_UNLCK);
     errno = cause;
     return false;
 }
 
 /* flock has no time limit of its own, and a writer that was stopped (ctrl-Z, a debugger) keeps its lock: so
  * ask, pause, ask. */
-static bool lock_in_time(int fd)
+static bool lock_in_time(const struct audit_turn *t)
 {
     uint64_t deadline = kt_now_mono_ns() + LOCK_WAIT_NS;
     struct timespec pause = {0, LOCK_PAUSE_MIN_NS};
-    while (!take_both(fd)) {
+    while (!take(t)) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return false;
         if (kt_now_mono_ns() >= deadline) {
@@ -191,7 +203,8 @@ static void unlock(struct audit_turn *t)
 {
     if (t->locked) {
         flock(t->lock_fd, LOCK_UN); /* by hand: a child may hold a copy of the fd */
-        set_lock(t->lock_fd, F_UNLCK);
+        if (t->old_files)
+            set_lock(t->lock_fd, F_UNLCK);
     }
     t->locked = false;
 }
@@ -204,7 +217,7 @@ static kt_result take_lock(struct audit_turn *t, struct kt_error *err)
                           AUDIT_FILE_LOCK);
         if (t->lock_fd < 0 || fstat(t->lock_fd, &t->lock_st) != 0)
             return fail_open(t, AUDIT_LOCK, err);
-        t->locked = lock_in_time(t->lock_fd);
+        t->locked = lock_in_time(t);
         if (!t->locked)
             return kt_fail(err, KT_ERR_IO, "audit: %s/" AUDIT_LOCK " cannot be locked: %s", t->dir,
                            errno == EWOULDBLOCK ? "another process has held it for 10 s" : strerror(errno));
@@ -253,7 +266,7 @@ static bool resume(struct audit_turn *t)
     struct stat st;
     if (!unchanged(t->dir_fd, &t->dir_st, &st) || !unchanged(t->lock_fd, &t->lock_st, &st))
         return false;
-    t->locked = lock_in_time(t->lock_fd);
+    t->locked = lock_in_time(t);
     uint64_t first_seq = t->head.first_seq;
     if (!t->locked || !still_there(t) || !unchanged(t->head_fd, &t->head_st, &st) ||
         !unchanged(t->log_fd, &t->log_st, &st))

@@ -29,9 +29,8 @@ kt_result kt_ca_check(struct kt_ctx *c, const char *file, struct kt_at at) KT_MU
 kt_result kt_hosts_read(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config) KT_MUST;
 kt_result kt_hosts_default(struct kt_config *config) KT_MUST;
 
-/* E004 where telemetry.otlp_endpoint is no base URL. */
-kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root,
-                             const struct kt_config *config) KT_MUST;
+/* E004 where telemetry.otlp_endpoint is no base URL; an empty one is none. */
+kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config) KT_MUST;
 
 /* kt_testing_cfg.c */
 kt_result kt_testing_check(struct kt_ctx *c, const struct kt_node *root) KT_MUST;

@@ -167,6 +167,8 @@ static const struct kt_node *follow(const struct kt_node *block, const char *mes
         if (!pair)
             return at;
         at = in = pair->value;
+        if (used + n + 2 > size)
+            return at;
         used += (size_t)snprintf(path + used, size - used, ".%s", name);
         p += n;
         p += strncmp(p, ": [", 3) == 0 ? 2 : 0;

@@ -238,9 +238,9 @@ static kt_result check_header(struct kt_ctx *c, const struct kt_node *node, cons
             return about(c, "E004", node, "api_key_header", "e.g. x-api-key",
                          "is a header of the call itself and cannot hold a key");
     for (const char *p = t->api_key_prefix; *p; p++)
-        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return about(c, "E004", node, "api_key_prefix", "e.g. Bearer, or \"\" for none",
-                         "holds a control character, a line break or what is no ASCII");
+                         "holds a control character or a line break");
     return kt_ok();
 }
 

@@ -2,7 +2,10 @@
 #include "policyengine/config/kt_address.h"
 #include "policyengine/config/kt_config_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define SERVICE "ktwrap"
 
 static bool ends_in(const char *text, const char *tail)
 {
@@ -25,7 +28,7 @@ static const char *problem_of(const char *url)
 }
 
 /* A collector shows it beside every span. */
-static kt_result check_name(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
+static kt_result check_name(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config)
 {
     const struct kt_node *node = kt_node_at(root, "telemetry.service_name");
     const char *p = config->telemetry.service_name;
@@ -34,15 +37,24 @@ static kt_result check_name(struct kt_ctx *c, const struct kt_node *root, const 
     if (kt_node_is_null(node) || node->kind != KT_NODE_SCALAR || !p ||
         (!*p && *config->telemetry.service_name))
         return kt_ok();
+    char *usual = strdup(SERVICE);
+    KT_ENSURE(usual, KT_ERR_MEMORY);
+    free(config->telemetry.service_name);
+    config->telemetry.service_name = usual;
     size_t path = kt_path_push(c, "telemetry.service_name");
-    kt_result r = kt_complain(c, "E004", node->at, "e.g. ktwrap", "is empty or holds a control character");
+    kt_result r = kt_complain(c, "W006", node->at, "leave it out, or e.g. ktwrap",
+                              "is empty or holds a control character; it is " SERVICE);
     kt_path_pop(c, path);
     return r;
 }
 
-kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root, const struct kt_config *config)
+kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root, struct kt_config *config)
 {
     const struct kt_node *node = kt_node_at(root, "telemetry.otlp_endpoint");
+    if (config->telemetry.otlp_endpoint && !*config->telemetry.otlp_endpoint) { /* a layer switches it off */
+        free(config->telemetry.otlp_endpoint);
+        config->telemetry.otlp_endpoint = NULL;
+    }
     const char *url = config->telemetry.otlp_endpoint;
     KT_GUARD(check_name(c, root, config));
     const char *problem = node && url ? problem_of(url) : NULL;

@@ -86,8 +86,6 @@ static kt_result injection_init(const void *opts, void **instance, struct kt_err
     const struct injection_options *o = opts;
     const struct kt_scan *scan = NULL;
     struct kt_patterns *own = NULL;
-    if (o->response.message && !*o->response.message)
-        return kt_fail(err, KT_ERR_USAGE, "response.message: is empty; leave it out for the usual sentence");
     KT_GUARD(kt_scan_get(KT_SCAN_INJECTION, &scan, err)); /* here, not in the middle of the first request */
     KT_GUARD(own_patterns(o, &own, err));
     *instance = own;
@@ -126,8 +124,9 @@ static void report(const struct injection_options *o, const struct kt_injection_
         s->match(s, "decoded");
     if (o->action == ACTION_WARN)
         return;
+    bool own = o->response.message && *o->response.message;
     s->stop(s, o->action == ACTION_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE,
-            "prompt_injection.detected", found->score, o->response.message ? o->response.message : MESSAGE);
+            "prompt_injection.detected", found->score, own ? o->response.message : MESSAGE);
 }
 
 static struct kt_injection_scope scope_of(const struct injection_options *o, bool tool)
@@ -290,6 +289,8 @@ static void injection_advise(const void *opts, const struct kt_advice *a)
     const struct injection_options *o = opts;
     if (o->action == ACTION_WARN && o->response.message)
         a->say(a, "response.message", "no client reads it, since action: warn lets texts pass; leave it out");
+    else if (o->response.message && !*o->response.message)
+        a->say(a, "response.message", "is empty, the usual sentence is said; leave it out");
     if (o->threshold <= 0)
         a->say(a, "threshold", "every text reaches 0, whatever stands in it; 0.8 is the default");
 }

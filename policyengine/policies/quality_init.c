@@ -105,10 +105,6 @@ kt_result quality_init(const void *opts, void **instance, struct kt_error *err)
     if (o->assertions.count > QUALITY_ASSERTIONS_MAX)
         return kt_fail(err, KT_ERR_USAGE, "quality-scorer: assertions: are more than %u; leave some out",
                        QUALITY_ASSERTIONS_MAX);
-    if (o->failure_action.message && !*o->failure_action.message)
-        return kt_fail(
-            err, KT_ERR_USAGE,
-            "quality-scorer: failure_action.message: is empty; leave it out for the usual sentence");
     KT_CLEANUP(instance_cleanup) struct quality_instance *in = calloc(1, sizeof *in);
     KT_ENSURE(in, KT_ERR_MEMORY);
     in->assertions = calloc(o->assertions.count + 2, sizeof *in->assertions);

@@ -100,11 +100,12 @@ static void fail(const struct quality_options *o, double score, struct kt_sink *
 {
     static const char message[] =
         "Blocked by policy quality-scorer: the answer does not meet the rules for answers.";
+    bool own = o->failure_action.message && *o->failure_action.message;
     if (o->failure_action.action == QUALITY_WARN)
         s->match(s, REASON);
     if (stops(o))
         s->stop(s, o->failure_action.action == QUALITY_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, REASON,
-                score, o->failure_action.message ? o->failure_action.message : message);
+                score, own ? o->failure_action.message : message);
 }
 
 /* A choice has ended. The policy's score is that of its worst choice, so it is told last. */
@@ -299,6 +300,8 @@ static void quality_advise(const void *opts, const struct kt_advice *a)
     if (quiet && o->failure_action.message)
         a->say(a, "failure_action.message",
                "no client reads it, since this action lets answers pass; leave it out");
+    else if (o->failure_action.message && !*o->failure_action.message)
+        a->say(a, "failure_action.message", "is empty, the usual sentence is said; leave it out");
     for (size_t i = 0; i < o->assertions.count; i++) {
         const struct quality_entry *e = &((const struct quality_entry *)o->assertions.items)[i];
         snprintf(option, sizeof option, "assertions[%zu].weight", i);

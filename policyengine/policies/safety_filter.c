@@ -76,10 +76,6 @@ static kt_result check_moderation(const struct safety_options *o, struct kt_erro
         return kt_fail(err, KT_ERR_USAGE,
                        "safety-filter: %s is for engine: mistral-moderation; set engine, or leave it out",
                        o->moderation_target ? "moderation_target" : "moderation_categories");
-    if (o->moderation_model && !*o->moderation_model)
-        return kt_fail(
-            err, KT_ERR_USAGE,
-            "safety-filter: moderation_model: is empty; leave it out for " SAFETY_MODERATION_MODEL);
     for (size_t i = 0; i < o->moderation_categories.count; i++)
         if (!safety_moderation_knows(o->moderation_categories.items[i]))
             return kt_fail(err, KT_ERR_USAGE,
@@ -195,7 +191,8 @@ static bool put(struct safety_state *st, size_t start, size_t end, struct kt_sin
 
 static enum kt_step ask(const struct safety_options *o, struct safety_state *st, struct kt_sink *s)
 {
-    const char *model = o->moderation_model ? o->moderation_model : SAFETY_MODERATION_MODEL;
+    bool own = o->moderation_model && *o->moderation_model;
+    const char *model = own ? o->moderation_model : SAFETY_MODERATION_MODEL;
     if (!kt_is_ok(safety_moderation_ask(&st->moderation, model)))
         return KT_STEP_ERROR;
     st->asks++;
@@ -349,6 +346,8 @@ static void safety_advise(const void *opts, const struct kt_advice *a)
         a->say(a, "max_distance", "has no effect without fuzzy_matching; fuzzy_matching: true");
     if (o->engine == SAFETY_LOCAL && a->written(a, "moderation_model"))
         a->say(a, "moderation_model", "has no effect with engine: local; engine: mistral-moderation");
+    else if (o->moderation_model && !*o->moderation_model)
+        a->say(a, "moderation_model", "is empty, " SAFETY_MODERATION_MODEL " is asked; leave it out");
 }
 
 const struct kt_policy kt_policy_safety_filter = {

@@ -226,6 +226,20 @@ TEST_F(AuditWrite, KeepsFourFdsAndNoSignalMask)
     EXPECT_EQ(open_fds(), before - 4); /* folder, lock, head, current.jsonl */
 }
 
+// NFS makes both kinds one: a turn that took both of the same file would wait for itself.
+TEST_F(AuditWrite, OneKindOfLockIsTakenOfAFileOfOurOwn)
+{
+    kt_audit *a = open();
+    ASSERT_EQ(append(a).code, KT_OK);
+    int fd = ::open(path("lock").c_str(), O_RDWR | O_CLOEXEC);
+    struct flock other = {};
+    other.l_type = F_WRLCK;
+    ASSERT_EQ(fcntl(fd, F_OFD_SETLK, &other), 0);
+    EXPECT_EQ(append(a).code, KT_OK) << "the other kind is nobody's";
+    close(fd);
+    kt_audit_free(a);
+}
+
 TEST_F(AuditWrite, AProgramThatTakesOurFdsGetsNothingWrittenIntoItsFiles)
 {
     kt_audit *a = open();

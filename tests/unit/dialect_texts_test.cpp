@@ -89,7 +89,15 @@ TEST(Texts, EveryHolderOfAToolsNameCounts)
               (V{"offers 0 good", "offers 0 evil"}));
     EXPECT_EQ(names(R"("tools":[{"type":"web_search","function":{"name":"good"}}])"),
               (V{"offers 0 good", "offers 0 web_search"}));
-    EXPECT_EQ(names(R"("tools":[{"type":"web_search_2025","name":"search"}])"), (V{"offers 0 search"}));
+    EXPECT_EQ(names(R"("tools":[{"type":"web_search_2025","name":"search"}])"),
+              (V{"offers 0 search", "offers 0 web_search_2025"}));
+    EXPECT_EQ(names(R"("tools":[{"type":"code_interpreter","name":"search"}])"),
+              (V{"offers 0 search", "offers 0 code_interpreter"}));
+    EXPECT_EQ(names(R"("tools":[{"type":"web_search","name":"search","function":{"name":"search"}}])"),
+              (V{"offers 0 search", "offers 0 search", "offers 0 web_search"}));
+    EXPECT_EQ(names(R"("tools":[{"type":"function","name":"a"},{"type":"custom","name":"b"}])"),
+              (V{"offers 0 a", "offers 0 b"}));
+    EXPECT_EQ(names(R"("tool_choice":{"type":"tool","name":"a"})"), V{"offers 0 a"});
     EXPECT_EQ(names(R"("tool_choice":{"allowed_tools":{"tools":[{"name":"a"}]},"tools":[{"name":"b"}]})"),
               (V{"offers 0 a", "offers 0 b"}));
     EXPECT_EQ(names(R"("tools":null,"functions":[],"tool_choice":"auto","web_search_options":null)"), V{});

@@ -118,11 +118,9 @@ TEST_F(Fallback, AllDeadIsABounded502)
     EXPECT_EQ(str(j, "error.type"), "upstream_error");
     EXPECT_EQ(str(j, "error.code"), "all_targets_failed");
     const std::string message = str(j, "error.message");
-    const size_t second = message.find("), second (connection_error: Failed to connect to 127.0.0.1");
-    EXPECT_NE(message.find("first (connection_error: Failed to connect to 127.0.0.1"), std::string::npos)
-        << message;
-    EXPECT_NE(second, std::string::npos) << message;
-    EXPECT_EQ(message.find("sk-") + message.find("http"), std::string::npos * 2) << message;
+    EXPECT_EQ(message,
+              "ktwrap: no target could answer: first (connection_error), second (connection_error)");
+    EXPECT_NE(str(event(), "attempts.0.detail").find("Failed to connect to 127.0.0.1"), std::string::npos);
     EXPECT_EQ(str(event(), "error"), "all_targets_failed");
     EXPECT_EQ(str(event(), "verdict"), "allow");
 }
@@ -170,7 +168,7 @@ TEST_F(Fallback, TriesThatEndAlikeAreToldOnceAndTheLastOnesRetryAfterIsKept)
     Client k;
     ask(k, post(chat("x")));
     std::string message = str(parse(k.body), "error.message");
-    EXPECT_NE(message.find(": a (server_error: status 503, 2 times: \"warming up\"), b (connection_error: "),
+    EXPECT_NE(message.find(": a (server_error: status 503, 2 times: \"warming up\"), b (connection_error"),
               std::string::npos)
         << message;
     EXPECT_EQ(k.headers.count("retry-after"), 0u);

@@ -240,7 +240,7 @@ TEST_F(FilterEnd, TheClientMayGoAtAnyMoment)
 TEST_F(FilterEnd, AnIndexThatIsNoneIsNotRead)
 {
     guarded();
-    for (const char *index : {"\"1\"", "-1", "1.0", "1e0", "1000000", "1,\"index\":0", "[1]", "true"}) {
+    for (const char *index : {"\"-1\"", "\"1 \"", "\"\"", "\"1000000\"", "\"\\u0031\"", "-1", "1.0", "1e0", "1000000", "1,\"index\":0", "[1]", "true"}) {
         std::string odd = std::string("{\"index\":") + index + ",";
         Seen s =
             through(kRole + piece("\"content\":\"x\"") + event_of(odd + "\"delta\":{\"content\":\"SEC\"}}"));
@@ -250,6 +250,13 @@ TEST_F(FilterEnd, AnIndexThatIsNoneIsNotRead)
         EXPECT_NE(s.error, "") << index << ": written anew, or refused";
         EXPECT_EQ(s.texts.count("0t1"), 0u);
     }
+    Seen n = through(kRole + event_of("{\"index\":\"0\",\"delta\":{\"content\":\"SEC\"}}") +
+                     piece("\"content\":\"RET\"") +
+                     event_of("{\"index\":\"1\",\"delta\":{\"content\":\"other\"},\"finish_reason\":\"stop\"}") +
+                     kStop + kDone);
+    EXPECT_EQ(n.error, "") << "a plain number, if as a string: it leaves as one";
+    EXPECT_EQ(n.texts["0"], "[WORD_1]");
+    EXPECT_EQ(n.texts["1"], "other");
     Seen s = through(kRole + event_of("{\"index\":null,\"delta\":{\"content\":\"SEC\"}}") +
                      "data: {\"choices\":null}\n\n" + piece("\"content\":\"RET\"") + kStop + kDone);
     EXPECT_EQ(s.texts["0"], "[WORD_1]") << "as if it were left out, and an empty list";
