@@ -167,8 +167,9 @@ kt_result explain_end_of(const struct explained *e, struct explain_end *out)
     if (o->error_blocks || (o->internal_error && e->config->fail_mode == KT_FAIL_BLOCK)) {
         out->fate = FATE_FAILED;
         out->status = 503;
-        return kt_openai_error(&out->answer, "ktwrap: a policy failed, and fail_mode is block",
-                               "policy_error", "policy_failed", NULL);
+        char message[256];
+        kt_policy_failed_message(message, sizeof message, o->failed, o->error_blocks);
+        return kt_openai_error(&out->answer, message, "policy_error", "policy_failed", o->failed);
     }
     const char *by = request ? none_admitted(e) : NULL;
     if (!by)

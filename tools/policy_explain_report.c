@@ -260,8 +260,8 @@ static void put_end(const struct explained *e, const struct explain_end *end, bo
     putchar('\n');
     if (e->config->mode == KT_MODE_OBSERVE)
         puts("note     mode is observe: nothing is changed or stopped, the verdict is what would have been");
-    if (o->internal_error)
-        printf("note     a policy failed; fail_mode is %s\n",
+    if (o->failed)
+        printf("note     policy %s failed; fail_mode is %s\n", o->failed,
                e->config->fail_mode == KT_FAIL_ALLOW ? "allow" : "block");
     if (e->checked.outside)
         puts("note     a policy asks outside; here it got no answer");

@@ -4,8 +4,6 @@
 
 #include "policyengine/base/kt_log.h"
 
-#include <stdio.h>
-
 kt_result kt_x_phase_begin(struct kt_exchange *x, struct kt_x_phase *p, enum kt_phase phase,
                            const struct kt_chat *body)
 {
@@ -75,19 +73,14 @@ void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks)
     char message[256];
     x->reason_code = "policy_error";
     x->error = "policy_error";
-    snprintf(message, sizeof message, "%s%s failed", policy ? "policy " : "the policy chain",
-             policy ? policy : "");
     if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
-        kt_warn("%s; the call goes on (fail_mode: allow, or mode: observe)", message);
+        kt_warn("%s%s failed; the call goes on (fail_mode: allow, or mode: observe)",
+                policy ? "policy " : "the policy chain", policy ? policy : "");
         return;
     }
     x->verdict = "error";
-    char text[400];
-    snprintf(text, sizeof text, "ktwrap: %s, and %s is block", message,
-             !blocks  ? "fail_mode"
-             : policy ? "its on_internal_error"
-                      : "on_internal_error");
-    kt_x_refuse_failed(x, policy, text);
+    kt_policy_failed_message(message, sizeof message, policy, blocks);
+    kt_x_refuse_failed(x, policy, message);
 }
 
 bool kt_x_unseen_passes(const struct kt_exchange *x, enum kt_phase phase)

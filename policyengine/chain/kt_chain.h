@@ -138,6 +138,9 @@ struct kt_outcome {
     int retention_days;  /* audit-logger; 0 = not in the chain */
     bool log_all_access; /* false: audit-logger wants no event for an exchange that was merely allowed */
 };
+/* What the client is told where a failure stops the call. `policy`: its kind, NULL = the chain; `blocks`: by
+ * an on_internal_error, not by fail_mode. Cut to `cap` bytes with the zero. */
+void kt_policy_failed_message(char *out, size_t cap, const char *policy, bool blocks);
 /* Borrowed members; valid until the run goes. */
 struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r);
 

@@ -2,6 +2,8 @@
 #include "policyengine/chain/kt_run_internal.h"
 #include "policyengine/config/kt_config.h"
 
+#include <stdio.h>
+
 static bool is_warning(const struct kt_policy_result *p)
 {
     return p->verdict == KT_VERDICT_ALLOW && p->matches > 0;
@@ -48,6 +50,15 @@ const char *kt_policy_result_word(const struct kt_policy_result *p)
            : p->skipped    ? "skipped"
            : is_warning(p) ? "warn"
                            : kt_verdict_name(p->verdict);
+}
+
+void kt_policy_failed_message(char *out, size_t cap, const char *policy, bool blocks)
+{
+    snprintf(out, cap, "ktwrap: %s%s failed, and %s is block", policy ? "policy " : "the policy chain",
+             policy ? policy : "",
+             !blocks  ? "fail_mode"
+             : policy ? "its on_internal_error"
+                      : "on_internal_error");
 }
 
 /* Of several that failed, the first of those with the strictest setting. */
