@@ -18,15 +18,21 @@ extern "C" {
 #define KT_LANG_SAMPLE 16384u
 kt_result kt_lang_detect(const char *text, size_t len, char out[3], double *confidence) KT_MUST;
 
-/* What a text may be in, where languages are as near each other as Danish and Norwegian: more often an answer
- * than kt_lang_detect's. */
-struct kt_langs {
+struct kt_lang_set {
     char codes[8][3];  /* the likeliest first */
-    size_t count;      /* 0 = the language is unknown */
+    size_t count;      /* at least 1 */
     double confidence; /* that it is none but these, 0..1 */
 };
+
+/* What a text may be in, the narrowest answer first: one language, those that are as near it as Norwegian is
+ * to Danish, all of its script. Each has its own confidence; a text is in a language of every set that is
+ * sure. */
+struct kt_langs {
+    struct kt_lang_set sets[3];
+    size_t count; /* 0 = the language is unknown */
+};
 kt_result kt_lang_guess(const char *text, size_t len, struct kt_langs *out) KT_MUST;
-bool kt_lang_guessed(const struct kt_langs *g, const char *code);
+bool kt_lang_guessed(const struct kt_lang_set *g, const char *code);
 
 /* True for a code that kt_lang_detect can give. */
 bool kt_lang_known(const char *code);

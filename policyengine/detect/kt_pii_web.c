@@ -23,7 +23,7 @@ static unsigned hex_value(unsigned char c)
     return kt_pii_digit(c) ? c - (unsigned)'0' : (c | 0x20u) - 'a' + 10u;
 }
 
-#define NO_DOMAIN 4u /* digits that begin one */
+#define NO_DOMAIN 11u /* digits behind "40": the rest of a card, and more than a domain like 12306.cn has */
 
 /* "x%4012888888881881" is a number behind a sign. */
 static struct kt_pii_unit at_sign(const char *s, size_t left, bool final)

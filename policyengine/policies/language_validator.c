@@ -142,7 +142,7 @@ static size_t chars_of(const char *text, size_t len)
 
 /* All that the text may be in is unwanted: of Danish and Norwegian that cannot be told apart one is enough.
  */
-static bool unwanted(const struct language_options *o, const struct kt_langs *g)
+static bool unwanted(const struct language_options *o, const struct kt_lang_set *g)
 {
     for (size_t i = 0; i < g->count; i++)
         if (!listed(&o->blocked_languages, g->codes[i]) &&
@@ -151,7 +151,7 @@ static bool unwanted(const struct language_options *o, const struct kt_langs *g)
     return g->count > 0;
 }
 
-/* *told: the text has a language. */
+/* *told: the text has a language. Each answer that is sure is right in itself, so one is enough. */
 static enum kt_step decide(const struct language_options *o, const char *text, size_t len, struct kt_sink *s,
                            bool *told)
 {
@@ -162,16 +162,21 @@ static enum kt_step decide(const struct language_options *o, const char *text, s
         return KT_STEP_DONE;
     if (!kt_is_ok(kt_lang_guess(text, len, &g)))
         return KT_STEP_ERROR;
-    if (g.count == 0 || g.confidence < o->min_confidence)
+    for (size_t i = 0; i < g.count; i++) {
+        const struct kt_lang_set *set = &g.sets[i];
+        if (set->confidence < o->min_confidence)
+            continue;
+        *told = true;
+        if (!unwanted(o, set))
+            continue;
+        snprintf(message, sizeof message,
+                 "Blocked by policy language-validator: the language '%s' is not allowed here.",
+                 set->codes[0]);
+        s->match(s, "language");
+        s->stop(s, o->action == LANGUAGE_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE,
+                "language.not_allowed", set->confidence, message);
         return KT_STEP_DONE;
-    *told = true;
-    if (!unwanted(o, &g))
-        return KT_STEP_DONE;
-    snprintf(message, sizeof message,
-             "Blocked by policy language-validator: the language '%s' is not allowed here.", g.codes[0]);
-    s->match(s, "language");
-    s->stop(s, o->action == LANGUAGE_BLOCK ? KT_VERDICT_BLOCK : KT_VERDICT_ESCALATE, "language.not_allowed",
-            g.confidence, message);
+    }
     return KT_STEP_DONE;
 }
 

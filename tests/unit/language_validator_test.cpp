@@ -97,6 +97,44 @@ TEST(LanguageValidator, NothingLeavesBeforeTheDecision)
     }
 }
 
+/* Languages of one script, and near ones, are told where the words tell them. */
+TEST(LanguageValidator, NearLanguagesAreKeptApart)
+{
+    static const struct {
+        const char *code, *text;
+    } letters[] = {
+        {"ru", "Напиши мне письмо начальнику, что я заболел и не смогу прийти на работу."},
+        {"uk", "Напиши мені листа до начальника, що я захворів і не зможу прийти на роботу."},
+        {"bg", "Напиши ми писмо до шефа, че съм болен и няма да дойда на работа днес."},
+        {"cs", "Napiš mi e-mail šéfovi, že jsem nemocný a nemůžu dnes přijít do práce."},
+        {"pt", "Escreva um e-mail para o meu chefe dizendo que estou doente e não posso ir trabalhar."}};
+    for (auto &l : letters) {
+        std::string list = std::string("_languages: [") + l.code + "]}";
+        Configured blocked("language-validator", "{blocked" + list),
+            only("language-validator", "{allowed" + list);
+        EXPECT_EQ(blocked->whole(l.text).verdict, KT_VERDICT_BLOCK) << l.code;
+        EXPECT_EQ(only->whole(l.text).verdict, KT_VERDICT_ALLOW) << l.code;
+    }
+    Configured ukrainian("language-validator", "{allowed_languages: [uk, en]}");
+    EXPECT_EQ(ukrainian->whole(letters[0].text).verdict, KT_VERDICT_BLOCK);
+    EXPECT_EQ(ukrainian->whole(letters[2].text).verdict, KT_VERDICT_BLOCK);
+    Configured latin("language-validator", "{allowed_languages: [en, de]}");
+    EXPECT_EQ(latin->whole("Погода хорошая, солнце светит.").verdict, KT_VERDICT_BLOCK) << "whichever it is";
+}
+
+/* Words of a language are in code, names and titles too. */
+TEST(LanguageValidator, CodeNamesAndPhrasesPass)
+{
+    Configured c("language-validator", "{allowed_languages: [en]}");
+    for (const char *text : {"import os, sys; os.path.join(a, b)", "Mercedes-Benz SE in Dresden AG und co",
+                             "const User = z.object({\n  id: z.string(),\n  age: z.number().int(),\n  mail: "
+                             "z.string().email(),\n"
+                             "  tags: z.array(z.string()),\n});",
+                             "for i in range(10): print(i)", "Que sera sera lyrics by Doris Day",
+                             "a b c d e f g h i j k l m n o p q", "def main(): print(a, b, c, d, e)"})
+        EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_ALLOW) << text;
+}
+
 TEST(LanguageValidator, OptionsAreChecked)
 {
     EXPECT_NE(Configured("language-validator", "{allowed_languages: [en, klingon]}")
