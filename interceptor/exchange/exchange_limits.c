@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first of the configured fields that the request has. */
-static struct kt_span user_of(const struct kt_exchange *x)
+struct kt_span kt_x_user(const struct kt_exchange *x)
 {
     const struct kt_strings *names = &x->rt->config->user_rate_limit.header_names;
     for (size_t i = 0; i < names->count; i++) {
@@ -63,7 +62,7 @@ bool kt_x_take_limits(struct kt_exchange *x)
     struct kt_limits_hit hit;
     if (l.of[KT_LIMIT_TOKENS].window_ms || l.of[KT_LIMIT_BUDGET].window_ms)
         kt_x_estimate(x);
-    struct kt_limits_call call = {.user = user_of(x),
+    struct kt_limits_call call = {.user = kt_x_user(x),
                                   .tokens = x->prompt_tokens + usual_completion(x),
                                   .money = estimated_money(x),
                                   .now_ms = kt_state_now_ms(),

@@ -219,19 +219,34 @@ static void avoid_earlier(void *arg)
     avoid_up_to(x, x->req.ended ? x->chat.segment_count : x->req.reached);
 }
 
+/* Whom the gateway let in, and whom the program calls for. False: somebody of many. */
+static bool caller_of(const struct kt_exchange *x, uint64_t *caller)
+{
+    struct kt_span user = kt_x_user(x);
+    *caller = x->caller;
+    if (user.len)
+        return kt_conversation_caller(user.data, user.len, caller);
+    return x->caller || !x->shared;
+}
+
 /* Only where something is named. Inputs of other endpoints are no conversation. */
-static const struct kt_conversation *conversation(void *arg)
+static struct kt_conversation *conversation(void *arg)
 {
     struct kt_exchange *x = arg;
+    struct kt_conversation *c = &x->conversation;
+    uint64_t caller = 0;
     if (x->endpoint != KT_EP_CHAT)
         return NULL;
-    for (size_t i = 0; !x->conversation.made && i < x->chat.segment_count; i++)
-        kt_conversation_add(&x->conversation, x->chat.segments[i].from, x->chat.segments[i].text,
-                            x->chat.segments[i].len);
-    if (!x->conversation.made)
-        kt_conversation_end(&x->conversation);
-    x->conversation.answering = x->req.ended;
-    return &x->conversation;
+    if (!c->made) {
+        bool known = caller_of(x, &caller);
+        kt_conversation_begin(c, caller);
+        for (size_t i = 0; known && i < x->chat.segment_count; i++)
+            kt_conversation_add(c, x->chat.segments[i].from, x->chat.segments[i].text,
+                                x->chat.segments[i].len);
+        kt_conversation_end(c); /* nothing was added: nothing is kept */
+    }
+    c->answering = x->req.ended;
+    return c;
 }
 
 static kt_result begin(struct kt_exchange *x)
@@ -265,6 +280,12 @@ static void call(struct kt_exchange *x)
     } else if (kt_x_phase_run(x, &x->req, KT_STEP_DONE)) {
         kt_x_request_done(x);
     }
+}
+
+void kt_exchange_caller(struct kt_exchange *x, uint64_t caller)
+{
+    x->shared = true;
+    x->caller = caller;
 }
 
 void kt_exchange_prepare(struct kt_exchange *x)

@@ -80,6 +80,10 @@ struct kt_exchange_origin {
 /* new. Takes the contents of `request` (it is empty afterwards). */
 kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
                           const struct kt_exchange_origin *origin, struct kt_exchange **out) KT_MUST;
+/* Before prepare, where many callers use this process: a digest that tells who calls
+ * (kt_conversation_caller); 0 = not known. Then nothing of the conversation is kept, unless the request names
+ * a user. */
+void kt_exchange_caller(struct kt_exchange *x, uint64_t caller);
 /* Parse, dialect, request chain. Never fails: what goes wrong becomes the answer. */
 void kt_exchange_prepare(struct kt_exchange *x);
 /* Engine thread. Runs until the sink's end or abort was called, then frees itself. */

@@ -82,7 +82,8 @@ struct kt_exchange {
     struct kt_request request;
     char *host; /* owned */
     uint16_t port;
-    bool tls, origin_unknown;
+    bool tls, origin_unknown, shared; /* shared: many callers use this process */
+    uint64_t caller;                  /* a digest that tells this one; 0 = not known */
     const char *lane;
     struct kt_reply_sink sink;
     struct kt_exchange_watcher watcher;
@@ -257,6 +258,8 @@ bool kt_x_route(struct kt_exchange *x);
 void kt_x_estimate(struct kt_exchange *x);
 
 /* exchange_limits.c */
+/* The first of user_rate_limit.header_names that the request has; borrowed, empty = none. */
+struct kt_span kt_x_user(const struct kt_exchange *x);
 /* Counts the call against rate limits and budget. False: one of them is used up, and the client knows. */
 bool kt_x_take_limits(struct kt_exchange *x);
 /* At the end: what it really used. */

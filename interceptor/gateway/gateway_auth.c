@@ -3,6 +3,8 @@
  */
 #include "interceptor/gateway/kt_gateway_private.h"
 
+#include "policyengine/chain/kt_conversation.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -62,4 +64,11 @@ bool kt_gateway_admits(const struct kt_gateway_tokens *t, const struct kt_reques
         found |= CRYPTO_memcmp(d, t->digests[i], sizeof d) == 0;
     kt_wipe(d, sizeof d);
     return found != 0;
+}
+
+uint64_t kt_gateway_caller(const struct kt_gateway_tokens *t, const struct kt_request *r)
+{
+    struct kt_span token = shown(r);
+    uint64_t caller = 0;
+    return t->count && kt_conversation_caller(token.data, token.len, &caller) ? caller : 0;
 }

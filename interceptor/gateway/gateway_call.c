@@ -176,12 +176,14 @@ static kt_result open_call(struct kt_engine_ctx *ctx, struct kt_request *request
     c->type = "application/json";
     c->page.max = PAGE_BYTES;
     if (let_in(c, w, request)) {
+        const uint64_t caller = kt_gateway_caller(&w->g->tokens, request);
         kt_result r = kt_exchange_new(ctx, request, origin, &c->x);
         if (r.code != KT_OK) {
             atomic_fetch_sub(&w->g->in_flight, 1);
             free(c);
             return r;
         }
+        kt_exchange_caller(c->x, caller);
     } else {
         kt_request_free(request);
     }

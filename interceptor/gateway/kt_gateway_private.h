@@ -66,6 +66,8 @@ kt_result kt_gateway_tokens_set(struct kt_gateway_tokens *t, const struct kt_str
 void kt_gateway_tokens_free(struct kt_gateway_tokens *t);
 /* True where no token is asked for, or the request shows one. Takes as long whatever it shows. */
 bool kt_gateway_admits(const struct kt_gateway_tokens *t, const struct kt_request *r);
+/* A digest of the token that let it in; 0 = none is asked for. */
+uint64_t kt_gateway_caller(const struct kt_gateway_tokens *t, const struct kt_request *r);
 
 /* gateway_tls.c */
 kt_result kt_gateway_tls_load(struct kt_gateway *g, struct kt_error *err) KT_MUST;

@@ -205,20 +205,43 @@ void kt_numbers_put(uint64_t scope, const char *kind, const char *value, size_t 
     leave();
 }
 
+void kt_numbers_claim(uint64_t scope, const char *kind, const char *value, size_t len, unsigned number)
+{
+    struct tag tag;
+    if (!enter())
+        return;
+    if (tag_of(scope, kind, value, len, &tag)) {
+        unsigned known = get(&tag);
+        put(&tag, known && known != number ? KT_NUMBERS_NOBODY : number);
+    }
+    atomic_store_explicit(&table.used, true, memory_order_relaxed);
+    leave();
+}
+
 bool kt_numbers_used(void)
 {
     return atomic_load_explicit(&table.used, memory_order_relaxed);
 }
 
-uint64_t kt_numbers_digest(const void *data, size_t len)
+bool kt_numbers_digest(const void *data, size_t len, uint64_t *out)
 {
     uint64_t key[2] = {0, 0};
+    *out = 0;
     if (!enter())
-        return 0;
+        return false;
     bool good = has_key();
     memcpy(key, table.key, sizeof key);
     leave();
-    return good ? siphash(key, 0, "", data, len) : 0; /* a text may be long: not while others wait */
+    if (good)
+        *out = siphash(key, 0, "", data, len); /* a text may be long: not while others wait */
+    return good;
+}
+
+bool kt_numbers_busy(bool on)
+{
+    if (!on)
+        leave();
+    return !on || enter();
 }
 
 void kt_numbers_forget(void)

@@ -16,16 +16,21 @@ extern "C" {
 #endif
 
 #define KT_NUMBERS_MAX 8192u /* entries of one generation */
+#define KT_NUMBERS_NOBODY 0xffffffffu
 
 /* 0 where the value is not known. `scope` is a conversation, or a digest of what stands in front. */
 unsigned kt_numbers_get(uint64_t scope, const char *kind, const char *value, size_t len);
 /* The last one counts. `number` > 0. */
 void kt_numbers_put(uint64_t scope, const char *kind, const char *value, size_t len, unsigned number);
-/* A keyed hash, the same as long as the process lives (but for a child that starts anew); 0 where that is
- * busy. */
-uint64_t kt_numbers_digest(const void *data, size_t len);
+/* The same, but where another number is known it becomes KT_NUMBERS_NOBODY and stays so: in one step. */
+void kt_numbers_claim(uint64_t scope, const char *kind, const char *value, size_t len, unsigned number);
+/* A keyed hash, the same as long as the process lives (but for a child that starts anew). False where that is
+ * not known now: then it is 0, and must not stand for anything. */
+bool kt_numbers_digest(const void *data, size_t len, uint64_t *out);
 /* True where anything was put in since the process began. */
 bool kt_numbers_used(void);
+/* For tests: holds the table, as a thread does that works on it, until it is called with false. */
+bool kt_numbers_busy(bool on);
 /* As at the start of the process. */
 void kt_numbers_forget(void);
 

@@ -34,7 +34,7 @@ struct kt_placeholders {
     size_t restorable;
     struct kind *kinds[KT_PLACEHOLDER_KINDS]; /* owned; their names are given out and do not move */
     unsigned kind_count;
-    const struct kt_conversation *(*converse)(void *arg);
+    struct kt_conversation *(*converse)(void *arg);
     void *converse_arg;
     void (*on_restore)(void *arg);
     void *on_restore_arg;
@@ -169,7 +169,7 @@ static bool is_given(const struct kt_placeholders *p, unsigned kind, unsigned nu
 }
 
 /* The number that the value has in the conversation, where it can be had here; 0 = none. */
-static unsigned known_number(const struct kt_placeholders *p, const struct kt_conversation *c, unsigned kind,
+static unsigned known_number(const struct kt_placeholders *p, struct kt_conversation *c, unsigned kind,
                              const char *value, size_t len)
 {
     size_t next = 0;
@@ -183,7 +183,7 @@ static unsigned known_number(const struct kt_placeholders *p, const struct kt_co
 
 /* The next one that is nobody's. What earlier answers gave to others is passed over a thousand times at most:
  * that is for the reader's good, no condition. */
-static unsigned new_number(const struct kt_placeholders *p, const struct kt_conversation *c, unsigned kind,
+static unsigned new_number(const struct kt_placeholders *p, struct kt_conversation *c, unsigned kind,
                            const char *value, size_t len)
 {
     const struct kind *k = p->kinds[kind];
@@ -200,7 +200,7 @@ static unsigned new_number(const struct kt_placeholders *p, const struct kt_conv
 static unsigned number_for(struct kt_placeholders *p, unsigned kind, const char *value, size_t len)
 {
     struct kind *k = p->kinds[kind];
-    const struct kt_conversation *c = p->converse ? p->converse(p->converse_arg) : NULL;
+    struct kt_conversation *c = p->converse ? p->converse(p->converse_arg) : NULL;
     unsigned number = c ? known_number(p, c, kind, value, len) : 0;
     if (!number)
         number = new_number(p, c, kind, value, len);
@@ -277,8 +277,7 @@ size_t kt_placeholders_restorable(const struct kt_placeholders *p)
     return p->restorable;
 }
 
-void kt_placeholders_converse(struct kt_placeholders *p, const struct kt_conversation *(*fn)(void *arg),
-                              void *arg)
+void kt_placeholders_converse(struct kt_placeholders *p, struct kt_conversation *(*fn)(void *arg), void *arg)
 {
     p->converse = fn;
     p->converse_arg = arg;

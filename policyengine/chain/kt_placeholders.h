@@ -33,8 +33,7 @@ const char *kt_placeholders_name(struct kt_placeholders *p, const char *kind, co
 
 /* `fn` is called before each new name is made and tells the conversation (borrowed), NULL = none. */
 struct kt_conversation;
-void kt_placeholders_converse(struct kt_placeholders *p, const struct kt_conversation *(*fn)(void *arg),
-                              void *arg);
+void kt_placeholders_converse(struct kt_placeholders *p, struct kt_conversation *(*fn)(void *arg), void *arg);
 
 /* `fn` is called once, before the first name that may be restored is made: it tells what the texts of the
  * exchange hold that would read as a placeholder in the answer (kt_placeholders_avoid). Without it a text

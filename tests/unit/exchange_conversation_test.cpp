@@ -6,6 +6,8 @@
 #include "exchange_guard.hpp"
 #include "exchange_sse.hpp"
 
+#include "policyengine/chain/kt_conversation.h"
+
 #include <random>
 #include <regex>
 
@@ -317,6 +319,91 @@ TEST_F(Conversation, ALabelOfTwoAnswersIsNobodys)
     EXPECT_NE(call(hello, "or <v2>").find("or [NAME_2]"), std::string::npos);
     call(next, "ok");
     EXPECT_NE(std::string(last_).find("yes, [NAME_3]"), std::string::npos) << std::string(last_);
+}
+
+// What stood further back in somebody's conversation, and begins the next one's.
+class Callers : public Conversation {
+  protected:
+    std::string say(uint64_t caller, bool shared, const std::string &messages, const std::string &more = "")
+    {
+        text_ = completion({says("ok")});
+        Client k;
+        kt_request r = read_request(post("{\"model\":\"m\",\"messages\":[" + messages + "]}", more));
+        kt_exchange_origin origin = {origin_host.c_str(), origin_port, false, "gateway", false};
+        EXPECT_TRUE(kt_is_ok(kt_exchange_new(&ctx, &r, &origin, &k.x)));
+        if (shared)
+            kt_exchange_caller(k.x, caller);
+        kt_exchange_prepare(k.x);
+        kt_reply_sink sink = k.sink();
+        on_loop([&] { kt_exchange_start(k.x, &sink); });
+        EXPECT_TRUE(k.wait_over());
+        on_loop([] {});
+        return last_;
+    }
+    const std::string middle_ = role("user", "\"Please summarise this complaint.\"") + "," +
+                                role("assistant", "\"Which one of them?\"") + "," +
+                                role("user", "\"the last one\"");
+    const std::string whole_ =
+        role("user", "\"<v1> <v2> <v3>\"") + "," + role("assistant", "\"Hello.\"") + "," + middle_;
+    const std::string rest_ =
+        middle_ + "," + role("assistant", "\"Yes.\"") + "," + role("user", "\"it is <v3>\"");
+};
+
+TEST_F(Callers, NobodySeesAnothersConversation)
+{
+    say(1, true, whole_);
+    EXPECT_NE(say(1, true, rest_).find("it is [NAME_3]"), std::string::npos) << "his own goes on";
+    EXPECT_NE(say(2, true, rest_).find("it is [NAME_1]"), std::string::npos);
+    EXPECT_NE(say(1, true, rest_, "X-User-Id: bob\r\n").find("it is [NAME_1]"), std::string::npos);
+    EXPECT_NE(say(1, true, role("system", "\"Be kind.\"") + "," + rest_).find("it is [NAME_1]"),
+              std::string::npos);
+}
+
+TEST_F(Callers, WithoutAnIdentityNothingIsKept)
+{
+    say(0, true, whole_);
+    EXPECT_NE(say(0, true, rest_).find("it is [NAME_1]"), std::string::npos);
+    say(0, true, whole_, "X-User-Id: bob\r\n");
+    EXPECT_NE(say(0, true, rest_, "X-User-Id: bob\r\n").find("it is [NAME_3]"), std::string::npos);
+    say(0, false, whole_);
+    EXPECT_NE(say(0, false, rest_).find("it is [NAME_3]"), std::string::npos) << "one program";
+}
+
+TEST_F(Callers, OneMessageIsNoConversation)
+{
+    const std::string said = role("user", "\"Please summarise the following complaint for me.\"");
+    say(1, true, role("user", "\"<v1> <v2> <v3>\"") + "," + said);
+    EXPECT_NE(say(1, true, said + "," + role("user", "\"it is <v3>\"")).find("it is [NAME_1]"),
+              std::string::npos);
+}
+
+TEST_F(Callers, WhereTheTableIsBusyNothingIsKept)
+{
+    uint64_t digest = 1;
+    ASSERT_TRUE(kt_numbers_busy(true));
+    EXPECT_FALSE(kt_numbers_digest("x", 1, &digest));
+    struct kt_conversation c = {};
+    kt_conversation_begin(&c, 0);
+    kt_conversation_add(&c, KT_FROM_USER, "hello", 5);
+    kt_numbers_busy(false);
+    kt_conversation_end(&c);
+    EXPECT_TRUE(c.failed);
+    c.answering = true;
+    kt_conversation_note(&c, "NAME", "v", 1, 1);
+    EXPECT_FALSE(kt_numbers_used());
+}
+
+TEST_F(Callers, OneRequestKeepsABoundedNumberOfValues)
+{
+    struct kt_conversation c = {};
+    kt_conversation_begin(&c, 0);
+    kt_conversation_add(&c, KT_FROM_USER, "hello", 5);
+    kt_conversation_end(&c);
+    for (unsigned i = 1; i <= 20000; i++)
+        kt_conversation_note(&c, "NAME", reinterpret_cast<const char *>(&i), sizeof i, i);
+    const unsigned in = KT_CONVERSATION_VALUES, out = in + 1;
+    EXPECT_EQ(kt_numbers_get(c.id, "NAME", reinterpret_cast<const char *>(&in), sizeof in), in);
+    EXPECT_EQ(kt_numbers_get(c.id, "NAME", reinterpret_cast<const char *>(&out), sizeof out), 0u);
 }
 
 } // namespace
