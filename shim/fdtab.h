@@ -40,7 +40,8 @@ bool kt_fdtab_has_origin(const char *origin);
 /* False: no socket was ever diverted in this process. One load. */
 bool kt_fdtab_used(void);
 
-/* Each entry that may be live; its fd may be something else by now. Lock held. */
+/* Each entry that may be live; fd is -1 where another socket, or none, is at the last known number. Lock
+ * held. */
 void kt_fdtab_each_locked(void (*fn)(void *arg, int fd, const struct kt_diverted *d), void *arg);
 
 /* Around fork. */

@@ -35,7 +35,9 @@ void kt_first_words_await(int fd, const struct sockaddr *sa, socklen_t len, int 
     bool begun = rc == 0 || errno == EINPROGRESS || errno == EINTR;
     if (!begun || !sa || len < sizeof(sa_family_t) || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
         return;
-    if ((unsigned)fd < KT_TAP_FDS && !kt_tap_flag(fd))
+    bool free =
+        !kt_tap_flag(fd) || kt_tap_flag(fd) == KT_TAP_HEIR; /* of an earlier socket with this number */
+    if ((unsigned)fd < KT_TAP_FDS && free)
         atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_STRANGER, memory_order_relaxed);
 }
 

@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define ESTABLISHED 1 /* the two headers that have it and tcpi_bytes_sent exclude each other */
-#define TLS_ALERT 0x15
 #define MANY 16
 #define LOW_FDS 64 /* where programs put what they give away */
 
@@ -66,7 +65,22 @@ static bool is_gone(pid_t pid)
     return state && state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X');
 }
 
-void kt_heir_look(int fd, int first)
+/* A TLS connection is closed in good order. TLS 1.3 hides the type of its records: two bytes of alert, one of
+ * type and 16 of tag, as application data (RFC 8446, 5.2). */
+static bool is_alert(const struct iovec *iov, size_t count)
+{
+    static const unsigned char hidden[] = {0x17, 3, 3, 0, 19};
+    unsigned char head[sizeof hidden] = {0};
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < iov[i].iov_len && total + k < sizeof head; k++)
+            head[total + k] = ((const unsigned char *)iov[i].iov_base)[k];
+        total += iov[i].iov_len;
+    }
+    return head[0] == 0x15 || (total == sizeof hidden + 19 && memcmp(head, hidden, sizeof hidden) == 0);
+}
+
+void kt_heir_look(int fd, const struct iovec *iov, size_t count)
 {
     struct kt_diverted d;
     struct tcp_info info;
@@ -75,7 +89,7 @@ void kt_heir_look(int fd, int first)
     if (!ours ||
         (info.tcpi_state != ESTABLISHED && is_gone(d.opener))) { /* else it is served, or was ended */
         atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
-        if (ours && first != TLS_ALERT) /* a last word, to whom it may concern */
+        if (ours && !is_alert(iov, count)) /* a last word, to whom it may concern */
             report(d.origin, "the process that opened this connection has ended, and the connection with it");
     }
     errno = saved;
@@ -90,7 +104,7 @@ struct going {
 static void collect(void *list, int fd, const struct kt_diverted *d)
 {
     struct going *g = list;
-    if (d->watched || g->count == MANY)
+    if (d->watched || d->opener != getpid() || g->count == MANY)
         return;
     g->what[g->count] = *d;
     g->fd[g->count++] = fd;
@@ -101,8 +115,8 @@ static bool goes_along(int fd)
     struct kt_diverted d;
     struct tcp_info info;
     int flags = fcntl(fd, F_GETFD);
-    return flags >= 0 && !(flags & FD_CLOEXEC) && kt_fdtab_find(fd, &d) && ask(fd, &info) &&
-           info.tcpi_state == ESTABLISHED && info.tcpi_bytes_sent == 0;
+    return flags >= 0 && !(flags & FD_CLOEXEC) && kt_fdtab_find(fd, &d) && d.opener == getpid() &&
+           ask(fd, &info) && info.tcpi_state == ESTABLISHED && info.tcpi_bytes_sent == 0;
 }
 
 /* Under its own number, or as one of the low ones that it was copied to. */

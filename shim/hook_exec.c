@@ -11,16 +11,46 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+static bool is_program(int dir, const char *path)
+{
+    struct stat st;
+    return faccessat(dir, path, X_OK, AT_EACCESS) == 0 && fstatat(dir, path, &st, 0) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
+/* As execvp searches. What is too long for us may be there. */
+static bool is_in_path(const char *file)
+{
+    char path[PATH_MAX];
+    const char *dir = getenv("PATH");
+    if (strchr(file, '/'))
+        return is_program(AT_FDCWD, file);
+    for (dir = dir ? dir : "/bin:/usr/bin";; dir++) {
+        int n = (int)strcspn(dir, ":");
+        int len = snprintf(path, sizeof path, "%.*s%s%s", n, dir, n > 0 ? "/" : "", file);
+        if (len < 0 || len >= (int)sizeof path || is_program(AT_FDCWD, path))
+            return true;
+        dir += n;
+        if (*dir == '\0')
+            return false;
+    }
+}
 
 /* Events of calls that the program leaves behind are written first. Not for a file that cannot be executed:
  * Python's execvp tries one folder after the other. */
-static bool settle(int dir, const char *path)
+static bool settle(bool search, int dir, const char *path)
 {
     int saved = errno;
-    bool may = !kt_bypass() && (!path || faccessat(dir, path, X_OK, AT_EACCESS) == 0);
+    bool may = !kt_bypass() && (!path || (search ? is_in_path(path) : is_program(dir, path)));
     if (may)
         kt_heirs_before_exec();
     bool settled = may && kt_tap_settle(KT_ABI_EXEC);
@@ -42,7 +72,7 @@ static int run(enum how how, const char *path, int fd, char *const argv[], char 
 {
     struct kt_scratch s;
     s.map = NULL;
-    bool settled = settle(AT_FDCWD, how == BY_PATH ? path : NULL);
+    bool settled = settle(how == BY_SEARCH, AT_FDCWD, path);
     char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
     int rc = how == BY_PATH     ? KT_REAL(execve)(path, argv, env)
              : how == BY_SEARCH ? KT_REAL(execvpe)(path, argv, env)
@@ -81,7 +111,7 @@ KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *cons
 {
     struct kt_scratch s;
     s.map = NULL;
-    bool settled = settle(dirfd, flags & AT_EMPTY_PATH ? NULL : path);
+    bool settled = settle(false, dirfd, flags & AT_EMPTY_PATH ? NULL : path);
     char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
     __typeof__(&execveat) real = KT_REAL(execveat);
     int rc = -1;

@@ -50,7 +50,7 @@ static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
     if (kt_ssl_nameless)
         kt_ssl_met_socket(fd);
     if (kt_tap_flag(fd) == KT_TAP_HEIR)
-        kt_heir_look(fd, count > 0 && iov->iov_len > 0 ? *(const unsigned char *)iov->iov_base : -1);
+        kt_heir_look(fd, iov, count);
     bool stranger = kt_tap_flag(fd) == KT_TAP_STRANGER && kt_first_words_forbid(fd, iov, count);
     if (!stranger && !kt_tap_socket_is_refused(fd))
         return false;
