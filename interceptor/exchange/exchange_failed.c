@@ -30,10 +30,12 @@ static bool alike(const struct kt_x_attempt *a, const struct kt_x_attempt *b)
            same(a->said, b->said);
 }
 
-/* The HTTP library's words have addresses in them, which are no client's business. The event keeps them. */
+/* The HTTP library's words, which begin with a capital as ours never do, may have addresses in them: no
+ * client's business. The event keeps them. */
 static bool of_library(const struct kt_x_attempt *a)
 {
-    return same(a->outcome, "connection_error") || same(a->outcome, "timeout");
+    bool network = same(a->outcome, "connection_error") || same(a->outcome, "timeout");
+    return network && !(*a->detail >= 'a' && *a->detail <= 'z');
 }
 
 static KT_MUST kt_result put_attempt(const struct kt_x_attempt *a, size_t times, struct kt_buf *out)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* One exchange, as the files of this folder share it. Every entry from outside is between kt_x_enter and
- * kt_x_leave; the exchange frees itself in the outermost leave once it is over, so that no function here ever
- * works on freed memory. */
+ * kt_x_leave; the exchange frees itself in the outermost leave once it is over: no function here ever works
+ * on freed memory. */
 #include "interceptor/dialect/kt_dialect.h"
 #include "interceptor/exchange/kt_exchange.h"
 #include "interceptor/exchange/kt_exchange_stream.h"
@@ -380,24 +380,21 @@ kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bo
 void kt_x_stream_filtered(struct kt_exchange *x, bool content);   /* a chunk is in filter.out */
 void kt_x_stream_filter_done(struct kt_exchange *x);              /* the end is, too */
 void kt_x_stream_refused(struct kt_exchange *x, unsigned choice); /* x->refuse_body says why */
-/* `word` and `why` are static. */
-void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why);
+void kt_x_stream_broken(struct kt_exchange *x, const char *word, const char *why); /* both static */
 void kt_x_stream_begin(struct kt_exchange *x);
 void kt_x_stream_data(struct kt_exchange *x, const char *data, size_t len);
 void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail);
 void kt_x_stream_free(struct kt_x_stream *s);
 
 /* exchange_scrub.c */
-/* Puts stars over the key of the target under way, however it is spelled: for whatever is neither an answer
- * nor our own words. The length stays. */
+/* Stars over the target's key, however spelled: for what is no answer and not ours. Same length. */
 void kt_x_scrub(const struct kt_exchange *x, char *text, size_t len);
 
 /* exchange_commit.c */
 /* True where the answer leaves at the end of the loop's turn. */
 bool kt_x_commit_later(struct kt_exchange *x, int status, struct kt_span body) KT_MUST;
-/* It leaves no more. */
-void kt_x_commit_cancel(struct kt_exchange *x);
+void kt_x_commit_cancel(struct kt_exchange *x); /* it leaves no more */
 
 /* exchange_event.c */
-/* Writes the event, once. True where the answer may go on: written, or fail_mode allows its loss. */
+/* Writes the event, once. True where the answer may go on. */
 bool kt_x_record(struct kt_exchange *x) KT_MUST;

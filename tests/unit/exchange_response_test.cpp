@@ -165,19 +165,20 @@ TEST_F(Response, NumbersStayWhenTheClientDropsOldMessages)
 {
     guarded();
     Client first, second;
-    const std::string more = R"({"role":"user","content":"<Yves>: what else is there to know?"})";
+    const std::string kept = R"({"role":"user","content":"<Yves>: what else is there to know?"},)"
+                             R"({"role":"assistant","content":"x"},{"role":"user","content":"go on"})";
     auto body = [&](const std::string &in_front, const std::string &behind) {
-        return R"({"model":"m","messages":[)" + in_front + more + behind + "]}";
+        return R"({"model":"m","messages":[)" + in_front + kept + behind + "]}";
     };
     through(
-        first, completion({says("x")}),
+        first, completion({says("y")}),
         body(R"({"role":"user","content":"<Zoe> and <Yves>"},{"role":"assistant","content":"well"},)", ""));
     EXPECT_EQ(str(parse(up_.requests().at(0).body), "messages.0.content"), "[NAME_1] and [NAME_2]");
     through(second, completion({says("hello [NAME_2]")}),
-            body("", R"(,{"role":"assistant","content":"x"},{"role":"user","content":"and <Xaver>"})"));
+            body("", R"(,{"role":"assistant","content":"y"},{"role":"user","content":"and <Xaver>"})"));
     EXPECT_EQ(str(parse(up_.requests().at(1).body), "messages.0.content"),
               "[NAME_2]: what else is there to know?");
-    EXPECT_EQ(str(parse(up_.requests().at(1).body), "messages.2.content"), "and [NAME_3]");
+    EXPECT_EQ(str(parse(up_.requests().at(1).body), "messages.4.content"), "and [NAME_3]");
     EXPECT_EQ(str(parse(second.body), "choices.0.message.content"), "hello <Yves>");
 }
 
