@@ -105,7 +105,7 @@ static bool has_other_threads(void)
 {
     const struct timespec pause = {0, 100000};
     struct stat st;
-    for (int i = 0; i < 50; i++) { /* one that was joined is seen for a moment longer */
+    for (int i = 0; i < 500; i++) { /* 50 ms: one that was joined is seen for a moment longer */
         if (stat("/proc/self/task", &st) != 0)
             return true;
         if (st.st_nlink <= 3)
