@@ -65,6 +65,7 @@ static void destroy(struct kt_exchange *x)
     for (size_t i = 0; i < x->attempt_count; i++) {
         free(x->attempts[i].model);
         free(x->attempts[i].said);
+        free(x->attempts[i].library);
     }
     free(x->attempts);
     kt_x_stream_free(&x->stream);

@@ -134,12 +134,13 @@ static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struc
     for (size_t i = 0; i < x->attempt_count; i++) {
         const struct kt_x_attempt *a = &x->attempts[i];
         uint64_t end = a->end_ns ? a->end_ns : kt_now_mono_ns();
+        const char *detail = a->library ? a->library : a->detail;
         m->attempts[i] = (struct kt_event_attempt){.target = a->target ? a->target->id : "origin",
                                                    .provider = a->target ? a->target->provider : NULL,
                                                    .model = a->model,
                                                    .status = a->status,
                                                    .outcome = a->outcome,
-                                                   .detail = *a->detail ? a->detail : NULL,
+                                                   .detail = *detail ? detail : NULL,
                                                    .latency_ms = (end - a->start_ns) / 1000000u};
     }
     e->attempts = m->attempts;

@@ -42,8 +42,9 @@ struct kt_x_attempt {
     char *model;                    /* owned; as sent */
     int status;
     const char *outcome; /* static; NULL while it runs */
-    char detail[160];
-    char *said; /* owned; the provider's own words about its failure, without the key; NULL = none */
+    char detail[160];    /* ours: the client may be told */
+    char *library;       /* owned; libcurl's words, for the event alone: addresses; NULL = none */
+    char *said;          /* owned; the provider's words about its failure, without the key; NULL = none */
     uint64_t start_ns, head_ns, end_ns;
     struct kt_tstate *state; /* borrowed; what all processes know of the target */
     int permit;              /* enum kt_permit; KT_PERMIT_NO = nothing is owed to the breaker */
@@ -273,8 +274,8 @@ bool kt_x_permit(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_
 void kt_x_feedback(struct kt_exchange *x, struct kt_x_attempt *a);
 void kt_x_note_head(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_call_head *head);
 int64_t kt_x_target_left_ms(const struct kt_exchange *x);
-/* The attempt under way failed and nothing reached the client: the same target again, the next one, or the
- * end. */
+/* The attempt under way failed and nothing reached the client: the same target again, the next, or the end.
+ */
 void kt_x_failed(struct kt_exchange *x, enum kt_failure f, const char *detail);
 /* The same by the word for an event. */
 void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
@@ -285,6 +286,7 @@ void kt_x_try_next(struct kt_exchange *x);
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
 struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x); /* the last one; NULL = none */
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail);
+void kt_x_note_library(struct kt_exchange *x); /* in on_done, while x->call stands */
 void kt_x_drop_call(struct kt_exchange *x);
 int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = no limit, -1 = none left */
 
@@ -294,16 +296,14 @@ void kt_x_origin_admitted(struct kt_exchange *x); /* plans the refusal where a p
 /* The origin's answer, from whoever reads it. */
 void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head);
 void kt_x_origin_data(struct kt_exchange *x, const char *data, size_t len);
-/* It is whole. */
-void kt_x_origin_answered(struct kt_exchange *x);
+void kt_x_origin_answered(struct kt_exchange *x); /* it is whole */
 /* Observe mode: nothing more of a stream comes; the policies judge what there was. */
 void kt_x_origin_watch_end(struct kt_exchange *x);
 /* What was held back of an answer that went through: event, last byte, end. */
 void kt_x_origin_finish(struct kt_exchange *x);
 
 /* exchange_tap.c */
-/* Instead of going anywhere. */
-void kt_x_tap_ready(struct kt_exchange *x);
+void kt_x_tap_ready(struct kt_exchange *x); /* instead of going anywhere */
 
 /* exchange_failed.c */
 void kt_x_all_failed(struct kt_exchange *x);
