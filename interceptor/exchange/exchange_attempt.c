@@ -15,12 +15,12 @@ struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x)
     return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
 }
 
-/* Most calls need one or two; the list of all would be most of an exchange. */
+/* Most calls need one; the list of all would be most of an exchange. */
 static bool room_for_attempt(struct kt_exchange *x)
 {
     if (x->attempt_count < x->attempt_cap)
         return true;
-    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 2;
+    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 1;
     cap = cap < KT_X_MAX_ATTEMPTS ? cap : KT_X_MAX_ATTEMPTS;
     if (x->attempt_count == cap)
         return false;

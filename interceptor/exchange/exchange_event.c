@@ -220,7 +220,7 @@ static void fill(struct kt_exchange *x, struct kt_x_draft *m)
     e->mode = kt_x_observe(x) ? "observe" : "enforce";
     e->verdict = x->verdict;
     e->reason_code = x->reason_code;
-    e->message = *x->message ? x->message : NULL;
+    e->message = x->message && *x->message ? x->message : NULL;
     e->status = x->status;
     e->error = x->error;
     if (x->rt->config) {

@@ -19,6 +19,7 @@
 #define KT_X_MAX_RESPONSE (64u << 20) /* where no config says */
 #define KT_X_MAX_HEAD (64u << 10)
 #define KT_X_MAX_FIELDS 96
+#define KT_X_MAX_MESSAGE 511u
 #define KT_X_MAX_OBSERVED (4u << 20)          /* of an origin's answer, to read its usage */
 #define KT_X_MAX_EXTERNAL 32                  /* outside checks of one chain run */
 #define KT_X_KEY_WAIT_NS 5000000u             /* between two looks at a command that prints a key */
@@ -55,8 +56,8 @@ struct kt_x_fields {
     struct kt_buf text;
     struct {
         uint32_t name, name_len, value, value_len; /* offsets in text, which is KT_X_MAX_HEAD at most */
-    } at[KT_X_MAX_FIELDS];
-    size_t count;
+    } * at;                                        /* owned; KT_X_MAX_FIELDS at most */
+    size_t count, cap;
 };
 
 /* A whole answer that waits until its event is written; see exchange_commit.c. */
@@ -105,9 +106,9 @@ struct kt_exchange {
     bool parsed;
     struct kt_placeholders *names;
     size_t avoided; /* segments of the request in front of this one were searched for placeholders */
-    struct kt_conversation conversation; /* of the request's messages, once a value is named */
-    struct kt_restorer *restorer;        /* NULL = nothing to restore */
-    struct kt_said said;                 /* the request's texts as the model got them, once a find asks */
+    struct kt_conversation *conversation; /* owned; of the request's messages, once a value is named */
+    struct kt_restorer *restorer;         /* NULL = nothing to restore */
+    struct kt_said said;                  /* the request's texts as the model got them, once a find asks */
     bool said_taken;
     struct kt_x_phase req, res;
     struct kt_chat reply; /* the answer, read as a request's body is */
@@ -155,7 +156,7 @@ struct kt_exchange {
     struct kt_x_waiting waiting;
     bool recorded, record_ok;
     const char *event_type, *verdict, *reason_code, *error; /* static */
-    char message[512];
+    char *message;                                          /* owned; of the event; NULL = none */
 };
 
 static inline bool kt_x_observe(const struct kt_exchange *x)
@@ -182,6 +183,7 @@ void kt_x_list(struct kt_exchange *x);
 void kt_x_unlist(struct kt_exchange *x);
 
 /* exchange_prepare.c */
+void kt_x_keep_message(struct kt_exchange *x, const char *text); /* for the event, KT_X_MAX_MESSAGE of it */
 void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
     KT_PRINTF(5, 6);
 /* The same in a policy's name. */
@@ -249,8 +251,7 @@ kt_result kt_x_outgoing_target(struct kt_x_outgoing *o, const struct kt_target *
 kt_result kt_x_outgoing_origin(struct kt_x_outgoing *o, const struct kt_exchange *x) KT_MUST;
 /* Points url and headers of `q` into `o`. */
 void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
-/* The request target without an absolute form's scheme and host. */
-struct kt_span kt_x_path(const struct kt_exchange *x);
+struct kt_span kt_x_path(const struct kt_exchange *x); /* without an absolute form's scheme and host */
 
 /* exchange_route.c */
 /* Makes x->route. False where there is nothing to try: the client has its answer then. */
@@ -315,6 +316,7 @@ void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
                       bool (*wanted)(const char *name));
 void kt_x_fields_add(struct kt_x_fields *f, const char *name, const char *value);
 void kt_x_fields_clear(struct kt_x_fields *f);
+void kt_x_fields_free(struct kt_x_fields *f); /* may be filled again */
 bool kt_x_wanted_of_target(const char *name);
 bool kt_x_wanted_of_origin(const char *name);
 /* At most KT_X_MAX_FIELDS; borrowed from `f`. */
@@ -340,8 +342,7 @@ void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts
 void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code, const char *msg);
 void kt_x_audit_refusal(struct kt_exchange *x, const char *why);
 
-/* The graver outcome of the two phases is the event's. */
-void kt_x_response_verdict(struct kt_exchange *x);
+void kt_x_response_verdict(struct kt_exchange *x); /* the graver outcome of the two phases is the event's */
 
 /* exchange_filter.c: a stream's texts through the response phase. */
 #define KT_X_MAX_CHANNELS 1024
@@ -352,8 +353,7 @@ void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_jso
                        const struct kt_x_chunk *is);
 /* An event that is neither a chunk nor an error; the same. */
 void kt_x_filter_aside(struct kt_exchange *x, const struct kt_sse_event *e, struct kt_json *j);
-/* No chunk comes any more. */
-void kt_x_filter_end(struct kt_exchange *x);
+void kt_x_filter_end(struct kt_exchange *x);                       /* no chunk comes any more */
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
 
 /* exchange_pair.c */
@@ -364,8 +364,8 @@ kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, cons
 kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
 
 /* exchange_channel.c */
-/* NULL on OOM or past the maximum. */
-struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
+struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x,
+                                     const struct kt_x_channel *like); /* NULL: OOM, past the maximum */
 void kt_x_channel_free(struct kt_x_channel *c);
 /* Gives up the last channel where it is that of a whole string, which is through. */
 void kt_x_channel_pop(struct kt_x_filter *f);
