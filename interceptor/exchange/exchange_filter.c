@@ -136,7 +136,7 @@ static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct 
     }
     if (out.len == s->len && memcmp(kt_buf_span(&out).data, s->text, s->len) == 0)
         return kt_ok();
-    f->changed[s->choice] = true;
+    f->changed[s->choice / 64] |= 1ull << s->choice % 64;
     return kt_edits_in_string(&f->edits, &f->chunk.json, s->tok, 0, s->len, kt_buf_span(&out).data, out.len);
 }
 

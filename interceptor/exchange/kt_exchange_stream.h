@@ -119,13 +119,13 @@ struct kt_x_filter {
         KT_X_ASKS_END
     } asks;
     bool busy, at_end, chain_ended;
-    bool dead;                           /* the stream is over for us */
-    bool content;                        /* the chunk says something, as it came */
-    bool nothing_follows;                /* upstream */
-    bool behind_end;                     /* a text went on behind its end, and passed */
-    uint64_t goes_on;                    /* choices of it whose finish_reason is none, a bit each */
-    bool said;                           /* some text of the chunk is released */
-    bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
+    bool dead;                                    /* the stream is over for us */
+    bool content;                                 /* the chunk says something, as it came */
+    bool nothing_follows;                         /* upstream */
+    bool behind_end;                              /* a text went on behind its end, and passed */
+    uint64_t goes_on;                             /* choices of it whose finish_reason is none, a bit each */
+    bool said;                                    /* some text of the chunk is released */
+    uint64_t changed[KT_ANSWER_MAX_CHOICES / 64]; /* a bit for each, by place in the chunk */
     /* A bit for each choice, by the provider's number; those beyond share the last one. */
     uint64_t begun[KT_ANSWER_MAX_CHOICES / 64];
     uint64_t calls[KT_ANSWER_MAX_CHOICES / 64];    /* it has called a tool */
