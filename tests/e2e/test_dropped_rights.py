@@ -126,6 +126,18 @@ class DroppedRights(e2e.KtTest):
             self.assertEqual([(e["event_type"], e["app"]["uid"]) for e in self.lab.events()], [("decision", 65534)] * 2)
             self.assertEqual({p.stat().st_uid for p in (self.lab.state, *self.lab.state.rglob("*"))}, {65534})
 
+    def test_a_log_that_is_full_goes_on(self):
+        """It can begin no new file; others do, later."""
+        self.cfg.write_text(self.cfg.read_text() + "audit: {max_file_bytes: 65536}\n")
+        said, events = self.steps("drop " + "call " * 60)
+        self.assertEqual((said, len(events)), (["200"] * 60, 60))
+        rotated = lambda: len(list((self.lab.state / "audit").glob("*-*.jsonl")))
+        self.assertGreater((self.lab.state / "audit/current.jsonl").stat().st_size, 65536)
+        self.assertEqual(rotated(), 0)
+        self.steps("call")
+        self.assertEqual(rotated(), 1)
+        self.assert_audit_ok()
+
     def test_a_log_that_was_put_aside_does_not_grow(self):
         """Others have begun a new one, which this program cannot open: it must not write into the old one."""
         self.cfg.write_text(self.cfg.read_text() + "audit: {max_file_bytes: 65536}\n")
