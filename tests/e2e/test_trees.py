@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Process trees and rude programs: what happens around a call must neither lose it nor harm the program."""
 import concurrent.futures
-import json
 import os
 import pathlib
 import subprocess
