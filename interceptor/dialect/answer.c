@@ -14,7 +14,7 @@ bool kt_answer_has_text(enum kt_endpoint e)
 
 /* What is no text, or is looked at elsewhere. */
 static const char *const of_answers[] = {"choices", "usage", "error"};
-static const char *const of_choices[] = {"text", "message", "delta", "logprobs", "index", "finish_reason"};
+static const char *const of_choices[] = {"text", "message", "delta", "logprobs", "index"};
 
 static bool is_one_of(const struct kt_json *j, uint32_t key, const char *const *names, size_t n)
 {

@@ -29,8 +29,6 @@ kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, 
 
 /* ---- strings of an answer that OpenAI does not know (answer_aside.c) ---- */
 
-/* True where the string behind `key` is an id or a name of the protocol, by its key and by its letters. */
-bool kt_answer_is_id(const struct kt_json *j, uint32_t key);
 /* True where a text may stand under `key` that comes in pieces. */
 bool kt_answer_is_piece(const struct kt_json *j, uint32_t key);
 
