@@ -15,7 +15,7 @@ from ktlib import PYTHON, ROOT, clean_env  # noqa: E402
 
 # One TLS context for all threads: with one each, fifty copies of the system's roots drown what is measured here.
 PROGRAM = """
-import concurrent.futures, gc, http.client, json, os, ssl, sys, threading
+import concurrent.futures, ctypes, gc, http.client, json, os, ssl, sys, threading
 sys.path.insert(0, %r)
 from common import HEADERS, body
 workers, host, port, ca = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] or None
@@ -25,6 +25,11 @@ context = ssl.create_default_context(cafile=ca)
 pool = concurrent.futures.ThreadPoolExecutor(workers)
 together = threading.Barrier(workers)
 mine = threading.local()
+
+class Heap(ctypes.Structure):  # struct mallinfo2
+    _fields_ = [(n, ctypes.c_size_t) for n in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+mallinfo2 = ctypes.CDLL(None).mallinfo2
+mallinfo2.restype = Heap
 
 def calls(n):
     together.wait()
@@ -43,12 +48,14 @@ def run(total):
     list(pool.map(calls, [total // workers] * workers))
     gc.collect()
     rss = int(open("/proc/self/statm").read().split()[1]) * 4
-    return rss, len(os.listdir("/proc/self/fd"))
+    heap = mallinfo2()
+    return rss, len(os.listdir("/proc/self/fd")), (heap.uordblks + heap.hblkhd) // 1024
 
 first = run(200)
 second = run(1800)
 third = run(1800)
-print(json.dumps({"rss": [first[0], second[0], third[0]], "fds": [first[1], second[1], third[1]]}))
+print(json.dumps({"rss": [first[0], second[0], third[0]], "fds": [first[1], second[1], third[1]],
+                  "heap": [first[2], second[2], third[2]]}))
 """ % str(ROOT / "tests/clients")
 
 # KiB that ktwrap may add from 200 to 2,000 calls, and from 2,000 to 3,800. With fifty threads the sixteen arenas of the C library settle

@@ -36,7 +36,7 @@ class KtTest(unittest.TestCase):
         return self.lab.config(TARGETS.format(url=mock.url, ca=mock.ca, top=top, more=more))
 
     def compiled(self, name, source, *flags, compiler="gcc"):
-        """A C program of tests/clients."""
+        """A C program of tests/clients; one in several files (x.c, x_*.c) has the others in `flags`."""
         return compiled(BUILD, name, ROOT / "tests/clients" / source, [compiler, "-O1", "-w", "-o", "{out}", "{source}", *flags])
 
     def run_ok(self, *args, **kwargs):
