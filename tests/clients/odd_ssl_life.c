@@ -175,6 +175,26 @@ static void *reuse(void *arg)
     return (void *)n;
 }
 
+static void *plain_of(void *none)
+{
+    (void)none;
+    return (void *)(long)plain();
+}
+
+/* The first call of the process by a thread with so many KiB: env LITTLE. */
+static int little(void)
+{
+    const char *size = getenv("LITTLE");
+    pthread_attr_t attr;
+    pthread_t t;
+    void *how = NULL;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, (size_t)(size ? atoi(size) : 64) * 1024);
+    if (pthread_create(&t, &attr, plain_of, NULL) != 0 || pthread_join(t, &how) != 0)
+        return -1;
+    return (int)(long)how;
+}
+
 /* Threads that all close and open: each number is another's at once. */
 static int reused(void)
 {
@@ -312,8 +332,9 @@ const struct step odd_lives[] = {
     {"freed", freed},               /* in the middle of an answer */
     {"closed-early", closed_early}, /* the fd that was connected; another one goes on */
     {"reused", reused},             /* numbers of fds, by six threads: 72 calls */
-    {"sendfile", sendfile_},        /* SSL_sendfile, which needs kTLS */
-    {"jumped-read", jumped_read},   /* siglongjmp out of SSL_read */
+    {"little", little},
+    {"sendfile", sendfile_},      /* SSL_sendfile, which needs kTLS */
+    {"jumped-read", jumped_read}, /* siglongjmp out of SSL_read */
     {"jumped-connect", jumped_connect},
     {"cancelled", cancelled}, /* pthread_cancel in SSL_read */
     {"killed", killed},       /* pthread_kill in SSL_read */

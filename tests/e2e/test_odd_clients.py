@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSL in its rarer uses, and programs in rarer surroundings: what they print, and how they end, is what it is without us; and every call has its event."""
 import pathlib
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
@@ -42,6 +43,30 @@ class OddClients(e2e.KtTest):
                 found = [(e["event_type"], e.get("lane")) for e in self.lab.events()[known:]]
                 self.assertEqual(found, kinds or [("decision", lane)] * sum(CALLS.get(s, 1) for s in steps.split()))
         return alone.stdout
+
+    def test_surroundings(self):
+        """Little stack, memory and fds, other allocators' ways, tracers, terminals, and several at a time."""
+        self.origin()
+        p, sh = str(self.program), lambda text: ["sh", "-c", text]
+        rows = [sh(f"ulimit -s 64; exec {p} plain plain"), sh(f"ulimit -s 24; exec {p} plain plain"), ["env", "MALLOC_PERTURB_=165", p, "plain"],
+                ["env", "GLIBC_TUNABLES=glibc.malloc.check=3", "LD_BIND_NOW=1", p, "plain"], ["prlimit", "--nofile=20", p, "plain", "plain"],
+                ["prlimit", "--as=104857600", p, "plain"], ["prlimit", "--nproc=1", p, "plain"], ["strace", "-f", "-o", "/dev/null", p, "plain"],
+                ["script", "-qec", f"{p} plain", "/dev/null"], ["timeout", "50", "nohup", p, "plain"], ["/lib64/ld-linux-x86-64.so.2", p, "plain"],
+                sh(f"printf 'plain\\nplain\\nplain\\nplain\\n' | xargs -P4 -n1 {p}"), sh(f"printf 'all: a b c\\na b c:\\n\\t@{p} plain\\n' | make -s -j3 -f -"),
+                sh(f"mkdir -p gone; cd gone; rmdir ../gone; umask 777; exec {p} plain"), sh(f"trap '' PIPE CHLD USR1; exec {p} plain <&- 2>&-")]
+        # The first call of a process by a thread with 16 KiB (64 are what it keeps there itself).
+        rows.append(["env", "LITTLE=80", p, "little"])
+        for command in rows:
+            if not shutil.which(command[0]):
+                continue
+            alone = self.lab.run("none", None, command, env=self.env)
+            self.assertRegex(alone.stdout, "(?m)^(plain|little) 200\r?$", alone.stderr)
+            for via in ("wrap", "preload"):
+                with self.subTest(command, via=via):
+                    known = len(self.lab.events())
+                    got = self.lab.run(via, self.cfg, command, env=self.env)
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
+                    self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * alone.stdout.count(" 200"))
 
     def test_ways_to_wait_and_to_carry(self):
         self.origin()
