@@ -241,6 +241,31 @@ static void nothing(int sig)
     (void)sig;
 }
 
+/* A read that ends by the socket's time limit goes on; so does a write with one. */
+static int time_limits(void)
+{
+    char c;
+    struct timeval little = {0, 100000}, none = {0, 0};
+    SSL *s = dial_ssl();
+    size_t len, got = 0;
+    char *all = request(2 << 20, &len);
+    int fd = SSL_get_fd(s), late = 0, n;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &little, sizeof little);
+    if (SSL_connect(s) != 1 || SSL_write(s, all, (int)len) != (int)len)
+        return -1;
+    free(all);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little);
+    errno = 0;
+    n = SSL_read(s, &c, 1);
+    late = n == -1 && errno == EAGAIN && SSL_get_error(s, n) == SSL_ERROR_WANT_READ;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
+    for (; !whole(got); got += (size_t)n)
+        if ((n = SSL_read(s, answer + got, (int)(sizeof(answer) - 1 - got))) <= 0)
+            return -2;
+    done(s);
+    return late ? status() : -3;
+}
+
 static void *answer_of(void *s)
 {
     static char mine[4096];
@@ -336,7 +361,8 @@ const struct step odd_lives[] = {
     {"sendfile", sendfile_},      /* SSL_sendfile, which needs kTLS */
     {"jumped-read", jumped_read}, /* siglongjmp out of SSL_read */
     {"jumped-connect", jumped_connect},
-    {"cancelled", cancelled}, /* pthread_cancel in SSL_read */
-    {"killed", killed},       /* pthread_kill in SSL_read */
+    {"time-limits", time_limits}, /* SO_RCVTIMEO, SO_SNDTIMEO */
+    {"cancelled", cancelled},     /* pthread_cancel in SSL_read */
+    {"killed", killed},           /* pthread_kill in SSL_read */
     {NULL, NULL},
 };

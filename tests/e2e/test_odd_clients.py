@@ -11,7 +11,7 @@ from ktlib import ROOT  # noqa: E402
 
 WAYS = "plain et oneshot rdhup high-select large-pieces large-at-once no-retry two-fds memory pair"
 LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-early reused"
-SLEEPS = "jumped-read jumped-connect cancelled killed"
+SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
 CALLS = {"resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2}
 
 
