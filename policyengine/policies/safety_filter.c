@@ -288,14 +288,14 @@ static enum kt_step safety_resume(const void *opts, void *instance, void *state,
 {
     const struct safety_options *o = opts;
     const struct safety_instance *in = instance;
-    const struct safety_state *st = state;
+    struct safety_state *st = state;
     struct safety_moderation_finding f;
     if (status != 200 || !kt_is_ok(safety_moderation_read(body, st->moderation.asked, &in->moderation, &f)))
         return KT_STEP_ERROR;
     s->score(s, fitted(in, &f));
     if (f.flagged)
         stop(o, s, f.category, fitted(in, &f));
-    return KT_STEP_DONE;
+    return f.flagged ? KT_STEP_DONE : safety_end(opts, instance, state, s);
 }
 
 #define OPTION(name_, type_) .name = #name_, .type = type_, .offset = offsetof(struct safety_options, name_)

@@ -9,7 +9,8 @@ enum safety_action { SAFETY_BLOCK, SAFETY_ESCALATE };
 enum safety_engine { SAFETY_LOCAL, SAFETY_MODERATION };
 
 #define SAFETY_MODERATION_MODEL "mistral-moderation-latest"
-#define SAFETY_TEXT_MAX (SAFETY_MODERATION_INPUTS * SAFETY_MODERATION_INPUT) /* of one text */
+#define SAFETY_TEXT_MAX                                                                                      \
+    (SAFETY_MODERATION_CALLS * SAFETY_MODERATION_INPUTS * SAFETY_MODERATION_INPUT) /* of one text */
 #define SAFETY_STREAMS_MAX 256u  /* segments in windows that go on; each keeps 4 KiB */
 #define SAFETY_STREAM_STEP 4096u /* bytes of a stream that are moderated together, at first */
 

@@ -8,6 +8,7 @@
 
 #define REQUEST_MAX                                                                                          \
     (SAFETY_MODERATION_INPUTS * SAFETY_MODERATION_INPUT * 6u + 65536u) /* every byte escaped */
+#define WAITING_MAX (SAFETY_MODERATION_CALLS * (size_t)REQUEST_MAX)
 
 /* Both versions of the API's list. Labels of events are static, so a category that is not here counts as
  * "other". */
@@ -42,7 +43,7 @@ bool safety_moderation_knows(const char *category)
 
 void safety_moderation_init(struct safety_moderation *m)
 {
-    *m = (struct safety_moderation){.inputs = KT_BUF_INIT(REQUEST_MAX)};
+    *m = (struct safety_moderation){.inputs = KT_BUF_INIT(WAITING_MAX)};
     m->external = (struct kt_external){.url_path = "/moderations", .body = KT_BUF_INIT(REQUEST_MAX)};
 }
 
@@ -102,11 +103,11 @@ kt_result safety_moderation_add(struct safety_moderation *m, const char *text, s
 {
     while (len > 0) {
         size_t n = piece_end(text, len);
-        KT_ENSURE(m->count < SAFETY_MODERATION_INPUTS, KT_ERR_LIMIT);
-        KT_GUARD(kt_buf_puts(&m->inputs, m->count ? ",\"" : "\""));
-        KT_GUARD(put_text(&m->inputs, text, n));
+        KT_ENSURE(m->count < SAFETY_MODERATION_INPUTS * SAFETY_MODERATION_CALLS, KT_ERR_LIMIT);
         KT_GUARD(kt_buf_puts(&m->inputs, "\""));
-        m->count++;
+        KT_GUARD(put_text(&m->inputs, text, n));
+        KT_GUARD(kt_buf_puts(&m->inputs, "\","));
+        m->ends[m->count++ / SAFETY_MODERATION_INPUTS] = m->inputs.len;
         text += n;
         len -= n;
     }
@@ -116,15 +117,18 @@ kt_result safety_moderation_add(struct safety_moderation *m, const char *text, s
 kt_result safety_moderation_ask(struct safety_moderation *m, const char *model)
 {
     struct kt_buf *b = &m->external.body;
+    size_t n = m->ends[0];
     kt_buf_clear(b);
     KT_GUARD(kt_buf_puts(b, "{\"model\":\""));
     KT_GUARD(put_text(b, model, strlen(model)));
     KT_GUARD(kt_buf_puts(b, "\",\"input\":["));
-    KT_GUARD(kt_buf_append(b, m->inputs.data, m->inputs.len));
+    KT_GUARD(kt_buf_append(b, m->inputs.data, n - 1));
     KT_GUARD(kt_buf_puts(b, "]}"));
-    kt_buf_clear(&m->inputs);
-    m->asked = m->count;
-    m->count = 0;
+    kt_buf_consume(&m->inputs, n);
+    m->asked = m->count < SAFETY_MODERATION_INPUTS ? m->count : SAFETY_MODERATION_INPUTS;
+    m->count -= m->asked;
+    for (size_t i = 0; i + 1 < KT_COUNT(m->ends); i++)
+        m->ends[i] = m->ends[i + 1] - n;
     return kt_ok();
 }
 

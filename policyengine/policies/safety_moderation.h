@@ -10,8 +10,10 @@
 extern "C" {
 #endif
 
-#define SAFETY_MODERATION_INPUT 8192u       /* bytes of one input; longer texts are several */
-#define SAFETY_MODERATION_INPUTS 64u        /* of one call; more is an error, never a pass */
+#define SAFETY_MODERATION_INPUT 8192u /* bytes of one input; longer texts are several */
+#define SAFETY_MODERATION_INPUTS 64u  /* of one call; what is more goes with the next */
+#define SAFETY_MODERATION_CALLS                                                                              \
+    32u /* of one phase, or of a step of a stream; more is an error, never a pass */
 #define SAFETY_MODERATION_ANSWER (1u << 20) /* bytes of an answer that are read */
 
 /* What of an answer counts. Borrowed. */
@@ -23,17 +25,18 @@ struct safety_moderation_rules {
 
 /* The texts that wait to be asked about; zeroed = empty. */
 struct safety_moderation {
-    struct kt_buf inputs;  /* JSON strings with commas between */
-    unsigned count, asked; /* inputs that wait; inputs of the call that is under way */
+    struct kt_buf inputs;                 /* JSON strings, each with a comma behind it */
+    unsigned count, asked;                /* inputs that wait; inputs of the call that is under way */
+    size_t ends[SAFETY_MODERATION_CALLS]; /* in `inputs`, behind each SAFETY_MODERATION_INPUTS that wait */
     struct kt_external external;
 };
 
 /* Room and a maximum for an empty one. */
 void safety_moderation_init(struct safety_moderation *m);
 void safety_moderation_free(struct safety_moderation *m);
-/* KT_ERR_LIMIT past SAFETY_MODERATION_INPUTS. Invalid UTF-8 becomes U+FFFD. */
+/* KT_ERR_LIMIT past what SAFETY_MODERATION_CALLS take. Invalid UTF-8 becomes U+FFFD. */
 kt_result safety_moderation_add(struct safety_moderation *m, const char *text, size_t len) KT_MUST;
-/* Fills m->external with the call for what was added, and forgets it. */
+/* Fills m->external with the next call for what was added, and forgets that: m->count is what still waits. */
 kt_result safety_moderation_ask(struct safety_moderation *m, const char *model) KT_MUST;
 
 struct safety_moderation_finding {

@@ -331,8 +331,21 @@ TEST(SafetyModeration, LongTextsAndStreams)
     ASSERT_EQ(r.asked.size(), 1u);
     EXPECT_EQ(inputs_of(r.asked[0]), 100000 / 8192 + 1u);
     EXPECT_EQ(r.asked[0].find("\xef\xbf\xbd"), std::string::npos) << "no piece ends inside of a character";
-    EXPECT_EQ(p.whole(std::string(64 * 8192 + 1, 'x')).step, KT_STEP_ERROR)
+    r = p.whole(std::string(2 * 64 * 8192 + 1, 'x'));
+    EXPECT_EQ(r.step, KT_STEP_DONE);
+    ASSERT_EQ(r.asked.size(), 3u) << "one call takes 64 inputs";
+    EXPECT_EQ(inputs_of(r.asked[0]), 64u);
+    EXPECT_EQ(inputs_of(r.asked[2]), 1u);
+    EXPECT_EQ(p.whole(std::string(32 * 64 * 8192 + 1, 'x')).step, KT_STEP_ERROR)
         << "too much to be asked is no pass";
+    size_t calls = 0;
+    p.outside = [&](const std::string &body) {
+        return Answer{200, ++calls == 2 ? answer(inputs_of(body), "sexual") : answer(inputs_of(body))};
+    };
+    r = p.whole(std::string(5 * 64 * 8192, 'x'));
+    EXPECT_EQ(r.verdict, KT_VERDICT_BLOCK) << "what is flagged in any of them";
+    EXPECT_EQ(calls, 2u) << "is enough";
+    p.outside = [&](const std::string &body) { return Answer{200, answer(inputs_of(body))}; };
     std::vector<std::string> pieces;
     for (size_t at = 0; at < prose.size(); at += 100)
         pieces.push_back(prose.substr(at, 100));
