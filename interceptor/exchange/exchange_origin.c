@@ -168,9 +168,9 @@ static void pass_bytes(struct kt_exchange *x, const char *data, size_t len)
 
 /* ---- libcurl's slots ---- */
 
-static int64_t body_length(const struct kt_exchange *x, const struct kt_call_head *head)
+static int64_t body_length(const struct kt_call_head *head)
 {
-    if (kt_span_eq(x->request.method, "HEAD") || head->status == 204 || head->status == 304)
+    if (head->status == 204 || head->status == 304)
         return 0;
     const char *length = kt_call_head_get(head, "content-length");
     if (!length || kt_call_head_get(head, "content-encoding") || kt_call_head_get(head, "transfer-encoding"))
@@ -187,7 +187,7 @@ void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head)
     kt_x_fields_keep(&x->fields, head, kt_x_wanted_of_origin);
     const char *type = kt_call_head_get(head, "content-type");
     x->pass_stream = kt_x_is_event_stream(x, type);
-    x->pass_left = body_length(x, head);
+    x->pass_left = body_length(head);
     x->mode = collects(x) ? KT_X_BUFFER : KT_X_PASS;
     x->answer.max =
         x->mode == KT_X_BUFFER ? (size_t)x->rt->config->limits.max_response_bytes : KT_X_MAX_OBSERVED;

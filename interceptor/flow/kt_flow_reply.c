@@ -20,13 +20,16 @@ static bool ours(struct kt_span name)
     return false;
 }
 
-/* A field with a line end in it would be read as more than one. */
+/* A field with a line end in it would be read as more than one, one with a space behind its name by some as a
+ * field of the framing (RFC 9112, 5.1). */
 static bool clean(const struct kt_header *h)
 {
-    return h->name.len > 0 && !memchr(h->name.data, '\r', h->name.len) &&
-           !memchr(h->name.data, '\n', h->name.len) && !memchr(h->name.data, ':', h->name.len) &&
-           !memchr(h->value.data, '\r', h->value.len) && !memchr(h->value.data, '\n', h->value.len) &&
-           !memchr(h->value.data, '\0', h->value.len);
+    for (size_t i = 0; i < h->value.len; i++) {
+        unsigned char c = (unsigned char)h->value.data[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return kt_http_is_token(h->name);
 }
 
 static void put(struct kt_flow *f, const char *text)

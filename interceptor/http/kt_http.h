@@ -31,8 +31,7 @@ struct kt_request {
     int minor;                     /* HTTP/1.minor: 0 or 1 */
     struct kt_header *headers;     /* owned array */
     size_t header_count;
-    /* upgrade: asks for another protocol than h2c, which a server may ignore (RFC 9110 7.8) and Java's client
-     * always offers. */
+    /* upgrade: asks for a WebSocket. What else is offered, a server may ignore (RFC 9110 7.8). */
     bool keep_alive, expect_continue, upgrade, chunked;
     int64_t content_length; /* -1 = none */
     struct kt_buf body;     /* owned; transfer coding removed, gzip/deflate content coding removed too (then

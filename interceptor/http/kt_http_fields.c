@@ -8,7 +8,7 @@
 struct gathered {
     unsigned hosts, lengths, transfers, codings;
     struct kt_span host, length, transfer, expect;
-    bool close, keep_alive, wants_upgrade, other_protocol, bad_coding;
+    bool close, keep_alive, wants_upgrade, websocket, bad_coding;
     enum kt_http_coding coding;
 };
 
@@ -28,11 +28,13 @@ static void read_connection(struct gathered *g, struct kt_span value)
     }
 }
 
+/* Of a WebSocket nothing would be seen. What else is offered (h2c, TLS/1.2 by Apache's client) a server may
+ * ignore (RFC 9110, 7.8), and the request is an ordinary one. */
 static void read_upgrade(struct gathered *g, struct kt_span value)
 {
     struct kt_span item;
     while (kt_http_list_next(&value, &item))
-        g->other_protocol |= !kt_span_ieq(item, "h2c");
+        g->websocket |= kt_span_ieq(item, "websocket");
 }
 
 static void read_coding(struct gathered *g, struct kt_span value)
@@ -135,7 +137,7 @@ struct kt_http_fault kt_http_read_fields(struct kt_request *r, enum kt_http_codi
     if (f.status)
         return f;
     r->keep_alive = !g.close && (r->minor > 0 || g.keep_alive);
-    r->upgrade = r->minor > 0 && g.wants_upgrade && g.other_protocol;
+    r->upgrade = r->minor > 0 && g.wants_upgrade && g.websocket;
     bool body = r->chunked || r->content_length > 0;
     if (r->minor > 0 && g.expect.data) {
         if (!kt_span_ieq(g.expect, "100-continue"))

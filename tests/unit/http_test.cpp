@@ -146,6 +146,7 @@ TEST(Http, Upgrade)
     EXPECT_TRUE(up("Connection: upgrade\r\nUpgrade: h2c, websocket\r\n"));
     EXPECT_FALSE(up("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"))
         << "Java's client always offers it";
+    EXPECT_FALSE(up("Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n")) << "Apache's client does, too";
     EXPECT_FALSE(up("Upgrade: websocket\r\n"));
     EXPECT_FALSE(up("Connection: upgrade\r\n"));
     EXPECT_FALSE(up("Connection: upgrade\r\nUpgrade: websocket\r\n", "GET / HTTP/1.0"));
