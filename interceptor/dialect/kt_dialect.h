@@ -181,7 +181,7 @@ struct kt_usage {
 /* Reads `usage` (and nothing else) from a whole JSON answer or from one SSE data payload. True where it held
  * one. */
 bool kt_usage_read(const char *json, size_t len, struct kt_usage *out);
-/* The same of an answer that is parsed already. */
+/* The same of an answer that is parsed already; *out stays as it is where there is none. */
 bool kt_usage_of(const struct kt_json *answer, struct kt_usage *out);
 
 #ifdef __cplusplus

@@ -58,6 +58,13 @@ static bool record_success(struct kt_exchange *x)
     return false;
 }
 
+/* What the client asked for and the target left out. */
+static void send_usage_chunk(struct kt_exchange *x)
+{
+    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
+        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
+}
+
 static void finish(struct kt_exchange *x, uint64_t end)
 {
     struct kt_x_stream *s = &x->stream;
@@ -66,8 +73,7 @@ static void finish(struct kt_exchange *x, uint64_t end)
         return;
     commit(x);
     release(x, s->event_start);
-    if (x->chat.include_usage && !s->usage_chunk_seen)
-        kt_x_send(x, s->usage_chunk.data, s->usage_chunk.len);
+    send_usage_chunk(x);
     release(x, end);
     if (x->call)
         kt_call_release(x->call);
@@ -105,8 +111,7 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     if (!record_success(x))
         return;
     kt_x_stream_filtered(x, true);
-    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
-        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
+    send_usage_chunk(x);
     kt_x_send(x, "data: [DONE]\n\n", 14); /* clients wait for it, whether or not the target sent it */
     if (x->call)
         kt_call_release(x->call);
@@ -204,7 +209,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_x_chunk c =
-        kt_x_chunk_read(e->data, &j, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
+        kt_x_chunk_read(e->data, &j, &x->usage, x->endpoint, x->chat.include_usage ? &s->usage_chunk : NULL);
     if (kt_x_is_failure(x, e, &j, &c))
         return false;
     if (c.aside && (rewrites(x) || kt_span_eq(e->name, "ping"))) {
@@ -364,7 +369,9 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
     if (!record_success(x))
         return;
     release(x, s->held_base + s->held.len);
-    if (!kt_x_observe(x))
-        kt_x_send(x, "data: [DONE]\n\n", 14); /* every choice is finished, only the last word is missing */
+    if (!kt_x_observe(x)) { /* every choice is finished, only the last words are missing */
+        send_usage_chunk(x);
+        kt_x_send(x, "data: [DONE]\n\n", 14);
+    }
     kt_x_end(x);
 }

@@ -162,9 +162,9 @@ struct kt_x_chunk {
 };
 /* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);
  * `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
- * given. */
+ * given at this endpoint. */
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
-                                  struct kt_buf *usage_chunk);
+                                  enum kt_endpoint e, struct kt_buf *usage_chunk);
 
 /* The HTTP status that would say what an error event says; 500 where it does not tell. */
 int kt_x_error_status(const struct kt_json *j);
