@@ -10,7 +10,7 @@
 struct kt_exchange;
 
 #define KT_X_UNCOMMITTED_MAX (256u << 10)
-#define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
+#define KT_X_HELD_MAX (9u << 20) /* of a stream: an event under way, or events before the first content */
 
 /* Chunks of an answer, those without a text too, and bytes of their texts: content, reasoning, refusals and
  * arguments of tools, in UTF-8 and unescaped. */
