@@ -129,6 +129,14 @@ kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, 
 /* Choices of an answer that count; a policy's text beyond them is refused as KT_ERR_LIMIT. */
 #define KT_ANSWER_MAX_CHOICES 1024u
 
+/* A model, or a family of them, by its name. */
+#define KT_SERVES(endpoint) (1u << (endpoint))
+struct kt_model_name {
+    const char *name;
+    bool anywhere;   /* in the model's name; else it begins so */
+    unsigned serves; /* KT_SERVES of each endpoint that it answers at */
+};
+
 struct kt_provider {
     const char *name;     /* "mistral" */
     const char *base_url; /* default; NULL = must be configured */
@@ -141,8 +149,13 @@ struct kt_provider {
                            struct kt_edits *edits);
     /* Where the endpoint has another path here; NULL, and a NULL slot = as everywhere. */
     const char *(*path)(enum kt_endpoint e);
-    /* Adds the edits that give an answer of this provider the shape that the endpoint's clients know. NULL
-     * slot = it has it. */
+    /* Its models, the first one that matches tells; ends with name == NULL. NULL = nothing is known of them.
+     */
+    const struct kt_model_name *models;
+    /* What is asked at an endpoint where no fitting model is named; NULL, and a NULL slot = there is none. */
+    const char *(*usual_model)(enum kt_endpoint e);
+    /* Adds the edits that give an answer of this provider, or a chunk of one (`stream`), the shape that the
+     * endpoint's clients know, at the endpoints `answers_translated` (KT_SERVES). NULL slot = it has it. */
     kt_result (*translate_answer)(const struct kt_chat *a, struct kt_edits *edits);
     /* Clients that speak this provider's own dialect: the hosts that they mean to call, and what User-Agent
      * holds of its SDKs. Lists that end with NULL; NULL = none. */
@@ -154,6 +167,13 @@ const struct kt_provider *const *kt_providers(size_t *count);
 const struct kt_provider *kt_provider_find(const char *name);
 /* The dialect that a target speaks. */
 const struct kt_provider *kt_provider_of(const struct kt_target *t);
+
+enum kt_model_fit { KT_MODEL_UNKNOWN, KT_MODEL_FITS, KT_MODEL_WRONG };
+/* Whether the target's own model answers at the endpoint, by its name. */
+enum kt_model_fit kt_model_fit(const struct kt_target *t, enum kt_endpoint e);
+/* The model to send: the target's own; where that one does not answer at the endpoint, the requested one (may
+ * be NULL) if it is the provider's and does, else the provider's usual one. Borrowed; NULL = as requested. */
+const char *kt_model_at(const struct kt_target *t, enum kt_endpoint e, const char *requested);
 
 /* The provider whose own dialect the client speaks: by the host that it meant, its User-Agent, or a base URL
  * that begins with the provider's name (".../mistral/v1"); NULL = OpenAI's as everybody. `agent` and `target`

@@ -34,6 +34,10 @@ const char *kt_mistral_path(enum kt_endpoint e);
 /* One choice of a fill in the middle's answer, as one of a text completion. */
 kt_result kt_mistral_text_choice(const struct kt_translation *t, uint32_t choice) KT_MUST;
 
+/* Models (mistral_models.c). */
+extern const struct kt_model_name kt_mistral_models[];
+const char *kt_mistral_usual_model(enum kt_endpoint e);
+
 /* Answers (mistral_answer.c). */
 kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits) KT_MUST;
 
