@@ -157,6 +157,7 @@ struct kt_provider {
     /* Adds the edits that give an answer of this provider, or a chunk of one (`stream`), the shape that the
      * endpoint's clients know, at the endpoints `answers_translated` (KT_SERVES). NULL slot = it has it. */
     kt_result (*translate_answer)(const struct kt_chat *a, struct kt_edits *edits);
+    unsigned answers_translated;
     /* Clients that speak this provider's own dialect: the hosts that they mean to call, and what User-Agent
      * holds of its SDKs. Lists that end with NULL; NULL = none. */
     const char *const *hosts;

@@ -198,6 +198,7 @@ const struct kt_provider kt_provider_mistral = {
     .models = kt_mistral_models,
     .usual_model = kt_mistral_usual_model,
     .translate_answer = kt_mistral_answer,
+    .answers_translated = KT_SERVES(KT_EP_CHAT) | KT_SERVES(KT_EP_COMPLETIONS) | KT_SERVES(KT_EP_MODERATIONS),
     .hosts = hosts,
     .agents = agents,
 };
