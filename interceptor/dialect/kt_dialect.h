@@ -59,7 +59,7 @@ struct kt_chat {
     uint32_t model_tok, messages_tok;
     uint32_t choices_tok;       /* of an answer: its list of choices; 0 = none */
     unsigned silent;            /* of an answer: choices in which nothing is said and no tool called */
-    bool stream, include_usage; /* `stream_options.include_usage` */
+    bool stream, include_usage; /* `stream_options.include_usage`. Of an answer: it is a chunk */
     bool answer;                /* not a request */
     bool token_ids;             /* some of the text stands there as the numbers of a tokenizer, unreadable */
     /* Owned. What offered tools and schemas say comes first; then messages in order: string and multi-part
@@ -185,6 +185,9 @@ const struct kt_provider *kt_client_dialect(const char *host, struct kt_span age
  * requested one. */
 kt_result kt_chat_body_for(const struct kt_chat *c, const struct kt_target *t, const char *model,
                            const struct kt_edits *policy_edits, struct kt_buf *out) KT_MUST;
+/* True where that body asks for the usage of a stream although the client did not: the target is known to
+ * tell it, and its extra chunk is not for the client. */
+bool kt_chat_adds_usage(const struct kt_chat *c, const struct kt_target *t);
 /* Path below base_url for an endpoint: "/chat/completions". */
 const char *kt_endpoint_path(enum kt_endpoint e);
 const char *kt_endpoint_path_at(enum kt_endpoint e, const struct kt_target *t);

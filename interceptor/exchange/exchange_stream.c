@@ -199,6 +199,20 @@ static void send_mended(struct kt_exchange *x, uint64_t end)
     s->held_base = end;
 }
 
+/* A chunk that the client did not ask for; what came before it goes. */
+static void swallow(struct kt_exchange *x, uint64_t end)
+{
+    struct kt_x_stream *s = &x->stream;
+    if (!rewrites(x)) {
+        commit(x);
+        release(x, s->event_start);
+        kt_buf_consume(&s->held, (size_t)(end - s->held_base));
+        s->held_base = end;
+        s->counts.sent.chunks--;
+    }
+    s->event_start = end;
+}
+
 static bool on_event(void *arg, const struct kt_sse_event *e)
 {
     struct kt_exchange *x = arg;
@@ -229,6 +243,10 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->begun |= c.begun;
     s->finished |= c.finished;
     s->usage_chunk_seen |= c.usage_only;
+    if (c.usage_only && s->asked_usage) {
+        swallow(x, e->end);
+        return !x->over;
+    }
     bool mended = data.data != e->data.data;
     if (c.error && !rewrites(x))
         scrub_held(x, e->end);
@@ -254,6 +272,8 @@ void kt_x_stream_begin(struct kt_exchange *x)
     x->mode = KT_X_STREAM;
     kt_sse_init(&x->stream.sse, on_event, x);
     x->stream.open = true;
+    const struct kt_target *t = kt_x_attempt_now(x)->target;
+    x->stream.asked_usage = t && kt_chat_adds_usage(&x->chat, t);
     if (needs_rewriting(x))
         kt_x_filter_begin(x);
 }

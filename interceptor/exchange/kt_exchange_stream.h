@@ -32,7 +32,8 @@ struct kt_x_stream {
     uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
     struct kt_x_counts counts;
-    bool feeding; /* in the reader's callback */
+    bool feeding;     /* in the reader's callback */
+    bool asked_usage; /* we asked for the usage, not the client, who does not get its chunk */
     bool committed, done, error_seen, usage_chunk_seen;
     uint64_t begun, finished;             /* a bit per choice */
     const char *broken;                   /* static: why the stream cannot go on; NULL = fine */
