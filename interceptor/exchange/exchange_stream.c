@@ -58,13 +58,6 @@ static bool record_success(struct kt_exchange *x)
     return false;
 }
 
-/* What the client asked for and the target left out. */
-static void send_usage_chunk(struct kt_exchange *x)
-{
-    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
-        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
-}
-
 static void finish(struct kt_exchange *x, uint64_t end)
 {
     struct kt_x_stream *s = &x->stream;
@@ -73,7 +66,7 @@ static void finish(struct kt_exchange *x, uint64_t end)
         return;
     commit(x);
     release(x, s->event_start);
-    send_usage_chunk(x);
+    kt_x_send_usage_chunk(x);
     release(x, end);
     if (x->call)
         kt_call_release(x->call);
@@ -111,20 +104,12 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     if (!record_success(x))
         return;
     kt_x_stream_filtered(x, true);
-    send_usage_chunk(x);
+    kt_x_send_usage_chunk(x);
     kt_x_send(x, "data: [DONE]\n\n", 14); /* clients wait for it, whether or not the target sent it */
     if (x->call)
         kt_call_release(x->call);
     x->call = NULL;
     kt_x_end(x);
-}
-
-static kt_result put_refusal(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
-{
-    KT_GUARD(kt_x_put_stops(x, choice, out));
-    KT_GUARD(kt_buf_puts(out, "data: "));
-    KT_GUARD(kt_buf_append(out, kt_buf_span(&x->refuse_body).data, x->refuse_body.len));
-    return kt_buf_puts(out, "\n\ndata: [DONE]\n\n");
 }
 
 void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
@@ -138,7 +123,7 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
     }
     x->stream.interruption = "policy";
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_STOPS);
-    if (!kt_x_record(x) || !kt_is_ok(put_refusal(x, choice, &out))) {
+    if (!kt_x_record(x) || !kt_is_ok(kt_x_put_refusal(x, choice, &out))) {
         kt_x_stream_unrecorded(x);
         return;
     }
@@ -183,6 +168,12 @@ static void on_done(struct kt_exchange *x, uint64_t end)
     kt_x_filter_end(x);
 }
 
+static void drop_held(struct kt_x_stream *s, uint64_t end)
+{
+    kt_buf_consume(&s->held, (size_t)(end - s->held_base));
+    s->held_base = end;
+}
+
 /* Instead of the bytes as they came. */
 static void send_mended(struct kt_exchange *x, uint64_t end)
 {
@@ -195,8 +186,7 @@ static void send_mended(struct kt_exchange *x, uint64_t end)
         return;
     }
     kt_x_send(x, event.data, event.len);
-    kt_buf_consume(&s->held, (size_t)(end - s->held_base));
-    s->held_base = end;
+    drop_held(s, end);
 }
 
 /* A chunk that the client did not ask for; what came before it goes. */
@@ -206,8 +196,7 @@ static void swallow(struct kt_exchange *x, uint64_t end)
     if (!rewrites(x)) {
         commit(x);
         release(x, s->event_start);
-        kt_buf_consume(&s->held, (size_t)(end - s->held_base));
-        s->held_base = end;
+        drop_held(s, end);
         s->counts.sent.chunks--;
     }
     s->event_start = end;
@@ -241,7 +230,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     kt_x_count_chunk(x, &j, c.error);
     s->error_seen |= c.error;
     s->begun |= c.begun;
-    s->finished |= c.finished;
+    s->finished = (s->finished & ~c.says) | c.finished; /* what goes on has not ended */
     s->usage_chunk_seen |= c.usage_only;
     if (c.usage_only && s->asked_usage) {
         swallow(x, e->end);
@@ -359,15 +348,26 @@ static const char *outcome_word(enum kt_call_outcome o)
     return o == KT_CALL_TIMEOUT ? "timeout" : "connection_error";
 }
 
+/* What came before is not dealt with yet. */
+static bool comes_later(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail)
+{
+    if (!x->asking)
+        return false;
+    x->filter.upstream_done = true;
+    x->filter.upstream_outcome = outcome;
+    snprintf(x->filter.upstream_detail, sizeof x->filter.upstream_detail, "%s", detail ? detail : "");
+    return true;
+}
+
 void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_x_stream *s = &x->stream;
-    if (x->asking) { /* what came before is not dealt with yet */
-        x->filter.upstream_done = true;
-        x->filter.upstream_outcome = outcome;
-        snprintf(x->filter.upstream_detail, sizeof x->filter.upstream_detail, "%s", detail ? detail : "");
+    if (comes_later(x, outcome, detail))
         return;
-    }
+    if (rewrites(x))
+        kt_x_filter_nothing_follows(x);
+    if (x->over || comes_later(x, outcome, detail))
+        return;
     if (outcome != KT_CALL_OK && !s->done) {
         fail(x, outcome_word(outcome), detail);
         return;
@@ -390,7 +390,7 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
         return;
     release(x, s->held_base + s->held.len);
     if (!kt_x_observe(x)) { /* every choice is finished, only the last words are missing */
-        send_usage_chunk(x);
+        kt_x_send_usage_chunk(x);
         kt_x_send(x, "data: [DONE]\n\n", 14);
     }
     kt_x_end(x);

@@ -90,7 +90,7 @@ void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
 {
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
     char message[704], hint[448] = "";
-    if (a && a->target && *a->detail) /* libcurl's words, ours and the provider's, without the key */
+    if (a && a->target && *a->detail) /* our words and the provider's, without the key */
         snprintf(hint, sizeof hint, a->said ? ": %s: \"%s\"" : ": %s", a->detail, a->said);
     if (took_all_its_time(a, outcome))
         snprintf(hint, sizeof hint, ": stream_timeout_seconds is %lld",
@@ -98,6 +98,20 @@ void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
     snprintf(message, sizeof message, "ktwrap: the answer of target %.100s was interrupted (%s%s)",
              a && a->target && a->target->id ? a->target->id : "?", outcome, hint);
     send_error(x, message, "upstream_error", "stream_interrupted");
+}
+
+kt_result kt_x_put_refusal(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
+{
+    KT_GUARD(kt_x_put_stops(x, choice, out));
+    KT_GUARD(kt_buf_puts(out, "data: "));
+    KT_GUARD(kt_buf_append(out, kt_buf_span(&x->refuse_body).data, x->refuse_body.len));
+    return kt_buf_puts(out, "\n\ndata: [DONE]\n\n");
+}
+
+void kt_x_send_usage_chunk(struct kt_exchange *x)
+{
+    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
+        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
 }
 
 void kt_x_stream_unrecorded(struct kt_exchange *x)
