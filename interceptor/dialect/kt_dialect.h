@@ -59,7 +59,7 @@ struct kt_chat {
     uint32_t model_tok, messages_tok;
     uint32_t choices_tok;       /* of an answer: its list of choices; 0 = none */
     unsigned silent;            /* of an answer: choices in which nothing is said and no tool called */
-    bool stream, include_usage; /* `stream_options.include_usage` */
+    bool stream, include_usage; /* `stream_options.include_usage`. Of an answer: it is a chunk */
     bool answer;                /* not a request */
     bool token_ids;             /* some of the text stands there as the numbers of a tokenizer, unreadable */
     /* Owned. What offered tools and schemas say comes first; then messages in order: string and multi-part
@@ -131,6 +131,14 @@ bool kt_answer_is_id(const struct kt_json *j, uint32_t key);
 /* Choices of an answer that count; a policy's text beyond them is refused as KT_ERR_LIMIT. */
 #define KT_ANSWER_MAX_CHOICES 1024u
 
+/* A model, or a family of them, by its name. */
+#define KT_SERVES(endpoint) (1u << (endpoint))
+struct kt_model_name {
+    const char *name;
+    bool anywhere;   /* in the model's name; else it begins so */
+    unsigned serves; /* KT_SERVES of each endpoint that it answers at */
+};
+
 struct kt_provider {
     const char *name;     /* "mistral" */
     const char *base_url; /* default; NULL = must be configured */
@@ -143,9 +151,15 @@ struct kt_provider {
                            struct kt_edits *edits);
     /* Where the endpoint has another path here; NULL, and a NULL slot = as everywhere. */
     const char *(*path)(enum kt_endpoint e);
-    /* Adds the edits that give an answer of this provider the shape that the endpoint's clients know. NULL
-     * slot = it has it. */
+    /* Its models, the first one that matches tells; ends with name == NULL. NULL = nothing is known of them.
+     */
+    const struct kt_model_name *models;
+    /* What is asked at an endpoint where no fitting model is named; NULL, and a NULL slot = there is none. */
+    const char *(*usual_model)(enum kt_endpoint e);
+    /* Adds the edits that give an answer of this provider, or a chunk of one (`stream`), the shape that the
+     * endpoint's clients know, at the endpoints `answers_translated` (KT_SERVES). NULL slot = it has it. */
     kt_result (*translate_answer)(const struct kt_chat *a, struct kt_edits *edits);
+    unsigned answers_translated;
     /* Clients that speak this provider's own dialect: the hosts that they mean to call, and what User-Agent
      * holds of its SDKs. Lists that end with NULL; NULL = none. */
     const char *const *hosts;
@@ -157,6 +171,13 @@ const struct kt_provider *kt_provider_find(const char *name);
 /* The dialect that a target speaks. */
 const struct kt_provider *kt_provider_of(const struct kt_target *t);
 
+enum kt_model_fit { KT_MODEL_UNKNOWN, KT_MODEL_FITS, KT_MODEL_WRONG };
+/* Whether the target's own model answers at the endpoint, by its name. */
+enum kt_model_fit kt_model_fit(const struct kt_target *t, enum kt_endpoint e);
+/* The model to send: the target's own; where that one does not answer at the endpoint, the requested one (may
+ * be NULL) if it is the provider's and does, else the provider's usual one. Borrowed; NULL = as requested. */
+const char *kt_model_at(const struct kt_target *t, enum kt_endpoint e, const char *requested);
+
 /* The provider whose own dialect the client speaks: by the host that it meant, its User-Agent, or a base URL
  * that begins with the provider's name (".../mistral/v1"); NULL = OpenAI's as everybody. `agent` and `target`
  * may be empty. */
@@ -166,6 +187,9 @@ const struct kt_provider *kt_client_dialect(const char *host, struct kt_span age
  * requested one. */
 kt_result kt_chat_body_for(const struct kt_chat *c, const struct kt_target *t, const char *model,
                            const struct kt_edits *policy_edits, struct kt_buf *out) KT_MUST;
+/* True where that body asks for the usage of a stream although the client did not: the target is known to
+ * tell it, and its extra chunk is not for the client. */
+bool kt_chat_adds_usage(const struct kt_chat *c, const struct kt_target *t);
 /* Path below base_url for an endpoint: "/chat/completions". */
 const char *kt_endpoint_path(enum kt_endpoint e);
 const char *kt_endpoint_path_at(enum kt_endpoint e, const struct kt_target *t);
@@ -183,7 +207,7 @@ struct kt_usage {
 /* Reads `usage` (and nothing else) from a whole JSON answer or from one SSE data payload. True where it held
  * one. */
 bool kt_usage_read(const char *json, size_t len, struct kt_usage *out);
-/* The same of an answer that is parsed already. */
+/* The same of an answer that is parsed already; *out stays as it is where there is none. */
 bool kt_usage_of(const struct kt_json *answer, struct kt_usage *out);
 
 #ifdef __cplusplus

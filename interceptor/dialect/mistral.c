@@ -18,6 +18,20 @@ kt_result kt_mistral_temperature(const struct kt_translation *t, uint32_t object
     return kt_rule_set(t, value, "1.5");
 }
 
+static bool is_zero(const struct kt_translation *t, uint32_t value)
+{
+    return value && kt_rule_is(t, value, KT_JSON_NUMBER) && kt_rule_number(t, value) == 0;
+}
+
+/* Temperature 0 always takes the likeliest token, whatever top_p says; Mistral refuses the two together. It
+ * has no top_p of 0 either. */
+kt_result kt_mistral_top_p(const struct kt_translation *t, uint32_t object, uint32_t value)
+{
+    if (is_zero(t, kt_rule_given(t, object, "temperature")))
+        return kt_rule_drop(t, object, value);
+    return is_zero(t, value) ? kt_rule_set(t, value, "0.01") : kt_ok();
+}
+
 static kt_result max_tokens(const struct kt_translation *t, uint32_t object, uint32_t value)
 {
     bool loses = kt_rule_given(t, object, "max_completion_tokens") != 0;
@@ -107,7 +121,8 @@ static kt_result json_schema(const struct kt_translation *t, uint32_t object, ui
     (void)object;
     uint32_t schema = kt_rule_is(t, value, KT_JSON_OBJECT) ? kt_json_member(t->j, value, "schema", NULL) : 0;
     if (schema)
-        return kt_rule_is(t, schema, KT_JSON_NULL) ? kt_rule_set(t, schema, "{}") : kt_ok();
+        return kt_rule_is(t, schema, KT_JSON_NULL) ? kt_rule_set(t, schema, "{}")
+                                                   : kt_mistral_schema(t, schema);
     return kt_rule_is(t, value, KT_JSON_OBJECT)
                ? kt_edits_add_member(t->edits, t->j, value, "schema", "{}", 2)
                : kt_ok();
@@ -123,7 +138,7 @@ static const struct kt_rule request_fields[] = {
     {.key = "model"},
     {.key = "messages", .fix = kt_mistral_messages},
     {.key = "temperature", .fix = kt_mistral_temperature},
-    {.key = "top_p", .flags = KT_RULE_NOT_NULL},
+    {.key = "top_p", .flags = KT_RULE_NOT_NULL, .fix = kt_mistral_top_p},
     {.key = "max_tokens", .fix = max_tokens},
     {.key = "max_completion_tokens", .flags = KT_RULE_NOT_NULL, .fix = max_completion_tokens},
     {.key = "stream", .flags = KT_RULE_NOT_NULL},
@@ -180,7 +195,10 @@ const struct kt_provider kt_provider_mistral = {
     .help = "Mistral AI; fields that it does not know are translated or dropped",
     .translate = translate,
     .path = kt_mistral_path,
+    .models = kt_mistral_models,
+    .usual_model = kt_mistral_usual_model,
     .translate_answer = kt_mistral_answer,
+    .answers_translated = KT_SERVES(KT_EP_CHAT) | KT_SERVES(KT_EP_COMPLETIONS) | KT_SERVES(KT_EP_MODERATIONS),
     .hosts = hosts,
     .agents = agents,
 };

@@ -11,6 +11,9 @@ kt_result kt_mistral_tool_choice(const struct kt_translation *t, uint32_t object
 kt_result kt_mistral_function_call(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
 kt_result kt_mistral_parallel(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
 
+/* Takes out of a JSON schema what its compiler at Mistral's does not know (mistral_schema.c). */
+kt_result kt_mistral_schema(const struct kt_translation *t, uint32_t schema) KT_MUST;
+
 /* Tool calls in messages (mistral_calls.c). */
 #define KT_MISTRAL_ID_LEN 9 /* base62 digits: the only ids that Mistral takes */
 /* Deterministic: the same foreign id gives the same id in every message and in every later request. */
@@ -31,11 +34,16 @@ const char *kt_mistral_path(enum kt_endpoint e);
 /* One choice of a fill in the middle's answer, as one of a text completion. */
 kt_result kt_mistral_text_choice(const struct kt_translation *t, uint32_t choice) KT_MUST;
 
+/* Models (mistral_models.c). */
+extern const struct kt_model_name kt_mistral_models[];
+const char *kt_mistral_usual_model(enum kt_endpoint e);
+
 /* Answers (mistral_answer.c). */
 kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits) KT_MUST;
 
 /* Fields that more than one endpoint has (mistral.c). */
 kt_result kt_mistral_temperature(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
+kt_result kt_mistral_top_p(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
 kt_result kt_mistral_random_seed(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
 kt_result kt_mistral_seed(const struct kt_translation *t, uint32_t object, uint32_t value) KT_MUST;
 

@@ -100,11 +100,32 @@ static KT_MUST kt_result chat_choice(const struct kt_translation *t, uint32_t ch
     return content && kt_rule_is(t, content, KT_JSON_ARRAY) ? flatten(t, content, whole != 0) : kt_ok();
 }
 
+/* OpenAI's clients ask a result of a moderation whether it is `flagged`: where any category is. */
+static KT_MUST kt_result flag_results(const struct kt_translation *t)
+{
+    uint32_t results = kt_json_member(t->j, 0, "results", NULL);
+    if (!results || !kt_rule_is(t, results, KT_JSON_ARRAY))
+        return kt_ok();
+    for (uint32_t r = results + 1; r < t->j->tok[results].next; r = t->j->tok[r].next) {
+        bool object = kt_rule_is(t, r, KT_JSON_OBJECT), any = false;
+        uint32_t found = object ? kt_json_member(t->j, r, "categories", NULL) : 0;
+        if (!found || !kt_rule_is(t, found, KT_JSON_OBJECT) || kt_json_member(t->j, r, "flagged", NULL))
+            continue;
+        for (uint32_t key = found + 1; key < t->j->tok[found].next; key = t->j->tok[key + 1].next)
+            any |= kt_span_eq(kt_json_raw(t->j, key + 1), "true");
+        const char *flagged = any ? "true" : "false";
+        KT_GUARD(kt_edits_add_member(t->edits, t->j, r, "flagged", flagged, strlen(flagged)));
+    }
+    return kt_ok();
+}
+
 kt_result kt_mistral_answer(const struct kt_chat *a, struct kt_edits *edits)
 {
     struct kt_translation t = {.j = &a->json, .edits = edits};
     uint32_t choices = a->choices_tok;
     bool chat = a->endpoint == KT_EP_CHAT;
+    if (a->endpoint == KT_EP_MODERATIONS)
+        return flag_results(&t);
     if ((!chat && a->endpoint != KT_EP_COMPLETIONS) || !choices)
         return kt_ok();
     for (uint32_t c = choices + 1; c < t.j->tok[choices].next; c = t.j->tok[c].next)

@@ -19,7 +19,7 @@ const struct kt_rule kt_mistral_fim_fields[] = {
     {.key = "prompt", .fix = one_text},
     {.key = "suffix", .flags = KT_RULE_NOT_NULL},
     {.key = "temperature", .fix = kt_mistral_temperature},
-    {.key = "top_p", .flags = KT_RULE_NOT_NULL},
+    {.key = "top_p", .flags = KT_RULE_NOT_NULL, .fix = kt_mistral_top_p},
     {.key = "max_tokens", .flags = KT_RULE_NOT_NULL},
     {.key = "min_tokens", .flags = KT_RULE_NOT_NULL},
     {.key = "stream", .flags = KT_RULE_NOT_NULL},

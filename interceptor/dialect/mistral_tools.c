@@ -36,7 +36,8 @@ bool kt_mistral_has_tools(const struct kt_translation *t)
 static kt_result parameters(const struct kt_translation *t, uint32_t object, uint32_t value)
 {
     (void)object;
-    return kt_rule_is(t, value, KT_JSON_NULL) ? kt_rule_set(t, value, EMPTY_SCHEMA) : kt_ok();
+    return kt_rule_is(t, value, KT_JSON_NULL) ? kt_rule_set(t, value, EMPTY_SCHEMA)
+                                              : kt_mistral_schema(t, value);
 }
 
 static const struct kt_rule function_fields[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "interceptor/dialect/kt_dialect.h"
+#include "interceptor/dialect/kt_rules.h"
 
 #include <string.h>
 
@@ -9,14 +9,8 @@ static int64_t count_at(const struct kt_json *j, uint32_t object, const char *ke
     uint32_t v = object ? kt_json_member(j, object, key, NULL) : 0;
     if (!v || j->tok[v].type != KT_JSON_NUMBER)
         return -1;
-    struct kt_span raw = kt_json_raw(j, v);
-    int64_t n = 0;
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.data[i] < '0' || raw.data[i] > '9' || n > (int64_t)1 << 53)
-            return -1;
-        n = n * 10 + (raw.data[i] - '0');
-    }
-    return n;
+    double n = kt_rule_number(&(struct kt_translation){.j = j}, v); /* some write 5.0 */
+    return n >= 0 && n <= (double)((int64_t)1 << 53) && (double)(int64_t)n == n ? (int64_t)n : -1;
 }
 
 static int64_t or_zero(int64_t n)
@@ -44,7 +38,6 @@ static bool read_usage(const struct kt_json *j, uint32_t usage, struct kt_usage 
 
 bool kt_usage_of(const struct kt_json *answer, struct kt_usage *out)
 {
-    memset(out, 0, sizeof *out);
     uint32_t usage = kt_json_member(answer, 0, "usage", NULL);
     return usage && read_usage(answer, usage, out);
 }

@@ -174,10 +174,57 @@ void kt_x_add_route_fields(struct kt_exchange *x)
     kt_x_fields_add(&x->fields, "x-kt-attempts", number);
 }
 
+#define READ_VECTORS_UPTO                                                                                    \
+    (1u << 20) /* bytes; longer ones would be a hundred thousand tokens of no interest */
+
+/* Of a long list of vectors only the usage matters, which stands in front of it or, with most, behind it. */
+static void read_vectors_usage(struct kt_exchange *x, struct kt_span body)
+{
+    static const char name[] = "\"usage\"";
+    const char *end = body.data + body.len, *p = end - READ_VECTORS_UPTO / 16, *from = NULL;
+    while ((p = memmem(p, (size_t)(end - p), name, sizeof name - 1)) != NULL)
+        from = p++;
+    if (!from)
+        from = memmem(body.data, READ_VECTORS_UPTO / 16, name, sizeof name - 1);
+    const char *open = from ? memchr(from, '{', (size_t)(end - from)) : NULL;
+    size_t len = 0, depth = 0;
+    for (; open && open + len < end; len++) {
+        depth += open[len] == '{';
+        depth -= open[len] == '}';
+        if (!depth)
+            break;
+    }
+    KT_CLEANUP(kt_buf_free) struct kt_buf alone = KT_BUF_INIT(READ_VECTORS_UPTO);
+    if (open && open + len < end && kt_is_ok(kt_buf_puts(&alone, "{\"usage\":")) &&
+        kt_is_ok(kt_buf_append(&alone, open, len + 1)) && kt_is_ok(kt_buf_puts(&alone, "}")))
+        kt_usage_read(alone.data, alone.len, &x->usage);
+}
+
+static bool is_vectors(const struct kt_exchange *x, struct kt_span body)
+{
+    return x->endpoint == KT_EP_EMBEDDINGS && body.len > READ_VECTORS_UPTO && body.data[0] == '{';
+}
+
+/* Mistral's word for an answer that broke off; as in a stream. */
+static bool ended_by_error(const struct kt_json *j, uint32_t choices)
+{
+    bool failed = false;
+    for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next) {
+        uint32_t finish = j->tok[c].type == KT_JSON_OBJECT ? kt_json_member(j, c, "finish_reason", NULL) : 0;
+        failed |= finish && kt_json_str_eq(j, finish, "error");
+    }
+    return failed;
+}
+
 /* NULL where the body is what the endpoint answers with, and its usage is read; else what is wrong with it.
  */
-static const char *wrong_body(struct kt_exchange *x, struct kt_span body, struct kt_json *j)
+static const char *wrong_body(struct kt_exchange *x, struct kt_span body, struct kt_json *j,
+                              enum kt_failure *f)
 {
+    if (is_vectors(x, body)) {
+        read_vectors_usage(x, body);
+        return NULL;
+    }
     if (!kt_is_ok(kt_json_parse(j, body.data, body.len, NULL)) || !j->count ||
         j->tok[0].type != KT_JSON_OBJECT)
         return "no JSON object";
@@ -185,6 +232,10 @@ static const char *wrong_body(struct kt_exchange *x, struct kt_span body, struct
         uint32_t tok = kt_json_member(j, 0, "choices", NULL);
         if (!tok || j->tok[tok].type != KT_JSON_ARRAY || !j->tok[tok].size)
             return "no choices";
+        if (ended_by_error(j, tok)) {
+            *f = KT_FAILED_SERVER_ERROR;
+            return "the provider ended it with the finish_reason error";
+        }
     }
     kt_usage_of(j, &x->usage);
     return NULL;
@@ -194,15 +245,16 @@ static void give_success(struct kt_exchange *x)
 {
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_span body = kt_buf_span(&x->answer);
+    enum kt_failure failure = KT_FAILED_BAD_BODY;
     const char *wrong = x->chat.stream
                             ? "a whole answer or something else, where an event stream was asked for"
-                            : wrong_body(x, body, &j);
+                            : wrong_body(x, body, &j, &failure);
     if (!wrong && !kt_is_ok(kt_x_mend_answer(x, &j)))
         wrong = "tool calls that could not be written anew";
     if (wrong) {
         kt_x_scrub(x, x->answer.data, x->answer.len);
         kt_x_note_said(x, body); /* some tell of a failure with a 200 */
-        kt_x_failed(x, KT_FAILED_BAD_BODY, wrong);
+        kt_x_failed(x, failure, wrong);
         return;
     }
     kt_x_attempt_end(x, "ok", NULL);

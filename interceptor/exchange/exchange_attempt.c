@@ -164,7 +164,7 @@ static const char *model_for(const struct kt_exchange *x, const struct kt_target
     for (size_t i = 0; same && x->chat.model && i < c->model_map_count; i++)
         if (strcmp(c->model_map[i].from, x->chat.model) == 0)
             return c->model_map[i].to;
-    return t->model;
+    return kt_model_at(t, x->endpoint, x->chat.model);
 }
 
 static void reset_answer(struct kt_exchange *x)

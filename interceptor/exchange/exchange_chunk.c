@@ -74,12 +74,13 @@ static kt_result put_raw(struct kt_buf *out, const struct kt_json *j, const char
     return kt_buf_append(out, raw.data, raw.len);
 }
 
-static kt_result put_usage_chunk(struct kt_buf *out, const struct kt_json *j)
+static kt_result put_usage_chunk(struct kt_buf *out, const struct kt_json *j, enum kt_endpoint e)
 {
     kt_buf_clear(out);
     KT_GUARD(kt_buf_puts(out, "data: {"));
     KT_GUARD(put_raw(out, j, "id"));
-    KT_GUARD(kt_buf_puts(out, ",\"object\":\"chat.completion.chunk\","));
+    KT_GUARD(kt_buf_printf(out, ",\"object\":\"%s\",",
+                           e == KT_EP_COMPLETIONS ? "text_completion" : "chat.completion.chunk"));
     KT_GUARD(put_raw(out, j, "created"));
     KT_GUARD(kt_buf_puts(out, ","));
     KT_GUARD(put_raw(out, j, "model"));
@@ -90,21 +91,20 @@ static kt_result put_usage_chunk(struct kt_buf *out, const struct kt_json *j)
     return kt_buf_puts(out, "}\n\n");
 }
 
-static void read_usage(const struct kt_json *j, bool no_choices, struct kt_usage *usage,
-                       struct kt_buf *usage_chunk, struct kt_x_chunk *out)
+static void read_usage(const struct kt_json *j, enum kt_endpoint e, struct kt_usage *usage,
+                       struct kt_buf *usage_chunk)
 {
-    uint32_t tok = kt_json_member(j, 0, "usage", NULL);
-    if (!tok || j->tok[tok].type != KT_JSON_OBJECT)
+    struct kt_usage found;
+    if (!kt_usage_of(j, &found)) /* an empty one does not undo what was told before */
         return;
     if (usage)
-        kt_usage_of(j, usage);
-    out->usage_only = no_choices;
-    if (usage_chunk && !kt_is_ok(put_usage_chunk(usage_chunk, j)))
+        *usage = found;
+    if (usage_chunk && !kt_is_ok(put_usage_chunk(usage_chunk, j, e)))
         kt_buf_clear(usage_chunk);
 }
 
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
-                                  struct kt_buf *usage_chunk)
+                                  enum kt_endpoint e, struct kt_buf *usage_chunk)
 {
     struct kt_x_chunk out = {.valid = false};
     if (!kt_is_ok(kt_json_parse(j, json.data, json.len, NULL)))
@@ -123,7 +123,9 @@ struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct
     out.content = out.aside && j->tok[0].size > 0; /* not the shape that we know: the client may */
     if (listed)
         read_choices(j, choices, &out);
-    read_usage(j, listed && j->tok[choices].size == 0, usage, usage_chunk, &out);
+    uint32_t tok = kt_json_member(j, 0, "usage", NULL);
+    out.usage_only = listed && j->tok[choices].size == 0 && tok && j->tok[tok].type == KT_JSON_OBJECT;
+    read_usage(j, e, usage, usage_chunk);
     return out;
 }
 

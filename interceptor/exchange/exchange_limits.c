@@ -84,6 +84,20 @@ int64_t kt_x_money(const struct kt_exchange *x)
     return kt_cost_of(t, x->usage.prompt_tokens, x->usage.completion_tokens, x->usage.cached_tokens);
 }
 
+#define BYTES_PER_TOKEN 4 /* of a model's text, about */
+
+/* Of a stream that does not tell its usage the text that came tells more than what was thought before. */
+static void count_text(const struct kt_exchange *x, int64_t *tokens, int64_t *money)
+{
+    const struct kt_target *t = x->attempt_count ? x->attempts[x->attempt_count - 1].target : NULL;
+    int64_t said = (int64_t)(kt_x_delivered(x).bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+    if (!said)
+        return;
+    *tokens = x->prompt_tokens + said;
+    int64_t cost = t ? kt_cost_of(t, x->prompt_tokens, said, 0) : -1;
+    *money = cost >= 0 ? cost : *money;
+}
+
 /* An answer without its usage cost about what was thought; a failure is taken to have cost nothing. */
 void kt_x_settle_limits(struct kt_exchange *x)
 {
@@ -95,6 +109,8 @@ void kt_x_settle_limits(struct kt_exchange *x)
     int64_t money = kt_x_money(x);
     if (money < 0)
         money = answered && !x->usage.known ? x->taken.money : 0;
+    if (answered && !x->usage.known)
+        count_text(x, &tokens, &money);
     kt_limits_settle(x->ctx->state, &l, &x->taken, tokens, money, x->tries == 0, kt_state_now_ms(),
                      kt_state_real_ms());
 }

@@ -88,7 +88,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         return record_or_stop(x);
     }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
-    struct kt_x_chunk c = kt_x_chunk_read(e->data, &j, &x->usage, NULL);
+    struct kt_x_chunk c = kt_x_chunk_read(e->data, &j, &x->usage, x->endpoint, NULL);
     if (!c.valid)
         KT_TRACE(HTTP, "exchange %s: an event of the origin is not JSON", x->id);
     else

@@ -19,6 +19,30 @@ static bool admits(void *arg, const struct kt_target *t, const char **reason)
     return !by;
 }
 
+/* A chat may go to a model that nobody knows; what else is asked has a usual model, which is the better
+ * guess.
+ */
+static bool is_for(const struct kt_exchange *x, const struct kt_target *t)
+{
+    const char *reason;
+    enum kt_model_fit fit = kt_model_fit(t, x->endpoint);
+    bool meant = fit == KT_MODEL_FITS || (fit == KT_MODEL_UNKNOWN && x->endpoint == KT_EP_CHAT);
+    return meant && !kt_chain_refuser(x->rt->chain, t, &reason);
+}
+
+/* A target whose model is for something else steps back where another one's is for this. */
+static bool serves(void *arg, const struct kt_target *t)
+{
+    const struct kt_exchange *x = arg;
+    const struct kt_config *c = x->rt->config;
+    if (c->providers.strategy == KT_STRATEGY_SINGLE || kt_model_fit(t, x->endpoint) != KT_MODEL_WRONG)
+        return true;
+    for (size_t i = 0; i < c->providers.target_count; i++)
+        if (is_for(x, &c->providers.targets[i]))
+            return false;
+    return true;
+}
+
 static bool all_excluded(const struct kt_route *r)
 {
     for (size_t i = 0; i < r->count; i++)
@@ -175,6 +199,7 @@ bool kt_x_route(struct kt_exchange *x)
                                .prompt_tokens = x->prompt_tokens,
                                .completion_tokens = x->completion_tokens,
                                .admits = admits,
+                               .serves = serves,
                                .arg = x};
     kt_state_check(ask.state, ask.now_ms);
     kt_result r = kt_route_plan(&ask, &x->route);

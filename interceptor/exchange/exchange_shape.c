@@ -15,18 +15,24 @@ static const struct kt_provider *provider_of_answer(const struct kt_exchange *x)
 
 bool kt_x_answer_is_native(const struct kt_exchange *x)
 {
-    return x->endpoint == KT_EP_CHAT && x->dialect && provider_of_answer(x) == x->dialect;
+    bool own_shape = x->endpoint == KT_EP_CHAT || x->endpoint == KT_EP_MODERATIONS;
+    return own_shape && x->dialect && provider_of_answer(x) == x->dialect;
 }
 
 bool kt_x_answer_translated(const struct kt_exchange *x)
 {
     const struct kt_provider *p = provider_of_answer(x);
-    return target_of_answer(x) && p && p->translate_answer && !kt_x_answer_is_native(x);
+    return target_of_answer(x) && p && (p->answers_translated & KT_SERVES(x->endpoint)) &&
+           !kt_x_answer_is_native(x);
 }
 
 kt_result kt_x_translate_answer(const struct kt_exchange *x, const struct kt_chat *a, struct kt_edits *edits)
 {
-    return kt_x_answer_translated(x) ? provider_of_answer(x)->translate_answer(a, edits) : kt_ok();
+    if (!kt_x_answer_translated(x))
+        return kt_ok();
+    struct kt_chat shown = *a; /* borrowed as a whole */
+    shown.stream = x->mode == KT_X_STREAM;
+    return provider_of_answer(x)->translate_answer(&shown, edits);
 }
 
 kt_result kt_x_mend_answer(struct kt_exchange *x, struct kt_json *parsed)

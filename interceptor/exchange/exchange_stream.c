@@ -66,8 +66,7 @@ static void finish(struct kt_exchange *x, uint64_t end)
         return;
     commit(x);
     release(x, s->event_start);
-    if (x->chat.include_usage && !s->usage_chunk_seen)
-        kt_x_send(x, s->usage_chunk.data, s->usage_chunk.len);
+    kt_x_send_usage_chunk(x);
     release(x, end);
     if (x->call)
         kt_call_release(x->call);
@@ -105,21 +104,12 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     if (!record_success(x))
         return;
     kt_x_stream_filtered(x, true);
-    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
-        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
+    kt_x_send_usage_chunk(x);
     kt_x_send(x, "data: [DONE]\n\n", 14); /* clients wait for it, whether or not the target sent it */
     if (x->call)
         kt_call_release(x->call);
     x->call = NULL;
     kt_x_end(x);
-}
-
-static kt_result put_refusal(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
-{
-    KT_GUARD(kt_x_put_stops(x, choice, out));
-    KT_GUARD(kt_buf_puts(out, "data: "));
-    KT_GUARD(kt_buf_append(out, kt_buf_span(&x->refuse_body).data, x->refuse_body.len));
-    return kt_buf_puts(out, "\n\ndata: [DONE]\n\n");
 }
 
 void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
@@ -133,7 +123,7 @@ void kt_x_stream_refused(struct kt_exchange *x, unsigned choice)
     }
     x->stream.interruption = "policy";
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(KT_X_MAX_ERROR_BODY + KT_X_MAX_STOPS);
-    if (!kt_x_record(x) || !kt_is_ok(put_refusal(x, choice, &out))) {
+    if (!kt_x_record(x) || !kt_is_ok(kt_x_put_refusal(x, choice, &out))) {
         kt_x_stream_unrecorded(x);
         return;
     }
@@ -178,6 +168,12 @@ static void on_done(struct kt_exchange *x, uint64_t end)
     kt_x_filter_end(x);
 }
 
+static void drop_held(struct kt_x_stream *s, uint64_t end)
+{
+    kt_buf_consume(&s->held, (size_t)(end - s->held_base));
+    s->held_base = end;
+}
+
 /* Instead of the bytes as they came. */
 static void send_mended(struct kt_exchange *x, uint64_t end)
 {
@@ -190,8 +186,20 @@ static void send_mended(struct kt_exchange *x, uint64_t end)
         return;
     }
     kt_x_send(x, event.data, event.len);
-    kt_buf_consume(&s->held, (size_t)(end - s->held_base));
-    s->held_base = end;
+    drop_held(s, end);
+}
+
+/* A chunk that the client did not ask for; what came before it goes. */
+static void swallow(struct kt_exchange *x, uint64_t end)
+{
+    struct kt_x_stream *s = &x->stream;
+    if (!rewrites(x)) {
+        commit(x);
+        release(x, s->event_start);
+        drop_held(s, end);
+        s->counts.sent.chunks--;
+    }
+    s->event_start = end;
 }
 
 static bool on_event(void *arg, const struct kt_sse_event *e)
@@ -209,7 +217,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_x_chunk c =
-        kt_x_chunk_read(e->data, &j, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
+        kt_x_chunk_read(e->data, &j, &x->usage, x->endpoint, x->chat.include_usage ? &s->usage_chunk : NULL);
     if (kt_x_is_failure(x, e, &j, &c))
         return false;
     if (c.aside && (rewrites(x) || kt_span_eq(e->name, "ping"))) {
@@ -229,6 +237,10 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     s->begun |= c.begun;
     s->finished = (s->finished & ~c.says) | c.finished; /* what goes on has not ended */
     s->usage_chunk_seen |= c.usage_only;
+    if (c.usage_only && s->asked_usage) {
+        swallow(x, e->end);
+        return !x->over;
+    }
     bool mended = data.data != e->data.data;
     if (c.error && !rewrites(x))
         scrub_held(x, e->end);
@@ -254,6 +266,8 @@ void kt_x_stream_begin(struct kt_exchange *x)
     x->mode = KT_X_STREAM;
     kt_sse_init(&x->stream.sse, on_event, x);
     x->stream.open = true;
+    const struct kt_target *t = kt_x_attempt_now(x)->target;
+    x->stream.asked_usage = t && kt_chat_adds_usage(&x->chat, t);
     if (needs_rewriting(x))
         kt_x_filter_begin(x);
 }
@@ -380,7 +394,9 @@ void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const
     if (!record_success(x))
         return;
     release(x, s->held_base + s->held.len);
-    if (!kt_x_observe(x))
-        kt_x_send(x, "data: [DONE]\n\n", 14); /* every choice is finished, only the last word is missing */
+    if (!kt_x_observe(x)) { /* every choice is finished, only the last words are missing */
+        kt_x_send_usage_chunk(x);
+        kt_x_send(x, "data: [DONE]\n\n", 14);
+    }
     kt_x_end(x);
 }

@@ -100,6 +100,20 @@ void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
     send_error(x, message, "upstream_error", "stream_interrupted");
 }
 
+kt_result kt_x_put_refusal(struct kt_exchange *x, unsigned choice, struct kt_buf *out)
+{
+    KT_GUARD(kt_x_put_stops(x, choice, out));
+    KT_GUARD(kt_buf_puts(out, "data: "));
+    KT_GUARD(kt_buf_append(out, kt_buf_span(&x->refuse_body).data, x->refuse_body.len));
+    return kt_buf_puts(out, "\n\ndata: [DONE]\n\n");
+}
+
+void kt_x_send_usage_chunk(struct kt_exchange *x)
+{
+    if (x->chat.include_usage && !x->stream.usage_chunk_seen)
+        kt_x_send(x, x->stream.usage_chunk.data, x->stream.usage_chunk.len);
+}
+
 void kt_x_stream_unrecorded(struct kt_exchange *x)
 {
     if (x->over)

@@ -10,7 +10,7 @@
 struct kt_exchange;
 
 #define KT_X_UNCOMMITTED_MAX (256u << 10)
-#define KT_X_HELD_MAX (2u << 20) /* of a stream: an event under way, or events before the first content */
+#define KT_X_HELD_MAX (9u << 20) /* of a stream: an event under way, or events before the first content */
 
 /* Chunks of an answer, those without a text too, and bytes of their texts: content, reasoning, refusals and
  * arguments of tools, in UTF-8 and unescaped. */
@@ -32,7 +32,8 @@ struct kt_x_stream {
     uint64_t event_start;      /* stream offset at which the event under way begins, at the earliest */
     struct kt_buf usage_chunk; /* what include_usage asks for and the provider left out */
     struct kt_x_counts counts;
-    bool feeding; /* in the reader's callback */
+    bool feeding;     /* in the reader's callback */
+    bool asked_usage; /* we asked for the usage, not the client, who does not get its chunk */
     bool committed, done, error_seen, usage_chunk_seen;
     uint64_t begun, finished;             /* a bit per choice */
     const char *broken;                   /* static: why the stream cannot go on; NULL = fine */
@@ -166,9 +167,9 @@ struct kt_x_chunk {
 };
 /* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);
  * `usage_chunk` (may be NULL) receives the SSE event that include_usage would have
- * given. */
+ * given at this endpoint. */
 struct kt_x_chunk kt_x_chunk_read(struct kt_span json, struct kt_json *j, struct kt_usage *usage,
-                                  struct kt_buf *usage_chunk);
+                                  enum kt_endpoint e, struct kt_buf *usage_chunk);
 
 /* The HTTP status that would say what an error event says; 500 where it does not tell. */
 int kt_x_error_status(const struct kt_json *j);
@@ -199,6 +200,10 @@ const char *kt_x_broken_why(const struct kt_x_stream *s);
 const char *kt_x_interruption(const struct kt_x_stream *s, const char *outcome);
 /* Tells the client, whom the provider has told nothing. */
 void kt_x_send_interruption(struct kt_exchange *x, const char *outcome);
+/* The end of a stream that a policy stopped in that choice. */
+kt_result kt_x_put_refusal(struct kt_exchange *x, unsigned choice, struct kt_buf *out) KT_MUST;
+/* What include_usage asked for and the target left out. */
+void kt_x_send_usage_chunk(struct kt_exchange *x);
 /* Ends one that is under way with an error event: its own event could not be written. */
 void kt_x_stream_unrecorded(struct kt_exchange *x);
 

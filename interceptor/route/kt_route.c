@@ -46,6 +46,7 @@ const char *kt_skip_name(enum kt_skip s)
 {
     static const char *const names[] = {"",
                                         "policy_excluded",
+                                        "other_model",
                                         "no_key",
                                         "context_too_small",
                                         "too_expensive",
@@ -113,6 +114,13 @@ static void check_policy(const struct kt_route_ask *ask, struct kt_route_step *s
     skip(step, KT_SKIP_POLICY, "%s", step->excluded);
 }
 
+static void check_model(const struct kt_route_ask *ask, struct kt_route_step *step)
+{
+    if (ask->serves && !ask->serves(ask->arg, step->target))
+        skip(step, KT_SKIP_MODEL, "%s is not for this endpoint, and another target's model is",
+             step->target->model ? step->target->model : "its model");
+}
+
 static void check_key(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
     struct kt_error err = {KT_OK, ""};
@@ -177,7 +185,7 @@ static void check_probe(const struct kt_route_ask *ask, struct kt_route_step *st
 static void look_at(const struct kt_route_ask *ask, struct kt_route_step *step)
 {
     static void (*const checks[])(const struct kt_route_ask *, struct kt_route_step *) = {
-        check_policy, check_key, check_context, check_price, check_breaker, check_probe};
+        check_policy, check_model, check_key, check_context, check_price, check_breaker, check_probe};
     step->available = true;
     for (size_t i = 0; i < KT_COUNT(checks) && step->available; i++)
         checks[i](ask, step);

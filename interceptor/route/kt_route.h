@@ -23,6 +23,8 @@ struct kt_route_ask {
     uint64_t seed;                            /* of chance, for tests; 0 = real chance */
     /* May be NULL. False with a static *reason where a policy keeps the call from that target. */
     bool (*admits)(void *arg, const struct kt_target *t, const char **reason);
+    /* May be NULL. False where the target's model is not for what is asked, and that of another one is. */
+    bool (*serves)(void *arg, const struct kt_target *t);
     void *arg;
 };
 
@@ -49,14 +51,15 @@ const struct kt_strategy *const *kt_strategies(size_t *count);
 enum kt_skip {
     KT_SKIP_NONE,
     KT_SKIP_POLICY,
+    KT_SKIP_MODEL,
     KT_SKIP_NO_KEY,
     KT_SKIP_CONTEXT,
     KT_SKIP_PRICE,
     KT_SKIP_BREAKER,
     KT_SKIP_PROBE
 };
-/* "policy_excluded", "no_key", "context_too_small", "too_expensive", "breaker_open", "probe_failed"; "" for
- * none. Static. */
+/* "policy_excluded", "other_model", "no_key", "context_too_small", "too_expensive", "breaker_open",
+ * "probe_failed"; "" for none. Static. */
 const char *kt_skip_name(enum kt_skip s);
 
 struct kt_route_step {

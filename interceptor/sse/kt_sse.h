@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define KT_SSE_MAX_LINE (1u << 20) /* bytes of a line, and of the joined data of an event */
+#define KT_SSE_MAX_LINE (8u << 20) /* bytes of a line, and of an event's joined data: a picture in base64 */
 
 struct kt_sse_event {
     struct kt_span name; /* of the `event:` field; empty = "message" */

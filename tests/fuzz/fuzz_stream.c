@@ -45,7 +45,7 @@ struct seen {
 static void note_choices(struct seen *s, struct kt_span json)
 {
     struct kt_json j = {0};
-    struct kt_x_chunk c = kt_x_chunk_read(json, &j, NULL, NULL);
+    struct kt_x_chunk c = kt_x_chunk_read(json, &j, NULL, KT_EP_CHAT, NULL);
     uint32_t error = c.error ? kt_json_member(&j, 0, "error", NULL) : 0;
     uint32_t code = error ? kt_json_member(&j, error, "code", NULL) : 0;
     s->begun |= c.begun;

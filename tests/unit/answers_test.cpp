@@ -108,6 +108,7 @@ TEST(Usage, IsReadFromAnswersAndChunks)
     EXPECT_EQ(read("{\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"num_cached_tokens\":1}}"),
               "3/4/7/1");
     EXPECT_EQ(read("{\"usage\":{\"prompt_tokens\":3,\"prompt_tokens_details\":null}}"), "3/0/3/0");
+    EXPECT_EQ(read("{\"usage\":{\"prompt_tokens\":5.0,\"completion_tokens\":6e0,\"total_tokens\":1.1E+1}}"), "5/6/11/0");
     for (const char *s :
          {"", "[DONE]", "{}", "{\"usage\":null}", "{\"usage\":[]}", "{\"usage\":{}}",
           "{\"usage\":{\"prompt_tokens\":\"3\"}}", "{\"usage\":{\"prompt_tokens\":-3}}",

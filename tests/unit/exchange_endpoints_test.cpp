@@ -110,6 +110,115 @@ TEST_F(Endpoints, PlainTextEndpoints)
     EXPECT_EQ(str(event(3), "path"), "/v1/moderations");
 }
 
+TEST_F(Endpoints, AChatTargetsModelStaysWithChats)
+{
+    configure(config(target("large", up_.port(), "KT_TEST_KEY_A", "mistral-large-latest")), guard());
+    Client c, e, m, f, own;
+    through(c, kAnswer, "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}",
+            "/v1/chat/completions");
+    through(e, "{\"data\":[]}", "{\"model\":\"text-embedding-3-small\",\"input\":\"x\"}", "/v1/embeddings");
+    through(m, "{\"results\":[]}", "{\"model\":\"omni-moderation-latest\",\"input\":\"x\"}",
+            "/v1/moderations");
+    through(f, completion({says("x")}), "{\"model\":\"codestral-2405\",\"prompt\":\"x\"}",
+            "/v1/fim/completions");
+    through(own, "{\"data\":[]}", "{\"model\":\"codestral-embed\",\"input\":\"x\"}", "/v1/embeddings");
+    const char *const sent[] = {"mistral-large-latest", "mistral-embed", "mistral-moderation-latest",
+                                "codestral-2405", "codestral-embed"};
+    for (size_t i = 0; i < 5; i++) {
+        EXPECT_EQ(str(parse(up_.requests().at(i).body), "model"), sent[i]);
+        EXPECT_EQ(str(event(i), "upstream_model"), sent[i]);
+    }
+}
+
+TEST_F(Endpoints, TheTargetWhoseModelServesTheEndpointIsAsked)
+{
+    const std::string targets = target("large", up_.port(), "KT_TEST_KEY_A", "mistral-large-latest") +
+                                target("far-embed", up_.port(), "KT_TEST_KEY_B", "mistral-embed") +
+                                target("embed", up_.port(), "KT_TEST_KEY_B", "codestral-embed");
+    configure(config(targets), guard());
+    Client e, c, f;
+    through(e, "{\"data\":[]}", "{\"model\":\"mistral-embed\",\"input\":\"x\"}", "/v1/embeddings");
+    EXPECT_EQ(str(parse(up_.requests().at(0).body), "model"), "codestral-embed");
+    Json j = event(0);
+    EXPECT_EQ(str(j, "target"), "embed");
+    EXPECT_EQ(str(j, "attempts.0.detail"),
+              "other_model: mistral-large-latest is not for this endpoint, and another target's model is");
+    through(c, kAnswer, "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}", "/v1/chat/completions");
+    EXPECT_EQ(str(event(1), "target"), "large");
+    through(f, completion({says("x")}), "{\"model\":\"m\",\"prompt\":\"x\"}", "/v1/fim/completions");
+    EXPECT_EQ(str(event(2), "target"), "large")
+        << "nobody's model is for it: the usual one at the first target";
+    EXPECT_EQ(str(parse(up_.requests().at(2).body), "model"), "codestral-latest");
+}
+
+TEST_F(Endpoints, ModerationsOfMistralAreFlaggedForOthersThanItsOwnClients)
+{
+    guarded();
+    const std::string said = "{\"results\":[{\"categories\":{\"violence\":true}}]}",
+                      body = "{\"input\":\"x\"}";
+    Client k, own;
+    through(k, said, body, "/v1/moderations");
+    EXPECT_EQ(k.body, "{\"results\":[{\"categories\":{\"violence\":true},\"flagged\":true}]}");
+    through(own, said, body, "/mistral/v1/moderations");
+    EXPECT_EQ(own.body, said);
+}
+
+TEST_F(Endpoints, LongListsOfVectorsAreNotRead)
+{
+    guarded();
+    std::string vectors = "{\"object\":\"list\",\"data\":[{\"embedding\":[0.1";
+    for (size_t i = 0; i < KT_JSON_MAX_TOKENS; i++)
+        vectors += ",1";
+    vectors += "]}],\"usage\":{\"prompt_tokens\":7,\"prompt_tokens_details\":{\"cached_tokens\":2},\"total_"
+               "tokens\":7}}";
+    Client k;
+    through(k, vectors, "{\"input\":\"x\"}", "/v1/embeddings");
+    EXPECT_EQ(k.status, 200) << k.body.substr(0, 200);
+    EXPECT_EQ(k.body.size(), vectors.size());
+    EXPECT_EQ(num(event(0), "usage.prompt_tokens"), 7);
+    EXPECT_EQ(num(event(0), "usage.cached_tokens"), 2);
+}
+
+TEST_F(Endpoints, AnAnswerThatEndsByErrorIsAFailure)
+{
+    Server broken([](Conn &c, const Request &) {
+        return c.reply(200, "application/json",
+                       "{\"choices\":[{\"message\":{\"content\":\"half\"},\"finish_reason\":\"error\"}]}");
+    });
+    text_ = kAnswer;
+    configure(config(target("a", broken.port(), "KT_TEST_KEY_A") + target("b", up_.port(), "KT_TEST_KEY_B") +
+                     "  retry: {max_attempts: 1}\n"));
+    Client k;
+    ask(k, post(chat("x")));
+    EXPECT_EQ(k.status, 200);
+    EXPECT_EQ(k.body.find("half"), std::string::npos);
+    EXPECT_EQ(str(event(), "attempts.0.outcome"), "server_error");
+    EXPECT_EQ(str(event(), "attempts.0.detail"), "the provider ended it with the finish_reason error");
+    EXPECT_EQ(str(event(), "target"), "b");
+}
+
+TEST_F(Endpoints, AFillInTheMiddleIsATextCompletionToOpenAi)
+{
+    std::string t = config(target("a", up_.port(), "KT_TEST_KEY_A"));
+    t.replace(t.find("provider: mistral"), 17, "provider: openai");
+    configure(t, guard());
+    Client k, s;
+    const std::string head =
+        "{\"id\":\"c\",\"object\":\"text_completion\",\"choices\":[{\"text\":\"SECRET b\",\"index\":0,";
+    through(k, head + "\"finish_reason\":\"stop\"}]}",
+            "{\"prompt\":\"a\",\"suffix\":\"c\",\"random_seed\":1}", "/v1/fim/completions");
+    EXPECT_EQ(up_.requests().at(0).target, "/v1/completions");
+    EXPECT_EQ(num(parse(up_.requests().at(0).body), "seed"), 1);
+    EXPECT_EQ(str(parse(k.body), "object"), "chat.completion");
+    EXPECT_EQ(str(parse(k.body), "choices.0.message.content"), "[WORD_1] b");
+    type_ = "text/event-stream";
+    through(s, "data: " + head + "\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+            "{\"prompt\":\"a\",\"stream\":true}", "/v1/fim/completions");
+    EXPECT_NE(s.body.find("\"delta\":{\"content\":\"[WORD_1] b\"}"), std::string::npos) << s.body;
+    EXPECT_NE(s.body.find("\"chat.completion.chunk\""), std::string::npos) << s.body;
+    EXPECT_EQ(s.body.find("text_completion"), std::string::npos) << s.body;
+}
+
 std::string get(const std::string &path)
 {
     return "GET " + path + " HTTP/1.1\r\nHost: api.openai.com\r\nAuthorization: Bearer sk-program\r\n\r\n";

@@ -50,6 +50,34 @@ TEST_F(Limits, TokensAreCountedAsTheyWere)
     EXPECT_EQ(large.status, 429) << "25 are used, and 290 more would not fit";
 }
 
+TEST_F(Limits, AStreamWithoutItsUsageIsCountedByItsText)
+{
+    const std::string chunk =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" + std::string(400, 'w') + "\"}}]}\n\n";
+    Server up([&](Conn &c, const Request &) {
+        bool on = c.sse_head();
+        for (int i = 0; i < 20; i++) // 2,000 tokens
+            on = on && c.chunk(chunk);
+        return on &&
+               c.chunk("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: "
+                       "[DONE]\n\n") &&
+               c.chunk_end();
+    });
+    configure(config(
+        target("a", up.port(), "KT_TEST_KEY_A", "", "      pricing: {prompt: 1000, completion: 1000}\n"),
+        "token_rate_limit: {max_tokens: 5000, window_seconds: 3600}\nlimits: {budget: {usd: 100, "
+        "window_seconds: 3600}}\n"));
+    int statuses[4];
+    for (int &status : statuses) {
+        Client k;
+        ask(k, post(chat("x", ",\"stream\":true")));
+        status = k.status;
+    }
+    EXPECT_EQ(statuses[1], 200);
+    EXPECT_EQ(statuses[2], 200) << "about 4,010 are used, and this one is thought to take 260";
+    EXPECT_EQ(statuses[3], 429);
+}
+
 TEST_F(Limits, BudgetsAreMoney)
 {
     Server up(answer); // 3 prompt and 2 completion tokens

@@ -46,6 +46,21 @@ TEST_F(StreamEnd, WhatIsNoErrorEndsNothing)
     }
 }
 
+TEST_F(StreamEnd, UsageOfATextCompletion)
+{
+    Server up([](Conn &c, const Request &) {
+        return c.sse_head() && c.chunk(delta("x = 1") + delta("", "\"stop\"", kUsage) + kDone) &&
+               c.chunk_end();
+    });
+    one_target(up);
+    Client k;
+    ask(k, post("{\"prompt\":\"p\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}", "",
+                "/v1/completions"));
+    EXPECT_NE(k.body.find("\"object\":\"text_completion\",\"created\":7,\"model\":\"m\",\"choices\":[],"),
+              std::string::npos);
+    EXPECT_EQ(k.body.find("chat.completion"), std::string::npos) << k.body;
+}
+
 TEST_F(StreamEnd, UsageOnSeveralLinesIsGivenOnOne)
 {
     Server up([](Conn &c, const Request &) {

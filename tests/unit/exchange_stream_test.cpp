@@ -321,7 +321,7 @@ TEST_F(Stream, OriginsCutStaysACut)
 
 TEST_F(Stream, OriginsHugeLineIsPassedOn)
 {
-    const std::string huge = "data: " + std::string(5 << 20, 'h') + "\n\n";
+    const std::string huge = "data: " + std::string(9 << 20, 'h') + "\n\n";
     Server origin([&](Conn &c, const Request &) {
         return c.sse_head() && c.chunk(huge) && c.chunk(kDone) && c.chunk_end();
     });
@@ -331,6 +331,46 @@ TEST_F(Stream, OriginsHugeLineIsPassedOn)
     ask(k, ask_stream());
     EXPECT_TRUE(k.ended);
     EXPECT_EQ(k.body, huge + kDone);
+}
+
+TEST_F(Stream, TheUsageThatWasAskedForComesWithoutDoneToo)
+{
+    const std::string stream = kRole + delta("fine") + delta("", "\"stop\"", kUsage) +
+                               "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{}}\n\n";
+    for (bool again : {false, true}) {
+        const std::string sent = again ? stream : stream.substr(0, stream.rfind("data: "));
+        Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(sent) && c.chunk_end(); });
+        openai_target(up);
+        Client k;
+        ask(k, ask_stream(",\"stream_options\":{\"include_usage\":true}"));
+        EXPECT_EQ(k.body,
+                  sent +
+                      (again ? ""
+                             : "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,"
+                               "\"model\":\"m\",\"choices\":[]" +
+                                   kUsage + "}\n\n") +
+                      kDone);
+        EXPECT_EQ(num(event(again), "usage.total_tokens"), 6) << "an empty one does not undo it";
+    }
+}
+
+TEST_F(Stream, APictureOfSixMegabytesPasses)
+{
+    const std::string picture =
+        "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"images\":[{\"image_url\":{"
+        "\"url\":\"data:image/png;base64," +
+        std::string(6u << 20, 'A') + "\"}}]}}]}\n\n";
+    const std::string stream = picture + delta("", "\"stop\"") + kDone;
+    Server up([&](Conn &c, const Request &) { return c.sse_head() && c.chunk(stream) && c.chunk_end(); });
+    openai_target(up);
+    Client k, rewritten;
+    ask(k, ask_stream());
+    EXPECT_TRUE(k.body == stream) << k.body.size();
+    one_target(up); // its chunks are written anew
+    ask(rewritten, ask_stream());
+    EXPECT_NE(rewritten.body.find("base64,AAAA"), std::string::npos);
+    EXPECT_GT(rewritten.body.size(), 6u << 20);
+    EXPECT_EQ(str(event(1), "attempts.0.outcome"), "ok");
 }
 
 TEST_F(Stream, ACompleteAnswerWithoutDoneGetsIt)

@@ -56,6 +56,29 @@ TEST(MistralAnswer, WhatOpenAiKnowsStaysByteForByte)
         EXPECT_EQ(translated(s), s);
 }
 
+TEST(MistralAnswer, ModerationsAreFlagged)
+{
+    auto flagged = [](const std::string &result) {
+        std::string text = "{\"id\":\"m\",\"results\":[" + result + "]}";
+        kt_chat c{};
+        kt_error err{};
+        kt_edits edits{};
+        kt_buf out = KT_BUF_INIT(1u << 20);
+        EXPECT_EQ(kt_answer_parse(&c, KT_EP_MODERATIONS, text.data(), text.size(), &err).code, KT_OK);
+        EXPECT_EQ(kt_provider_find("mistral")->translate_answer(&c, &edits).code, KT_OK);
+        EXPECT_EQ(kt_edits_apply(&edits, text.data(), text.size(), &out).code, KT_OK);
+        std::string s(out.data ? out.data : "", out.len);
+        kt_buf_free(&out);
+        kt_edits_free(&edits);
+        kt_chat_free(&c);
+        return s.substr(21, s.size() - 23);
+    };
+    EXPECT_EQ(flagged("{\"categories\":{\"a\":false,\"b\":true}},{\"categories\":{\"a\":false}}"),
+              "{\"categories\":{\"a\":false,\"b\":true},\"flagged\":true},{\"categories\":{\"a\":false},\"flagged\":false}");
+    for (const char *s : {"{\"categories\":{\"a\":true},\"flagged\":false}", "{}", "7", "{\"categories\":[true]}"})
+        EXPECT_EQ(flagged(s), s);
+}
+
 TEST(MistralAnswer, ListsOfContentBecomeOneText)
 {
     std::string text = "{\"type\":\"text\",\"text\":\"It is 4\"}";

@@ -142,6 +142,17 @@ TEST(MistralTop, RenamesAndClamps)
         << "of doubles the last one counts, as with most readers";
 }
 
+TEST(MistralTop, TopPAndTemperature)
+{
+    EXPECT_EQ(top("\"temperature\":0,\"top_p\":0.9"), "\"temperature\":0") << "Mistral refuses the two together";
+    EXPECT_EQ(top("\"top_p\":0.9,\"temperature\":0.0"), "\"temperature\":0.0");
+    EXPECT_EQ(top("\"temperature\":0,\"top_p\":null"), "\"temperature\":0");
+    for (const char *f : {"\"temperature\":0.1,\"top_p\":0.9", "\"temperature\":null,\"top_p\":0.9", "\"top_p\":0.5"})
+        EXPECT_EQ(top(f), f);
+    EXPECT_EQ(top("\"top_p\":0"), "\"top_p\":0.01") << "it takes only more than 0";
+    EXPECT_EQ(top("\"top_p\":0e5"), "\"top_p\":0.01");
+}
+
 TEST(MistralTop, NumbersDoNotDependOnTheLocale)
 {
     // Not every machine has it; where it is, "1,5" would be its spelling and strtod would read 1 out of
@@ -192,6 +203,32 @@ TEST(MistralTools, AreBroughtIntoShape)
                     "calls\":true"),
               "");
     EXPECT_EQ(tools("7"), "\"tools\":7");
+}
+
+TEST(MistralTools, SchemasDoNotNameThemselves)
+{
+    auto schema = [](const std::string &s) {
+        std::string head = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":";
+        std::string all = top(head + s + "}}]");
+        return all.substr(head.size(), all.size() - head.size() - 3);
+    };
+    EXPECT_EQ(schema("{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"$id\":\"x\",\"type\":\"object\","
+                     "\"properties\":{},\"additionalProperties\":false}"),
+              "{\"type\":\"object\",\"properties\":{},\"additionalProperties\":false}");
+    EXPECT_EQ(schema("{\"properties\":{\"$id\":{\"type\":\"string\",\"$id\":\"y\"},\"a\":{\"anyOf\":[{\"$schema\":"
+                     "\"z\"},true],\"default\":{\"$id\":1},\"enum\":[{\"$id\":2}]}},\"$defs\":{\"$schema\":{\"items\":"
+                     "{\"$id\":\"i\",\"not\":{\"$id\":\"n\"}}}},\"required\":[\"$id\"],\"dependencies\":{\"a\":[\"$id\"]}}"),
+              "{\"properties\":{\"$id\":{\"type\":\"string\"},\"a\":{\"anyOf\":[{},true],\"default\":{\"$id\":1},"
+              "\"enum\":[{\"$id\":2}]}},\"$defs\":{\"$schema\":{\"items\":{\"not\":{}}}},\"required\":[\"$id\"],"
+              "\"dependencies\":{\"a\":[\"$id\"]}}")
+        << "what is named so, and what is data, stays";
+    EXPECT_EQ(top("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"$schema\":"
+                  "\"x\",\"type\":\"object\"}}}"),
+              "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"object\"}}}");
+    std::string deep = "{\"$id\":1}";
+    for (int i = 0; i < 200; i++)
+        deep = "{\"not\":" + deep + "}";
+    EXPECT_EQ(schema(deep).find("$id"), std::string::npos);
 }
 
 TEST(MistralTools, ChoiceIsTranslated)

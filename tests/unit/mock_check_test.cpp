@@ -132,6 +132,46 @@ TEST_F(MockCheck, MistralsStrictness)
     }
 }
 
+TEST_F(MockCheck, AModelThatIsNotForTheEndpoint)
+{
+    const struct {
+        const char *path, *model;
+        int status;
+    } cases[] = {
+        {"/v1/chat/completions", "mistral-embed", 400},
+        {"/v1/chat/completions", "mistral-moderation-latest", 400},
+        {"/v1/chat/completions", "codestral-latest", 200},
+        {"/v1/embeddings", "mistral-large-latest", 400},
+        {"/v1/embeddings", "text-embedding-3-small", 400},
+        {"/v1/embeddings", "mistral-embed", 200},
+        {"/v1/embeddings", "my-own", 200},
+        {"/v1/moderations", "mistral-small-latest", 400},
+        {"/v1/moderations", "omni-moderation-latest", 400},
+        {"/v1/moderations", "mistral-moderation-2411", 200},
+        {"/v1/fim/completions", "mistral-large-latest", 400},
+        {"/v1/fim/completions", "codestral-embed", 400},
+        {"/v1/fim/completions", "codestral-2501", 200},
+    };
+    start();
+    for (const auto &c : cases) {
+        const std::string path = c.path,
+                          body = std::string("{\"model\":\"") + c.model + "\"," +
+                                 (path == "/v1/chat/completions"
+                                      ? "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
+                                  : path == "/v1/fim/completions" ? "\"prompt\":\"x\"}"
+                                                                  : "\"input\":\"x\"}");
+        Client k(port);
+        std::string request = post(body);
+        request.replace(request.find("/v1/chat/completions"), 20, path);
+        k.send(request);
+        ASSERT_TRUE(k.answer());
+        EXPECT_EQ(k.status(), c.status) << path << " " << c.model << "\n" << k.body;
+        if (c.status == 400) {
+            EXPECT_EQ(Json(k.body).text("message"), std::string("Invalid model: ") + c.model);
+        }
+    }
+}
+
 TEST_F(MockCheck, DeepAndHugeBodiesDoNotHurt)
 {
     start();

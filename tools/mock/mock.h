@@ -147,6 +147,9 @@ kt_result mock_moderate_add(struct kt_strings *rules, const char *text, struct k
 enum mock_texts { MOCK_NO_TEXTS, MOCK_EMBEDDINGS, MOCK_FIM, MOCK_COMPLETIONS };
 enum mock_texts mock_texts_of(const struct mock_conn *c, struct kt_span path);
 bool mock_texts(struct mock_conn *c, const struct kt_request *r, enum mock_texts what);
+/* Mistral's refusal of a model that does not answer at the endpoint ("/v1/embeddings"). 0, or the status with
+ * its body. */
+int mock_check_model(const char *model, const char *endpoint, struct kt_buf *out);
 kt_result mock_models(enum mock_dialect d, struct kt_buf *out) KT_MUST;
 
 #ifdef __cplusplus

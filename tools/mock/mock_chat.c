@@ -299,20 +299,3 @@ bool mock_chat(struct mock_conn *conn, const struct kt_request *r, const cJSON *
         return false;
     return c.stream ? send_stream(conn, r, &c, f) : send_whole(conn, r, &c, f);
 }
-
-kt_result mock_models(enum mock_dialect d, struct kt_buf *out)
-{
-    static const char *const mistral[] = {"mistral-large-latest", "mistral-medium-latest",
-                                          "mistral-small-latest", "codestral-latest"};
-    static const char *const openai[] = {"gpt-4o", "gpt-4o-mini"};
-    const char *const *ids = d == MOCK_MISTRAL ? mistral : openai;
-    size_t n = d == MOCK_MISTRAL ? KT_COUNT(mistral) : KT_COUNT(openai);
-    KT_GUARD(kt_buf_puts(out, "{\"object\":\"list\",\"data\":["));
-    for (size_t i = 0; i < n; i++)
-        KT_GUARD(kt_buf_printf(
-            out, "%s{\"id\":\"%s\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"%s\"%s}",
-            i ? "," : "", ids[i], d == MOCK_MISTRAL ? "mistralai" : "openai",
-            d == MOCK_MISTRAL ? ",\"capabilities\":{\"completion_chat\":true,\"function_calling\":true}"
-                              : ""));
-    return kt_buf_puts(out, "]}");
-}

@@ -226,7 +226,12 @@ int mock_check_mistral(const cJSON *request, struct kt_buf *out)
         check_message(&f, message);
         place_up(&f);
     }
-    int status = cJSON_GetArraySize(f.detail) > 0 ? report(&f, out) : mock_check_conversation(messages, out);
+    int status = cJSON_GetArraySize(f.detail) > 0 ? report(&f, out) : 0;
+    if (!status)
+        status = mock_check_model(cJSON_GetObjectItemCaseSensitive(request, "model")->valuestring,
+                                  "/v1/chat/completions", out);
+    if (!status)
+        status = mock_check_conversation(messages, out);
     cJSON_Delete(f.detail);
     return status;
 }

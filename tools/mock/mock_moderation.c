@@ -108,6 +108,10 @@ int mock_moderations(const struct mock_options *o, const cJSON *request, struct 
                            .code == KT_OK
                    ? 422
                    : 0;
+    if (o->dialect == MOCK_MISTRAL)
+        status = mock_check_model(model->valuestring, "/v1/moderations", out);
+    if (status)
+        return status;
     if (cJSON_IsString(input))
         status = forced(o, input->valuestring);
     cJSON_ArrayForEach(item, list) status = status ? status : forced(o, item->valuestring);

@@ -89,6 +89,13 @@ static bool answer(struct mock_conn *c, const struct kt_request *r, const cJSON 
                                         vectors ? embedding_fields : fim_fields, &field);
     if (why)
         return refuse(c, r, c->o->dialect == MOCK_MISTRAL ? 422 : 400, why, field);
+    const char *model = cJSON_GetObjectItemCaseSensitive(request, "model")->valuestring;
+    KT_CLEANUP(kt_buf_free) struct kt_buf body = KT_BUF_INIT(8192);
+    int status = c->o->dialect == MOCK_OPENAI
+                     ? 0
+                     : mock_check_model(model, vectors ? "/v1/embeddings" : "/v1/fim/completions", &body);
+    if (status)
+        return mock_send(c, r, status, "application/json", "", kt_buf_span(&body));
     if (vectors)
         return embeddings(c, r, request);
     return what == MOCK_FIM ? mock_chat(c, r, request, NULL) : text_completion(c, r);
