@@ -27,7 +27,9 @@ kt_result kt_loop_new(struct kt_loop **out)
     l->evfd = kt_own_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     /* Each write is an edge: nobody has to read the count back. */
     struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0) {
+    /* The first wait tells whether a filter of the program's own lets us wait at all. */
+    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0 ||
+        epoll_wait(l->epfd, &ev, 1, 0) < 0) {
         kt_loop_free(l);
         return kt_err(KT_ERR_IO);
     }
@@ -339,6 +341,7 @@ kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void))
 {
     STARTED_BY(getpid());
     KT_ENSURE(!l->has_thread, KT_ERR_STATE);
+    KT_ENSURE(kt_loop_thread_may_begin(), KT_ERR_IO);
     sigset_t all, saved;
     pthread_attr_t attr;
     bool good = kt_loop_thread_attr(&attr);
