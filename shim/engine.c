@@ -11,6 +11,7 @@
 #include "shim/quick_exit.h"
 #include "shim/real.h"
 #include "shim/self.h"
+#include "shim/stack.h"
 #include "shim/tls_libraries.h"
 #include "shim/trace.h"
 
@@ -35,6 +36,8 @@ static const struct kt_shim_host host = {
     .env = kt_env_get,
     .forked = kt_fork_from_threads,
     .audit_fd = kt_audit_fd,
+    .environ_lock = kt_shim_environ_lock,
+    .environ_unlock = kt_shim_environ_unlock,
 };
 
 void kt_engine_lock(void)
@@ -106,11 +109,12 @@ static bool engine_path(char *out, size_t size)
     return slash && (size_t)snprintf(out, size, "%.*s/libktengine.so", (int)(slash - self), self) < size;
 }
 
-static const struct kt_engine_abi *load(void)
+static const struct kt_engine_abi *load_here(void)
 {
     char path[PATH_MAX];
     if (!engine_path(path, sizeof path))
         return NULL;
+    kt_real_warm(); /* the engine has a thread */
     int flags = RTLD_NOW | RTLD_LOCAL | (must_share() ? 0 : RTLD_DEEPBIND);
     kt_tls_libraries_before_engine();
     void *handle = KT_REAL(dlopen)(path, flags);
@@ -132,6 +136,18 @@ static const struct kt_engine_abi *load(void)
         return NULL;
     }
     KT_TRACE_SHIM("engine: %s loaded", path);
+    return abi;
+}
+
+static void load_it(void *abi)
+{
+    *(const struct kt_engine_abi **)abi = load_here();
+}
+
+static const struct kt_engine_abi *load(void)
+{
+    const struct kt_engine_abi *abi = NULL;
+    kt_stack_run(load_it, (void *)&abi);
     return abi;
 }
 

@@ -10,6 +10,7 @@
 #include "shim/names.h"
 #include "shim/plan_file.h"
 #include "shim/plan_path.h"
+#include "shim/stack.h"
 #include "shim/trace.h"
 
 #include <pthread.h>
@@ -30,9 +31,11 @@ void kt_plan_unlock(void)
     kt_unlock(&lock);
 }
 
+/* Lock held; not on the stack of a thread, which may have 16 KiB. */
+static char path[PATH_MAX];
+
 static bool read_one(void)
 {
-    char path[PATH_MAX];
     for (int i = 0; kt_plan_candidate(i, path, sizeof path); i++) {
         if (path[0] && kt_plan_file_load(&own, path)) {
             KT_TRACE_SHIM("plan %s, %u hosts", path, atomic_load(&own.plan.count));
@@ -42,11 +45,17 @@ static bool read_one(void)
     return false;
 }
 
+static void ask_engine(void *made)
+{
+    const struct kt_engine_abi *engine = kt_engine_usable();
+    *(bool *)made = engine && engine->make_plan(path, sizeof path) == 0;
+}
+
 static bool make_one(void)
 {
-    char path[PATH_MAX];
-    const struct kt_engine_abi *engine = kt_engine_usable();
-    if (!engine || engine->make_plan(path, sizeof path) != 0)
+    bool made = false;
+    kt_stack_run(ask_engine, &made);
+    if (!made)
         return false;
     KT_TRACE_SHIM("plan %s was made", path);
     return kt_plan_file_load(&own, path);

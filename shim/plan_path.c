@@ -53,7 +53,7 @@ static uint64_t add_number(uint64_t h, uint64_t n)
 
 static uint64_t add_path(uint64_t h, const char *path, size_t len)
 {
-    char copy[PATH_MAX];
+    static char copy[PATH_MAX]; /* the plan's lock is held; stacks may be small */
     struct stat st;
     memset(&st, 0, sizeof st);
     if (len < sizeof copy) {
@@ -86,14 +86,14 @@ void kt_plan_file_key(const char *config_paths, const char *mode, const char *fa
 
 bool kt_plan_candidate(int i, char *out, size_t size)
 {
-    char key[17], dir[PATH_MAX];
+    char key[17];
     const char *v;
     int n = 0;
     kt_plan_file_key(kt_env_get("KT_POLICY_CONFIG"), kt_env_get("KT_MODE"), kt_env_get("KT_FAIL_MODE"), key);
     if (i == 0 && (v = set_value("KT_PLAN")))
         n = snprintf(out, size, "%s", v);
-    else if (i == 1 && kt_state_dir(dir, sizeof dir))
-        n = snprintf(out, size, "%s/plan/%s", dir, key);
+    else if (i == 1 && kt_state_dir(out, size) && (n = (int)strlen(out)) > 0)
+        n += snprintf(out + n, size - (size_t)n, "/plan/%s", key);
     else if (i == 2 && (v = absolute_value("XDG_RUNTIME_DIR")))
         n = snprintf(out, size, "%s/ktwrap/%s", v, key);
     else if (i == 3)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -67,4 +68,26 @@ bool kt_stack_suffices(void)
     if (own == NONE) /* a coroutine of the main thread, which will ask on its own stack as well */
         own = 0;
     return suffices;
+}
+
+struct apart {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void *run_apart(void *p)
+{
+    const struct apart *a = p;
+    a->fn(a->arg);
+    return NULL;
+}
+
+void kt_stack_run(void (*fn)(void *arg), void *arg)
+{
+    struct apart a = {fn, arg};
+    pthread_t thread;
+    if (!kt_stack_suffices() && pthread_create(&thread, NULL, run_apart, &a) == 0)
+        pthread_join(thread, NULL);
+    else
+        fn(arg);
 }

@@ -10,3 +10,6 @@
 /* True where KT_STACK_NEED is left here, and known to be: not on the stack of a coroutine or of a signal
  * handler. Asks libc once a thread. Keeps errno. */
 bool kt_stack_suffices(void);
+/* Runs fn(arg) here where it does, else (and where a thread can be had) on a thread of its own, which is
+ * guarded where the caller is; returns behind it. */
+void kt_stack_run(void (*fn)(void *arg), void *arg);
