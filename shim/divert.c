@@ -13,7 +13,6 @@
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
-#include "shim/stack.h"
 #include "shim/tap.h"
 #include "shim/tls_peer.h"
 #include "shim/trace.h"
@@ -118,26 +117,15 @@ static int connect_origin(int fd, const struct kt_host *host, const struct socka
     return rc;
 }
 
-struct adoption {
-    const struct kt_engine_abi *engine;
-    struct kt_abi_origin origin;
-    int end, rc;
-};
-
-static void adopt_it(void *arg)
-{
-    struct adoption *a = arg;
-    a->rc = a->engine->adopt(a->end, &a->origin);
-}
-
 /* Hands the engine its end. */
 static int adopt(int end, int fd, const struct kt_diverted *d, const struct kt_engine_abi *engine)
 {
-    struct adoption a = {engine, {d->origin, d->port, fd}, kt_shim_own_fd_raise(end), -1};
+    struct kt_abi_origin origin = {d->origin, d->port, fd};
+    end = kt_shim_own_fd_raise(end);
     int saved = kt_guard_enter();
-    kt_stack_run(adopt_it, &a);
+    int rc = engine->adopt(end, &origin);
     kt_guard_leave(saved);
-    return a.rc;
+    return rc;
 }
 
 static void no_fast_open(int fd)

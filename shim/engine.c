@@ -109,7 +109,7 @@ static bool engine_path(char *out, size_t size)
     return slash && (size_t)snprintf(out, size, "%.*s/libktengine.so", (int)(slash - self), self) < size;
 }
 
-static const struct kt_engine_abi *load_here(void)
+static const struct kt_engine_abi *find(void)
 {
     char path[PATH_MAX];
     if (!engine_path(path, sizeof path))
@@ -139,16 +139,9 @@ static const struct kt_engine_abi *load_here(void)
     return abi;
 }
 
-static void load_it(void *abi)
+static void load(void *abi)
 {
-    *(const struct kt_engine_abi **)abi = load_here();
-}
-
-static const struct kt_engine_abi *load(void)
-{
-    const struct kt_engine_abi *abi = NULL;
-    kt_stack_run(load_it, (void *)&abi);
-    return abi;
+    *(const struct kt_engine_abi **)abi = find();
 }
 
 const struct kt_engine_abi *kt_engine_get(void)
@@ -163,9 +156,10 @@ const struct kt_engine_abi *kt_engine_get(void)
     kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
-        abi = load();
+        kt_stack_call(load, &abi);
         atomic_store(&owner, getpid());
         if (abi) {
+            abi = kt_engine_apart(abi);
             atomic_store_explicit(&engine, abi, memory_order_release);
             kt_quick_exit_register();
         } else {

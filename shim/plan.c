@@ -31,11 +31,9 @@ void kt_plan_unlock(void)
     kt_unlock(&lock);
 }
 
-/* Lock held; not on the stack of a thread, which may have 16 KiB. */
-static char path[PATH_MAX];
-
 static bool read_one(void)
 {
+    char path[PATH_MAX];
     for (int i = 0; kt_plan_candidate(i, path, sizeof path); i++) {
         if (path[0] && kt_plan_file_load(&own, path)) {
             KT_TRACE_SHIM("plan %s, %u hosts", path, atomic_load(&own.plan.count));
@@ -45,17 +43,11 @@ static bool read_one(void)
     return false;
 }
 
-static void ask_engine(void *made)
-{
-    const struct kt_engine_abi *engine = kt_engine_usable();
-    *(bool *)made = engine && engine->make_plan(path, sizeof path) == 0;
-}
-
 static bool make_one(void)
 {
-    bool made = false;
-    kt_stack_run(ask_engine, &made);
-    if (!made)
+    char path[PATH_MAX];
+    const struct kt_engine_abi *engine = kt_engine_usable();
+    if (!engine || engine->make_plan(path, sizeof path) != 0)
         return false;
     KT_TRACE_SHIM("plan %s was made", path);
     return kt_plan_file_load(&own, path);
@@ -69,6 +61,23 @@ static void built_in(void)
                   own.plan.observe ? "observe" : "enforce", own.plan.fail_allow ? "allow" : "block");
 }
 
+struct search {
+    enum kt_plan_want want;
+    bool ok;
+};
+
+static void search(void *arg)
+{
+    struct search *s = arg;
+    s->ok = atomic_load(&ready) || read_one();
+    atomic_store(&read_tried, true);
+    if (!s->ok && s->want == KT_PLAN_MAKE) {
+        if (!make_one())
+            built_in();
+        s->ok = true;
+    }
+}
+
 bool kt_plan_ready(enum kt_plan_want want)
 {
     if (atomic_load_explicit(&ready, memory_order_acquire))
@@ -78,18 +87,13 @@ bool kt_plan_ready(enum kt_plan_want want)
     kt_fork_register();
     int saved = kt_guard_enter();
     kt_lock(&lock);
-    bool ok = atomic_load(&ready) || read_one();
-    atomic_store(&read_tried, true);
-    if (!ok && want == KT_PLAN_MAKE) {
-        if (!make_one())
-            built_in();
-        ok = true;
-    }
-    if (ok)
+    struct search s = {want, false};
+    kt_stack_call(search, &s);
+    if (s.ok)
         atomic_store_explicit(&ready, true, memory_order_release);
     kt_unlock(&lock);
     kt_guard_leave(saved);
-    return ok;
+    return s.ok;
 }
 
 bool kt_plan_ready_for_local(void)

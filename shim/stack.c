@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/stack.h"
 
+#include "shim/guard.h"
+
 #include <errno.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -70,23 +71,31 @@ bool kt_stack_suffices(void)
     return suffices;
 }
 
-struct apart {
+struct call {
     void (*fn)(void *arg);
     void *arg;
 };
 
-static void *run_apart(void *p)
+static void *apart(void *arg)
 {
-    const struct apart *a = p;
-    a->fn(a->arg);
+    struct call *c = arg;
+    kt_guard_thread();
+    c->fn(c->arg);
     return NULL;
 }
 
-void kt_stack_run(void (*fn)(void *arg), void *arg)
+void kt_stack_call(void (*fn)(void *arg), void *arg)
 {
-    struct apart a = {fn, arg};
+    struct call c = {fn, arg};
     pthread_t thread;
-    if (!kt_stack_suffices() && pthread_create(&thread, NULL, run_apart, &a) == 0)
+    pthread_attr_t large; /* the usual size may be little as well (RLIMIT_STACK) */
+    bool apart_it = !kt_stack_suffices() && pthread_attr_init(&large) == 0;
+    if (apart_it) {
+        pthread_attr_setstacksize(&large, 8 * KT_STACK_NEED);
+        apart_it = pthread_create(&thread, &large, apart, &c) == 0;
+        pthread_attr_destroy(&large);
+    }
+    if (apart_it)
         pthread_join(thread, NULL);
     else
         fn(arg);

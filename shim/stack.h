@@ -10,6 +10,7 @@
 /* True where KT_STACK_NEED is left here, and known to be: not on the stack of a coroutine or of a signal
  * handler. Asks libc once a thread. Keeps errno. */
 bool kt_stack_suffices(void);
-/* Runs fn(arg) here where it does, else (and where a thread can be had) on a thread of its own, which is
- * guarded where the caller is; returns behind it. */
-void kt_stack_run(void (*fn)(void *arg), void *arg);
+
+/* Calls fn(arg): in a guarded thread with a stack of its own where this one's does not suffice and a thread
+ * can be had. The caller is guarded, and waits. */
+void kt_stack_call(void (*fn)(void *arg), void *arg);
