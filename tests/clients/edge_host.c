@@ -106,7 +106,7 @@ static atomic_int calls, over;
 static void *many_calls(void *arg)
 {
     int fd = open_call();
-    for (calls = 0; calls < 600 && call_on(fd) == 200; calls++)
+    for (calls = 0; calls < 2000 && call_on(fd) == 200; calls++)
         ;
     close(fd);
     over = 1;
@@ -336,7 +336,7 @@ static const struct {
 } steps[] = {
     {"call", step_call},                     /* over plain HTTP: the status, or the errno of connect */
     {"exit-in-malloc", step_exit_in_malloc}, /* _exit by a handler that interrupts malloc, behind a call */
-    {"environ", step_environ},               /* 600 calls of a thread, and setenv all the while */
+    {"environ", step_environ},               /* 2000 calls of a thread, and setenv all the while */
     {"bad-address", step_bad_address},       /* connect to an address that cannot be read */
     {"small-stack", step_small_stack},       /* a call by a thread of 20 KiB */
     {"crash-handlers", step_crash_handlers}, /* programs started on an alternate stack of 8 KiB */
