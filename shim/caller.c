@@ -102,8 +102,8 @@ void *kt_symbol_near(const void *address, const char *name)
 {
     Dl_info info;
     struct link_map *map = NULL;
-    void *near = kt_near_symbol(address, name);
-    if (near && !kt_is_hook(near))
+    void *near;
+    if (kt_near_symbol(address, name, &near) && !(near && kt_is_hook(near)))
         return near;
     if (!dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
         return NULL;

@@ -74,26 +74,26 @@ static bool knows(const struct object *all, unsigned count, const struct object 
     return false;
 }
 
-void *kt_near_symbol(const void *address, const char *name)
+bool kt_near_symbol(const void *address, const char *name, void **out)
 {
     struct object all[OBJECTS];
     struct search first = {.address = address};
+    *out = NULL;
     if (!find(&first))
-        return NULL;
+        return false;
     unsigned count = 1;
     all[0] = first.found;
     for (unsigned i = 0; i < count; i++) {
-        void *fn = kt_elf_symbol(all[i].base, all[i].dyn, name);
-        if (fn)
-            return fn;
+        if ((*out = kt_elf_symbol(all[i].base, all[i].dyn, name)))
+            return true;
         const char *needed;
         for (unsigned n = 0; (needed = kt_elf_string(all[i].base, all[i].dyn, DT_NEEDED, n)); n++) {
             struct search s = {.needed = needed};
             if (count == OBJECTS || !find(&s))
-                return NULL;
+                return false;
             if (!knows(all, count, &s.found))
                 all[count++] = s.found;
         }
     }
-    return NULL;
+    return true;
 }

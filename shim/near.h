@@ -6,6 +6,8 @@
  * Only the lock of the list of objects is taken, which nobody holds for long.
  */
 
-/* `name` in the object that holds `address`, or in what it links, breadth first. NULL: not there, or not to
- * be told without the loader. */
-void *kt_near_symbol(const void *address, const char *name);
+#include <stdbool.h>
+
+/* *out: `name` in the object that holds `address`, or in what it links, breadth first; NULL = not there.
+ * False: not to be told without the loader. */
+bool kt_near_symbol(const void *address, const char *name, void **out);
