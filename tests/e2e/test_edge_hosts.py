@@ -7,6 +7,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+import net  # noqa: E402
+from ktlib import PYTHON  # noqa: E402
 
 KEY = {"MISTRAL_API_KEY": "target-key-0001"}
 
@@ -62,6 +64,24 @@ class EdgeHosts(e2e.KtTest):
         cfg = self.lab.config(e2e.TARGETS.format(url=mock.url, ca=mock.ca, top="", more="").replace(
             "tls:", 'secret_key_ref: {command: "sleep 0.1; echo target-key-0001"}, tls:'), "command.yaml")
         self.assertEqual(self.steps("catch call wait", cfg=cfg), ["call 200", "wait -10", "children 0"])
+
+    def test_bytes_that_are_thrown_away(self):
+        """MSG_TRUNC without a buffer (tcp(7)); observed, the answer was not read and its call is reported."""
+        self.lab.mock("near", ["--dialect", "openai"], tls=False, origin="api.openai.com")
+        net.map_hosts(["api.openai.com"], self.lab.tmp)
+        self.addCleanup(net.unmap_hosts)
+        code = """
+import ctypes, select, socket
+libc = ctypes.CDLL(None, use_errno=True)
+s = socket.create_connection(("api.openai.com", 80))
+body = b'{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}'
+s.sendall(b"POST /v1/chat/completions HTTP/1.1\\r\\nHost: api.openai.com\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+select.select([s], [], [])
+print(libc.recv(s.fileno(), None, 1000, socket.MSG_TRUNC) > 0)
+"""
+        got = self.lab.run("wrap", self.cfg, [PYTHON, "-c", code], env=KEY, options=("--mode", "observe"))
+        self.assertEqual((got.returncode, got.stdout), (0, "True\n"), got.stderr)
+        self.assertIn("unseen", [e["event_type"] for e in self.lab.events()])
 
     def test_calls_by_handlers_of_exit(self):
         """Registered before the first call, and so run behind the end of the engine: they follow fail_mode, with an event."""
