@@ -27,6 +27,11 @@ kt_result kt_tools_chosen(struct kt_chat *c, struct kt_error *err) KT_MUST;
 /* The names of the tools that a message calls. */
 kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, struct kt_error *err) KT_MUST;
 
+/* ---- strings of an answer that OpenAI does not know (answer_aside.c) ---- */
+
+/* True where a text may stand under `key` that comes in pieces. */
+bool kt_answer_is_piece(const struct kt_json *j, uint32_t key);
+
 /* ---- strings that need no look (openai_words.c) ---- */
 
 /* True where string token `tok` is a word of the API itself: a key, a role, a type that it defines. */

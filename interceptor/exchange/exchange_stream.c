@@ -202,6 +202,11 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         on_done(x, e->end);
         return false;
     }
+    if (!e->data.len &&
+        !kt_span_eq(e->name, "error")) { /* as good as a comment; SDKs would stumble over it */
+        s->event_start = e->end;
+        return true;
+    }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_x_chunk c =
         kt_x_chunk_read(e->data, &j, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);

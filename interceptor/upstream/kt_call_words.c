@@ -31,6 +31,10 @@ const char *kt_call_words(CURLcode code)
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return "it does not speak HTTP";
+    case CURLE_BAD_CONTENT_ENCODING:
+        return "an unknown or damaged coding of the answer";
+    case CURLE_OUT_OF_MEMORY: /* libcurl's word for a field of more than 100 KB, too */
+        return "no memory, or a header field that is too large";
     default:
         return kt_call_classify(code) == KT_CALL_TLS ? "the TLS handshake failed" : "";
     }
@@ -38,11 +42,12 @@ const char *kt_call_words(CURLcode code)
 
 void kt_call_note_code(struct kt_call *c, CURLcode code)
 {
-    if (code != CURLE_OK && !c->error[0])
-        snprintf(c->error, sizeof c->error, "%s", curl_easy_strerror(code));
+    char *error = c->handle ? c->handle->error : NULL;
+    if (code != CURLE_OK && error && !error[0])
+        snprintf(error, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
 }
 
 const char *kt_call_library_says(const struct kt_call *c)
 {
-    return c ? c->error : "";
+    return c && c->handle ? c->handle->error : "";
 }
