@@ -7,6 +7,7 @@
  * cache takes no lock.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct kt_found {
@@ -24,8 +25,19 @@ struct kt_found kt_caller_resolve(unsigned id, const char *name, const void *ret
  * hooked one as their last act: then the return address is ours, and what is asked for lies near this one.
  * The inner call is not looked at: the outer one is.
  */
-extern __thread const void *kt_inside __attribute__((tls_model("initial-exec")));
-#define KT_CALLER() (kt_inside ? kt_inside : __builtin_return_address(0))
+struct kt_inside {
+    const void *fn;
+    uintptr_t frame; /* of the hook: a handler may jump out of it, and then nothing lies below */
+};
+extern __thread struct kt_inside kt_inside __attribute__((tls_model("initial-exec")));
+static inline __attribute__((always_inline)) const void *kt_inside_now(void)
+{
+    if (__builtin_expect(kt_inside.fn != NULL, 0) && (uintptr_t)__builtin_frame_address(0) >= kt_inside.frame)
+        kt_inside.fn = NULL;
+    return kt_inside.fn;
+}
+#define KT_INSIDE(fn) ((struct kt_inside){fn, (uintptr_t)__builtin_frame_address(0)})
+#define KT_CALLER() (kt_inside_now() ? kt_inside.fn : __builtin_return_address(0))
 
 /* Something was or will be unloaded: drops the cache. */
 void kt_caller_forget(void);

@@ -36,6 +36,8 @@ static const struct kt_shim_host host = {
     .env = kt_env_get,
     .forked = kt_fork_from_threads,
     .audit_fd = kt_audit_fd,
+    .environ_lock = kt_shim_environ_lock,
+    .environ_unlock = kt_shim_environ_unlock,
 };
 
 void kt_engine_lock(void)
@@ -112,6 +114,7 @@ static const struct kt_engine_abi *find(void)
     char path[PATH_MAX];
     if (!engine_path(path, sizeof path))
         return NULL;
+    kt_real_warm(); /* the engine has a thread */
     int flags = RTLD_NOW | RTLD_LOCAL | (must_share() ? 0 : RTLD_DEEPBIND);
     kt_tls_libraries_before_engine();
     void *handle = KT_REAL(dlopen)(path, flags);

@@ -3,6 +3,7 @@
 
 #include "shim/audit_fds.h"
 #include "shim/engine.h"
+#include "shim/env.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
 #include "shim/heir.h"
@@ -28,7 +29,11 @@
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
 static atomic_bool threads, forked;
-static __thread bool prepared __attribute__((tls_model("initial-exec")));
+static __thread enum {
+    NOT_PREPARED,
+    LOCKS,
+    LOCKS_AND_ENGINE
+} prepared __attribute__((tls_model("initial-exec")));
 
 /* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
  * of one: the child may execute or end; it is no process of ours (kt_engine_get). */
@@ -44,23 +49,24 @@ static void lock_all(void)
     kt_tap_lock();
     kt_fdtab_lock();
     kt_ssl_table_lock();
+    kt_shim_environ_lock();
 }
 
 static void prepare(void)
 {
-    prepared = !must_not_wait();
-    if (!prepared)
+    prepared = NOT_PREPARED;
+    if (must_not_wait())
         return;
     int saved = kt_guard_enter();
     lock_all();
     const struct kt_engine_abi *e = kt_engine_loaded();
-    if (e)
-        e->fork_prepare();
+    prepared = !e || e->fork_prepare() == 0 ? LOCKS_AND_ENGINE : LOCKS;
     kt_guard_leave(saved);
 }
 
 static void unlock_all(void)
 {
+    kt_shim_environ_unlock();
     kt_ssl_table_unlock();
     kt_fdtab_unlock();
     kt_tap_unlock();
@@ -72,9 +78,9 @@ static void in_parent(void)
 {
     if (!prepared)
         return;
-    prepared = false;
     int saved = kt_guard_enter();
-    const struct kt_engine_abi *e = kt_engine_loaded();
+    const struct kt_engine_abi *e = prepared == LOCKS_AND_ENGINE ? kt_engine_loaded() : NULL;
+    prepared = NOT_PREPARED;
     if (e)
         e->fork_parent();
     unlock_all();
@@ -87,14 +93,18 @@ static void in_child(void)
         atomic_store(&forked, true);
     if (!prepared)
         return;
-    prepared = false;
+    bool whole = prepared == LOCKS_AND_ENGINE; /* else it is no process of the engine's (kt_engine_get) */
+    prepared = NOT_PREPARED;
     int saved = kt_guard_enter();
-    const struct kt_engine_abi *e = kt_engine_loaded();
-    kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
-    kt_audit_fds_mark();
+    const struct kt_engine_abi *e = whole ? kt_engine_loaded() : NULL;
+    if (whole) {
+        kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
+        kt_audit_fds_mark();
+    }
     if (e)
         e->fork_child();
-    kt_engine_forked();
+    if (whole)
+        kt_engine_forked();
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
     kt_heirs_forked();

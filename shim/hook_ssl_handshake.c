@@ -28,14 +28,14 @@ static int judged(const struct kt_ssl_target *t, SSL *ssl, int rc)
 static int shake_hands(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
 {
     int (*real)(SSL *) = (int (*)(SSL *))t->fn;
-    const struct kt_ssl_nameless this = {t->api, ssl}, *outer = kt_ssl_nameless;
+    const struct kt_ssl_nameless outer = kt_ssl_nameless;
     enum kt_ssl_verdict v = KT_SSL_PASS;
     if (real && !kt_bypass())
         v = kt_ssl_before_handshake(t->api, ssl, is_connect);
     if (!real || v == KT_SSL_REFUSE)
         return -1;
     if (v == KT_SSL_NAMELESS)
-        kt_ssl_nameless = &this;
+        kt_ssl_nameless = (struct kt_ssl_nameless){t->api, ssl, (uintptr_t)__builtin_frame_address(0)};
     int rc = real(ssl);
     kt_ssl_nameless = outer;
     return judged(t, ssl, rc);
@@ -118,6 +118,8 @@ KT_HOOK int SSL_shutdown(SSL *ssl)
 KT_HOOK void SSL_free(SSL *ssl)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_free);
+    if (kt_ssl_nameless.ssl == ssl)
+        kt_ssl_nameless.ssl = NULL;
     if (!kt_bypass())
         kt_ssl_table_drop(ssl);
     if (t.fn)

@@ -35,8 +35,10 @@ static bool is_ours(char *const *env, size_t i, size_t own)
  * have its number. */
 static char *with_exports(const char *command)
 {
-    struct kt_scratch s;
-    char *const *env = kt_child_env(&s, environ);
+    struct kt_scratch s = {NULL, 0};
+    struct kt_missing m;
+    size_t room = kt_child_env_need(&m, environ);
+    char *const *env = room ? kt_child_env(&m, environ, KT_SCRATCH(&s, room)) : environ;
     size_t own = 0, need = sizeof "export; " + strlen(command);
     while (environ && environ[own])
         own++;

@@ -44,14 +44,14 @@ bool kt_state_dir(char *out, size_t size)
 
 bool kt_plan_candidate(int i, char *out, size_t size)
 {
-    char key[17], dir[PATH_MAX];
+    char key[17];
     const char *v;
     int n = 0;
     kt_plan_key(kt_env_get("KT_POLICY_CONFIG"), kt_env_get("KT_MODE"), kt_env_get("KT_FAIL_MODE"), key);
     if (i == 0 && (v = set_value("KT_PLAN")))
         n = snprintf(out, size, "%s", v);
-    else if (i == 1 && kt_state_dir(dir, sizeof dir))
-        n = snprintf(out, size, "%s/plan/%s", dir, key);
+    else if (i == 1 && kt_state_dir(out, size) && (n = (int)strlen(out)) > 0)
+        n += snprintf(out + n, size - (size_t)n, "/plan/%s", key);
     else if (i == 2 && (v = absolute_value("XDG_RUNTIME_DIR")))
         n = snprintf(out, size, "%s/ktwrap/%s", v, key);
     else if (i == 3)

@@ -24,6 +24,7 @@ struct kt_loop {
     bool woken;  /* the eventfd was written and not seen since: one write wakes for many posts */
     bool refuse; /* no further posts */
     bool quit;
+    bool broken;  /* epoll is gone */
     bool running; /* some thread is inside kt_loop_run */
     bool has_thread;
     bool parked;
@@ -42,6 +43,11 @@ struct kt_loop {
 void kt_loop_due_timers(struct kt_loop *l);
 void kt_loop_queued_jobs(struct kt_loop *l);
 void kt_loop_wake(struct kt_loop *l); /* any thread */
+
+/* kt_loop_life.c */
+void kt_loop_give_up(struct kt_loop *l);               /* owner only: epoll is gone */
+bool kt_loop_sleeps_for_ever(const struct kt_loop *l); /* lock held */
+struct timespec kt_loop_until(unsigned timeout_ms);
 
 /* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), with a stack that suffices in little space.
  */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void kt_call_wipe_headers(struct kt_call *c)
 {
@@ -187,10 +188,10 @@ static kt_result set_kind(struct kt_call *c, const struct kt_call_request *q)
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     if (q->stream) /* 16 KiB by default, for as long as it lasts */
         curl_easy_setopt(e, CURLOPT_BUFFERSIZE, KT_UP_STREAM_BUFFER);
-    if (c->u->direct)
-        curl_easy_setopt(e, CURLOPT_PROXY, "");
-    if (c->u->no_proxy)
-        curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy);
+    /* Never NULL: then libcurl asks the environment, which the program may be changing. */
+    const char *proxy = strncasecmp(q->url, "https:", 6) == 0 ? c->u->https_proxy : c->u->http_proxy;
+    curl_easy_setopt(e, CURLOPT_PROXY, proxy ? proxy : "");
+    curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy ? c->u->no_proxy : "");
     return curl_easy_setopt(e, CURLOPT_URL, q->url) == CURLE_OK ? kt_ok() : kt_err(KT_ERR_USAGE);
 }
 

@@ -217,7 +217,7 @@ static void mark(struct curl_sockaddr *a)
     if (!inet || a->addrlen + KT_CONNECT_MARK_LEN > sizeof(struct sockaddr_storage))
         return;
     char *room = (char *)a + offsetof(struct curl_sockaddr, addr);
-    memcpy(room + a->addrlen, KT_CONNECT_MARK, KT_CONNECT_MARK_LEN);
+    memcpy(room + a->addrlen, KT_CONNECT_MARK_ENGINE, KT_CONNECT_MARK_LEN);
     a->addrlen += KT_CONNECT_MARK_LEN;
 }
 

@@ -32,18 +32,26 @@ static kt_result copy_env(const char *name, char **out)
     return *out ? kt_ok() : kt_err(KT_ERR_MEMORY);
 }
 
+/* The first of these names that is set. */
+static kt_result copy_first(const char *const *names, char **out)
+{
+    for (; !*out && *names; names++)
+        KT_GUARD(copy_env(*names, out));
+    return kt_ok();
+}
+
 /* The environment is read here, on the thread that starts the engine, and not by the loop thread while the
  * program may be in setenv. KT_UPSTREAM_CA_FILE is what SSL_CERT_FILE was before kt wrap put its own bundle
  * there; empty = it was not set. */
 static kt_result read_environment(struct kt_upstream *u)
 {
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    u->direct = true;
-    for (size_t i = 0; i < KT_COUNT(proxies); i++)
-        if (getenv(proxies[i]))
-            u->direct = false;
-    KT_GUARD(copy_env("KT_UPSTREAM_NO_PROXY", &u->no_proxy));
+    /* As libcurl does it; HTTP_PROXY is no such name, because web servers let clients set it. */
+    static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const none[] = {"KT_UPSTREAM_NO_PROXY", "no_proxy", "NO_PROXY", NULL};
+    KT_GUARD(copy_first(http, &u->http_proxy));
+    KT_GUARD(copy_first(https, &u->https_proxy));
+    KT_GUARD(copy_first(none, &u->no_proxy));
     KT_GUARD(copy_env("KT_UPSTREAM_CA_FILE", &u->ca_file));
     if (!u->ca_file)
         KT_GUARD(copy_env("SSL_CERT_FILE", &u->ca_file));
@@ -201,6 +209,8 @@ void kt_upstream_free(struct kt_upstream *u)
         kt_loop_timer_set(u->loop, &u->timer, 0);
         curl_global_cleanup();
     }
+    free(u->http_proxy);
+    free(u->https_proxy);
     free(u->no_proxy);
     free(u->ca_file);
     free(u);

@@ -27,11 +27,11 @@ struct kt_upstream {
     struct kt_call *calls;                      /* every call that was given out, doubly linked */
     struct kt_up_handle *idle[KT_UP_IDLE_EASY]; /* owned; the newest last */
     size_t idle_count;
-    struct kt_up_open *open;  /* every socket that libcurl has of us */
-    bool no_fd;               /* in this turn the process had no file descriptor left for a socket */
-    size_t sockets, unsure;   /* ... and how many of them are not known to be connected */
-    bool direct;              /* the environment names no proxy: libcurl need not look with every call */
-    char *no_proxy;           /* owned; KT_UPSTREAM_NO_PROXY or NULL */
+    struct kt_up_open *open; /* every socket that libcurl has of us */
+    bool no_fd;              /* in this turn the process had no file descriptor left for a socket */
+    size_t sockets, unsure;  /* ... and how many of them are not known to be connected */
+    /* From the environment, as libcurl would look with every call; owned, NULL = none. */
+    char *http_proxy, *https_proxy, *no_proxy;
     char *ca_file;            /* owned; from the environment, or NULL */
     const char *ca_path;      /* libcurl's own hashed folder where it has one; static */
     _Atomic uint64_t fork_ns; /* kt_upstream_fork_ns */
