@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers: the sink that exchanges write to, with HTTP/1.1's framing. */
 #include "interceptor/flow/kt_flow_private.h"
+#include "interceptor/http/kt_http_head.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 /* What dlp-filter looks for in one segment: secrets, terms, classification marks, the user's patterns. */
 #include "policyengine/detect/kt_pattern_window.h"
-#include "policyengine/detect/kt_secret_folded.h"
+#include "policyengine/detect/kt_secret_encoded.h"
 #include "policyengine/detect/kt_terms.h"
 #include "policyengine/detect/kt_unescape.h"
 #include "policyengine/policies/kt_policy.h"
@@ -54,6 +54,7 @@ struct dlp_stream {
     unsigned segment;
     struct kt_secret_stream secrets;
     struct kt_secret_folded folded;
+    struct kt_secret_encoded encoded;
     struct dlp_own own;
 };
 void dlp_stream_free(struct dlp_stream *s);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/policies/dlp_filter.h"
 
-#include "policyengine/detect/kt_secret_encoded.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,9 +94,9 @@ kt_result dlp_look(const struct dlp_options *o, const struct dlp_lists *l, struc
     size_t one = t->base + t->len;
     *hold = one;
     if (o->secrets) {
-        if (t->final && t->base == 0 && s->secrets.scanned == 0) /* whole: a stream would wait for each run */
-            KT_GUARD(kt_secret_encoded_find(t->data, t->len, on_secret, &c));
         const struct kt_secret_window w = {t->data, t->len, t->base, t->final};
+        KT_GUARD(kt_secret_encoded_window(&s->encoded, &w, on_secret, &c, &one));
+        *hold = one < *hold ? one : *hold;
         KT_GUARD(kt_secret_folded_window(&s->folded, &s->secrets, &w, on_secret, &c, &one));
         *hold = one < *hold ? one : *hold;
         KT_GUARD(

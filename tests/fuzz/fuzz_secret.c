@@ -82,12 +82,22 @@ static void same(const struct finds *a, const struct finds *b)
         KT_HOLDS(by_place(&a->hit[i], &b->hit[i]) == 0);
 }
 
-static void encoded(const char *text, size_t len, struct finds *f)
+/* `cuts` as in look. */
+static void encoded(const char *text, size_t len, unsigned cuts, struct finds *f)
 {
-    kt_fuzz_decode(text, len);
+    struct kt_secret_encoded s = {.at = 0};
     f->len = len;
     f->count = 0;
-    KT_HOLDS(kt_secret_encoded_find(text, len, add, f).code == KT_OK);
+    for (size_t base = 0, end = 0; end < len;) {
+        end += kt_fuzz_step(&cuts, len - end);
+        char *window = kt_fuzz_copy(text + base, end - base);
+        size_t hold = 0;
+        const struct kt_secret_window w = {window, end - base, base, end == len};
+        KT_HOLDS(kt_secret_encoded_window(&s, &w, add, f, &hold).code == KT_OK);
+        KT_HOLDS(hold >= base && hold <= end && (end < len || hold == end));
+        free(window);
+        base = hold;
+    }
     for (size_t i = 1; i < f->count; i++)
         KT_HOLDS(f->hit[i - 1].end <= f->hit[i].start);
 }
@@ -99,7 +109,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2 || size > 1u << 16)
         return 0;
     const char *text = (const char *)data + 2;
-    encoded(text, size - 2, &whole);
+    kt_fuzz_decode(text, size - 2);
+    encoded(text, size - 2, 0, &whole);
+    encoded(text, size - 2, 1u + data[0] * 256u + data[1], &cut);
+    same(&whole, &cut);
     look(text, size - 2, 0, &whole);
     look(text, size - 2, 1u + data[0] * 256u + data[1], &cut);
     same(&whole, &cut);

@@ -213,7 +213,7 @@ TEST(Dlp, EscapesOfSourceAreNoHidingPlace)
     }
 }
 
-TEST(Dlp, EncodedSecretsOfAKnownFormAreFoundInWholeTexts)
+TEST(Dlp, EncodedSecretsOfAKnownFormAreFound)
 {
     Configured c("dlp-filter", "{}");
     std::string t = token();
@@ -223,9 +223,22 @@ TEST(Dlp, EncodedSecretsOfAKnownFormAreFoundInWholeTexts)
                 Result r = c->whole(front + one + " now");
                 EXPECT_EQ(r.text, std::string(front) + "[SECRET_1] now") << one;
                 EXPECT_EQ(r.labels, "github-token:1 ");
+                same_at_every_cut(c, front + one + " now");
             }
-    std::string late = base64(std::string(9000, 'a') + " " + t); /* behind the first piece */
-    EXPECT_EQ(c->whole(late).text, "[SECRET_1]");
+    for (const std::string end : {"", " ", "=", "\n"}) /* in the second piece of three: the first one stays */
+        for (size_t more : {size_t(0), size_t(9000)}) {
+            const std::string late = base64(std::string(4500, 'a') + " " + t + std::string(more, ' '));
+            const std::string want = late.substr(0, 5460) + "[SECRET_1]";
+            Result whole = c->whole(late + end);
+            EXPECT_EQ(whole.text.substr(0, want.size()), want);
+            std::vector<std::string> pieces;
+            for (size_t at = 0; at < late.size(); at += 1365)
+                pieces.push_back(late.substr(at, 1365));
+            for (size_t cut : {size_t(5459), size_t(5460), size_t(5461), late.size() - 1, late.size()})
+                EXPECT_EQ(c->run({late.substr(0, cut), late.substr(cut) + end}).text, whole.text) << cut;
+            pieces.push_back(end);
+            EXPECT_EQ(c->run(pieces).text, whole.text) << more;
+        }
 }
 
 TEST(Dlp, OrdinaryEncodedTextIsLeftAlone)
@@ -241,6 +254,24 @@ TEST(Dlp, OrdinaryEncodedTextIsLeftAlone)
                  "\n-----END CERTIFICATE-----\n"),
           std::string("policyengine/detect/kt_secret_encoded/and/so/on"), std::string(100000, 'A')})
         EXPECT_EQ(c->whole("see " + text + " there").text, "see " + text + " there");
+}
+
+// What is no text by its first letters goes on as it comes; what may be waits for a piece at most.
+TEST(DlpStream, OfEncodedDataOnlyTextIsHeld)
+{
+    Configured c("dlp-filter", "{}");
+    std::string binary;
+    for (int i = 0; i < 20000; i++)
+        binary += (char)random_bytes();
+    for (const std::string &text : {base64(binary), hex(binary)}) {
+        Result r = c->run(bytes(text));
+        EXPECT_EQ(r.text, text);
+        EXPECT_LE(r.most_held, 100u);
+    }
+    const std::string words = base64(std::string(9000, 'a') + " and no more");
+    Result r = c->run(bytes(words));
+    EXPECT_EQ(r.text, words);
+    EXPECT_LE(r.most_held, 5462u);
 }
 
 TEST(Dlp, ToolCallArgumentsStayJson)
