@@ -58,6 +58,23 @@ static uint32_t name_of(const struct kt_json *j, uint32_t tool)
     return own ? type : 0;
 }
 
+/* A client may go by another holder than we: each name that differs is called, too. */
+static KT_MUST kt_result add_other_names(struct kt_chat *c, uint32_t tool, unsigned choice,
+                                         struct kt_error *err)
+{
+    static const char *const inner[] = {"function", "custom"};
+    const struct kt_json *j = &c->json;
+    const size_t first = c->tool_count - 1;
+    for (size_t i = 0; i <= KT_COUNT(inner); i++) {
+        uint32_t from = i < KT_COUNT(inner) ? kt_json_member(j, tool, inner[i], NULL) : tool;
+        bool object = (i == KT_COUNT(inner) || from) && j->tok[from].type == KT_JSON_OBJECT;
+        uint32_t name = object ? kt_json_member(j, from, "name", NULL) : 0;
+        if (is_string(j, name) && !kt_json_str_eq(j, name, c->tools[first].name))
+            KT_GUARD(add(c, name, KT_TOOL_CALLED, choice, err));
+    }
+    return kt_ok();
+}
+
 static KT_MUST kt_result add_called(struct kt_chat *c, uint32_t list, unsigned choice, struct kt_error *err)
 {
     const struct kt_json *j = &c->json;
@@ -65,8 +82,10 @@ static KT_MUST kt_result add_called(struct kt_chat *c, uint32_t list, unsigned c
         return kt_ok();
     for (uint32_t t = list + 1; t < j->tok[list].next; t = j->tok[t].next) {
         uint32_t name = j->tok[t].type == KT_JSON_OBJECT ? name_of(j, t) : 0;
-        if (name)
-            KT_GUARD(add(c, name, KT_TOOL_CALLED, choice, err));
+        if (!name)
+            continue;
+        KT_GUARD(add(c, name, KT_TOOL_CALLED, choice, err));
+        KT_GUARD(add_other_names(c, t, choice, err));
     }
     return kt_ok();
 }

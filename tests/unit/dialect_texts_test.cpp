@@ -320,6 +320,13 @@ TEST(Texts, Answers)
     EXPECT_EQ(a.texts(), (V{"0assistant:a", "0reasoning:r", "0assistant:f", "0assistant:heard",
                             "1reasoning:t", "1assistant:p", "1call*:{}", "2assistant:old", "3assistant:d"}));
     EXPECT_EQ(a.tools(), V{"calls 1 ls"});
+    Body names(KT_EP_CHAT, R"({"choices":[{"message":{"tool_calls":[
+{"type":"custom","function":{"name":"good"},"custom":{"name":"evil"}},{"function":{"name":"a"},"name":"b"},
+{"function":{"name":"same"},"custom":{"name":"same"},"name":"same"},{"function":"x","name":"own"}]}}]})",
+               true);
+    ASSERT_EQ(names.r.code, KT_OK) << names.err.text;
+    EXPECT_EQ(names.tools(),
+              (V{"calls 0 good", "calls 0 evil", "calls 0 a", "calls 0 b", "calls 0 same", "calls 0 own"}));
     Body e(KT_EP_EMBEDDINGS, "{\"data\":[]}", true);
     EXPECT_EQ(e.r.code, KT_OK);
     for (const char *odd :
