@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_linear.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_linear_features.h"
 
 #include <math.h>
@@ -22,24 +23,34 @@ static size_t prepare(struct kt_linear_work *w, const char *text, size_t len)
     return len + 1;
 }
 
-static bool stops(char c)
+/* Behind the first end of a sentence among the places [from, to) of the text; 0 = there is none. from > 0. */
+static size_t first_end(const char *text, size_t len, size_t from, size_t to)
 {
-    return c == '.' || c == '!' || c == '?' || c == ';';
+    for (size_t i = from; i < to; i += sizeof(kt_bytes)) {
+        char end[sizeof(kt_bytes) + 1] = {0};
+        size_t left = len - i;
+        const char *p = left < sizeof(kt_bytes) ? memcpy(end, text + i - 1, left + 1) : text + i - 1;
+        kt_bytes before = kt_bytes_load(p), v = kt_bytes_load(p + 1);
+        unsigned ends =
+            kt_bytes_mask(kt_bytes_are(v, '\n') | (kt_bytes_are(v, ' ') & kt_bytes_stops(before)));
+        size_t at = i + (size_t)(ends ? __builtin_ctz(ends) : 16);
+        if (ends)
+            return at < to ? at + 1 : 0;
+    }
+    return 0;
 }
 
 /* Where the sentence that begins at `from` ends. `text` is the text before `prepare`, which tells line ends.
  */
 static size_t sentence_end(const char *text, size_t len, size_t from)
 {
-    size_t last_space = 0, i = from;
-    for (; i < len && i - from < KT_LINEAR_LONG; i++) {
-        bool space = text[i] == ' ' || text[i] == '\n';
-        if (space && i - from >= KT_LINEAR_SHORT && (text[i] == '\n' || stops(text[i - 1])))
-            return i + 1;
-        if (space)
-            last_space = i + 1;
-    }
-    return i == len || last_space - from < KT_LINEAR_SHORT || last_space < from ? i : last_space;
+    size_t to = len - from < KT_LINEAR_LONG ? len : from + KT_LINEAR_LONG, i = to;
+    size_t end = to - from > KT_LINEAR_SHORT ? first_end(text, len, from + KT_LINEAR_SHORT, to) : 0;
+    if (end > 0 || to == len)
+        return end > 0 ? end : len;
+    while (i > from && text[i - 1] != ' ' && text[i - 1] != '\n')
+        i--;
+    return i - from < KT_LINEAR_SHORT ? to : i; /* i == from: no space */
 }
 
 struct sum {
@@ -83,13 +94,14 @@ void kt_linear_run(const struct kt_linear *m, struct kt_linear_work *w, const ch
                    struct kt_linear_score *out)
 {
     size_t n = prepare(w, text, len) - 1, count = 0;
+    struct words words = words_of(w->text, n + 1);
     struct sum all = {m->weights, 0, 0};
     struct kt_linear_turn turns = {.count = 0};
     *out = (struct kt_linear_score){m->bias, m->bias, 0};
     for (size_t at = 0; at < n; count++) {
         size_t end = sentence_end(text, n, at);
         struct sum s = {m->weights, 0, 0};
-        each_feature(w->text, at, end, n, &turns, add, &s);
+        each_feature(&words, at, end, n, &turns, add, &s);
         all.sum += s.sum;
         all.features += s.features;
         w->sentences[count] = (struct kt_linear_sentence){s.sum, s.features, (uint32_t)end};
@@ -105,10 +117,11 @@ void kt_linear_features(struct kt_linear_work *w, const char *text, size_t len, 
                         kt_linear_sentence_fn sentence, void *ctx)
 {
     size_t n = prepare(w, text, len) - 1;
+    struct words words = words_of(w->text, n + 1);
     struct kt_linear_turn turns = {.count = 0};
     for (size_t at = 0, end; at < n; at = end) {
         end = sentence_end(text, n, at);
-        each_feature(w->text, at, end, n, &turns, feature, ctx);
+        each_feature(&words, at, end, n, &turns, feature, ctx);
         sentence(ctx, end - at);
     }
 }

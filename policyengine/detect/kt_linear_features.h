@@ -5,6 +5,7 @@
  * words (kt_classes.h), alone and in pairs. All inline with the callback: a call per feature would cost most.
  * Only kt_linear.c includes this.
  */
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_classes.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_linear.h"
@@ -72,6 +73,14 @@ INLINE uint64_t word_hash(const char *p, size_t len)
     return h ^ h >> 32;
 }
 
+/* word_hash of the first letters, without a branch that depends on how many there are. */
+INLINE uint64_t stem_hash(const char *p, size_t len)
+{
+    size_t n = len < STEM ? len : STEM;
+    uint64_t h = (n ^ (load(p) & LOW(n))) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
 /* What a sentence has had: "ha ha ha" says no more than once, however long it goes on. A slot that two keys
  * share forgets the older one: then it counts again, which is harmless. */
 #define SLOTS 256u
@@ -86,6 +95,34 @@ INLINE bool again(struct had *had, uint64_t key)
     bool same = *slot == mark;
     *slot = mark;
     return same;
+}
+
+/* Words of a prepared text: the one that comes next, behind the text where there is none. */
+struct words {
+    struct kt_runs runs;
+    size_t start, end;
+};
+
+INLINE void next_run(struct words *w)
+{
+    if (!kt_runs_next(&w->runs, kt_bytes_letters, &w->start, &w->end))
+        w->start = SIZE_MAX;
+}
+
+INLINE struct words words_of(const char *text, size_t len)
+{
+    struct words w = {.runs = kt_runs_of(text, len)};
+    next_run(&w);
+    return w;
+}
+
+/* Goes on; what a sentence that ends at `cut` left of a word is a word of the next one. */
+INLINE void next_word(struct words *w, size_t cut)
+{
+    if (w->end > cut)
+        w->start = cut;
+    else
+        next_run(w);
 }
 
 /* The classes that began the sentence before. */
@@ -160,9 +197,9 @@ INLINE void step(struct sentence *s, unsigned id, uint64_t word, uint64_t stem)
     s->row[0].at = s->at;
 }
 
-/* The features of the sentence [from,to) of a prepared text. `turns`: of the sentence before, becomes that of
- * this one. */
-INLINE void each_feature(const char *t, size_t from, size_t to, size_t len, struct kt_linear_turn *turns,
+/* The features of the sentence [from,to) of the prepared text of `w`. `turns`: of the sentence before,
+ * becomes that of this one. */
+INLINE void each_feature(struct words *w, size_t from, size_t to, size_t len, struct kt_linear_turn *turns,
                          kt_linear_feature_fn fn, void *ctx)
 {
     struct had had = {{0}};
@@ -170,17 +207,11 @@ INLINE void each_feature(const char *t, size_t from, size_t to, size_t len, stru
     struct sentence s = {.later = from > 0, .last = to == len, .before = &before};
     s.row[0].id = KT_CLASS_COUNT;
     s.row_count = 1;
-    for (size_t i = from + 1; i < to + 1;) { /* one space stands in front */
-        size_t start = i;
-        while (i < to + 1 && kt_lexicon_letter((unsigned char)t[i]))
-            i++;
-        size_t n = i - start;
-        if (n == 0) {
-            i++;
-            continue;
-        }
-        uint64_t word = word_hash(t + start, n), stem = word_hash(t + start, n < STEM ? n : STEM);
-        unsigned id = kt_class_of(t + start, n);
+    for (; w->start <= to; next_word(w, to + 1)) { /* one space stands in front */
+        const char *t = w->runs.text + w->start;
+        size_t n = (w->end <= to ? w->end : to + 1) - w->start;
+        uint64_t word = word_hash(t, n), stem = stem_hash(t, n);
+        unsigned id = kt_class_of(t, n);
         s.at++;
         if (!again(&had, word + turn(s.word, 21))) {
             fn(ctx, bucket(KIND_WORD, word));
