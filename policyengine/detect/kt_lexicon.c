@@ -181,19 +181,25 @@ static void word(struct run *r, const char *text, const struct word *w)
         take_all(r, w->end);
 }
 
-/* Between two words: what ends a sentence, and what only ends a row of words. */
-static inline void between(struct run *r, const char *text, size_t len, size_t from, size_t to)
+/* What stands between two words: the end of a sentence, and what does not end a row of words. */
+enum { ENDS_SENTENCE = 1, KEEPS_ROW = 2 };
+static const uint8_t signs[256] = {
+    [' '] = KEEPS_ROW,     ['\n'] = KEEPS_ROW,   ['-'] = KEEPS_ROW,     ['_'] = KEEPS_ROW,
+    ['"'] = KEEPS_ROW,     ['*'] = KEEPS_ROW,    ['.'] = ENDS_SENTENCE, ['!'] = ENDS_SENTENCE,
+    ['?'] = ENDS_SENTENCE, [';'] = ENDS_SENTENCE};
+
+/* The signs [from,to). A word begins at `to`: with a letter right behind it the last of them ends no
+ * sentence.
+ */
+static inline void between(struct run *r, const char *text, size_t from, size_t to)
 {
-    for (size_t i = from; i < to; i++) {
-        char c = text[i];
-        if (c == ' ')
-            continue;
-        if ((c == '.' || c == '!' || c == '?' || c == ';') &&
-            !(i + 1 < len && kt_lexicon_letter((unsigned char)text[i + 1])))
-            r->sentence++;
-        if (c != '\n' && c != '-' && c != '_' && c != '"' && c != '*')
-            r->row_count = 0;
+    unsigned keeps = from < to ? signs[(unsigned char)text[to - 1]] : KEEPS_ROW;
+    for (size_t i = from; i + 1 < to; i++) {
+        unsigned sign = signs[(unsigned char)text[i]];
+        r->sentence = (uint16_t)(r->sentence + (sign & ENDS_SENTENCE));
+        keeps &= sign;
     }
+    r->row_count = keeps & KEEPS_ROW ? r->row_count : 0;
 }
 
 /* The next word: letters, and apostrophes with a letter on both sides. */
@@ -250,7 +256,7 @@ void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, 
     for (size_t before = 0; next_word(&letters, &w.start, &w.end); before = w.end) {
         const char *p = text + w.start;
         size_t n = w.end - w.start;
-        between(&r, text, len, before, w.start);
+        between(&r, text, before, w.start);
         w.head = kt_bytes_eight(p, n < 8 ? n : 8, len - w.start);
         w.hash = word_hash(p, n, w.head);
         w.hash = number(p, n, w.head) ? some_number : w.hash;

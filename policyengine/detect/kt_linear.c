@@ -53,17 +53,33 @@ static size_t sentence_end(const char *text, size_t len, size_t from)
     return i - from < KT_LINEAR_SHORT ? to : i; /* i == from: no space */
 }
 
+#define PENDING 128u
+
+/* The weights are more than the nearest caches hold: each is asked for when its bucket is known, and added
+ * when many more have been. */
 struct sum {
     const int8_t *weights;
     int32_t sum;
-    uint32_t features;
+    uint32_t features, pending;
+    uint32_t buckets[PENDING];
 };
 
-INLINE void add(void *ctx, unsigned b)
+static void add_pending(struct sum *s)
+{
+    for (uint32_t i = 0; i < s->pending; i++)
+        s->sum += s->weights[s->buckets[i]];
+    s->features += s->pending;
+    s->pending = 0;
+}
+
+INLINE void add(void *ctx, unsigned b, bool there)
 {
     struct sum *s = ctx;
-    s->sum += s->weights[b];
-    s->features++;
+    if (s->pending == PENDING)
+        add_pending(s);
+    __builtin_prefetch(&s->weights[b]);
+    s->buckets[s->pending] = b;
+    s->pending += there;
 }
 
 static double log_odds(const struct kt_linear *m, int32_t sum, uint32_t features)
@@ -95,22 +111,39 @@ void kt_linear_run(const struct kt_linear *m, struct kt_linear_work *w, const ch
 {
     size_t n = prepare(w, text, len) - 1, count = 0;
     struct words words = words_of(w->text, n + 1);
-    struct sum all = {m->weights, 0, 0};
+    struct sum s;
+    int32_t sum = 0;
+    uint32_t features = 0;
     struct kt_linear_turn turns = {.count = 0};
     *out = (struct kt_linear_score){m->bias, m->bias, 0};
     for (size_t at = 0; at < n; count++) {
         size_t end = sentence_end(text, n, at);
-        struct sum s = {m->weights, 0, 0};
+        s.weights = m->weights;
+        s.sum = 0;
+        s.features = s.pending = 0;
         each_feature(&words, at, end, n, &turns, add, &s);
-        all.sum += s.sum;
-        all.features += s.features;
+        add_pending(&s);
+        sum += s.sum;
+        features += s.features;
         w->sentences[count] = (struct kt_linear_sentence){s.sum, s.features, (uint32_t)end};
         double best = best_row(m, w->sentences, count);
         out->best = count == 0 || best > out->best ? best : out->best;
         at = end;
     }
-    out->whole = log_odds(m, all.sum, all.features);
+    out->whole = log_odds(m, sum, features);
     out->sentences = count;
+}
+
+struct reader {
+    kt_linear_feature_fn feature;
+    void *ctx;
+};
+
+INLINE void show(void *ctx, unsigned b, bool there)
+{
+    const struct reader *r = ctx;
+    if (there)
+        r->feature(r->ctx, b);
 }
 
 void kt_linear_features(struct kt_linear_work *w, const char *text, size_t len, kt_linear_feature_fn feature,
@@ -119,9 +152,10 @@ void kt_linear_features(struct kt_linear_work *w, const char *text, size_t len, 
     size_t n = prepare(w, text, len) - 1;
     struct words words = words_of(w->text, n + 1);
     struct kt_linear_turn turns = {.count = 0};
+    struct reader reader = {feature, ctx};
     for (size_t at = 0, end; at < n; at = end) {
         end = sentence_end(text, n, at);
-        each_feature(&words, at, end, n, &turns, feature, ctx);
+        each_feature(&words, at, end, n, &turns, show, &reader);
         sentence(ctx, end - at);
     }
 }
