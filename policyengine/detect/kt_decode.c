@@ -241,6 +241,12 @@ static size_t percent_decode(const char *text, size_t len, size_t *at, char *out
     return n;
 }
 
+/* "68 65 ..." and "0x68": of all short runs few, found without a branch on each byte. */
+static inline bool may_be_units(const char *p, size_t left, size_t size)
+{
+    return left >= 16 && (((size == 2) & (p[2] == ' ') & (p[5] == ' ')) | ((size == 4) & (p[1] == 'x')));
+}
+
 /* Numbers of characters have two or three digits, or eight bits; signs of Morse begin with '-' here. */
 static inline bool may_be_codes(char first, size_t size)
 {
@@ -251,11 +257,8 @@ static inline bool may_be_codes(char first, size_t size)
 static size_t run_at(const char *text, size_t len, size_t *at, char *out)
 {
     size_t i = *at, end = kt_bytes_end(text, len, i, kt_bytes_base64), size = end - i, n = 0;
-    if (size < KT_DECODE_RUN) {
-        bool unit = (size == 2 || (size == 4 && text[i + 1] == 'x')) && units_start(text, len, i);
-        if (unit)
-            return units_decode(text, len, at, out);
-    }
+    if (may_be_units(text + i, len - i, size) && units_start(text, len, i))
+        return units_decode(text, len, at, out);
     if (may_be_codes(text[i], size) && kt_decode_codes_start(text, len, i) &&
         (n = kt_decode_codes(text, len, at, out)) > 0)
         return n;

@@ -189,17 +189,21 @@ static const uint8_t signs[256] = {
     ['?'] = ENDS_SENTENCE, [';'] = ENDS_SENTENCE};
 
 /* The signs [from,to). A word begins at `to`: with a letter right behind it the last of them ends no
- * sentence.
- */
+ * sentence. One or two signs, as mostly, take no branch. */
 static inline void between(struct run *r, const char *text, size_t from, size_t to)
 {
-    unsigned keeps = from < to ? signs[(unsigned char)text[to - 1]] : KEEPS_ROW;
-    for (size_t i = from; i + 1 < to; i++) {
+    if (from == to)
+        return;
+    unsigned last = signs[(unsigned char)text[to - 1]];
+    unsigned two = to - from > 1, before = signs[(unsigned char)text[to - 1 - two]];
+    unsigned keeps = last & before, ends = before & two;
+    for (size_t i = from; i + 2 < to; i++) {
         unsigned sign = signs[(unsigned char)text[i]];
-        r->sentence = (uint16_t)(r->sentence + (sign & ENDS_SENTENCE));
         keeps &= sign;
+        ends += sign & ENDS_SENTENCE;
     }
-    r->row_count = keeps & KEEPS_ROW ? r->row_count : 0;
+    r->sentence = (uint16_t)(r->sentence + ends);
+    r->row_count &= -(keeps / KEEPS_ROW);
 }
 
 /* The next word: letters, and apostrophes with a letter on both sides. */

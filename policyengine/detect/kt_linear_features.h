@@ -181,7 +181,7 @@ INLINE void stem_features(const struct sentence *s, uint64_t stem, feature_fn fn
     fn(ctx, bucket(KIND_STEM, stem), true);
     fn(ctx, bucket(KIND_STEMS_NEXT, stem + before[0]), before[0] != 0);
     fn(ctx, bucket(KIND_STEMS_APART, stem + before[1]), before[1] != 0);
-    fn(ctx, bucket(KIND_STEMS_APART, stem + before[2]), before[1] != 0 && before[2] != 0);
+    fn(ctx, bucket(KIND_STEMS_APART, stem + before[2]), (before[1] != 0) & (before[2] != 0));
     for (unsigned i = 0; i < BESIDE; i++) /* rows are in order: none behind one that is far */
         fn(ctx, bucket(KIND_CLASS_STEM, stem + s->row[i].front),
            i < s->row_count && s->at - s->row[i].at <= CLOSE);
