@@ -46,14 +46,24 @@ static inline unsigned kt_class_hash(uint32_t key)
     return key * UINT32_C(0x9e3779b1) >> 20;
 }
 
+/* Bit of a key in kt_class_known: one for each key that has a slot. Most words have none. */
+#define KT_CLASS_BITS 32768u
+extern const uint64_t kt_class_known[KT_CLASS_BITS / 64];
+
+static inline unsigned kt_class_bit(uint32_t key)
+{
+    return key * UINT32_C(0x9e3779b1) >> 17;
+}
+
 /* The class of the word of `len` > 0 letters at `p`; KT_CLASS_WORD bytes from `p` on must be readable. */
 static inline unsigned kt_class_of(const char *p, size_t len)
 {
     uint32_t key;
     uint64_t rest;
     memcpy(&key, p, sizeof key);
-    if (len < KT_CLASS_KEY)
-        key &= (UINT32_C(1) << 8 * len) - 1;
+    key &= (uint32_t)((UINT64_C(1) << 8 * (len < KT_CLASS_KEY ? len : KT_CLASS_KEY)) - 1);
+    if (!(kt_class_known[kt_class_bit(key) / 64] >> kt_class_bit(key) % 64 & 1))
+        return KT_CLASS_NONE;
     for (unsigned i = kt_class_hash(key);; i = (i + 1) % KT_CLASS_SLOTS) {
         const struct kt_class_slot *slot = &kt_class_slots[i];
         if (slot->key == 0)

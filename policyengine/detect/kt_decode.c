@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_decode.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_decode_codes.h"
 
@@ -240,19 +241,26 @@ static size_t percent_decode(const char *text, size_t len, size_t *at, char *out
     return n;
 }
 
+/* "68 65 ..." and "0x68": of all short runs few, found without a branch on each byte. */
+static inline bool may_be_units(const char *p, size_t left, size_t size)
+{
+    return left >= 16 && (((size == 2) & (p[2] == ' ') & (p[5] == ' ')) | ((size == 4) & (p[1] == 'x')));
+}
+
+/* Numbers of characters have two or three digits, or eight bits; signs of Morse begin with '-' here. */
+static inline bool may_be_codes(char first, size_t size)
+{
+    return first >= '0' && first <= '9' ? size == 2 || size == 3 || size >= 8 : first == '-';
+}
+
 /* A run of base64 letters at *at: a blob, a unit of hex, a number of a character, or a word. */
 static size_t run_at(const char *text, size_t len, size_t *at, char *out)
 {
-    size_t i = *at, end = i;
-    while (end < len && is_base64[(unsigned char)text[end]])
-        end++;
-    size_t size = end - i, n = 0;
-    if (size < KT_DECODE_RUN) {
-        bool unit = (size == 2 || (size == 4 && text[i + 1] == 'x')) && units_start(text, len, i);
-        if (unit)
-            return units_decode(text, len, at, out);
-    }
-    if (kt_decode_codes_start(text, len, i) && (n = kt_decode_codes(text, len, at, out)) > 0)
+    size_t i = *at, end = kt_bytes_end(text, len, i, kt_bytes_base64), size = end - i, n = 0;
+    if (may_be_units(text + i, len - i, size) && units_start(text, len, i))
+        return units_decode(text, len, at, out);
+    if (may_be_codes(text[i], size) && kt_decode_codes_start(text, len, i) &&
+        (n = kt_decode_codes(text, len, at, out)) > 0)
         return n;
     if (size < KT_DECODE_RUN) {
         *at = end;
@@ -264,9 +272,15 @@ static size_t run_at(const char *text, size_t len, size_t *at, char *out)
 
 size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
 {
+    static const bool plain[256] = {[' '] = true, ['\n'] = true, [','] = true, ['"'] = true, ['\''] = true,
+                                    [':'] = true, [';'] = true,  ['('] = true, [')'] = true, ['|'] = true};
     while (*at < len) {
         unsigned char c = (unsigned char)text[*at];
         size_t n = 0, before = *at;
+        if (plain[c]) {
+            ++*at;
+            continue;
+        }
         if (is_base64[c])
             n = run_at(text, len, at, out);
         else if ((c == '%' || c == '\\') && units_start(text, len, *at))

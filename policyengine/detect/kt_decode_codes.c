@@ -6,6 +6,8 @@
  */
 #include "policyengine/detect/kt_decode_codes.h"
 
+#include "policyengine/detect/kt_bytes.h"
+
 #include <string.h>
 
 #define UNITS_MIN 8u
@@ -25,11 +27,15 @@ static const struct form forms[] = {
     {OPEN("\\U"), 0, 16, 8, 8, false},    {OPEN("\\"), 0, 8, 3, 3, false},
     {OPEN(""), 0, 2, 8, 8, true},         {OPEN(""), 0, 10, 2, 3, true},
 };
+enum {
+    BITS = KT_COUNT(forms) - 2,
+    NUMBERS
+}; /* the forms without a sign in front: what begins with a digit */
 
 /* True where a unit of the form may begin with this byte. */
 static bool opens(const struct form *f, char c)
 {
-    return f->open_len > 0 ? f->open[0] == c : c >= '0' && c <= '9';
+    return f->open_len > 0 && f->open[0] == c;
 }
 
 static int digit(char c, unsigned base)
@@ -145,12 +151,12 @@ static size_t morse(const char *in, size_t len, char *out, size_t *used)
 /* Eight bits, or two or three digits that are not part of a longer number. */
 static bool number_start(const char *text, size_t len, size_t at)
 {
-    size_t n = 0;
-    bool bits = true;
-    for (; n < 8 && at + n < len && digit(text[at + n], 10) >= 0; n++)
-        bits = bits && text[at + n] <= '1';
+    size_t n = kt_bytes_end(text, len, at, kt_bytes_digits) - at;
     char next = at + n < len ? text[at + n] : 0;
-    return n == 8 ? bits : (n == 2 || n == 3) && (next == ' ' || next == ',' || next == '\n');
+    for (size_t i = 0; n >= 8 && i < 8; i++)
+        if (text[at + i] > '1')
+            return false;
+    return n >= 8 || ((n == 2 || n == 3) && (next == ' ' || next == ',' || next == '\n'));
 }
 
 static bool sign(const char *text, size_t len, size_t at)
@@ -172,10 +178,15 @@ bool kt_decode_codes_start(const char *text, size_t len, size_t at)
 
 size_t kt_decode_codes(const char *text, size_t len, size_t *at, char *out)
 {
-    size_t used = 0, n = morse(text + *at, len - *at, out, &used);
-    for (size_t i = 0; n == 0 && i < KT_COUNT(forms); i++)
-        if (opens(&forms[i], text[*at]))
-            n = run(&forms[i], text + *at, len - *at, out, &used);
+    const char *in = text + *at;
+    size_t left = len - *at, used = 0, n = 0;
+    if (in[0] == '.' || in[0] == '-')
+        n = morse(in, left, out, &used);
+    else if (digit(in[0], 10) >= 0)
+        n = run(&forms[left > 3 && digit(in[3], 10) >= 0 ? BITS : NUMBERS], in, left, out, &used);
+    for (size_t i = 0; n == 0 && i < BITS; i++)
+        if (opens(&forms[i], in[0]))
+            n = run(&forms[i], in, left, out, &used);
     *at += n > 0 ? used : 0;
     return n;
 }

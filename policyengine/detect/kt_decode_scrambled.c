@@ -4,11 +4,12 @@
  * them by their first and last letter (OWASP, LLM Prompt Injection Prevention Cheat Sheet: typoglycemia);
  * rules do not. Only words that orders to a model are made of are set right.
  */
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_decode.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
-#define WORD_MIN 4u
 #define WORD_MAX 14u
 
 struct word {
@@ -55,9 +56,29 @@ static const struct word words[26][20] = {
     ['z' - 'a'] = {W("zeige")},
 };
 
-static bool letter(char c)
+/* Bit n: a word of n letters begins and ends so. Most words of most texts are none of those. */
+struct lengths {
+    _Atomic uint16_t of[26][26];
+    atomic_bool ready;
+};
+
+/* Filled once; two threads that fill it at once write the same. */
+static const struct lengths *lengths(void)
 {
-    return c >= 'a' && c <= 'z';
+    static struct lengths x;
+    if (atomic_load_explicit(&x.ready, memory_order_acquire))
+        return &x;
+    for (size_t i = 0; i < KT_COUNT(words); i++)
+        for (const struct word *w = words[i]; w->len; w++)
+            atomic_fetch_or(&x.of[i][w->letters[w->len - 1] - 'a'], (uint16_t)(1u << w->len));
+    atomic_store_explicit(&x.ready, true, memory_order_release);
+    return &x;
+}
+
+static bool may_be_listed(const struct lengths *x, char first, char last, size_t len)
+{
+    unsigned of = atomic_load_explicit(&x->of[first - 'a'][last - 'a'], memory_order_relaxed);
+    return of >> (len <= WORD_MAX ? len : 0) & 1;
 }
 
 /* The same letters in another order, the first and the last one in their places. */
@@ -76,37 +97,40 @@ static bool scrambled(const char *text, const char *word, size_t len)
     return true;
 }
 
-/* The next scrambled word from *at on; moves *at behind it. NULL where none follows. */
-static const struct word *next_word(const char *text, size_t len, size_t *at)
+KT_BYTES_INLINE kt_bytes small_letters(kt_bytes v)
 {
-    for (size_t i = *at; i < len; i++) {
-        size_t start = i;
-        while (i < len && letter(text[i]))
-            i++;
-        size_t n = i - start;
-        if (n < WORD_MIN || n > WORD_MAX)
+    return kt_bytes_within(v, 'a', 'z');
+}
+
+/* The next scrambled word; *end is the place behind it. NULL where none follows. */
+static const struct word *next_word(struct kt_runs *runs, size_t *end)
+{
+    const struct lengths *known = lengths();
+    for (size_t start; kt_runs_next(runs, small_letters, &start, end);) {
+        size_t n = *end - start;
+        const char *text = runs->text + start;
+        if (!may_be_listed(known, text[0], text[n - 1], n))
             continue;
-        for (const struct word *w = words[text[start] - 'a']; w->len; w++)
-            if (w->len == n && w->letters[n - 1] == text[i - 1] && scrambled(text + start, w->letters, n)) {
-                *at = i;
+        for (const struct word *w = words[text[0] - 'a']; w->len; w++)
+            if (w->len == n && w->letters[n - 1] == text[n - 1] && scrambled(text, w->letters, n))
                 return w;
-            }
     }
-    *at = len;
     return NULL;
 }
 
 unsigned kt_decode_scrambled_count(const char *text, size_t len)
 {
+    struct kt_runs runs = kt_runs_of(text, len);
     unsigned count = 0;
-    for (size_t at = 0; next_word(text, len, &at);)
+    for (size_t end; next_word(&runs, &end);)
         count++;
     return count;
 }
 
 void kt_decode_scrambled(char *text, size_t len)
 {
+    struct kt_runs runs = kt_runs_of(text, len); /* what is set right are letters as before */
     const struct word *w;
-    for (size_t at = 0; (w = next_word(text, len, &at)) != NULL;)
-        memcpy(text + at - w->len, w->letters, w->len);
+    for (size_t end; (w = next_word(&runs, &end)) != NULL;)
+        memcpy(text + end - w->len, w->letters, w->len);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_fold.h"
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_chars.h"
 #include "policyengine/detect/kt_decode_codes.h"
 #include "policyengine/detect/kt_fold_table.h"
@@ -273,33 +274,47 @@ static size_t escape_char(struct kt_fold *f, const char *in, size_t len)
     return n ? n : u.raw;
 }
 
-#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/* The top bit of each byte of `w` that is `c`; exact. */
-static uint64_t bytes_equal(uint64_t w, unsigned char c)
+/* The byte that a plain one is: small. */
+static inline kt_bytes small(kt_bytes v)
 {
-    uint64_t x = w ^ EACH(c);
-    return ~(((x & EACH(0x7f)) + EACH(0x7f)) | x | EACH(0x7f));
+    return v | (kt_bytes_within(v, 'A', 'Z') & kt_bytes_each(0x20));
 }
 
-/* Eight bytes at once: printable ASCII without escapes, no two spaces side by side. False where anything else
- * is among them.
- */
-static bool plain_eight(const unsigned char *in, size_t len, char *out)
+/* One bit for each of the 16 bytes at `in` that is printable ASCII and begins no escape, a space only where
+ * the next byte is a printable sign: 17 bytes must be readable. */
+static inline unsigned plain_sixteen(const unsigned char *in)
 {
-    uint64_t w;
-    memcpy(&w, in, sizeof w);
-    uint64_t below_space = (w - EACH(0x20)) & ~w;
-    if ((w | below_space | bytes_equal(w, 0x7f) | bytes_equal(w, '\\') | bytes_equal(w, '&')) & EACH(0x80))
-        return false;
-    uint64_t spaces = bytes_equal(w, ' ');
-    bool last = in[7] == ' ', next_plain = len > 8 && in[8] > ' ' && in[8] <= '~';
-    if ((spaces & spaces << 8) || in[0] == ' ' || (last && !next_plain))
-        return false;
-    uint64_t from_a = w + EACH(0x80 - 'A'), past_z = w + EACH(0x7f - 'Z');
-    w |= ((from_a ^ past_z) & EACH(0x80)) >> 2;
-    memcpy(out, &w, sizeof w);
-    return true;
+    kt_bytes v = kt_bytes_load((const char *)in), next = kt_bytes_load((const char *)in + 1);
+    kt_bytes sign = kt_bytes_within(v, '!', '~') & ~(kt_bytes_are(v, '\\') | kt_bytes_are(v, '&'));
+    return kt_bytes_mask(sign | (kt_bytes_are(v, ' ') & kt_bytes_within(next, '!', '~')));
+}
+
+/* Writes the first n of 16 bytes; where there is room zeros behind them, and nothing that must be wiped. */
+static inline void put_some(const unsigned char *in, unsigned n, char *out, size_t room)
+{
+    static const char window[32] = {[0 ... 15] = (char)0xff};
+    kt_bytes v = small(kt_bytes_load((const char *)in)) & kt_bytes_load(window + 16 - n);
+    memcpy(out, &v, room < sizeof v ? n : sizeof v);
+}
+
+/* Takes plain bytes of the 16 at `in` and returns how many: in steps of eight, none of which begins with a
+ * space; 0 = look at one byte. *over: what follows them is not plain. */
+static inline unsigned plain_steps(const unsigned char *in, size_t len, char *out, size_t room, bool *over)
+{
+    unsigned char end[17] = {0};
+    if (room < 8 || in[0] == ' ')
+        return 0;
+    if (len < sizeof end)
+        in = memcpy(end, in, len);
+    unsigned plain = plain_sixteen(in), n = 16;
+    if ((plain & 0xff) != 0xff) {
+        n = (unsigned)__builtin_ctz(~plain);
+        *over = true;
+    } else if (plain != 0xffff || in[8] == ' ' || room < 16) {
+        n = 8;
+    }
+    put_some(in, n, out, room);
+    return n;
 }
 
 /* The common run: printable ASCII with single spaces between words, nothing pending. Returns the bytes taken.
@@ -308,11 +323,12 @@ static size_t plain_run(struct kt_fold *f, const unsigned char *in, size_t len)
 {
     size_t room = f->cap - f->len - 4, n = len < room ? len : room, i = 0;
     char *out = f->out + f->len;
-    while (i < n) {
-        if (n - i >= 8 && plain_eight(in + i, len - i, out + i)) {
-            i += 8;
+    bool over = false;
+    while (i < n && !over) {
+        unsigned step = plain_steps(in + i, len - i, out + i, n - i, &over);
+        i += step;
+        if (step > 0)
             continue;
-        }
         unsigned char c = in[i];
         if (c == ' ' ? i + 1 == n || in[i + 1] <= ' ' || in[i + 1] > '~'
                      : c < ' ' || c > '~' || may_escape((char)c))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_lexicon.h"
 
-#include <endian.h>
+#include "policyengine/detect/kt_bytes.h"
+
 #include <string.h>
 
 const bool kt_lexicon_letters[256] = {['a' ... 'z'] = true, ['0' ... '9'] = true, [0x80 ... 0xff] = true};
@@ -142,15 +143,29 @@ static void take_stems(struct run *r, const char *word, size_t start, size_t end
             take(r, lex->stems[low].concept_id, start);
 }
 
-static void word(struct run *r, const char *text, size_t start, size_t end, uint64_t hash)
+/* A word of the text; `head`: its first eight letters. */
+struct word {
+    size_t start, end;
+    uint64_t head, hash;
+};
+
+static bool has_bit(const uint64_t *bits, unsigned bit)
 {
-    unsigned open = 0, bit = kt_lexicon_first_bit(hash);
+    return bits[bit / 64] >> bit % 64 & 1;
+}
+
+static void word(struct run *r, const char *text, const struct word *w)
+{
+    unsigned open = 0;
     uint16_t next = 0;
-    bool begins = r->lex->first_words[bit / 64] >> bit % 64 & 1;
+    bool begins = has_bit(r->lex->first_words, kt_lexicon_first_bit(w->hash));
+    bool stem = has_bit(r->lex->stem_starts, kt_lexicon_stem_bit(w->head));
+    if (!(begins | stem | (r->row_count > 0))) /* most words: one branch for all */
+        return;
     for (unsigned i = 0; i < r->row_count + begins; i++) {
         bool fresh = i == r->row_count;
-        size_t row_start = fresh ? start : r->rows[i].start;
-        const struct kt_lexicon_node *node = find(r->lex, fresh ? 0 : r->rows[i].node, hash, &next);
+        size_t row_start = fresh ? w->start : r->rows[i].start;
+        const struct kt_lexicon_node *node = find(r->lex, fresh ? 0 : r->rows[i].node, w->hash, &next);
         if (!node)
             continue;
         take_node(r, node, row_start);
@@ -160,55 +175,70 @@ static void word(struct run *r, const char *text, size_t start, size_t end, uint
         }
     }
     r->row_count = open;
-    unsigned initial = (unsigned char)text[start] - 'a';
-    if (end - start >= KT_LEXICON_STEM && initial < 26 && r->lex->stem_initials >> initial & 1)
-        take_stems(r, text + start, start, end);
+    if (stem && w->end - w->start >= KT_LEXICON_STEM)
+        take_stems(r, text + w->start, w->start, w->end);
     if (r->found_count > 0)
-        take_all(r, end);
+        take_all(r, w->end);
 }
 
-/* Between two words: what ends a sentence, and what only ends a row of words. */
-static void between(struct run *r, unsigned char c, unsigned char next)
-{
-    if ((c == '.' || c == '!' || c == '?' || c == ';') && !kt_lexicon_letter(next))
-        r->sentence++;
-    if (c != ' ' && c != '\n' && c != '-' && c != '_' && c != '"' && c != '*')
-        r->row_count = 0;
-}
+/* What stands between two words: the end of a sentence, and what does not end a row of words. */
+enum { ENDS_SENTENCE = 1, KEEPS_ROW = 2 };
+static const uint8_t signs[256] = {
+    [' '] = KEEPS_ROW,     ['\n'] = KEEPS_ROW,   ['-'] = KEEPS_ROW,     ['_'] = KEEPS_ROW,
+    ['"'] = KEEPS_ROW,     ['*'] = KEEPS_ROW,    ['.'] = ENDS_SENTENCE, ['!'] = ENDS_SENTENCE,
+    ['?'] = ENDS_SENTENCE, [';'] = ENDS_SENTENCE};
 
-/* Where the word at `at` ends. */
-static size_t word_end(const char *text, size_t len, size_t at)
+/* The signs [from,to). A word begins at `to`: with a letter right behind it the last of them ends no
+ * sentence. One or two signs, as mostly, take no branch. */
+static inline void between(struct run *r, const char *text, size_t from, size_t to)
 {
-    size_t i = at;
-    for (;;) {
-        while (i < len && kt_lexicon_letter((unsigned char)text[i]))
-            i++;
-        if (i + 1 >= len || text[i] != '\'' || !kt_lexicon_letter((unsigned char)text[i + 1]))
-            return i;
-        i++;
+    if (from == to)
+        return;
+    unsigned last = signs[(unsigned char)text[to - 1]];
+    unsigned two = to - from > 1, before = signs[(unsigned char)text[to - 1 - two]];
+    unsigned keeps = last & before, ends = before & two;
+    for (size_t i = from; i + 2 < to; i++) {
+        unsigned sign = signs[(unsigned char)text[i]];
+        keeps &= sign;
+        ends += sign & ENDS_SENTENCE;
     }
+    r->sentence = (uint16_t)(r->sentence + ends);
+    r->row_count &= -(keeps / KEEPS_ROW);
 }
 
-/* kt_lexicon_word, eight bytes at a time where `behind` bytes follow the start of the word. */
-static uint64_t word_hash(const char *p, size_t len, size_t behind)
+/* The next word: letters, and apostrophes with a letter on both sides. */
+static inline bool next_word(struct kt_runs *w, size_t *start, size_t *end)
 {
-    uint64_t h = len * UINT64_C(0x9e3779b97f4a7c15), w;
-    if ((len + 7) / 8 * 8 > behind)
+    size_t more;
+    if (!kt_runs_next(w, kt_bytes_letters, start, end))
+        return false;
+    while (*end + 1 < w->len && w->text[*end] == '\'' && kt_lexicon_letter((unsigned char)w->text[*end + 1]))
+        kt_runs_next(w, kt_bytes_letters, &more, end);
+    return true;
+}
+
+/* True where all letters are digits. */
+static bool number(const char *p, size_t len, uint64_t head)
+{
+    uint64_t rest = len < 8 ? UINT64_C(0x3030303030303030) << 8 * len : 0;
+    head |= rest; /* as if digits followed */
+    uint64_t odd = (head ^ UINT64_C(0x3030303030303030)) |
+                   ((head & UINT64_C(0x0f0f0f0f0f0f0f0f)) + UINT64_C(0x0606060606060606));
+    if (odd & UINT64_C(0xf0f0f0f0f0f0f0f0))
+        return false;
+    for (size_t i = 8; i < len; i++)
+        if (p[i] < '0' || p[i] > '9')
+            return false;
+    return true;
+}
+
+/* kt_lexicon_word, of which `head` is known. */
+static uint64_t word_hash(const char *p, size_t len, uint64_t head)
+{
+    if (len > 8)
         return kt_lexicon_word(p, len);
-    for (; len > 8; p += 8, len -= 8) {
-        memcpy(&w, p, 8);
-        h = (h ^ le64toh(w)) * UINT64_C(0xd6e8feb86659fd93);
-    }
-    memcpy(&w, p, 8);
-    h = (h ^ (le64toh(w) & UINT64_MAX >> (64 - 8 * len))) * UINT64_C(0xd6e8feb86659fd93);
+    uint64_t h = (len * UINT64_C(0x9e3779b97f4a7c15) ^ head) * UINT64_C(0xd6e8feb86659fd93);
     return h ^ h >> 32;
-}
-
-static bool number(const char *text, size_t start, size_t end)
-{
-    while (start < end && text[start] >= '0' && text[start] <= '9')
-        start++;
-    return start == end;
 }
 
 void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, kt_lexicon_hit_fn hit,
@@ -224,16 +254,16 @@ void kt_lexicon_run(const struct kt_lexicon *lex, const char *text, size_t len, 
     memset(r.at, 0xff, lex->rule_count * sizeof r.at[0]);
     if (len > KT_LEXICON_MAX)
         len = KT_LEXICON_MAX;
-    for (size_t i = 0; i < len;) {
-        if (!kt_lexicon_letter((unsigned char)text[i])) {
-            between(&r, (unsigned char)text[i], i + 1 < len ? (unsigned char)text[i + 1] : 0);
-            i++;
-            continue;
-        }
-        size_t start = i;
-        i = word_end(text, len, i);
-        word(&r, text, start, i,
-             number(text, start, i) ? kt_lexicon_word("#", 1)
-                                    : word_hash(text + start, i - start, len - start));
+    const uint64_t some_number = kt_lexicon_word("#", 1);
+    struct kt_runs letters = kt_runs_of(text, len);
+    struct word w;
+    for (size_t before = 0; next_word(&letters, &w.start, &w.end); before = w.end) {
+        const char *p = text + w.start;
+        size_t n = w.end - w.start;
+        between(&r, text, before, w.start);
+        w.head = kt_bytes_eight(p, n < 8 ? n : 8, len - w.start);
+        w.hash = word_hash(p, n, w.head);
+        w.hash = number(p, n, w.head) ? some_number : w.hash;
+        word(&r, text, &w);
     }
 }

@@ -54,7 +54,8 @@ struct kt_lexicon {
     const uint8_t *concepts;
     const struct kt_lexicon_stem *stems; /* sorted by the first KT_LEXICON_STEM letters */
     unsigned stem_count;
-    uint32_t stem_initials; /* bit 1 << (letter - 'a') of the first letters of stems */
+    const uint64_t
+        *stem_starts; /* one bit for the first letters of each stem; most words have none of them */
     const uint64_t
         *first_words; /* one bit for each word that may begin a row; most words of most texts do not */
     const struct kt_lexicon_rule *rules;
@@ -94,6 +95,14 @@ static inline uint64_t kt_lexicon_word(const char *p, size_t len)
 static inline unsigned kt_lexicon_first_bit(uint64_t word)
 {
     return (unsigned)(word ^ word >> 17) & (KT_LEXICON_FIRST_BITS - 1);
+}
+
+/* Bit of a word in stem_starts: of its first KT_LEXICON_STEM letters, the first one in the lowest byte. */
+#define KT_LEXICON_STEM_BITS 8192u
+static inline unsigned kt_lexicon_stem_bit(uint64_t letters)
+{
+    letters &= (UINT64_C(1) << 8 * KT_LEXICON_STEM) - 1;
+    return (unsigned)(letters * UINT64_C(0x9e3779b97f4a7c15) >> 51);
 }
 
 static inline uint64_t kt_lexicon_key(unsigned node, uint64_t word)

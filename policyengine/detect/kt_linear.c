@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_linear.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_linear_features.h"
 
 #include <math.h>
@@ -22,37 +23,63 @@ static size_t prepare(struct kt_linear_work *w, const char *text, size_t len)
     return len + 1;
 }
 
-static bool stops(char c)
+/* Behind the first end of a sentence among the places [from, to) of the text; 0 = there is none. from > 0. */
+static size_t first_end(const char *text, size_t len, size_t from, size_t to)
 {
-    return c == '.' || c == '!' || c == '?' || c == ';';
+    for (size_t i = from; i < to; i += sizeof(kt_bytes)) {
+        char end[sizeof(kt_bytes) + 1] = {0};
+        size_t left = len - i;
+        const char *p = left < sizeof(kt_bytes) ? memcpy(end, text + i - 1, left + 1) : text + i - 1;
+        kt_bytes before = kt_bytes_load(p), v = kt_bytes_load(p + 1);
+        unsigned ends =
+            kt_bytes_mask(kt_bytes_are(v, '\n') | (kt_bytes_are(v, ' ') & kt_bytes_stops(before)));
+        size_t at = i + (size_t)(ends ? __builtin_ctz(ends) : 16);
+        if (ends)
+            return at < to ? at + 1 : 0;
+    }
+    return 0;
 }
 
 /* Where the sentence that begins at `from` ends. `text` is the text before `prepare`, which tells line ends.
  */
 static size_t sentence_end(const char *text, size_t len, size_t from)
 {
-    size_t last_space = 0, i = from;
-    for (; i < len && i - from < KT_LINEAR_LONG; i++) {
-        bool space = text[i] == ' ' || text[i] == '\n';
-        if (space && i - from >= KT_LINEAR_SHORT && (text[i] == '\n' || stops(text[i - 1])))
-            return i + 1;
-        if (space)
-            last_space = i + 1;
-    }
-    return i == len || last_space - from < KT_LINEAR_SHORT || last_space < from ? i : last_space;
+    size_t to = len - from < KT_LINEAR_LONG ? len : from + KT_LINEAR_LONG, i = to;
+    size_t end = to - from > KT_LINEAR_SHORT ? first_end(text, len, from + KT_LINEAR_SHORT, to) : 0;
+    if (end > 0 || to == len)
+        return end > 0 ? end : len;
+    while (i > from && text[i - 1] != ' ' && text[i - 1] != '\n')
+        i--;
+    return i - from < KT_LINEAR_SHORT ? to : i; /* i == from: no space */
 }
 
+#define PENDING 128u
+
+/* The weights are more than the nearest caches hold: each is asked for when its bucket is known, and added
+ * when many more have been. */
 struct sum {
     const int8_t *weights;
     int32_t sum;
-    uint32_t features;
+    uint32_t features, pending;
+    uint32_t buckets[PENDING];
 };
 
-INLINE void add(void *ctx, unsigned b)
+static void add_pending(struct sum *s)
+{
+    for (uint32_t i = 0; i < s->pending; i++)
+        s->sum += s->weights[s->buckets[i]];
+    s->features += s->pending;
+    s->pending = 0;
+}
+
+INLINE void add(void *ctx, unsigned b, bool there)
 {
     struct sum *s = ctx;
-    s->sum += s->weights[b];
-    s->features++;
+    if (s->pending == PENDING)
+        add_pending(s);
+    __builtin_prefetch(&s->weights[b]);
+    s->buckets[s->pending] = b;
+    s->pending += there;
 }
 
 static double log_odds(const struct kt_linear *m, int32_t sum, uint32_t features)
@@ -83,32 +110,52 @@ void kt_linear_run(const struct kt_linear *m, struct kt_linear_work *w, const ch
                    struct kt_linear_score *out)
 {
     size_t n = prepare(w, text, len) - 1, count = 0;
-    struct sum all = {m->weights, 0, 0};
+    struct words words = words_of(w->text, n + 1);
+    struct sum s;
+    int32_t sum = 0;
+    uint32_t features = 0;
     struct kt_linear_turn turns = {.count = 0};
     *out = (struct kt_linear_score){m->bias, m->bias, 0};
     for (size_t at = 0; at < n; count++) {
         size_t end = sentence_end(text, n, at);
-        struct sum s = {m->weights, 0, 0};
-        each_feature(w->text, at, end, n, &turns, add, &s);
-        all.sum += s.sum;
-        all.features += s.features;
+        s.weights = m->weights;
+        s.sum = 0;
+        s.features = s.pending = 0;
+        each_feature(&words, at, end, n, &turns, add, &s);
+        add_pending(&s);
+        sum += s.sum;
+        features += s.features;
         w->sentences[count] = (struct kt_linear_sentence){s.sum, s.features, (uint32_t)end};
         double best = best_row(m, w->sentences, count);
         out->best = count == 0 || best > out->best ? best : out->best;
         at = end;
     }
-    out->whole = log_odds(m, all.sum, all.features);
+    out->whole = log_odds(m, sum, features);
     out->sentences = count;
+}
+
+struct reader {
+    kt_linear_feature_fn feature;
+    void *ctx;
+};
+
+INLINE void show(void *ctx, unsigned b, bool there)
+{
+    const struct reader *r = ctx;
+    if (there)
+        r->feature(r->ctx, b);
 }
 
 void kt_linear_features(struct kt_linear_work *w, const char *text, size_t len, kt_linear_feature_fn feature,
                         kt_linear_sentence_fn sentence, void *ctx)
 {
     size_t n = prepare(w, text, len) - 1;
+    struct words words = words_of(w->text, n + 1);
     struct kt_linear_turn turns = {.count = 0};
+    struct reader reader = {feature, ctx};
     for (size_t at = 0, end; at < n; at = end) {
         end = sentence_end(text, n, at);
-        each_feature(w->text, at, end, n, &turns, feature, ctx);
+        each_feature(&words, at, end, n, &turns, show, &reader);
         sentence(ctx, end - at);
     }
 }

@@ -5,6 +5,7 @@
  * words (kt_classes.h), alone and in pairs. All inline with the callback: a call per feature would cost most.
  * Only kt_linear.c includes this.
  */
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_classes.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_linear.h"
@@ -48,9 +49,15 @@ INLINE uint64_t load(const char *p)
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the weights were hashed little-endian");
 
-INLINE unsigned bucket(unsigned kind, uint64_t h)
+/* Of a sentence: the bucket of a feature, or of none where it is not `there`. A branch that depends on the
+ * words costs more than a bucket. */
+typedef void (*feature_fn)(void *ctx, unsigned bucket, bool there);
+
+/* Of a feature whose hash is `h`; that times GOLDEN is what is asked for, since the hash of two is a sum and
+ * each was multiplied once. */
+INLINE unsigned bucket(unsigned kind, uint64_t h_golden)
 {
-    return (unsigned)((h + kind * UINT64_C(0x2545f4914f6cdd1d)) * GOLDEN >> (64 - KT_LINEAR_BITS));
+    return (unsigned)((h_golden + kind * UINT64_C(0x2545f4914f6cdd1d) * GOLDEN) >> (64 - KT_LINEAR_BITS));
 }
 
 INLINE uint64_t turn(uint64_t h, unsigned by)
@@ -63,12 +70,26 @@ INLINE uint64_t class_hash(unsigned id)
     return id * UINT64_C(0xd6e8feb86659fd93);
 }
 
+/* How what stands in front goes into the hash of two. */
+INLINE uint64_t in_front(uint64_t h)
+{
+    return turn(h, 21) * GOLDEN;
+}
+
 INLINE uint64_t word_hash(const char *p, size_t len)
 {
     uint64_t h = len;
     for (; len > 8; p += 8, len -= 8)
         h = (h ^ load(p)) * UINT64_C(0xd6e8feb86659fd93);
     h = (h ^ (load(p) & LOW(len))) * UINT64_C(0xd6e8feb86659fd93);
+    return h ^ h >> 32;
+}
+
+/* word_hash of the first letters, without a branch that depends on how many there are. */
+INLINE uint64_t stem_hash(const char *p, size_t len)
+{
+    size_t n = len < STEM ? len : STEM;
+    uint64_t h = (n ^ (load(p) & LOW(n))) * UINT64_C(0xd6e8feb86659fd93);
     return h ^ h >> 32;
 }
 
@@ -79,13 +100,40 @@ struct had {
     uint16_t marks[SLOTS];
 };
 
-INLINE bool again(struct had *had, uint64_t key)
+INLINE bool again(struct had *had, uint64_t h)
 {
-    uint64_t h = key * GOLDEN;
     uint16_t mark = (uint16_t)(h >> 40 | 1), *slot = &had->marks[h >> 56];
     bool same = *slot == mark;
     *slot = mark;
     return same;
+}
+
+/* Words of a prepared text: the one that comes next, behind the text where there is none. */
+struct words {
+    struct kt_runs runs;
+    size_t start, end;
+};
+
+INLINE void next_run(struct words *w)
+{
+    if (!kt_runs_next(&w->runs, kt_bytes_letters, &w->start, &w->end))
+        w->start = SIZE_MAX;
+}
+
+INLINE struct words words_of(const char *text, size_t len)
+{
+    struct words w = {.runs = kt_runs_of(text, len)};
+    next_run(&w);
+    return w;
+}
+
+/* Goes on; what a sentence that ends at `cut` left of a word is a word of the next one. */
+INLINE void next_word(struct words *w, size_t cut)
+{
+    if (w->end > cut)
+        w->start = cut;
+    else
+        next_run(w);
 }
 
 /* The classes that began the sentence before. */
@@ -100,93 +148,88 @@ struct sentence {
     struct kt_linear_turn now;
     struct {
         unsigned id, at;
+        uint64_t front; /* in_front */
     } row[NEAR];
     unsigned row_count, at;  /* `at`: words so far */
-    uint64_t word, stems[3]; /* the words before this one, the newest first; 0 = none */
-    unsigned class_before;
+    uint64_t word, stems[3]; /* in_front of the words before this one, the newest first; 0 = none */
+    uint64_t class_before;   /* the same of the class of the last one */
 };
 
-INLINE void class_features(struct sentence *s, unsigned id, kt_linear_feature_fn fn, void *ctx)
+INLINE void class_features(struct sentence *s, unsigned id, feature_fn fn, void *ctx)
 {
-    uint64_t h = class_hash(id);
-    fn(ctx, bucket(KIND_CLASS, h));
+    uint64_t h = class_hash(id) * GOLDEN, second = turn(class_hash(s->row[1].id), 42) * GOLDEN;
+    fn(ctx, bucket(KIND_CLASS, h), true);
     for (unsigned i = 0; i < s->row_count && s->at - s->row[i].at <= FAR; i++)
         if (s->row[i].id != id)
-            fn(ctx, bucket(KIND_PAIR, h + turn(class_hash(s->row[i].id), 21)));
-    if (s->row_count > 1 && s->at - s->row[1].at <= FAR)
-        fn(ctx,
-           bucket(KIND_TRIPLE, h + turn(class_hash(s->row[0].id), 21) + turn(class_hash(s->row[1].id), 42)));
-    if (s->word)
-        fn(ctx, bucket(KIND_WORD_CLASS, h + turn(s->word, 21)));
-    if (s->later)
-        fn(ctx, bucket(KIND_CLASS_LATER, h));
-    if (s->later && s->last)
-        fn(ctx, bucket(KIND_CLASS_LAST, h));
+            fn(ctx, bucket(KIND_PAIR, h + s->row[i].front), true);
+    fn(ctx, bucket(KIND_TRIPLE, h + s->row[0].front + second),
+       s->row_count > 1 && s->at - s->row[1].at <= FAR);
+    fn(ctx, bucket(KIND_WORD_CLASS, h + s->word), s->word != 0);
+    fn(ctx, bucket(KIND_CLASS_LATER, h), s->later);
+    fn(ctx, bucket(KIND_CLASS_LAST, h), s->later && s->last);
     if (s->now.count == FIRST)
         return;
     for (unsigned i = 0; i < s->before->count; i++)
-        fn(ctx, bucket(KIND_TURN, h + turn(class_hash(s->before->id[i]), 21)));
+        fn(ctx, bucket(KIND_TURN, h + in_front(class_hash(s->before->id[i]))), true);
     s->now.id[s->now.count++] = id;
 }
 
-INLINE void stem_features(const struct sentence *s, uint64_t stem, kt_linear_feature_fn fn, void *ctx)
+INLINE void stem_features(const struct sentence *s, uint64_t stem, feature_fn fn, void *ctx)
 {
-    fn(ctx, bucket(KIND_STEM, stem));
-    if (s->stems[0])
-        fn(ctx, bucket(KIND_STEMS_NEXT, stem + turn(s->stems[0], 21)));
-    for (unsigned i = 1; i < 3 && s->stems[i]; i++)
-        fn(ctx, bucket(KIND_STEMS_APART, stem + turn(s->stems[i], 21)));
-    for (unsigned i = 0; i < BESIDE && i < s->row_count && s->at - s->row[i].at <= CLOSE; i++)
-        fn(ctx, bucket(KIND_CLASS_STEM, stem + turn(class_hash(s->row[i].id), 21)));
+    const uint64_t *before = s->stems;
+    stem *= GOLDEN;
+    fn(ctx, bucket(KIND_STEM, stem), true);
+    fn(ctx, bucket(KIND_STEMS_NEXT, stem + before[0]), before[0] != 0);
+    fn(ctx, bucket(KIND_STEMS_APART, stem + before[1]), before[1] != 0);
+    fn(ctx, bucket(KIND_STEMS_APART, stem + before[2]), (before[1] != 0) & (before[2] != 0));
+    for (unsigned i = 0; i < BESIDE; i++) /* rows are in order: none behind one that is far */
+        fn(ctx, bucket(KIND_CLASS_STEM, stem + s->row[i].front),
+           i < s->row_count && s->at - s->row[i].at <= CLOSE);
     if (s->at <= FIRST)
-        fn(ctx, bucket(KIND_OPENING, stem + s->at));
+        fn(ctx, bucket(KIND_OPENING, stem + s->at * GOLDEN), true);
     if (s->at == 2)
-        fn(ctx, bucket(KIND_OPENING_TWO, stem + turn(s->stems[0], 21)));
+        fn(ctx, bucket(KIND_OPENING_TWO, stem + before[0]), true);
 }
 
 INLINE void step(struct sentence *s, unsigned id, uint64_t word, uint64_t stem)
 {
-    s->class_before = id;
-    s->word = word;
+    s->class_before = in_front(class_hash(id));
+    s->word = in_front(word);
     s->stems[2] = s->stems[1];
     s->stems[1] = s->stems[0];
-    s->stems[0] = stem;
+    s->stems[0] = in_front(stem);
     if (!id)
         return;
     s->row_count = s->row_count < NEAR ? s->row_count + 1 : NEAR;
-    for (unsigned i = s->row_count; i-- > 1;)
+    for (unsigned i = NEAR; i-- > 1;)
         s->row[i] = s->row[i - 1];
     s->row[0].id = id;
     s->row[0].at = s->at;
+    s->row[0].front = s->class_before;
 }
 
-/* The features of the sentence [from,to) of a prepared text. `turns`: of the sentence before, becomes that of
- * this one. */
-INLINE void each_feature(const char *t, size_t from, size_t to, size_t len, struct kt_linear_turn *turns,
-                         kt_linear_feature_fn fn, void *ctx)
+/* The features of the sentence [from,to) of the prepared text of `w`. `turns`: of the sentence before,
+ * becomes that of this one. */
+INLINE void each_feature(struct words *w, size_t from, size_t to, size_t len, struct kt_linear_turn *turns,
+                         feature_fn fn, void *ctx)
 {
     struct had had = {{0}};
     struct kt_linear_turn before = *turns;
     struct sentence s = {.later = from > 0, .last = to == len, .before = &before};
     s.row[0].id = KT_CLASS_COUNT;
+    s.row[0].front = in_front(class_hash(KT_CLASS_COUNT));
     s.row_count = 1;
-    for (size_t i = from + 1; i < to + 1;) { /* one space stands in front */
-        size_t start = i;
-        while (i < to + 1 && kt_lexicon_letter((unsigned char)t[i]))
-            i++;
-        size_t n = i - start;
-        if (n == 0) {
-            i++;
-            continue;
-        }
-        uint64_t word = word_hash(t + start, n), stem = word_hash(t + start, n < STEM ? n : STEM);
-        unsigned id = kt_class_of(t + start, n);
+    for (; w->start <= to; next_word(w, to + 1)) { /* one space stands in front */
+        const char *t = w->runs.text + w->start;
+        size_t n = (w->end <= to ? w->end : to + 1) - w->start;
+        uint64_t word = word_hash(t, n), stem = stem_hash(t, n);
+        unsigned id = kt_class_of(t, n);
         s.at++;
-        if (!again(&had, word + turn(s.word, 21))) {
-            fn(ctx, bucket(KIND_WORD, word));
+        uint64_t h = word * GOLDEN;
+        if (!again(&had, h + s.word)) {
+            fn(ctx, bucket(KIND_WORD, h), true);
             stem_features(&s, stem, fn, ctx);
-            if (s.class_before)
-                fn(ctx, bucket(KIND_CLASS_WORD, word + turn(class_hash(s.class_before), 21)));
+            fn(ctx, bucket(KIND_CLASS_WORD, h + s.class_before), s.class_before != 0);
             if (id)
                 class_features(&s, id, fn, ctx);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_pii.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_pii_email.h"
 #include "policyengine/detect/kt_pii_forms.h"
 #include "policyengine/detect/kt_pii_text.h"
@@ -170,6 +171,15 @@ static struct word word_at(const struct kt_pii_view *v, size_t at)
     const unsigned char *data = (const unsigned char *)v->data;
     size_t end = at, len = v->len;
     unsigned seen = 0, class;
+    if (len - at >= sizeof(kt_bytes)) {
+        kt_bytes b = kt_bytes_load(v->data + at);
+        unsigned digits = kt_bytes_mask(kt_bytes_digits(b));
+        unsigned letters =
+            kt_bytes_mask(kt_bytes_within(b | kt_bytes_each(0x20), 'a', 'z') | kt_bytes_are(b, '_'));
+        unsigned n = (unsigned)__builtin_ctz(~(digits | letters)), word = (1u << n) - 1;
+        if (n < sizeof(kt_bytes))
+            return (struct word){at + n, digits & word, letters & word};
+    }
     while (end < len && ((class = classes[data[end]]) - 1u) < DIGIT) {
         seen |= class;
         end++;
@@ -254,14 +264,26 @@ static uint32_t load(const _Atomic uint32_t *set)
     return atomic_load_explicit(set, memory_order_relaxed);
 }
 
+/* Most places follow the one before without a byte in between that means anything to a table. */
+static void pass_table(struct kt_pii_view *v, size_t to)
+{
+    if (to <= v->mark) {
+        v->table->at += to - v->passed;
+    } else {
+        kt_pii_table_pass(v->table, v->data, v->passed, to);
+        v->mark = v->table->in_name ? to : kt_pii_table_mark(v->data, v->len, to);
+    }
+    v->passed = to;
+}
+
 /* Where the place is in a table, its column tells what a value is. */
 static void find_column(struct kt_pii_view *v, const struct place *p)
 {
     struct kt_pii_cache *c = v->cache;
     size_t row = 0;
-    kt_pii_table_pass(v->table, v->data, v->passed, p->at);
-    v->passed = p->at;
-    c->column = p->starts != KT_PII_AT_MAIL && kt_pii_table_column(v->table, &c->last, &c->all, &row);
+    pass_table(v, p->at);
+    c->column = v->table->kind != KT_PII_NO_TABLE && p->starts != KT_PII_AT_MAIL &&
+                kt_pii_table_column(v->table, &c->last, &c->all, &row);
     c->row = row < p->at ? p->at - row : 0;
 }
 
@@ -328,7 +350,7 @@ size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hi
     struct kt_pii_cache cache;
     kt_pii_cache_init(&cache);
     v->cache = &cache;
-    v->passed = cache.letters = from;
+    v->passed = v->mark = cache.letters = from;
     size_t at = from > v->floor ? from : v->floor;
     for (;;) {
         struct place p = next_place(v, at);
@@ -340,7 +362,7 @@ size_t kt_pii_scan(struct kt_pii_view *v, size_t from, uint32_t kinds, kt_pii_hi
             break;
         at = a == KT_PII_YES ? v->floor : p.next;
     }
-    kt_pii_table_pass(v->table, v->data, v->passed, at);
+    pass_table(v, at);
     v->cache = NULL;
     /* An '@' that is still to come reaches back over what stands in front of it. */
     *hold = v->final ? at : kt_pii_email_reach(v, at);

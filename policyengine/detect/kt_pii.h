@@ -37,6 +37,7 @@ struct kt_pii_view {
     struct kt_pii_cache *cache;     /* of the scan; NULL = compute again */
     struct kt_pii_table *table;     /* that the text is in; borrowed */
     size_t passed;                  /* all in front of it has passed `table` */
+    size_t mark;                    /* up to it nothing follows there that `table` takes note of */
 };
 
 enum kt_pii_answer { KT_PII_NO, KT_PII_YES, KT_PII_MORE };

@@ -70,8 +70,7 @@ static enum kt_pii_answer number(const struct kt_pii_view *v, size_t *i, unsigne
 /* Passes over what stands between the parts of a date: ". ", ", ", " de ", "st ", "-". */
 static enum kt_pii_answer between(const struct kt_pii_view *v, size_t *i)
 {
-    static const char *const fillers[] = {"de", "of", "del", "st",  "nd", "rd",
-                                          "th", "er", "do",  "den", "the"};
+    static const char fillers[][4] = {"de", "of", "del", "st", "nd", "rd", "th", "er", "do", "den", "the"};
     for (unsigned parts = 0; parts < 6; parts++) {
         if (*i >= v->len)
             return open_end(v, *i);
@@ -88,8 +87,10 @@ static enum kt_pii_answer between(const struct kt_pii_view *v, size_t *i)
         if (*i + n >= v->len && !v->final)
             return KT_PII_MORE;
         bool filler = false;
-        for (size_t f = 0; f < KT_COUNT(fillers); f++)
-            filler |= strlen(fillers[f]) == n && memcmp(v->data + *i, fillers[f], n) == 0;
+        char word[4] = "";
+        memcpy(word, v->data + *i, n);
+        for (size_t f = 0; n < sizeof word && f < KT_COUNT(fillers); f++)
+            filler |= memcmp(word, fillers[f], sizeof word) == 0;
         if (!filler)
             return KT_PII_YES;
         *i += n;

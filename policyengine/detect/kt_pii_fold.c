@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_pii_fold.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
@@ -213,17 +214,19 @@ struct kt_pii_unit kt_pii_unit(const char *s, size_t left, bool json, bool final
     return u;
 }
 
+/* Lead bytes of what is folded; text in Latin letters holds few of them but "\u2019" and the like. */
+KT_BYTES_INLINE kt_bytes folded_leads(kt_bytes v)
+{
+    return kt_bytes_within(v, '%', '&') | kt_bytes_are(v, 0xc2) | kt_bytes_are(v, 0xcd) |
+           kt_bytes_are(v, 0xd8) | kt_bytes_within(v, 0xe1, 0xe3) | kt_bytes_are(v, 0xef) |
+           kt_bytes_are(v, 0xf3);
+}
+
 bool kt_pii_folds(const char *s, size_t len, bool json, bool final)
 {
-    /* Lead bytes of what is folded; text in Latin letters holds few of them but "\u2019" and the like. */
-    static const bool leads[256] = {
-        ['%'] = true,  ['&'] = true,  [0xc2] = true, [0xcd] = true, [0xd8] = true,
-        [0xe1] = true, [0xe2] = true, [0xe3] = true, [0xef] = true, [0xf3] = true};
     if (json && memchr(s, '\\', len))
         return true;
-    for (size_t i = 0; i < len; i++) {
-        if (!leads[(unsigned char)s[i]])
-            continue;
+    for (size_t i = 0; (i = kt_bytes_next(s, len, i, folded_leads)) < len; i++) {
         bool web = s[i] == '%' || s[i] == '&';
         struct kt_pii_unit u =
             web ? kt_pii_web_unit(s + i, len - i, false, final) : kt_pii_unit(s + i, len - i, false, true);

@@ -2,6 +2,8 @@
 /* Forms of numbers: the sizes of the groups that they are written in. */
 #include "policyengine/detect/kt_pii_forms.h"
 
+#include "policyengine/detect/kt_bytes.h"
+
 #include <string.h>
 
 /* Number of groups of the form at *form (up to '|') that the number starts with; 0 where it does not. *form
@@ -105,9 +107,8 @@ uint64_t kt_pii_begins_form(const struct kt_pii_form_index *x, const struct kt_p
     uint64_t run = load(&x->run[first]), groups = load(&x->group[0][first]);
     if (end + 1 >= v->len || v->data[end] != ' ' || !kt_pii_digit((unsigned char)v->data[end + 1]))
         return run | groups;
-    while (end + 1 + second < v->len && second < KT_PII_DIGITS &&
-           kt_pii_digit((unsigned char)v->data[end + 1 + second]))
-        second++;
+    second = kt_bytes_end(v->data, v->len, end + 1, kt_bytes_digits) - (end + 1);
+    second = second < KT_PII_DIGITS ? second : KT_PII_DIGITS;
     if (end + 1 + second < v->len || v->final)
         groups &= load(&x->group[1][second]) & load(&x->joined[' ']);
     return run | groups;

@@ -103,10 +103,20 @@ static enum kt_pii_answer iban_match(const struct kt_pii_view *v, size_t at, siz
     return kt_pii_ends_word(v, c.end, true);
 }
 
+/* All at once: in rows of numbers any of them may end it. */
+static bool four_digits(const char *p)
+{
+    uint32_t w;
+    memcpy(&w, p, sizeof w);
+    return (((w ^ 0x30303030u) | ((w & 0x0f0f0f0fu) + 0x06060606u)) & 0xf0f0f0f0u) == 0;
+}
+
 bool kt_pii_in_iban(const struct kt_pii_view *v, size_t at)
 {
     for (unsigned groups = 0; groups < 8 && at >= 5 && v->data[at - 1] == ' '; groups++, at -= 5) {
         const unsigned char *g = (const unsigned char *)v->data + at - 5;
+        if (four_digits(v->data + at - 5))
+            continue;
         for (unsigned i = 0; i < 4; i++)
             if (!kt_pii_digit(g[i]) && !(g[i] >= 'A' && g[i] <= 'Z'))
                 return false;

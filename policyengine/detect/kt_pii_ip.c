@@ -4,6 +4,7 @@
  * describe a network. What does not count: a "::" that nothing calls an address and slices such as "a[::2]",
  * object identifiers (1.3.6.1.4.1), versions behind the word.
  */
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <string.h>
@@ -220,9 +221,17 @@ static bool meant_as_v6(const struct kt_pii_view *v, size_t at, size_t len)
     return !indexed;
 }
 
+KT_BYTES_INLINE kt_bytes hex_digits(kt_bytes v)
+{
+    return kt_bytes_digits(v) | kt_bytes_within(v | kt_bytes_each(0x20), 'a', 'f');
+}
+
 static enum kt_pii_answer match_v6(const struct kt_pii_view *v, size_t at, size_t *end)
 {
     if (!kt_pii_starts(v, at) || (at > 0 && v->data[at - 1] == ':'))
+        return KT_PII_NO;
+    /* Most words and numbers are no first group; in sight of the end it is read to the end. */
+    if (v->len - at > V6_MAX + 2 && v->data[kt_bytes_end(v->data, at + 5, at, hex_digits)] != ':')
         return KT_PII_NO;
     size_t i = at;
     bool colon = false;

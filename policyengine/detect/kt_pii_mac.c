@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define WRITTEN_MAX 17u /* bytes */
+
 /* Reads 12 hex digits in groups of `size`; MORE where the view ends on the way. */
 static enum kt_pii_answer pairs(const struct kt_pii_view *v, size_t at, unsigned size, const char *seps,
                                 char hex[13], size_t *end)
@@ -46,6 +48,9 @@ static enum kt_pii_answer behind(const struct kt_pii_view *v, size_t end, char s
 static enum kt_pii_answer mac_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     char hex[13] = "";
+    if (v->len - at >= WRITTEN_MAX && v->data[at + 2] != ':' && v->data[at + 2] != '-' &&
+        v->data[at + 4] != '.')
+        return KT_PII_NO; /* neither form, and nothing that is still to come makes it one */
     if (!kt_pii_starts(v, at) ||
         (at > 0 && at > v->floor && v->data[at - 1] && strchr(":-.", v->data[at - 1])))
         return KT_PII_NO;

@@ -3,6 +3,8 @@
  */
 #include "policyengine/detect/kt_pii_text.h"
 
+#include "policyengine/detect/kt_bytes.h"
+
 #include <string.h>
 
 #define GROUP_MAX 20u /* digits of one group that are read; no value is longer */
@@ -57,15 +59,15 @@ static enum kt_pii_answer next_group(const struct kt_pii_view *v, size_t at, boo
 static enum kt_pii_answer group(const struct kt_pii_view *v, size_t at, char sep, struct kt_pii_run *r)
 {
     bool bracket = v->data[at] == '(';
-    size_t i = at + bracket;
-    unsigned size = 0;
+    size_t first = at + bracket, left = v->len - first;
+    size_t limit = left > GROUP_MAX ? first + GROUP_MAX + 1 : v->len;
+    size_t i = kt_bytes_end(v->data, limit, first, kt_bytes_digits);
+    size_t size = i - first;
     char *digits = r->digits + r->from[r->groups];
-    while (i < v->len && size <= GROUP_MAX && kt_pii_digit((unsigned char)v->data[i])) {
-        if (size < GROUP_MAX)
-            digits[size] = v->data[i];
-        i++;
-        size++;
-    }
+    if (left >= GROUP_MAX)
+        memcpy(digits, v->data + first, GROUP_MAX); /* what follows the digits is not read */
+    else
+        memcpy(digits, v->data + first, left);
     if (i == v->len && !v->final && size <= GROUP_MAX)
         return KT_PII_MORE;
     if (size == 0 || size > GROUP_MAX || (bracket && (i == v->len || v->data[i] != ')')))

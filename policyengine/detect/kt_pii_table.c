@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_pii_table.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_pii_text.h"
 #include "policyengine/detect/kt_pii_words.h"
 
@@ -24,6 +25,18 @@
 static const bool marks[256] = {
     ['\n'] = true, [','] = true, [';'] = true,  ['\t'] = true, ['|'] = true, ['"'] = true, ['('] = true,
     [')'] = true,  ['['] = true, ['\''] = true, [']'] = true,  ['<'] = true, ['>'] = true};
+
+KT_BYTES_INLINE kt_bytes mark_bytes(kt_bytes v)
+{
+    return kt_bytes_within(v, '\t', '\n') | kt_bytes_are(v, ',') | kt_bytes_are(v, ';') |
+           kt_bytes_are(v, '|') | kt_bytes_are(v, '"') | kt_bytes_within(v, '\'', ')') |
+           kt_bytes_are(v, '[') | kt_bytes_are(v, ']') | kt_bytes_are(v, '<') | kt_bytes_are(v, '>');
+}
+
+size_t kt_pii_table_mark(const char *data, size_t len, size_t from)
+{
+    return kt_bytes_next(data, len, from, mark_bytes);
+}
 
 static bool blank(char c)
 {

@@ -60,6 +60,10 @@ struct kt_pii_table {
  * where it has them. */
 void kt_pii_table_pass(struct kt_pii_table *t, const char *data, size_t from, size_t to);
 
+/* The first byte at `from` or behind it that changes more of a table than a cell's length; len where none
+ * does. Not for the name of a tag (in_name). */
+size_t kt_pii_table_mark(const char *data, size_t len, size_t from);
+
 /* The words over the column in which the next byte stands, 0 where they say nothing; false where it stands in
  * none. `row`: bytes since its row began. */
 bool kt_pii_table_column(const struct kt_pii_table *t, uint64_t *last, uint64_t *all, size_t *row);

@@ -227,7 +227,7 @@ static enum kt_pii_answer vat_match(const struct kt_pii_view *v, size_t at, size
     *start = at;
     if (kt_pii_digit((unsigned char)v->data[at]))
         return italian(v, at, end);
-    if (!kt_pii_starts(v, at) || v->len - at < 2)
+    if (v->data[at] < 'A' || v->data[at] > 'Z' || !kt_pii_starts(v, at) || v->len - at < 2)
         return KT_PII_NO;
     for (size_t i = 0; i < KT_COUNT(countries); i++) {
         if (memcmp(v->data + at, countries[i].prefix, 2) != 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_pii_words.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_pii_text.h"
 
 #include <stdatomic.h>
@@ -178,6 +179,11 @@ static bool letter(unsigned char c)
     return kt_pii_alpha(c) || c >= 0x80;
 }
 
+KT_BYTES_INLINE kt_bytes letters(kt_bytes v)
+{
+    return kt_bytes_within(v | kt_bytes_each(0x20), 'a', 'z') | v; /* the top bit: no ASCII */
+}
+
 static bool capital(unsigned char c)
 {
     return c >= 'A' && c <= 'Z';
@@ -200,6 +206,13 @@ static size_t word_start(const struct kt_pii_view *v, size_t low, size_t end)
 static size_t pass_quiet(const struct kt_pii_view *v, size_t end, size_t low, bool *word)
 {
     size_t stop = v->last && v->floor > low && v->floor < end ? v->floor : low, i = end;
+    for (; i - stop >= sizeof(kt_bytes); i -= sizeof(kt_bytes)) {
+        unsigned found = kt_bytes_mask(letters(kt_bytes_load(v->data + i - sizeof(kt_bytes))));
+        if (!found)
+            continue;
+        *word = true;
+        return i - sizeof(kt_bytes) + 32 - (unsigned)__builtin_clz(found);
+    }
     while (i > stop && !letter((unsigned char)v->data[i - 1]))
         i--;
     *word = i > stop;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_safety.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_fold.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_scan.h"
@@ -234,21 +235,15 @@ static void add_rule(void *ctx, unsigned rule, size_t end)
         add_sign(s, r->family, r->weight, s->from + end);
 }
 
-static bool is_end(const struct kt_safety *s, size_t i)
-{
-    char c = s->block[i];
-    return (c == '.' || c == '!' || c == '?' || c == ';') &&
-           !kt_lexicon_letter((unsigned char)s->block[i + 1]);
-}
-
 /* Where no rule steps over the end of a sentence (a row of words never does), a new word is looked at with
  * its sentence and not with all that is kept. */
 static void next_sentence(struct kt_safety *s, size_t len)
 {
     if (s->across)
         return;
-    for (size_t i = s->seen ? s->seen - 1 : 0; i + 1 < len; i++)
-        if (is_end(s, i))
+    for (size_t i = s->seen ? s->seen - 1 : 0;
+         i < len && (i = kt_bytes_next(s->block, len, i, kt_bytes_stops)) + 1 < len; i++)
+        if (!kt_lexicon_letter((unsigned char)s->block[i + 1]))
             s->sentence = i + 1;
 }
 

@@ -118,6 +118,19 @@ static void write_entry(const struct entry *e, FILE *out)
             (unsigned long long)mask, e->len, e->exact, e->id, e->letters);
 }
 
+static void write_known(const struct table *t, FILE *out)
+{
+    uint64_t bits[KT_CLASS_BITS / 64] = {0};
+    for (unsigned i = 0; i < KT_CLASS_SLOTS; i++) {
+        unsigned bit = kt_class_bit(t->slots[i].key);
+        bits[bit / 64] |= (uint64_t)(t->slots[i].key != 0) << bit % 64;
+    }
+    fprintf(out, "\nconst uint64_t kt_class_known[KT_CLASS_BITS / 64] = {\n");
+    for (unsigned i = 0; i < KT_CLASS_BITS / 64; i++)
+        fprintf(out, "%#llx,\n", (unsigned long long)bits[i]);
+    fprintf(out, "};\n");
+}
+
 void kt_patc_classes(FILE *out)
 {
     struct table *t = calloc(1, sizeof *t);
@@ -135,5 +148,6 @@ void kt_patc_classes(FILE *out)
         if (t->slots[i].key)
             fprintf(out, "[%u] = {%uu, %u, %u},\n", i, t->slots[i].key, t->slots[i].first, t->slots[i].count);
     fprintf(out, "};\n");
+    write_known(t, out);
     free(t);
 }

@@ -101,6 +101,14 @@ static void write_slots(const struct build *b, const char *name, FILE *out)
     free(slots);
 }
 
+static void write_bits(const char *name, const uint64_t *bits, size_t count, FILE *out)
+{
+    fprintf(out, "static const uint64_t %s[] = {", name);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s%#llx,", i % 8 == 0 ? "\n" : "", (unsigned long long)bits[i]);
+    fprintf(out, "\n};\n");
+}
+
 static void write_first_words(const struct build *b, FILE *out)
 {
     static uint64_t bits[KT_LEXICON_FIRST_BITS / 64];
@@ -109,10 +117,7 @@ static void write_first_words(const struct build *b, FILE *out)
         if (b->nodes[i].before == 0)
             bits[bit / 64] |= UINT64_C(1) << bit % 64;
     }
-    fprintf(out, "static const uint64_t first_words[] = {");
-    for (unsigned i = 0; i < KT_LEXICON_FIRST_BITS / 64; i++)
-        fprintf(out, "%s%#llx,", i % 8 == 0 ? "\n" : "", (unsigned long long)bits[i]);
-    fprintf(out, "\n};\n");
+    write_bits("first_words", bits, KT_COUNT(bits), out);
 }
 
 static void write_nodes(const struct build *b, FILE *out)
@@ -146,11 +151,13 @@ static void write_stems(struct build *b, FILE *out)
     for (unsigned i = 0; i < b->stem_count; i++)
         fprintf(out, "{\"%s\", %zu, %u},\n", b->stems[i].letters, strlen(b->stems[i].letters),
                 b->stems[i].concept);
-    uint32_t initials = 0;
-    for (unsigned i = 0; i < b->stem_count; i++)
-        initials |= UINT32_C(1) << (b->stems[i].letters[0] - 'a');
-    fprintf(out, "{\"\", 0, 0}};\n#define STEM_COUNT %uu\n#define STEM_INITIALS %uu\n", b->stem_count,
-            initials);
+    fprintf(out, "{\"\", 0, 0}};\n#define STEM_COUNT %uu\n", b->stem_count);
+    uint64_t bits[KT_LEXICON_STEM_BITS / 64] = {0};
+    for (unsigned i = 0; i < b->stem_count; i++) {
+        unsigned bit = kt_lexicon_stem_bit(kt_lexicon_load(b->stems[i].letters, KT_LEXICON_STEM));
+        bits[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+    write_bits("stem_starts", bits, KT_COUNT(bits), out);
 }
 
 static unsigned steps_of(const struct kt_patc_rule *r)
@@ -275,7 +282,7 @@ void kt_patc_lexicon(const struct kt_patc_set *set, FILE *out)
     write_phrases(set, out);
     fprintf(out,
             "\nconst struct kt_lexicon kt_lexicon_%s = {\"%s\", slots, SLOT_MASK, nodes, concepts, stems, "
-            "STEM_COUNT, STEM_INITIALS, first_words, rules, %u, "
+            "STEM_COUNT, stem_starts, first_words, rules, %u, "
             "uses, first_use, openings, first_opening, OPENING_COUNT, phrase_family, phrase_weight, %u};\n",
             set->name, set->name, set->rule_count, set->phrase_count);
     free(b);
