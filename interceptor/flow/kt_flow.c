@@ -47,6 +47,7 @@ void kt_flow_close(struct kt_flow *f)
     kt_flows_unmap(f);
     timer_in(f, 0);
     kt_flow_peer_forget(f);
+    kt_flow_hold_drop(f);
     kt_loop_loan_end(f->fs->loop, &f->loan);
     kt_loop_watch_drop(f->fs->loop, &f->watch);
     SSL_free(f->ssl);
@@ -108,6 +109,10 @@ static void half_close(struct kt_flow *f)
 {
     int expected = KT_INPUT_BUSY, open = KT_INPUT_OPEN;
     f->half_closed = true;
+    if (f->holds) {
+        kt_flow_hold_drop(f);
+        kt_flow_flush(f); /* it was there before the end */
+    }
     bool busy = atomic_load(&f->waits) ||
                 atomic_compare_exchange_strong(&f->input, &expected, KT_INPUT_DISCARD) ||
                 expected == KT_INPUT_DISCARD;
@@ -194,9 +199,11 @@ static void handshake(struct kt_flow *f)
         KT_TRACE(TLS, "%s: %s %s", f->host, SSL_get_version(f->ssl), SSL_get_cipher_name(f->ssl));
         f->phase = KT_PHASE_OPEN;
         kt_flow_clock_start(f);
-        acknowledge(f);  /* of the client's Finished */
-        if (progress(f)) /* handoff: an answer may be waiting already */
-            read_requests(f);
+        acknowledge(f);   /* of the client's Finished */
+        if (!progress(f)) /* handoff: an answer may be waiting already, and a request behind it */
+            return;
+        kt_flow_next(f);
+        read_requests(f);
         return;
     case KT_IO_AGAIN:
         kt_flow_watch(f);

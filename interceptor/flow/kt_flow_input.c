@@ -24,13 +24,24 @@ bool kt_flow_raise(struct kt_flow *f, unsigned signal)
 /* Sends the request on in the program's thread, where the loop's sleeps: waking it takes longer than all that
  * it would do. Not the first one, which loads and connects: that needs a stack of our own. libcurl's OpenSSL
  * may be the program's, and with it the thread's queue of errors. */
+static void start_as_guest(void *flow)
+{
+    struct kt_flow *f = flow; /* the writer has a reference */
+    kt_flow_hold_begin(f);
+    kt_flow_signalled(f);
+    if (!f->holds)
+        return;
+    kt_loop_turn(f->fs->loop); /* all that comes of it */
+    kt_flow_hold_settle(f);
+}
+
 static bool start_here(struct kt_flow *f)
 {
     if (!atomic_load(&f->fs->warm) || ERR_peek_error() != 0 ||
         atomic_fetch_or(&f->signals, KT_SIGNAL_START) != 0)
         return false;
     kt_flow_ref(f);
-    bool done = kt_loop_run_here(f->fs->loop, kt_flow_signalled, f);
+    bool done = kt_loop_run_here(f->fs->loop, start_as_guest, f);
     ERR_clear_error();
     if (done)
         return true;
@@ -209,6 +220,7 @@ void kt_flow_next(struct kt_flow *f)
 ssize_t kt_flow_write(struct kt_flow *f, const void *data, size_t len)
 {
     if (!atomic_load(&f->fs->forgotten) && atomic_load(&f->input) != KT_INPUT_SHUT) {
+        atomic_store(&f->writer, (unsigned long)pthread_self());
         pthread_mutex_lock(&f->in_lock);
         kt_flow_feed(f, data, len, true);
         pthread_mutex_unlock(&f->in_lock);
@@ -232,8 +244,11 @@ void kt_flow_signalled(void *flow)
         kt_flow_start(f);
         atomic_store(&f->fs->warm, true);
     }
-    if (signals & KT_SIGNAL_AWAKE)
+    if (signals & KT_SIGNAL_AWAKE) {
         kt_loop_loan_end(f->fs->loop, &f->loan);
+        kt_flow_hold_drop(f);
+        kt_flow_defer(f, KT_WORK_FLUSH);
+    }
     if ((signals & KT_SIGNAL_REFUSE) && f->phase != KT_PHASE_CLOSED)
         kt_flow_refusal(f);
     kt_flow_release(f);

@@ -63,7 +63,7 @@ void kt_flow_queue(struct kt_flow *f, const void *data, size_t len)
 
 void kt_flow_flush(struct kt_flow *f)
 {
-    if (f->failed || f->phase != KT_PHASE_OPEN)
+    if (f->failed || f->phase != KT_PHASE_OPEN || kt_flow_hold_on(f))
         return;
     size_t end = f->out.len - f->out_held;
     if (f->reader && f->out_at < end)
@@ -96,7 +96,7 @@ void kt_flow_watch(struct kt_flow *f)
     uint32_t events = f->fin && !linger ? 0 : EPOLLRDHUP;
     if (!f->half_closed || linger)
         events |= EPOLLIN;
-    if (f->phase == KT_PHASE_OPEN && f->out_at < f->out.len - f->out_held) {
+    if (f->phase == KT_PHASE_OPEN && !f->holds && f->out_at < f->out.len - f->out_held) {
         events |= EPOLLOUT;
         if (!(f->watch.events & EPOLLOUT))
             kt_flow_clock_stall(f);

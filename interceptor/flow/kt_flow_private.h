@@ -36,7 +36,7 @@ enum kt_flow_signal {
     KT_SIGNAL_CONTINUE = 1,
     KT_SIGNAL_START = 2,
     KT_SIGNAL_REFUSE = 4,
-    KT_SIGNAL_AWAKE = 8 /* a loan ends */
+    KT_SIGNAL_AWAKE = 8 /* a loan ends, nothing is held */
 };                      /* input -> loop thread */
 enum kt_flow_work {
     KT_WORK_ADOPT = 1,
@@ -96,6 +96,10 @@ struct kt_flow {
     uint64_t sent;                 /* bytes that have left over the connection */
     struct kt_flow_reader *reader; /* takes what leaves, in the connection's place; NULL = none */
     struct kt_loop_loan loan;      /* of the watch that the answer under way waits for */
+    bool holds;                    /* what would leave waits for the next read */
+    bool sure;                     /* which came the last time */
+    unsigned misses;               /* and did not come so many times */
+    uint64_t held_ns;
 
     /* map of randoms, under its lock */
     uint8_t random[32];
@@ -112,6 +116,9 @@ struct kt_flow {
     atomic_int input;              /* enum kt_flow_input */
     atomic_bool spoken;            /* a byte of a request came, in whichever lane */
     atomic_bool lent;              /* a thread of the program was given a loan; its */
+    atomic_bool held;              /* something waits for a read; the loop thread's */
+    atomic_ulong writer;           /* pthread_t of the program's thread that wrote last */
+    atomic_bool reads;             /* that thread began a read that sleeps */
     atomic_uint signals;           /* of enum kt_flow_signal */
     struct kt_loop_job in_job;
     /* Written before a signal is raised, read by the loop thread behind it. */
@@ -127,11 +134,15 @@ struct kt_flows {
     atomic_uint refs; /* the owner's and each flow's */
     atomic_uint count;
     atomic_bool draining;
-    atomic_bool warm;      /* a request was started */
-    atomic_bool forgotten; /* by a fork child */
-    bool closing;          /* loop thread */
-    struct kt_flow *first; /* loop thread */
-    SSL_CTX *front;        /* every TLS end starts with it, then gets its leaf by SNI */
+    atomic_bool warm;                /* a request was started */
+    atomic_bool forgotten;           /* by a fork child */
+    bool closing;                    /* loop thread */
+    struct kt_flow *first;           /* loop thread, as all up to hold_watch */
+    size_t held;                     /* flows of which something waits for a read */
+    unsigned lost;                   /* reads that did not come, in 64ths */
+    bool ticks;                      /* the timer is set */
+    struct kt_loop_watch hold_watch; /* a timer for these; fn is NULL before the first */
+    SSL_CTX *front;                  /* every TLS end starts with it, then gets its leaf by SNI */
     BIO_METHOD *bio;
     char scratch[KT_FLOW_READ_BYTES]; /* loop thread */
     pthread_mutex_t map_lock;
@@ -197,6 +208,21 @@ void kt_flow_next(struct kt_flow *f);
 
 /* The loop thread must hear of it. False where the loop is gone. */
 bool kt_flow_raise(struct kt_flow *f, unsigned signal);
+
+/* kt_flow_hold.c; loop thread */
+/* Any thread: it begins a read that sleeps. */
+void kt_flow_hold_learn(struct kt_flow *f);
+/* A read came for what was held. */
+void kt_flow_hold_took(struct kt_flow *f);
+/* Around what a thread of the program does with its request as the loop's guest: holds what leaves meanwhile.
+ */
+void kt_flow_hold_begin(struct kt_flow *f);
+void kt_flow_hold_settle(struct kt_flow *f);
+/* True where nothing may leave now. */
+bool kt_flow_hold_on(struct kt_flow *f);
+/* It may leave from here on; the caller sees to that. */
+void kt_flow_hold_drop(struct kt_flow *f);
+void kt_flow_hold_close(struct kt_flows *fs); /* behind the last flow */
 
 /* kt_flow_reply.c; loop thread */
 void kt_flow_start(struct kt_flow *f);

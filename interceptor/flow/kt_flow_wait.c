@@ -20,9 +20,16 @@ struct wait {
 static void serve(struct wait *w)
 {
     struct kt_flow *f = w->f;
-    bool first = f->phase == KT_PHASE_OPEN && f->sent == w->taken && kt_flow_backlog(f) == 0;
+    bool held = f->holds; /* nothing has left since, and nobody was lent anything */
+    bool first = f->phase == KT_PHASE_OPEN && f->sent == w->taken && (held || kt_flow_backlog(f) == 0);
     f->reader = first && w->reader.room ? &w->reader : NULL;
-    kt_loop_loan_serve(&f->loan);
+    if (held) {
+        kt_flow_hold_drop(f);
+        kt_flow_hold_took(f);
+        kt_flow_defer(f, KT_WORK_FLUSH);
+    } else {
+        kt_loop_loan_serve(&f->loan);
+    }
     kt_loop_turn(f->fs->loop);
     f->reader = NULL;
 }
@@ -34,7 +41,7 @@ static void step(void *wait)
     struct kt_flow *f = w->f;
     const struct kt_flow_service *s = f->fs->o.service;
     uint64_t sent = f->sent;
-    if (w->how == KT_FLOW_WAIT_READY)
+    if (w->how == KT_FLOW_WAIT_READY || f->holds)
         serve(w);
     bool quiet = f->sent == sent && !w->reader.got;
     bool on = w->how != KT_FLOW_WAIT_END && f->phase == KT_PHASE_OPEN && quiet && f->x;
@@ -48,9 +55,11 @@ static void step(void *wait)
 int kt_flow_wait(struct kt_flow *f, enum kt_flow_wait how, uint64_t taken, void *buf, size_t *len)
 {
     struct wait w = {f, how, taken, {buf, *len, 0}, -1};
-    bool lent = atomic_load(&f->lent);
+    bool lent = atomic_load(&f->lent), ours = lent || atomic_load(&f->held);
     *len = 0;
-    if (atomic_load(&f->fs->forgotten) || (!lent && atomic_load(&f->input) != KT_INPUT_BUSY))
+    if (how == KT_FLOW_WAIT_BEGIN)
+        kt_flow_hold_learn(f);
+    if (atomic_load(&f->fs->forgotten) || (!ours && atomic_load(&f->input) != KT_INPUT_BUSY))
         return -1;
     /* libcurl's OpenSSL may be the program's, and with it the thread's queue of errors. */
     bool quiet = ERR_peek_error() == 0, done = quiet && kt_loop_run_here(f->fs->loop, step, &w);
@@ -58,7 +67,7 @@ int kt_flow_wait(struct kt_flow *f, enum kt_flow_wait how, uint64_t taken, void 
         ERR_clear_error();
     *len = w.reader.got;
     atomic_store(&f->lent, w.fd >= 0);
-    if (lent && !done) /* the loop's thread is awake: it goes on from here */
+    if (ours && !done) /* the loop's thread is awake: it goes on from here */
         kt_flow_raise(f, KT_SIGNAL_AWAKE);
     return w.fd;
 }

@@ -49,6 +49,7 @@ void kt_flows_close(struct kt_flows *fs)
     fs->closing = true;
     while (fs->first)
         kt_flow_close(fs->first);
+    kt_flow_hold_close(fs);
 }
 
 void kt_flows_forget(struct kt_flows *fs)
