@@ -156,7 +156,7 @@ static KT_MUST kt_result parse_tools(const struct parse *p)
         *p->param = lists[i];
         if (!list)
             continue;
-        KT_GUARD(kt_segments_tools(c, list, p->err));
+        KT_GUARD(kt_segments_tools(c, list, KT_FROM_OFFER, p->err));
         KT_GUARD(kt_tools_offered(c, list, p->err));
     }
     *p->param = "tool_choice";
@@ -164,7 +164,7 @@ static KT_MUST kt_result parse_tools(const struct parse *p)
     *p->param = "response_format";
     uint32_t format = kt_json_member(&c->json, 0, "response_format", NULL);
     if (format)
-        KT_GUARD(kt_segments_tools(c, format, p->err));
+        KT_GUARD(kt_segments_tools(c, format, KT_FROM_SYSTEM, p->err));
     c->tool_segments = c->segment_count;
     *p->param = NULL;
     return kt_ok();

@@ -294,10 +294,11 @@ kt_result kt_segments_text(struct kt_chat *c, uint32_t value, enum kt_origin_cla
     return walk(&w, value, READS_TEXT);
 }
 
-kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *err)
+kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, enum kt_origin_class from,
+                            struct kt_error *err)
 {
     struct walk w;
-    begin(&w, c, KT_FROM_SYSTEM, err);
+    begin(&w, c, from, err);
     w.watched = of_tools;
     w.watched_count = KT_COUNT(of_tools);
     return walk(&w, tools, READS_OTHER);

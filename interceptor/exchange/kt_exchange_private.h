@@ -353,27 +353,11 @@ void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_jso
                        const struct kt_x_chunk *is);
 /* An event that is neither a chunk nor an error; the same. */
 void kt_x_filter_aside(struct kt_exchange *x, const struct kt_sse_event *e, struct kt_json *j);
-void kt_x_filter_end(struct kt_exchange *x);                       /* no chunk comes any more */
+/* No chunk comes any more. */
+void kt_x_filter_end(struct kt_exchange *x);
+/* The call is over, however: what waited for the next chunk is dealt with. */
+void kt_x_filter_nothing_follows(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
-
-/* exchange_pair.c */
-/* Adds what segment `s` of a chunk says; `final`: its text ends with it. */
-kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
-                           bool final) KT_MUST;
-/* The other half does not come: the text has U+FFFD in its place. */
-kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
-
-/* exchange_channel.c */
-struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x,
-                                     const struct kt_x_channel *like); /* NULL: OOM, past the maximum */
-void kt_x_channel_free(struct kt_x_channel *c);
-/* Gives up the last channel where it is that of a whole string, which is through. */
-void kt_x_channel_pop(struct kt_x_filter *f);
-/* Shows the chain what there is; `final`: nothing more comes. */
-enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
-/* Behind an ask that is done: appends to `out` what may go to the client now. */
-kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bool final,
-                               struct kt_buf *out) KT_MUST;
 
 /* exchange_stream.c */
 /* What the filter tells the stream. */

@@ -35,8 +35,8 @@ struct Body {
     /* `all`: labels and names, too. */
     V texts(bool all = false) const
     {
-        static const char *const names[] = {"system", "user",      "assistant", "tool",
-                                            "call",   "reasoning", "label",     "name"};
+        static const char *const names[] = {"system",    "user",  "assistant", "tool", "call",
+                                            "reasoning", "offer", "label",     "name"};
         V v;
         for (size_t i = 0; i < c.segment_count; i++) {
             const kt_segment &s = c.segments[i];
@@ -70,8 +70,8 @@ TEST(Texts, OfferedToolsAndSchemas)
 "functions":[{"name":"old","description":"d5"}],
 "response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d6"}}})");
     ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
-    EXPECT_EQ(b.texts(), (V{"0system:d1", "0system:d2", "0system:e1", "0system:x", "0system:e2", "0system:e3",
-                            "0system:d3", "0system:d4", "0system:d5", "0system:d6", "0user:u"}));
+    EXPECT_EQ(b.texts(), (V{"0offer:d1", "0offer:d2", "0offer:e1", "0offer:x", "0offer:e2", "0offer:e3",
+                            "0offer:d3", "0offer:d4", "0offer:d5", "0system:d6", "0user:u"}));
     EXPECT_EQ(b.tools(),
               (V{"offers 0 ab", "offers 0 free", "offers 0 web_search", "offers 0 flat", "offers 0 old"}));
 }
@@ -149,9 +149,9 @@ TEST(Texts, NamesAndWordsOfSchemas)
 "parameters":{"type":"object","$comment":"c","title":"t","required":["ann","b"],"properties":{"ann":{"type":["string","odd"],
 "examples":["e"],"pattern":"^x","title":"t2","$ref":"#/$defs/d"},"b":{"deep":["l"],"items":{"anyOf":[{"const":"k"}]}}}}}}]})");
     ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
-    EXPECT_EQ(b.texts(true), (V{"0name:x-owner", "0label:o", "0name:f", "0system:c", "0system:t", "0name:ann",
-                                "0name:b", "0name:ann", "0name:odd", "0system:e", "0name:^x", "0system:t2",
-                                "0name:#/$defs/d", "0name:b", "0name:deep", "0label:l", "0system:k"}));
+    EXPECT_EQ(b.texts(true), (V{"0name:x-owner", "0label:o", "0name:f", "0offer:c", "0offer:t", "0name:ann",
+                                "0name:b", "0name:ann", "0name:odd", "0offer:e", "0name:^x", "0offer:t2",
+                                "0name:#/$defs/d", "0name:b", "0name:deep", "0label:l", "0offer:k"}));
 }
 
 TEST(Texts, WhatMessagesCarryBesideTheirText)
