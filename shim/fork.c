@@ -9,18 +9,20 @@
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
+#include "shim/real.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
@@ -100,33 +102,60 @@ static void in_child(void)
     kt_guard_leave(saved);
 }
 
-/* The table of fds is that of threads that stay behind, too: the engine would work in one of the two. */
-static bool has_other_threads(void)
+#define ENDING 4u /* PF_EXITING of the kernel, in the flags that proc(5) speaks of */
+
+/* A thread that was joined is listed for a moment longer, on a busy machine for many. */
+static bool is_ending(long tid)
 {
-    const struct timespec pause = {0, 100000};
-    struct stat st;
-    for (int i = 0; i < 500; i++) { /* 50 ms: one that was joined is seen for a moment longer */
-        if (stat("/proc/self/task", &st) != 0)
-            return true;
-        if (st.st_nlink <= 3)
-            return false;
-        nanosleep(&pause, NULL);
-    }
-    return true;
+    char path[48], text[512];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? KT_REAL(read)(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        KT_REAL(close)(fd);
+    if (n <= 0)
+        return true;
+    text[n] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & ENDING);
 }
 
-/* Behind a split that was not announced: those that share this thread's table came with it. */
-static bool has_strangers(void)
+/* Is there another thread for which `matters`? */
+static bool any_other(bool (*matters)(long tid))
 {
     DIR *tasks = opendir("/proc/self/task");
     bool any = !tasks;
     for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
         long tid = strtol(d->d_name, NULL, 10);
-        any = tid > 0 && syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0;
+        any = tid > 0 && tid != gettid() && matters(tid) && !is_ending(tid);
     }
     if (tasks)
         closedir(tasks);
     return any;
+}
+
+/* The table of fds is that of threads that stay behind, too: the engine would work in one of the two. */
+static bool stays_behind(long tid)
+{
+    (void)tid;
+    return true;
+}
+
+static bool has_other_threads(void)
+{
+    return any_other(stays_behind);
+}
+
+/* Behind a split that was not announced: those that share this thread's table came with it. */
+static bool has_another_table(long tid)
+{
+    return syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0;
+}
+
+static bool has_strangers(void)
+{
+    return any_other(has_another_table);
 }
 
 static void split(bool (*others)(void))

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * exec and posix_spawn: the child stays wrapped, also where the program passes a clean environment. Calls
- * inside libc (system, popen) are not seen here; they pass the program's own environment.
- */
+/* exec and posix_spawn: the child stays wrapped, also where the program passes a clean environment. */
 #include "shim/child_env.h"
 #include "shim/guard.h"
 #include "shim/heir.h"

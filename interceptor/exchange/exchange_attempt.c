@@ -187,7 +187,7 @@ static void reset_answer(struct kt_exchange *x)
 /* All tries of a target share its time; a stream has its own from the first byte on. */
 static void set_times(const struct kt_exchange *x, const struct kt_target *t, struct kt_call_request *q)
 {
-    int64_t here = kt_x_target_left_ms(x);
+    int64_t left = kt_x_target_left_ms(x), here = left > 0 ? left : 1; /* 0 would be no limit */
     q->connect_ms = t->connect_timeout_seconds * 1000;
     q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : here);
     q->stream = x->chat.stream;
@@ -264,6 +264,7 @@ void kt_x_try_next(struct kt_exchange *x)
 
 void kt_x_try_again(struct kt_exchange *x)
 {
-    if (!launch_step(x, &x->route.steps[x->next_step - 1]))
+    /* A loop that comes late must not make a try for which there is no time, nor one without a limit. */
+    if (kt_x_target_left_ms(x) == 0 || !launch_step(x, &x->route.steps[x->next_step - 1]))
         kt_x_try_next(x);
 }

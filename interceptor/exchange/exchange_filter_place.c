@@ -16,21 +16,28 @@ uint32_t kt_x_choice_at(const struct kt_chat *a, unsigned place)
     return c < end ? c : 0;
 }
 
+/* One in a string is a plain number all the same, and leaves as one. False: it is none that counts. */
+static bool read_index(const struct kt_json *j, uint32_t tok, unsigned *n)
+{
+    struct kt_span raw = kt_json_raw(j, tok);
+    if (j->tok[tok].type == KT_JSON_STRING)
+        raw = kt_span(raw.data + 1, raw.len - 2);
+    else if (j->tok[tok].type != KT_JSON_NUMBER)
+        return false;
+    *n = 0;
+    for (size_t i = 0; i < raw.len && i < 7; i++) {
+        if (raw.data[i] < '0' || raw.data[i] > '9')
+            return false;
+        *n = *n * 10 + (unsigned)(raw.data[i] - '0');
+    }
+    return raw.len > 0 && raw.len < 7;
+}
+
 unsigned kt_x_choice_index(const struct kt_json *j, uint32_t object, unsigned place)
 {
+    unsigned n;
     uint32_t tok = kt_json_member(j, object, "index", NULL);
-    struct kt_span raw = tok ? kt_json_raw(j, tok) : kt_span("", 0);
-    unsigned n = 0;
-    if (tok && j->tok[tok].type == KT_JSON_STRING) /* a plain number all the same; it leaves as one */
-        raw = kt_span(raw.data + 1, raw.len - 2);
-    if (!raw.len || raw.len > 6)
-        return place;
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.data[i] < '0' || raw.data[i] > '9')
-            return place;
-        n = n * 10 + (unsigned)(raw.data[i] - '0');
-    }
-    return n;
+    return tok && read_index(j, tok, &n) ? n : place;
 }
 
 uint64_t kt_x_choice_bit(const struct kt_json *j, uint32_t choice, unsigned place)
@@ -160,9 +167,8 @@ static bool is_odd(const struct kt_json *j, uint32_t object)
     uint32_t tok = kt_json_member(j, object, "index", &twice);
     if (!tok || j->tok[tok].type == KT_JSON_NULL)
         return twice;
-    struct kt_span raw = kt_json_raw(j, tok);
-    return twice || j->tok[tok].type != KT_JSON_NUMBER || raw.len > 6 ||
-           strspn(raw.data, "0123456789") < raw.len;
+    unsigned n;
+    return twice || !read_index(j, tok, &n);
 }
 
 bool kt_x_index_odd(const struct kt_chat *a)

@@ -70,8 +70,9 @@ void kt_x_origin_watch_end(struct kt_exchange *x)
 {
     if (x->filter.on && !x->filter.chain_ended)
         kt_x_filter_end(x);
-    if (!x->filter.on || !x->res.run)
+    if (!x->filter.on || !x->res.run || x->filter.judged)
         return;
+    x->filter.judged = true;
     struct kt_outcome o = kt_chain_run_outcome(x->res.run);
     kt_x_response_verdict(x);
     kt_x_phase_judge(x, &o, KT_PHASE_RESPONSE);

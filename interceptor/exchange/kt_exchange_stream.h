@@ -118,7 +118,7 @@ struct kt_x_filter {
         KT_X_ASKS_CLOSE,
         KT_X_ASKS_END
     } asks;
-    bool busy, at_end, chain_ended;
+    bool busy, at_end, chain_ended, judged;
     bool dead;                                    /* the stream is over for us */
     bool content;                                 /* the chunk says something, as it came */
     bool nothing_follows;                         /* upstream */

@@ -341,18 +341,18 @@ kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void))
     KT_ENSURE(!l->has_thread, KT_ERR_STATE);
     sigset_t all, saved;
     pthread_attr_t attr;
-    bool small = kt_loop_thread_is_small(&attr);
+    bool good = kt_loop_thread_attr(&attr);
     sigfillset(&all);
     l->on_start = on_start;
     /* The thread inherits the mask: it never runs a handler of the program, not even in its first
      * instructions. */
     pthread_sigmask(SIG_SETMASK, &all, &saved);
     pthread_mutex_lock(&l->lock);
-    int rc = pthread_create(&l->thread, small ? &attr : NULL, thread_main, l);
+    int rc = pthread_create(&l->thread, good ? &attr : NULL, thread_main, l);
     l->has_thread = l->running = rc == 0;
     pthread_mutex_unlock(&l->lock);
     pthread_sigmask(SIG_SETMASK, &saved, NULL);
-    if (small)
+    if (good)
         pthread_attr_destroy(&attr);
     if (rc != 0)
         errno = rc;

@@ -43,7 +43,8 @@ void kt_loop_due_timers(struct kt_loop *l);
 void kt_loop_queued_jobs(struct kt_loop *l);
 void kt_loop_wake(struct kt_loop *l); /* any thread */
 
-/* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), for a thread in little address space. */
-bool kt_loop_thread_is_small(pthread_attr_t *attr);
+/* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), with a stack that suffices in little space.
+ */
+bool kt_loop_thread_attr(pthread_attr_t *attr);
 /* kt_loop_loan.c; the owner's. The watch's loan ends, and epoll is not told. */
 void kt_loop_loan_forget(struct kt_loop *l, struct kt_loop_watch *w);

@@ -10,13 +10,17 @@
 
 /* By default 8 MB of stack, and 64 more that malloc sets aside for a thread of its own: too much for a
  * program that lives under a limit (RLIMIT_AS), whose own allocations would fail. There all threads share the
- * heap. */
-bool kt_loop_thread_is_small(pthread_attr_t *attr)
+ * heap. With a low RLIMIT_STACK the default is too little for TLS. */
+bool kt_loop_thread_attr(pthread_attr_t *attr)
 {
     struct rlimit space;
-    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur >= LITTLE || pthread_attr_init(attr) != 0)
+    size_t usual = 0;
+    if (pthread_attr_init(attr) != 0)
         return false;
-    mallopt(M_ARENA_MAX, 1);
-    (void)!pthread_attr_setstacksize(attr, STACK_BYTES); /* else it has the usual one */
+    bool tight = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur < LITTLE;
+    if (tight)
+        mallopt(M_ARENA_MAX, 1);
+    if (tight || (pthread_attr_getstacksize(attr, &usual) == 0 && usual < STACK_BYTES))
+        (void)!pthread_attr_setstacksize(attr, STACK_BYTES); /* else it has the usual one */
     return true;
 }

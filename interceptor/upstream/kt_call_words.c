@@ -42,11 +42,12 @@ const char *kt_call_words(CURLcode code)
 
 void kt_call_note_code(struct kt_call *c, CURLcode code)
 {
-    if (code != CURLE_OK && !c->error[0])
-        snprintf(c->error, sizeof c->error, "%s", curl_easy_strerror(code));
+    char *error = c->handle ? c->handle->error : NULL;
+    if (code != CURLE_OK && error && !error[0])
+        snprintf(error, CURL_ERROR_SIZE, "%s", curl_easy_strerror(code));
 }
 
 const char *kt_call_library_says(const struct kt_call *c)
 {
-    return c ? c->error : "";
+    return c && c->handle ? c->handle->error : "";
 }

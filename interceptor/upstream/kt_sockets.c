@@ -64,8 +64,9 @@ static void unbind(struct kt_up_socket *s)
 /* A call with a second socket (two addresses are tried at once) waits for more than one. */
 static void bind_call(struct kt_up_socket *s, CURL *easy)
 {
-    struct kt_call *c = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
+    struct kt_up_handle *h = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&h);
+    struct kt_call *c = h ? h->call : NULL;
     unbind(s);
     if (!c)
         return;

@@ -111,9 +111,10 @@ static void report_done(struct kt_upstream *u)
     for (CURLMsg *m; (m = curl_multi_info_read(u->multi, &left));) {
         if (m->msg != CURLMSG_DONE)
             continue;
-        struct kt_call *c = NULL;
+        struct kt_up_handle *h = NULL;
         CURLcode code = m->data.result;
-        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&h);
+        struct kt_call *c = h->call;
         if (code == CURLE_COULDNT_CONNECT && u->no_fd) { /* says nothing about the target */
             kt_call_finish(c, KT_CALL_ABORTED,
                            "the process has no file descriptor left, raise RLIMIT_NOFILE");
@@ -193,7 +194,7 @@ void kt_upstream_free(struct kt_upstream *u)
     while (u->calls)
         kt_call_drop(u->calls);
     while (u->idle_count)
-        curl_easy_cleanup(u->idle[--u->idle_count]);
+        kt_up_handle_free(u->idle[--u->idle_count]);
     if (u->multi) {
         curl_multi_cleanup(u->multi);
         kt_up_forget_sockets(u);

@@ -2,13 +2,13 @@
 /*
  * prompt-injection: scores every text of a request in 0..1 and acts from `threshold` on. Whose words a text
  * holds decides how it is judged:
- *   user, earlier answers   threshold as configured (an "earlier answer" may be made up by the user)
- *   tool results            85 % of it, and words to an AI count: foreign text has no business giving orders
- *   what offered tools say  threshold as configured, and orders take more evidence: they are what such texts
- *   of themselves,          are made of ("call this first, never twice"). A foreign server may have written
- *   arguments of calls      the first, a client may have made up the second
- *   system, developer       never: the program's own words legitimately read like orders about rules and
- * roles reasoning               never: the model wrote it
+ * - user, earlier answers: threshold as configured (an "earlier answer" may be made up by the user).
+ * - tool results: 85 % of it, and words to an AI count: foreign text has no business giving orders.
+ * - what offered tools say of themselves (maybe a foreign server's words), arguments of calls (a client may
+ *   have made them up), labels (some provider may show them to its model): threshold as configured, and
+ *   orders take more evidence, for they are what such texts are made of ("call this first, never twice").
+ * - system, developer: never, the program's own words legitimately read like orders about rules and roles.
+ * - reasoning: never, the model wrote it.
  *
  * Two shapes of options are taken: {threshold, action} and the longer public one with `encoding`,
  * `boundaries`, `detection` and `response`. `embedding_threshold` is a second name of `threshold`: there are
@@ -139,13 +139,14 @@ static struct kt_injection_scope scope_of(const struct injection_options *o, enu
                                        .fake_roles = o->boundaries.reject_fake_boundaries,
                                        .delimiters = o->boundaries.enforce_delimiters,
                                        .tool = from == KT_FROM_TOOL,
-                                       .orders = from == KT_FROM_OFFER || from == KT_FROM_TOOL_CALL};
+                                       .orders = from != KT_FROM_USER && from != KT_FROM_ASSISTANT &&
+                                                 from != KT_FROM_TOOL};
 }
 
 static bool judged(enum kt_origin_class from)
 {
     return from == KT_FROM_USER || from == KT_FROM_ASSISTANT || from == KT_FROM_TOOL ||
-           from == KT_FROM_OFFER || from == KT_FROM_TOOL_CALL;
+           from == KT_FROM_OFFER || from == KT_FROM_TOOL_CALL || from == KT_FROM_LABEL;
 }
 
 static void found_own(void *ctx, size_t expression, size_t start, size_t end)
@@ -260,8 +261,8 @@ static const struct kt_option injection_options[] = {
      .min = 0,
      .max = 1,
      .help = "score from which on a text is acted on; tool results from 85 % of it on. System and developer "
-             "messages and reasoning are not judged; descriptions of tools and arguments of calls with less "
-             "weight on plain orders"},
+             "messages and reasoning are not judged; descriptions of tools, arguments of calls and labels "
+             "(members that no API knows) with less weight on plain orders"},
     {.name = "action",
      .type = KT_OPT_ENUM,
      AT(action),

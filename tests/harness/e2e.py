@@ -47,7 +47,7 @@ class KtTest(unittest.TestCase):
         self.lab.kt, self.lab.libkt = tmp / "bin/kt", tmp / "lib/libkt.so"
 
     def compiled(self, name, source, *flags, compiler="gcc"):
-        """A C program of tests/clients."""
+        """A C program of tests/clients; one in several files (x.c, x_*.c) has the others in `flags`."""
         return compiled(BUILD, name, ROOT / "tests/clients" / source, [compiler, "-O1", "-w", "-o", "{out}", "{source}", *flags])
 
     def run_ok(self, *args, **kwargs):

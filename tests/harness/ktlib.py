@@ -51,13 +51,14 @@ def read_jsonl(path):
 
 
 def compiled(build, name, source, command, env=None):
-    """A program of tests/clients, `{out}` of `command`, built once per state of its source; several tests may ask at a time."""
+    """A program of tests/clients, `{out}` of `command`, built once per state of its sources; several tests may ask at a time."""
     folder = pathlib.Path(build).resolve() / "tests" / "clients"
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / name
     with open(folder / f".{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not out.exists() or out.stat().st_mtime < source.stat().st_mtime:
+        sources = [source, *source.parent.glob(f"{source.stem}_*.c")]
+        if not out.exists() or out.stat().st_mtime < max(s.stat().st_mtime for s in sources):
             own = {"GOCACHE": str(folder / "gocache"), "GO111MODULE": "off", "GOFLAGS": "", "HOME": str(folder), **(env or {})}
             part = folder / f".{name}.part"
             argv = [word.replace("{out}", str(part)).replace("{source}", str(source)) for word in command]

@@ -206,6 +206,7 @@ TEST(InjectionOffer, TheProgramsOwnWordsAreNotJudged)
     Policy policy("prompt-injection");
     for (const char *text : poisoned) {
         EXPECT_EQ(policy.whole(text, KT_FROM_SYSTEM).verdict, KT_VERDICT_ALLOW) << text;
-        EXPECT_EQ(policy.whole(text, KT_FROM_LABEL).verdict, KT_VERDICT_ALLOW) << text;
+        EXPECT_EQ(policy.whole(text, KT_FROM_NAME).verdict, KT_VERDICT_ALLOW) << text;
+        EXPECT_EQ(policy.whole(text, KT_FROM_LABEL).verdict, KT_VERDICT_BLOCK) << text;
     }
 }

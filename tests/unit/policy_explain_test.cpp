@@ -32,6 +32,25 @@ TEST(PolicyExplain, NothingIsNoInput)
     }
 }
 
+TEST(PolicyExplain, SaysWhichSettingDecidedAboutAFailure)
+{
+    const std::pair<const char *, const char *> cases[] = {
+        {"", "fail_mode is allow"}, {"on_internal_error: block, ", "on_internal_error is block"}};
+    for (auto [own, note] : cases) {
+        Scratch s;
+        s.write("policy-config.yaml",
+                std::string("pack: {name: t, version: 1.0.0}\nfail_mode: allow\n"
+                            "policies: {chain: [safety-filter]}\npolicy: {safety-filter: {") +
+                    own +
+                    "engine: mistral-moderation}}\nproviders: {targets: [{id: a, provider: "
+                    "mistral, model: m, secret_key_ref: {env: KT_NONE}}]}\n");
+        Ran r =
+            run_kt(s, "policy explain", R"({"model":"m","messages":[{"role":"user","content":"hello"}]})");
+        EXPECT_NE(r.out.find(std::string("policy safety-filter failed; ") + note), std::string::npos)
+            << r.out;
+    }
+}
+
 /* The policies stand in the order of the chain, also of an answer. */
 TEST(PolicyExplain, AnswersKeepTheOrderOfTheChain)
 {

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenSSL in its rarer uses, and programs in rarer surroundings: what they print, and how they end, is what it is without us; and every call has its event."""
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
+import e2e  # noqa: E402
+import net  # noqa: E402
+from ktlib import ROOT  # noqa: E402
+
+WAYS = "plain et oneshot rdhup high-select large-pieces large-at-once no-retry two-fds memory pair"
+LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-early reused"
+SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
+CALLS = {"resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2}
+
+
+class OddClients(e2e.KtTest):
+    def setUp(self):
+        super().setUp()
+        folder = ROOT / "tests/clients"
+        self.program = self.compiled("odd_ssl", "odd_ssl.c", str(folder / "odd_ssl_ways.c"), str(folder / "odd_ssl_life.c"), "-pthread", "-lssl", "-lcrypto")
+
+    def origin(self, *faults):
+        more = [a for f in faults for a in ("--fault", f)]
+        near = self.lab.mock("near", ["--dialect", "openai", *more], origin="api.openai.com")
+        self.cfg = self.targets(self.lab.mock("up", more))
+        self.env = {"MISTRAL_API_KEY": "target-key-0001", "SSL_CERT_FILE": str(near.ca)}
+        net.map_hosts(["api.openai.com"], self.lab.tmp)
+        self.addCleanup(net.unmap_hosts)
+
+    def same(self, steps, lanes=("handoff", "divert", "tap"), before=(), kinds=None):
+        """In each lane as without us. `kinds` where not each call is a decision."""
+        command = [*before, str(self.program), *steps.split()]
+        alone = self.lab.run("none", None, command, env=self.env)
+        self.assertEqual(alone.returncode, 0, alone.stdout + alone.stderr)
+        for lane in lanes:
+            with self.subTest(steps, lane=lane):
+                known = len(self.lab.events())
+                got = self.lab.run("wrap", self.cfg, command, env=self.env, options=("--mode", "observe") if lane in ("tap", "unseen") else (),
+                                   trace="no-handoff" if lane == "divert" else None)
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
+                found = [(e["event_type"], e.get("lane")) for e in self.lab.events()[known:]]
+                self.assertEqual(found, kinds or [("decision", lane)] * sum(CALLS.get(s, 1) for s in steps.split()))
+        return alone.stdout
+
+    def test_surroundings(self):
+        """Little stack, memory and fds, other allocators' ways, tracers, terminals, and several at a time."""
+        self.origin()
+        p, sh = str(self.program), lambda text: ["sh", "-c", text]
+        rows = [sh(f"ulimit -s 64; exec {p} plain plain"), sh(f"ulimit -s 24; exec {p} plain plain"), ["env", "MALLOC_PERTURB_=165", p, "plain"],
+                ["env", "GLIBC_TUNABLES=glibc.malloc.check=3", "LD_BIND_NOW=1", p, "plain"], ["prlimit", "--nofile=20", p, "plain", "plain"],
+                ["prlimit", "--as=104857600", p, "plain"], ["prlimit", "--nproc=1", p, "plain"], ["strace", "-f", "-o", "/dev/null", p, "plain"],
+                ["script", "-qec", f"{p} plain", "/dev/null"], ["timeout", "50", "nohup", p, "plain"], ["/lib64/ld-linux-x86-64.so.2", p, "plain"],
+                sh(f"printf 'plain\\nplain\\nplain\\nplain\\n' | xargs -P4 -n1 {p}"), sh(f"printf 'all: a b c\\na b c:\\n\\t@{p} plain\\n' | make -s -j3 -f -"),
+                sh(f"mkdir -p gone; cd gone; rmdir ../gone; umask 777; exec {p} plain"), sh(f"trap '' PIPE CHLD USR1; exec {p} plain <&- 2>&-")]
+        # The first call of a process by a thread with 16 KiB (64 are what it keeps there itself).
+        rows.append(["env", "LITTLE=80", p, "little"])
+        for command in rows:
+            if not shutil.which(command[0]):
+                continue
+            alone = self.lab.run("none", None, command, env=self.env)
+            self.assertRegex(alone.stdout, "(?m)^(plain|little) 200\r?$", alone.stderr)
+            for via in ("wrap", "preload"):
+                with self.subTest(command, via=via):
+                    known = len(self.lab.events())
+                    got = self.lab.run(via, self.cfg, command, env=self.env)
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
+                    self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * alone.stdout.count(" 200"))
+
+    def test_ways_to_wait_and_to_carry(self):
+        self.origin()
+        self.assertEqual(self.same(WAYS).count(" 200\n"), len(WAYS.split()))
+
+    def test_a_bio_that_does_it_all(self):
+        """BIO_write is no SSL_write: no hook sees it, and where only is observed that is said."""
+        self.origin()
+        self.same("bio-connect", ["divert"])
+        self.same("bio-connect", ["unseen"], kinds=[("unseen", None)])
+
+    def test_lives_of_a_connection(self):
+        self.origin()
+        said = self.same(LIVES)
+        self.assertIn("alpn: http/1.1\n", said)
+        self.assertIn("reused 72\n", said)
+
+    def test_connected_before_a_fork(self):
+        self.origin()
+        self.assertEqual(self.same("after-fork", ["divert", "tap"]), "after-fork 7\n")
+
+    def test_ktls_is_not_to_be_had(self):
+        """Its connection was of no use, which looks like distrust."""
+        self.origin()
+        self.same("sendfile", ["handoff"], kinds=[("client_distrusts", None), ("decision", "handoff")])
+
+    def test_what_happens_in_its_sleep(self):
+        self.origin("delay_ms=300")
+        self.same(SLEEPS)
+
+
+if __name__ == "__main__":
+    e2e.main()
