@@ -42,8 +42,8 @@ bool kt_chain_watches_calls(const struct kt_chain *c);
 /* True where some policy of the phase has `on_internal_error: block`: where none of them can look, nothing
  * passes, whatever fail_mode says. */
 bool kt_chain_error_blocks(const struct kt_chain *c, enum kt_phase phase);
-/* The same where the chain is well and a text cannot be shown to it: policies that look at none (in an answer:
- * nor at calls of tools) miss nothing. */
+/* The same where the chain is well and a text cannot be shown to it: policies that look at none (in an
+ * answer: nor at calls of tools) miss nothing. */
 bool kt_chain_unseen_blocks(const struct kt_chain *c, enum kt_phase phase);
 
 /* True where some policy gives values back in the answer. */

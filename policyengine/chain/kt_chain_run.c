@@ -242,9 +242,9 @@ static bool pass(struct kt_chain_run *r)
     return true;
 }
 
-/* What does not leave, or in a dry run would not, is not shown to the world outside. Where a policy has failed,
- * fail_mode decides behind us whether anything leaves: a request is shown at the phase's end, which then does
- * not come; an answer has the outside's own words. */
+/* What does not leave, or in a dry run would not, is not shown to the world outside. Where a policy has
+ * failed, fail_mode decides behind us whether anything leaves: a request is shown at the phase's end, which
+ * then does not come; an answer has the outside's own words. */
 static bool may_be_shown(const struct kt_chain_run *r)
 {
     return !r->stopped && !r->error_blocks && !(r->dry && r->internal_error);
