@@ -3,6 +3,7 @@
 import pathlib
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 
@@ -84,6 +85,22 @@ os._exit(0)
                 got, events = self.wrapped(["sh", "-c", f'{PYTHON} -c "$0" {how} | cat', code])
                 self.assertEqual((got.stdout, got.stderr, len(events)), (said, "", count))
         self.assertEqual(len(self.lab.mocks["up"].requests()), 1)
+
+    def test_a_program_whose_memory_nobody_may_read(self):
+        """Without rights over it nobody can tell where it connects to: let through with an event, or refused."""
+        static = self.compiled("lost-static", "lost_chat.c", "-static")
+        self.lab.mock("near", ["--dialect", "openai"], tls=False, origin="api.openai.com")
+        net.map_hosts(["api.openai.com"], self.lab.tmp)
+        self.addCleanup(net.unmap_hosts)
+        cfg = self.targets(self.lab.mock("up"))
+        for options, said, verdict in (((), '{"status": 200}\n', "allow"), (("--strict",), "", "block")):
+            with self.subTest(options):
+                known = len(self.lab.events())
+                argv, env = self.lab.wrapped("wrap", cfg, [static, "libc"], env={**KEY, "HIDDEN": "1"}, options=(*options, "--fail-on", "unseen"))
+                got = subprocess.run(["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--", *argv], env=env, cwd=self.lab.tmp,
+                                     capture_output=True, text=True, timeout=60)
+                self.assertEqual((got.returncode, got.stdout), (1, said), got.stderr)
+                self.assertEqual([(e["event_type"], e["verdict"]) for e in self.lab.events()[known:]], [("unseen", verdict)])
 
     def serve_mutual(self, ca, cert, key):
         """One answer per connection, for who shows a certificate."""
