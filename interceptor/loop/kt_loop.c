@@ -24,7 +24,9 @@ kt_result kt_loop_new(struct kt_loop **out)
     l->evfd = kt_own_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     /* Each write is an edge: nobody has to read the count back. */
     struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0) {
+    /* The first wait tells whether a filter of the program's own lets us wait at all. */
+    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0 ||
+        epoll_wait(l->epfd, &ev, 1, 0) < 0) {
         kt_loop_free(l);
         return kt_err(KT_ERR_IO);
     }

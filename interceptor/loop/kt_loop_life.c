@@ -69,6 +69,7 @@ kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void))
 {
     STARTED_BY(getpid());
     KT_ENSURE(!l->has_thread, KT_ERR_STATE);
+    KT_ENSURE(kt_loop_thread_may_begin(), KT_ERR_IO);
     sigset_t all, saved;
     pthread_attr_t attr;
     bool good = kt_loop_thread_attr(&attr);

@@ -52,5 +52,7 @@ struct timespec kt_loop_until(unsigned timeout_ms);
 /* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), with a stack that suffices in little space.
  */
 bool kt_loop_thread_attr(pthread_attr_t *attr);
+/* False where libc would end the process. */
+bool kt_loop_thread_may_begin(void);
 /* kt_loop_loan.c; the owner's. The watch's loan ends, and epoll is not told. */
 void kt_loop_loan_forget(struct kt_loop *l, struct kt_loop_watch *w);

@@ -2,8 +2,11 @@
 /* What the event thread costs its program in address space. */
 #include "interceptor/loop/kt_loop_private.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define LITTLE (1ull << 30)
 #define STACK_BYTES (1u << 20)
@@ -22,5 +25,18 @@ bool kt_loop_thread_attr(pthread_attr_t *attr)
         mallopt(M_ARENA_MAX, 1);
     if (tight || (pthread_attr_getstacksize(attr, &usual) == 0 && usual < STACK_BYTES))
         (void)!pthread_attr_setstacksize(attr, STACK_BYTES); /* else it has the usual one */
+    return true;
+}
+
+extern const unsigned __rseq_size __attribute__((weak)); /* glibc 2.35; 0 = it registers none */
+
+/* A filter of the program's own that denies rseq, set behind its start, makes each new thread of libc's an
+ * abort. Asked in vain: this thread has its area, and EINVAL is the answer. */
+bool kt_loop_thread_may_begin(void)
+{
+#ifdef SYS_rseq
+    if (&__rseq_size && __rseq_size > 0)
+        return syscall(SYS_rseq, NULL, 0, 0, 0) == 0 || errno == EINVAL;
+#endif
     return true;
 }

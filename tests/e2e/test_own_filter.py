@@ -11,8 +11,10 @@ from ktlib import PYTHON  # noqa: E402
 
 CODE = """
 import ctypes, http.client, json, os, socket, ssl, struct, sys, threading
-numbers = {"x86_64": {"listen": 50, "accept4": 288, "eventfd2": 290, "epoll_create1": 291, "getrandom": 318, "flock": 73},
-           "aarch64": {"listen": 201, "accept4": 242, "eventfd2": 19, "epoll_create1": 20, "getrandom": 278, "flock": 32}}[os.uname().machine]
+numbers = {"x86_64": {"listen": 50, "accept4": 288, "eventfd2": 290, "epoll_create1": 291, "getrandom": 318, "flock": 73,
+                      "epoll_wait": 232, "epoll_ctl": 233, "bind": 49, "clone3": 435, "rseq": 334},
+           "aarch64": {"listen": 201, "accept4": 242, "eventfd2": 19, "epoll_create1": 20, "getrandom": 278, "flock": 32,
+                       "epoll_wait": 22, "epoll_ctl": 21, "bind": 200, "clone3": 435, "rseq": 293}}[os.uname().machine]
 def call(tls):
     kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
     c = kind("api.openai.com", timeout=30)
@@ -44,7 +46,7 @@ class OwnFilter(e2e.KtTest):
         return got.stderr, self.lab.events()[known:]
 
     def test_refused_with_an_event(self):
-        for name in ("listen", "accept4", "eventfd2", "epoll_create1", "getrandom"):
+        for name in ("listen", "accept4", "eventfd2", "epoll_create1", "getrandom", "epoll_wait", "epoll_ctl", "bind", "clone3", "rseq"):
             for via, tls in (("wrap", "tls"), ("wrap", "plain"), ("preload", "plain")):
                 if (name, tls) == ("getrandom", "tls"):
                     continue  # the program's own TLS needs it, too
