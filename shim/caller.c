@@ -26,7 +26,7 @@ struct slot {
 
 static struct slot cache[SLOTS];
 static atomic_uint generation;
-__thread struct kt_inside kt_inside __attribute__((tls_model("initial-exec")));
+__thread const struct kt_inside *kt_inside __attribute__((tls_model("initial-exec")));
 
 static uint64_t key_of(unsigned id, const void *return_address)
 {

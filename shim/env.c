@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,15 +22,20 @@ static bool preloaded;
 static atomic_int state; /* 0 none, 1 being taken, 2 taken */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
+/* By this thread: the engine's getenv is our hook where a sanitizer or an allocator of the program's forbids
+ * RTLD_DEEPBIND. */
+static __thread uint8_t held __attribute__((tls_model("initial-exec")));
 
 void kt_shim_environ_lock(void)
 {
-    kt_lock(&lock);
+    if (held++ == 0)
+        kt_lock(&lock);
 }
 
 void kt_shim_environ_unlock(void)
 {
-    kt_unlock(&lock);
+    if (--held == 0)
+        kt_unlock(&lock);
 }
 
 bool kt_env_same_name(const char *entry, const char *name)

@@ -12,7 +12,7 @@
 /* Takes the snapshot once; no lock, no allocation. Every function below calls it. */
 void kt_env_snapshot(char *const *envp);
 
-/* While one thread holds it no other changes the environment by setenv and its kin. Does not nest. */
+/* While one thread holds it no other changes the environment by setenv and its kin. Nests. */
 void kt_shim_environ_lock(void);
 void kt_shim_environ_unlock(void);
 

@@ -49,7 +49,6 @@ static void lock_all(void)
     kt_tap_lock();
     kt_fdtab_lock();
     kt_ssl_table_lock();
-    kt_shim_environ_lock();
 }
 
 static void prepare(void)
@@ -61,12 +60,12 @@ static void prepare(void)
     lock_all();
     const struct kt_engine_abi *e = kt_engine_loaded();
     prepared = !e || e->fork_prepare() == 0 ? LOCKS_AND_ENGINE : LOCKS;
+    kt_shim_environ_lock(); /* last: the event thread asks for it before it stands still */
     kt_guard_leave(saved);
 }
 
 static void unlock_all(void)
 {
-    kt_shim_environ_unlock();
     kt_ssl_table_unlock();
     kt_fdtab_unlock();
     kt_tap_unlock();
@@ -78,6 +77,7 @@ static void in_parent(void)
 {
     if (!prepared)
         return;
+    kt_shim_environ_unlock();
     int saved = kt_guard_enter();
     const struct kt_engine_abi *e = prepared == LOCKS_AND_ENGINE ? kt_engine_loaded() : NULL;
     prepared = NOT_PREPARED;
@@ -93,6 +93,7 @@ static void in_child(void)
         atomic_store(&forked, true);
     if (!prepared)
         return;
+    kt_shim_environ_unlock();
     bool whole = prepared == LOCKS_AND_ENGINE; /* else it is no process of the engine's (kt_engine_get) */
     prepared = NOT_PREPARED;
     int saved = kt_guard_enter();

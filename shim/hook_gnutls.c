@@ -66,10 +66,11 @@ static void copied(gnutls_session_t session, enum kt_abi_dir dir, const void *da
 /* Runs `call`, a call of t's function, and copies. */
 #define RECORD(id, dir, call)                                                                                \
     struct kt_gnutls_target t = kt_gnutls_resolve(id, KT_CALLER());                                          \
-    const struct kt_inside outer = kt_inside;                                                                \
+    const struct kt_inside *outer = kt_inside;                                                               \
+    struct kt_inside here;                                                                                   \
     if (!t.fn)                                                                                               \
         return E_INVALID_REQUEST;                                                                            \
-    kt_inside = KT_INSIDE(t.fn);                                                                             \
+    KT_INSIDE(&here, t.fn);                                                                                  \
     ssize_t n = call;                                                                                        \
     kt_inside = outer;                                                                                       \
     copied(session, dir, data, n);                                                                           \
@@ -90,10 +91,11 @@ KT_HOOK ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, 
 KT_HOOK int gnutls_record_uncork(gnutls_session_t session, unsigned flags)
 {
     struct kt_gnutls_target t = kt_gnutls_resolve(KT_GNUTLS_UNCORK, KT_CALLER());
-    const struct kt_inside outer = kt_inside;
+    const struct kt_inside *outer = kt_inside;
+    struct kt_inside here;
     if (!t.fn)
         return E_INVALID_REQUEST;
-    kt_inside = KT_INSIDE(t.fn);
+    KT_INSIDE(&here, t.fn);
     int rc = CALL(t, gnutls_record_uncork)(session, flags);
     kt_inside = outer;
     return rc;

@@ -47,10 +47,10 @@ static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
  * say its first words. Two loads for everybody else. */
 static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
 {
-    bool known = __builtin_expect(!kt_ssl_nameless.ssl && !(kt_tap_flag(fd) & KT_TAP_LOOK), 1);
+    bool known = __builtin_expect(!kt_ssl_nameless && !(kt_tap_flag(fd) & KT_TAP_LOOK), 1);
     if (known || kt_bypass())
         return false;
-    if (kt_ssl_nameless.ssl)
+    if (kt_ssl_nameless)
         kt_ssl_met_socket(fd);
     if (kt_tap_flag(fd) == KT_TAP_HEIR)
         kt_heir_look(fd, iov, count);

@@ -12,7 +12,7 @@
 
 static bool concerns_us(int fd, int flags)
 {
-    return (kt_tap_flag(fd) || kt_ssl_nameless.ssl || (flags & MSG_FASTOPEN)) && !kt_bypass();
+    return (kt_tap_flag(fd) || kt_ssl_nameless || (flags & MSG_FASTOPEN)) && !kt_bypass();
 }
 
 static size_t bytes_of(const struct msghdr *m)

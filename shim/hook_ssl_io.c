@@ -33,9 +33,10 @@ KT_HOOK int SSL_write_ex(SSL *ssl, const void *buf, size_t num, size_t *done)
     struct kt_ssl_target t = KT_SSL_REAL(SSL_write_ex);
     enum kt_ssl_write w = step(&t, ssl, buf, num, &failed);
     if (w == KT_SSL_WRITE_REAL) {
-        kt_inside = KT_INSIDE(t.fn); /* OpenSSL 3.3 goes on in SSL_write_ex2 */
+        struct kt_inside here;
+        KT_INSIDE(&here, t.fn); /* OpenSSL 3.3 goes on in SSL_write_ex2 */
         int rc = KT_SSL_CALL(t, SSL_write_ex)(ssl, buf, num, done);
-        kt_inside.fn = NULL;
+        kt_inside = NULL;
         kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);
         return rc;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/ssl_trust.h"
 
+#include "shim/caller.h"
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/first_words.h"
@@ -32,7 +33,7 @@ struct peer {
     bool nameless;        /* nothing tells yet whose it is, or where it goes */
 };
 
-__thread struct kt_ssl_nameless kt_ssl_nameless
+__thread const struct kt_ssl_nameless *kt_ssl_nameless
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* The intercepted address that the peer's certificate must be for: for addresses no server name is sent. */
@@ -195,12 +196,13 @@ static enum kt_ssl_verdict look_and_judge(const struct kt_ssl_api *api, SSL *ssl
 
 void kt_ssl_met_socket(int fd)
 {
-    const struct kt_ssl_nameless n = kt_ssl_nameless;
+    const struct kt_ssl_nameless *at = kt_ssl_nameless;
     int saved = errno;
     struct peer p;
-    kt_ssl_nameless.ssl = NULL; /* the first bytes tell, no others */
-    if ((uintptr_t)__builtin_frame_address(0) >= n.frame)
+    kt_ssl_nameless = NULL; /* the first bytes tell, no others */
+    if (!KT_SEALED(at))
         return;
+    const struct kt_ssl_nameless n = *at;
     p.path = kt_tls_path_of(fd, &p.d);
     kt_tls_host(n.api->SSL_get_servername(n.ssl, NAMETYPE_HOST), p.path, &p.d, p.host);
     if (p.host[0] && judge(n.api, n.ssl, &p) == KT_SSL_REFUSE)

@@ -20,12 +20,12 @@ enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *s
 
 /* An SSL without a server name and without an fd (curl's own BIO to an address): set while its handshake
  * runs. A signal handler may jump out of that: what a frame left that is gone counts for nothing. */
-struct kt_ssl_nameless {
+struct kt_ssl_nameless { /* in the frame of the hook */
     const struct kt_ssl_api *api;
-    SSL *ssl;        /* NULL = none */
-    uintptr_t frame; /* of the hook that set it; what it calls lies below */
+    SSL *ssl;
+    uintptr_t seal; /* KT_SEAL */
 };
-extern __thread struct kt_ssl_nameless kt_ssl_nameless
+extern __thread const struct kt_ssl_nameless *kt_ssl_nameless
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 /* This thread, which has one, sent on `fd`. Keeps errno. */
 void kt_ssl_met_socket(int fd);

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the README says that ktwrap cannot see or take is said by ktwrap as well: an event, a line, or a status."""
 import pathlib
+import socket
+import ssl
+import subprocess
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import net  # noqa: E402
 from ktlib import PYTHON  # noqa: E402
+from servers import make_ca  # noqa: E402
 
 KEY = {"MISTRAL_API_KEY": "target-key-0001"}
 ASK = ["-sS", "--max-time", "20", "-H", "Content-Type: application/json", "-d", '{"model": "m", "messages": [{"role": "user", "content": "hello"}]}']
@@ -80,6 +85,60 @@ os._exit(0)
                 got, events = self.wrapped(["sh", "-c", f'{PYTHON} -c "$0" {how} | cat', code])
                 self.assertEqual((got.stdout, got.stderr, len(events)), (said, "", count))
         self.assertEqual(len(self.lab.mocks["up"].requests()), 1)
+
+    def test_a_program_whose_memory_nobody_may_read(self):
+        """Without rights over it nobody can tell where it connects to: let through with an event, or refused."""
+        static = self.compiled("lost-static", "lost_chat.c", "-static")
+        self.lab.mock("near", ["--dialect", "openai"], tls=False, origin="api.openai.com")
+        net.map_hosts(["api.openai.com"], self.lab.tmp)
+        self.addCleanup(net.unmap_hosts)
+        cfg = self.targets(self.lab.mock("up"))
+        for options, said, verdict in (((), '{"status": 200}\n', "allow"), (("--strict",), "", "block")):
+            with self.subTest(options):
+                known = len(self.lab.events())
+                argv, env = self.lab.wrapped("wrap", cfg, [static, "libc"], env={**KEY, "HIDDEN": "1"}, options=(*options, "--fail-on", "unseen"))
+                got = subprocess.run(["setpriv", "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--", *argv], env=env, cwd=self.lab.tmp,
+                                     capture_output=True, text=True, timeout=60)
+                self.assertEqual((got.returncode, got.stdout), (1, said), got.stderr)
+                self.assertEqual([(e["event_type"], e["verdict"]) for e in self.lab.events()[known:]], [("unseen", verdict)])
+
+    def serve_mutual(self, ca, cert, key):
+        """One answer per connection, for who shows a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        context.load_verify_locations(ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+        body = b'{"id":"x","object":"chat.completion","choices":[]}'
+        listener = socket.create_server(("127.0.0.1", 443))
+        self.addCleanup(listener.close)
+        self.addCleanup(listener.shutdown, socket.SHUT_RDWR)
+
+        def serve():
+            while True:
+                try:
+                    conn = listener.accept()[0]
+                except OSError:
+                    return
+                try:
+                    with context.wrap_socket(conn, server_side=True) as tls:
+                        tls.recv(65536)
+                        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+                except OSError:
+                    conn.close()
+        threading.Thread(target=serve, daemon=True).start()
+
+    def test_a_client_certificate_is_not_shown(self):
+        """The origin demands one: the call fails with its event, and in observe mode the program shows its own."""
+        ca, cert, key = make_ca(self.lab.tmp, "own", "api.openai.com")
+        self.serve_mutual(ca, cert, key)
+        net.map_hosts(["api.openai.com"], self.lab.tmp)
+        self.addCleanup(net.unmap_hosts)
+        cfg = self.lab.config("pack: {name: e2e, version: 1.0.0, enabled: true}\npolicies: {chain: [audit-logger]}\npolicy: {audit-logger: {}}\n")
+        command = ["curl", *ASK, "-o", "/dev/null", "-w", "%{http_code}", "--cacert", str(ca), "--cert", str(cert), "--key", str(key), "https://api.openai.com/v1/chat/completions"]
+        for options, said, outcome in (((), "502", "connection_error"), (("--mode", "observe"), "200", "ok")):
+            got = self.lab.run("wrap", cfg, command, env={"SSL_CERT_FILE": str(ca)}, options=options)
+            self.assertEqual((got.returncode, got.stdout), (0, said), got.stderr)
+            self.assertEqual([a["outcome"] for a in self.lab.events()[-1]["attempts"]], [outcome])
 
     def test_a_name_of_a_wildcard_in_a_static_program(self):
         """One that /etc/hosts has is captured; of others `kt doctor` says that they go past us."""
