@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,82 @@ static int cancelled(SSL *s)
     return blocked;
 }
 
+/* One that was told before its read, while it could not be cancelled. */
+static void *call_when_cancelled(void *s)
+{
+    pthread_cleanup_push(note_mask, NULL);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    ask(s);
+    pthread_cancel(pthread_self());
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    read_of(s);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+static int cancelled_before(SSL *s)
+{
+    pthread_t thread;
+    void *end = NULL;
+    if (pthread_create(&thread, NULL, call_when_cancelled, s) != 0)
+        return -1;
+    pthread_join(thread, &end);
+    return end == PTHREAD_CANCELED ? blocked : -1;
+}
+
+static sigjmp_buf out;
+static volatile sig_atomic_t jumped;
+
+static void jump(int sig)
+{
+    (void)sig;
+    siglongjmp(out, 1);
+}
+
+static __attribute__((noinline)) void overwrite_the_stack(void)
+{
+    volatile char all[16384];
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = 0x5a;
+}
+
+static void *jump_and_end(void *s)
+{
+    sigset_t alarm;
+    ask(s);
+    read_of(s);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    if (sigsetjmp(out, 1) == 0) {
+        ask(s);
+        ualarm(200000, 0);
+        read_of(s);
+    } else {
+        jumped = 1;
+    }
+    overwrite_the_stack();
+    pthread_exit(&out);
+}
+
+/* A thread that ends by pthread_exit when a handler jumped out of its read. */
+static int jumps(SSL *s)
+{
+    pthread_t thread;
+    void *end = NULL;
+    sigset_t alarm;
+    struct sigaction sa = {.sa_handler = jump};
+    sigaction(SIGALRM, &sa, NULL);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+    if (pthread_create(&thread, NULL, jump_and_end, s) != 0)
+        return -1;
+    pthread_join(thread, &end);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    return end == &out && jumped;
+}
+
 /* libc tells all threads by a signal of its own. */
 static int groups(SSL *s)
 {
@@ -215,6 +292,10 @@ static int step(const char *name)
     }
     if (strcmp(name, "cancelled") == 0)
         return cancelled(s);
+    if (strcmp(name, "cancelled-before") == 0)
+        return cancelled_before(s);
+    if (strcmp(name, "jumps") == 0)
+        return jumps(s);
     if (strcmp(name, "groups") == 0)
         return groups(s);
     if (strcmp(name, "once") == 0)
