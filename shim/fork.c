@@ -9,18 +9,20 @@
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
+#include "shim/real.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
@@ -100,19 +102,36 @@ static void in_child(void)
     kt_guard_leave(saved);
 }
 
+#define EXITING 0x4 /* of the kernel's flags: PF_EXITING */
+
+/* One that was joined, the engine's too, is seen for a moment longer; it uses no fd any more. */
+static bool is_leaving(const char *tid)
+{
+    char path[64], text[256];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%s/stat", tid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = file >= 0 ? KT_REAL(read)(file, text, sizeof text - 1) : 0;
+    if (file >= 0)
+        KT_REAL(close)(file);
+    text[n > 0 ? n : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    bool known = name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1;
+    return !known || (flags & EXITING);
+}
+
 /* The table of fds is that of threads that stay behind, too: the engine would work in one of the two. */
 static bool has_other_threads(void)
 {
-    const struct timespec pause = {0, 100000};
-    struct stat st;
-    for (int i = 0; i < 500; i++) { /* 50 ms: one that was joined is seen for a moment longer */
-        if (stat("/proc/self/task", &st) != 0)
-            return true;
-        if (st.st_nlink <= 3)
-            return false;
-        nanosleep(&pause, NULL);
+    DIR *tasks = opendir("/proc/self/task");
+    bool any = !tasks;
+    for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
+        long tid = strtol(d->d_name, NULL, 10);
+        any = tid > 0 && tid != gettid() && !is_leaving(d->d_name);
     }
-    return true;
+    if (tasks)
+        closedir(tasks);
+    return any;
 }
 
 /* Behind a split that was not announced: those that share this thread's table came with it. */
@@ -122,7 +141,7 @@ static bool has_strangers(void)
     bool any = !tasks;
     for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
         long tid = strtol(d->d_name, NULL, 10);
-        any = tid > 0 && syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0;
+        any = tid > 0 && syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0 && !is_leaving(d->d_name);
     }
     if (tasks)
         closedir(tasks);
