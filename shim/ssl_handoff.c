@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#define APART_BYTES (1u << 20)
+
 static enum kt_ssl_write fail(int *failed, int error)
 {
     *failed = -1;
@@ -51,14 +53,25 @@ static void *write_apart(void *arg)
     return write_now(arg);
 }
 
-/* A connection that began on a larger stack than this one: what works on its words needs one. */
+/* A connection that began on a larger stack than this one: what works on its words needs one. Where there is
+ * no thread to be had, the write fails. */
 static void write_to_flow(struct write *w)
 {
     pthread_t thread;
-    if (!kt_stack_suffices() && pthread_create(&thread, NULL, write_apart, w) == 0)
-        pthread_join(thread, NULL);
-    else
+    pthread_attr_t attr;
+    if (kt_stack_suffices()) {
         write_now(w);
+        return;
+    }
+    w->error = pthread_attr_init(&attr);
+    if (w->error)
+        return;
+    (void)!pthread_attr_setstacksize(&attr,
+                                     APART_BYTES); /* libc's own is the program's limit, at most 8 MiB */
+    w->error = pthread_create(&thread, &attr, write_apart, w);
+    pthread_attr_destroy(&attr);
+    if (w->error == 0)
+        pthread_join(thread, NULL);
 }
 
 static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl,
