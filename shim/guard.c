@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The top bit: for ever. The rest counts nested scopes. */
 #define FOREVER 0x80000000u
@@ -116,10 +118,31 @@ void kt_signals_let_go(void)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* Of a thread that is cancelled in its sleep: what cleans up behind it has the program's mask. */
-static void let_mask_go(void *mask)
+/* Some signal of the program's waits for the end of a hold. */
+static bool any_due(uint64_t mask)
 {
-    pthread_sigmask(SIG_SETMASK, mask, NULL);
+    sigset_t pending;
+    uint64_t bits;
+    if (sigpending(&pending) != 0)
+        return true;
+    memcpy(&bits, &pending, sizeof bits);
+    return (bits & ~mask) != 0;
+}
+
+/* A cancel that came during the hold strikes at the next point of cancellation, and what cleans up behind it
+ * must find the program's mask. (No pthread_cleanup_push: a handler that jumps out of the sleep would leave
+ * libc a pointer into a frame that is gone.) A signal that is due has to interrupt the sleep, so it goes
+ * first. */
+static int sleep_with(struct pollfd *fds, nfds_t count, const struct timespec *limit, const sigset_t *mask,
+                      bool due)
+{
+    if (due)
+        return (int)syscall(SYS_ppoll, fds, count, limit, mask, sizeof held.mask); /* no such point */
+    sigset_t ours;
+    pthread_sigmask(SIG_SETMASK, mask, &ours);
+    pthread_testcancel();
+    pthread_sigmask(SIG_SETMASK, &ours, NULL);
+    return ppoll(fds, count, limit, mask);
 }
 
 /* A handler that runs meanwhile finds nothing held, and may jump away; one that comes back has left its own
@@ -133,14 +156,11 @@ int kt_signals_sleep(struct pollfd *fds, nfds_t count, int ms)
     sigemptyset(&old);
     memcpy(&old, &mask, sizeof mask);
     drop_ours();
+    bool due = any_due(mask);
     held.count = 0;
     atomic_signal_fence(memory_order_seq_cst);
     pthread_setcancelstate(cancel, &disabled);
-    int n, error;
-    pthread_cleanup_push(let_mask_go, &old);
-    n = ppoll(fds, count, &limit, &old);
-    error = errno;
-    pthread_cleanup_pop(0);
+    int n = sleep_with(fds, count, &limit, &old, due), error = errno;
     hold_cancellation();
     held.mask = mask;
     held.waited = waits_already(&old);
@@ -184,4 +204,14 @@ bool kt_secure_process(void)
         atomic_store_explicit(&known, k, memory_order_relaxed);
     }
     return k == 2;
+}
+
+/* The C library does not tell such a child its new number. */
+bool kt_memory_is_borrowed(void)
+{
+    pthread_mutex_t m = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    pthread_mutex_lock(&m);
+    bool borrowed = m.__data.__owner != gettid();
+    pthread_mutex_unlock(&m);
+    return borrowed;
 }

@@ -9,17 +9,27 @@
 /* POSIX's name for it in strict programs; glibc declares the other one as well. */
 __sighandler_t __sysv_signal(int sig, __sighandler_t handler);
 
+/* A handler may call these, and the first one is set by one of them: from then on none is looked for. */
+static void about_to_set(__sighandler_t handler, unsigned flags)
+{
+    if (handler == SIG_DFL || handler == SIG_IGN)
+        return;
+    (void)KT_REAL(sigaction);
+    (void)KT_REAL(signal);
+    (void)KT_REAL(__sysv_signal);
+    kt_ssl_await_handler(flags);
+}
+
 KT_HOOK int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-    if (act && act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN)
-        kt_ssl_await_handler((unsigned)act->sa_flags);
+    if (act)
+        about_to_set(act->sa_handler, (unsigned)act->sa_flags);
     return KT_REAL(sigaction)(sig, act, old);
 }
 
 KT_HOOK __sighandler_t __sysv_signal(int sig, __sighandler_t handler)
 {
-    if (handler != SIG_DFL && handler != SIG_IGN)
-        kt_ssl_await_handler((unsigned)SA_RESETHAND);
+    about_to_set(handler, (unsigned)SA_RESETHAND);
     return KT_REAL(__sysv_signal)(sig, handler);
 }
 
@@ -30,7 +40,6 @@ KT_HOOK __sighandler_t sysv_signal(int sig, __sighandler_t handler)
 
 KT_HOOK __sighandler_t signal(int sig, __sighandler_t handler)
 {
-    if (handler != SIG_DFL && handler != SIG_IGN)
-        kt_ssl_await_handler(SA_RESTART);
+    about_to_set(handler, SA_RESTART);
     return KT_REAL(signal)(sig, handler);
 }

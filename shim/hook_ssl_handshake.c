@@ -28,7 +28,7 @@ static int judged(const struct kt_ssl_target *t, SSL *ssl, int rc)
 static int shake_hands(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
 {
     int (*real)(SSL *) = (int (*)(SSL *))t->fn;
-    const struct kt_ssl_nameless this = {t->api, ssl}, *outer = kt_ssl_nameless;
+    const struct kt_ssl_nameless this = {&this, t->api, ssl}, *outer = kt_ssl_nameless;
     enum kt_ssl_verdict v = KT_SSL_PASS;
     if (real && !kt_bypass())
         v = kt_ssl_before_handshake(t->api, ssl, is_connect);
@@ -118,6 +118,7 @@ KT_HOOK int SSL_shutdown(SSL *ssl)
 KT_HOOK void SSL_free(SSL *ssl)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_free);
+    kt_ssl_nameless_forget(ssl);
     if (!kt_bypass())
         kt_ssl_table_drop(ssl);
     if (t.fn)

@@ -4,8 +4,10 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +120,7 @@ static int once_later(SSL *s)
 static void *set_once(void *none)
 {
     struct sigaction sa = {.sa_handler = nothing, .sa_flags = (int)SA_RESETHAND};
+    (void)none;
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
@@ -188,6 +191,111 @@ static int cancelled(SSL *s)
     return blocked;
 }
 
+/* One that was told before its read, while it could not be cancelled. */
+static void *call_when_cancelled(void *s)
+{
+    pthread_cleanup_push(note_mask, NULL);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    ask(s);
+    pthread_cancel(pthread_self());
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+    read_of(s);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+static int cancelled_before(SSL *s)
+{
+    pthread_t thread;
+    void *end = NULL;
+    if (pthread_create(&thread, NULL, call_when_cancelled, s) != 0)
+        return -1;
+    pthread_join(thread, &end);
+    return end == PTHREAD_CANCELED ? blocked : -1;
+}
+
+static sigjmp_buf out;
+static volatile sig_atomic_t jumped;
+
+static void jump(int sig)
+{
+    (void)sig;
+    siglongjmp(out, 1);
+}
+
+static __attribute__((noinline)) void overwrite_the_stack(void)
+{
+    volatile char all[16384];
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = 0x5a;
+}
+
+static void *jump_and_end(void *s)
+{
+    sigset_t alarm;
+    ask(s);
+    read_of(s);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    if (sigsetjmp(out, 1) == 0) {
+        ask(s);
+        ualarm(200000, 0);
+        read_of(s);
+    } else {
+        jumped = 1;
+    }
+    overwrite_the_stack();
+    pthread_exit(&out);
+}
+
+/* A thread that ends by pthread_exit when a handler jumped out of its read. */
+static int jumps(SSL *s)
+{
+    pthread_t thread;
+    void *end = NULL;
+    sigset_t alarm;
+    struct sigaction sa = {.sa_handler = jump};
+    sigaction(SIGALRM, &sa, NULL);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+    if (pthread_create(&thread, NULL, jump_and_end, s) != 0)
+        return -1;
+    pthread_join(thread, &end);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    return end == &out && jumped;
+}
+
+/* A handler jumps out of a handshake whose BIO is about to connect: to a server that takes nobody. What is
+ * written behind it has nothing to do with it. */
+static int jumps_from_connect(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    struct sigaction sa = {.sa_handler = jump};
+    int server = socket(AF_INET, SOCK_STREAM, 0), ends[2];
+    if (bind(server, (struct sockaddr *)&at, len) != 0 || listen(server, 0) != 0 || pipe(ends) != 0 ||
+        getsockname(server, (struct sockaddr *)&at, &len) != 0)
+        return -1;
+    for (int i = 0; i < 3; i++)
+        connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&at, len);
+    BIO *bio = BIO_new_ssl_connect(SSL_CTX_new(TLS_client_method()));
+    SSL *s = NULL;
+    char name[32];
+    snprintf(name, sizeof name, "127.0.0.1:%d", ntohs(at.sin_port));
+    BIO_get_ssl(bio, &s);
+    BIO_set_conn_hostname(bio, name);
+    sigaction(SIGALRM, &sa, NULL);
+    if (sigsetjmp(out, 1) == 0) {
+        ualarm(200000, 0);
+        SSL_connect(s);
+        return -2;
+    }
+    overwrite_the_stack();
+    return (int)write(ends[1], "x", 1);
+}
+
 /* libc tells all threads by a signal of its own. */
 static int groups(SSL *s)
 {
@@ -206,6 +314,8 @@ static int groups(SSL *s)
 
 static int step(const char *name)
 {
+    if (strcmp(name, "jumps-from-connect") == 0)
+        return jumps_from_connect();
     SSL *s = dial();
     if (strcmp(name, "little-call") == 0)
         return on_little(call_of, s);
@@ -215,6 +325,10 @@ static int step(const char *name)
     }
     if (strcmp(name, "cancelled") == 0)
         return cancelled(s);
+    if (strcmp(name, "cancelled-before") == 0)
+        return cancelled_before(s);
+    if (strcmp(name, "jumps") == 0)
+        return jumps(s);
     if (strcmp(name, "groups") == 0)
         return groups(s);
     if (strcmp(name, "once") == 0)
