@@ -2,13 +2,13 @@
 #include "shim/audit_fds.h"
 
 #include "shim/env.h"
+#include "shim/guard.h"
 #include "shim/own_fd.h"
 #include "shim/plan_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,17 +24,6 @@ static struct {
     ino_t ino;
 } kept[FILES];
 static atomic_bool tried;
-
-/* A child by vfork: what it opens is its own, and this memory its parent's. The C library does not tell such
- * a child its new number. */
-static bool memory_is_borrowed(void)
-{
-    pthread_mutex_t m = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-    pthread_mutex_lock(&m);
-    bool borrowed = m.__data.__owner != gettid();
-    pthread_mutex_unlock(&m);
-    return borrowed;
-}
 
 static bool has_policy(void)
 {
@@ -68,6 +57,8 @@ static bool make_folder(const char *path)
 {
     char parent[PATH_MAX + 8];
     size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
     while (len > 1 && path[len - 1] != '/')
         len--;
     memcpy(parent, path, len);
@@ -94,7 +85,7 @@ static void open_all(void)
 void kt_audit_fds_keep(void)
 {
     int saved = errno;
-    if (geteuid() == 0 && has_policy() && !memory_is_borrowed() && !atomic_exchange(&tried, true))
+    if (geteuid() == 0 && has_policy() && !kt_memory_is_borrowed() && !atomic_exchange(&tried, true))
         open_all();
     errno = saved;
 }

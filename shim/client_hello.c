@@ -4,7 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HANDSHAKE 22
 #define CLIENT_HELLO 1
 #define SERVER_NAME 0
 #define HOST_NAME 0
@@ -51,7 +50,7 @@ bool kt_client_hello_name(const void *data, size_t len, char host[KT_HELLO_HOST_
     struct cursor c = {data, (const uint8_t *)data + len, false};
     unsigned type = number(&c, 1), major = number(&c, 1);
     skip(&c, 3);
-    if (c.bad || type != HANDSHAKE || major != 3 || number(&c, 1) != CLIENT_HELLO)
+    if (c.bad || type != KT_HELLO_RECORD || major != 3 || number(&c, 1) != CLIENT_HELLO)
         return false;
     skip(&c, 3 + 2 + 32); /* length, version, random */
     skip(&c, number(&c, 1));

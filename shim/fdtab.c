@@ -163,5 +163,5 @@ void kt_fdtab_each_locked(void (*fn)(void *arg, int fd, const struct kt_diverted
 {
     for (unsigned i = 0; i < used; i++)
         if (inodes[i])
-            fn(arg, socket_inode(entries[i].fd) == inodes[i] ? entries[i].fd : -1, &entries[i].d);
+            fn(arg, entries[i].fd, &entries[i].d);
 }

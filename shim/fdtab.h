@@ -40,8 +40,8 @@ bool kt_fdtab_has_origin(const char *origin);
 /* False: no socket was ever diverted in this process. One load. */
 bool kt_fdtab_used(void);
 
-/* Each entry that may be live; fd is -1 where another socket, or none, is at the last known number. Lock
- * held. */
+/* Each entry that may be live, with the number where it was last seen: another file, or none, may have that
+ * by now. Lock held; asks the kernel nothing. */
 void kt_fdtab_each_locked(void (*fn)(void *arg, int fd, const struct kt_diverted *d), void *arg);
 
 /* Around fork. */

@@ -30,15 +30,25 @@ static bool was_judged(void)
     return n > 0;
 }
 
+static bool is_begun(int rc)
+{
+    return rc == 0 || errno == EINPROGRESS ||
+           errno == EINTR; /* not EALREADY, EISCONN: that was another call */
+}
+
 void kt_first_words_await(int fd, const struct sockaddr *sa, socklen_t len, int rc)
 {
-    bool begun = rc == 0 || errno == EINPROGRESS || errno == EINTR;
-    if (!begun || !sa || len < sizeof(sa_family_t) || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+    if ((unsigned)fd >= KT_TAP_FDS || !is_begun(rc) || !sa || len < sizeof(sa_family_t) ||
+        (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
         return;
-    bool free =
-        !kt_tap_flag(fd) || kt_tap_flag(fd) == KT_TAP_HEIR; /* of an earlier socket with this number */
-    if ((unsigned)fd < KT_TAP_FDS && free)
+    if (!kt_tap_socket_is_known(fd)) /* what else is noted there was of an earlier socket */
         atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_STRANGER, memory_order_relaxed);
+}
+
+void kt_first_words_ours(int fd, int rc)
+{
+    if (kt_tap_is_stranger(fd) && is_begun(rc)) /* of an earlier socket with this number */
+        atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
 }
 
 /* It may be something else by now that has the number. */
@@ -73,16 +83,48 @@ static void report(const char *host, bool watching, bool passes)
     kt_guard_leave(saved);
 }
 
-static bool forbid(int fd, const void *data, size_t len)
+#define PIECES_MAX 4096 /* of a ClientHello that one call writes from several places */
+
+static size_t gather(uint8_t room[PIECES_MAX], const struct iovec *iov, size_t count)
 {
-    static const char tunnel[] = "CONNECT ";
+    size_t n = 0;
+    for (size_t i = 0; i < count && n < PIECES_MAX; i++) {
+        size_t part = iov[i].iov_len < PIECES_MAX - n ? iov[i].iov_len : PIECES_MAX - n;
+        memcpy(room + n, iov[i].iov_base, part);
+        n += part;
+    }
+    return n;
+}
+
+static __attribute__((noinline)) bool name_in_pieces(const struct iovec *iov, size_t count,
+                                                     char host[KT_HELLO_HOST_MAX])
+{
+    uint8_t room[PIECES_MAX];
+    return kt_client_hello_name(room, gather(room, iov, count), host);
+}
+
+/* What goes before a handshake (to a proxy, in the clear) decides nothing, for so many writes. */
+static void look_on(int fd)
+{
+    unsigned flag = kt_tap_flag(fd);
+    unsigned next = flag < KT_TAP_LAST_LOOK ? flag + KT_TAP_ONE_LOOK : 0;
+    atomic_store_explicit(&kt_tap_flags[fd], (unsigned char)next, memory_order_relaxed);
+}
+
+static bool forbid(int fd, const struct iovec *iov, size_t count)
+{
     char host[KT_HELLO_HOST_MAX];
     struct kt_host known;
-    if (len >= sizeof tunnel - 1 && memcmp(data, tunnel, sizeof tunnel - 1) == 0)
-        return false; /* a proxy: what is said through the tunnel counts */
+    bool stream = is_stream(fd);
+    if (stream && *(const uint8_t *)iov->iov_base != KT_HELLO_RECORD) {
+        look_on(fd);
+        return false;
+    }
     atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
-    if (!kt_client_hello_name(data, len, host) || !is_stream(fd) || others_look() ||
-        kt_plan_host(host, KT_PLAN_MAKE, false, &known) != KT_HOST_OURS || was_judged())
+    bool named = stream && (count > 1 ? name_in_pieces(iov, count, host)
+                                      : kt_client_hello_name(iov->iov_base, iov->iov_len, host));
+    if (!named || others_look() || kt_plan_host(host, KT_PLAN_MAKE, false, &known) != KT_HOST_OURS ||
+        was_judged())
         return false;
     bool watching = kt_tap_on();
     if (watching && kt_ssl_table_taps(known.name ? known.name : host))
@@ -108,7 +150,7 @@ bool kt_first_words_forbid(int fd, const struct iovec *iov, size_t count)
     if (count == 0)
         return false;
     int saved = errno;
-    bool forbidden = forbid(fd, iov->iov_base, iov->iov_len);
+    bool forbidden = forbid(fd, iov, count);
     errno = saved;
     return forbidden;
 }

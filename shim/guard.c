@@ -205,3 +205,13 @@ bool kt_secure_process(void)
     }
     return k == 2;
 }
+
+/* The C library does not tell such a child its new number. */
+bool kt_memory_is_borrowed(void)
+{
+    pthread_mutex_t m = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+    pthread_mutex_lock(&m);
+    bool borrowed = m.__data.__owner != gettid();
+    pthread_mutex_unlock(&m);
+    return borrowed;
+}

@@ -40,6 +40,9 @@ void kt_guard_thread(void);
 /* True in a process that got more rights by exec (setuid, file capabilities): then the shim does nothing. */
 bool kt_secure_process(void);
 
+/* A child by vfork: what it opens and closes is its own, and this memory its parent's. One system call. */
+bool kt_memory_is_borrowed(void);
+
 /* What every hook asks first: true = call the real function and nothing else. */
 static inline bool kt_bypass(void)
 {

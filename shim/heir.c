@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ESTABLISHED 1 /* the two headers that have it and tcpi_bytes_sent exclude each other */
@@ -37,6 +38,7 @@ static void report(enum kt_abi_event what, const char *host, const char *detail)
     kt_guard_leave(saved);
 }
 
+/* A number that is another's by now is found out when something is written there. */
 static void watch(void *none, int fd, const struct kt_diverted *d)
 {
     (void)none;
@@ -97,52 +99,55 @@ void kt_heir_look(int fd, const struct iovec *iov, size_t count)
 }
 
 struct going {
-    struct kt_diverted what[MANY];
-    int fd[MANY];
+    int fd[MANY]; /* beyond the low ones */
     unsigned count;
+    ino_t said[MANY + LOW_FDS]; /* a socket with several numbers is told once */
+    unsigned told;
 };
+
+static bool goes_along(int fd, struct kt_diverted *d)
+{
+    struct tcp_info info;
+    int flags = fcntl(fd, F_GETFD);
+    return flags >= 0 && !(flags & FD_CLOEXEC) && kt_fdtab_find(fd, d) && d->opener == getpid() &&
+           ask(fd, &info) && info.tcpi_state == ESTABLISHED && info.tcpi_bytes_sent == 0;
+}
 
 static void collect(void *list, int fd, const struct kt_diverted *d)
 {
     struct going *g = list;
-    if (d->watched || d->opener != getpid() || g->count == MANY)
+    int flags = fd < LOW_FDS || d->watched || g->count == MANY ? -1 : fcntl(fd, F_GETFD);
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        g->fd[g->count++] = fd;
+}
+
+static void tell(struct going *g, int fd)
+{
+    struct kt_diverted d;
+    struct stat st;
+    if (!goes_along(fd, &d) || fstat(fd, &st) != 0)
         return;
-    g->what[g->count] = *d;
-    g->fd[g->count++] = fd;
+    for (unsigned i = 0; i < g->told; i++)
+        if (g->said[i] == st.st_ino)
+            return;
+    g->said[g->told++] = st.st_ino;
+    report(KT_ABI_GIVEN, d.origin, "this connection was given to another program by exec, and ends there");
 }
 
-static bool goes_along(int fd)
-{
-    struct kt_diverted d;
-    struct tcp_info info;
-    int flags = fcntl(fd, F_GETFD);
-    return flags >= 0 && !(flags & FD_CLOEXEC) && kt_fdtab_find(fd, &d) && d.opener == getpid() &&
-           ask(fd, &info) && info.tcpi_state == ESTABLISHED && info.tcpi_bytes_sent == 0;
-}
-
-/* Under its own number, or as one of the low ones that it was copied to. */
-static bool any_goes_along(int fd, const char *origin)
-{
-    struct kt_diverted d;
-    bool goes = goes_along(fd);
-    for (int low = 0; !goes && low < LOW_FDS; low++)
-        goes = kt_fdtab_find(low, &d) && d.origin == origin && goes_along(low);
-    return goes;
-}
-
+/* Under the number where they were last seen, or as one of the low ones that they were copied to. */
 void kt_heirs_before_exec(void)
 {
     struct going g;
     int saved = errno;
     if (!kt_fdtab_used() || !kt_engine_here())
         return;
-    g.count = 0;
+    g.count = g.told = 0;
     kt_fdtab_lock();
     kt_fdtab_each_locked(collect, &g);
     kt_fdtab_unlock();
+    for (int low = 0; low < LOW_FDS; low++)
+        tell(&g, low);
     for (unsigned i = 0; i < g.count; i++)
-        if (any_goes_along(g.fd[i], g.what[i].origin))
-            report(KT_ABI_GIVEN, g.what[i].origin,
-                   "this connection was given to another program by exec, and ends there");
+        tell(&g, g.fd[i]);
     errno = saved;
 }

@@ -7,7 +7,6 @@
 #include "shim/guard.h"
 #include "shim/real.h"
 #include "shim/tap.h"
-#include "shim/tap_sockets.h"
 
 #include <errno.h>
 
@@ -25,10 +24,11 @@ KT_HOOK int connect(int fd, const struct sockaddr *sa, socklen_t len)
         return kt_connect_engine(fd, sa, len);
     if (kt_bypass() || !kt_dest_is_readable(sa, len))
         return KT_REAL(connect)(fd, sa, len);
-    if (kt_tap_flag(fd) == KT_TAP_STRANGER)
-        kt_tap_socket_closed(fd); /* of an earlier socket with this number */
-    if (kt_divert_wants(fd, sa, len))
-        return kt_divert_connect(fd, sa, len);
+    if (kt_divert_wants(fd, sa, len)) {
+        int ours = kt_divert_connect(fd, sa, len);
+        kt_first_words_ours(fd, ours);
+        return ours;
+    }
     int rc = kt_connect_through(fd, sa, len);
     if (kt_fdtab_used() && (rc == 0 || errno == EINPROGRESS))
         forget_diversion(fd);

@@ -36,7 +36,7 @@ static inline bool is_watched(int fd)
 
 static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
 {
-    if (n > 0 && (flags & MSG_TRUNC) && is_watched(fd))
+    if (n > 0 && (flags & (MSG_TRUNC | MSG_PEEK)) == MSG_TRUNC && is_watched(fd))
         kt_tap_socket_unread(fd, "an answer that was thrown away by MSG_TRUNC");
     if (n >= 0 && room > 0 && is_watched(fd) && !(flags & NO_STREAM))
         kt_tap_socket_copy(fd, KT_ABI_IN, buf, (size_t)n < room ? (size_t)n : room);
@@ -54,7 +54,7 @@ static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
         kt_ssl_met_socket(fd);
     if (kt_tap_flag(fd) == KT_TAP_HEIR)
         kt_heir_look(fd, iov, count);
-    bool stranger = kt_tap_flag(fd) == KT_TAP_STRANGER && kt_first_words_forbid(fd, iov, count);
+    bool stranger = kt_tap_is_stranger(fd) && kt_first_words_forbid(fd, iov, count);
     if (!stranger && !kt_tap_socket_is_refused(fd))
         return false;
     errno = ECONNREFUSED;
@@ -76,7 +76,7 @@ static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 
 static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, int flags, ssize_t n)
 {
-    if (n > 0 && (flags & MSG_TRUNC) && dir == KT_ABI_IN && is_watched(fd))
+    if (n > 0 && (flags & (MSG_TRUNC | MSG_PEEK)) == MSG_TRUNC && dir == KT_ABI_IN && is_watched(fd))
         kt_tap_socket_unread(fd, "an answer that was thrown away by MSG_TRUNC");
     if (n >= 0 && count > 0 && is_watched(fd) && !(flags & (dir == KT_ABI_IN ? NO_STREAM : MSG_OOB)))
         kt_tap_socket_copy_iov(fd, dir, iov, count, (size_t)n);
@@ -84,11 +84,16 @@ static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_
 }
 
 /* TCP Fast Open: a connect inside a send. To an address of ours it becomes the two calls: 1 = now send,
- * without MSG_FASTOPEN and address; -1 = failed, errno is set; 0 = not for us. */
+ * without MSG_FASTOPEN and address; -1 = failed, errno is set; 0 = not for us, and its first words are these.
+ */
 static int fast_opened(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 {
-    if (!(flags & MSG_FASTOPEN) || !sa || kt_bypass() || !kt_divert_wants(fd, sa, len))
+    if (!(flags & MSG_FASTOPEN) || !sa || kt_bypass())
         return 0;
+    if (!kt_divert_wants(fd, sa, len)) {
+        kt_first_words_await(fd, sa, len, 0);
+        return 0;
+    }
     return kt_divert_connect(fd, sa, len) == 0 ? 1 : -1;
 }
 

@@ -84,19 +84,27 @@ static void *apart(void *arg)
     return NULL;
 }
 
-void kt_stack_call(void (*fn)(void *arg), void *arg)
+bool kt_stack_try(void (*fn)(void *arg), void *arg)
 {
     struct call c = {fn, arg};
     pthread_t thread;
     pthread_attr_t large; /* the usual size may be little as well (RLIMIT_STACK) */
-    bool apart_it = !kt_stack_suffices() && pthread_attr_init(&large) == 0;
-    if (apart_it) {
-        pthread_attr_setstacksize(&large, 8 * KT_STACK_NEED);
-        apart_it = pthread_create(&thread, &large, apart, &c) == 0;
-        pthread_attr_destroy(&large);
+    if (kt_stack_suffices()) {
+        fn(arg);
+        return true;
     }
-    if (apart_it)
+    if (pthread_attr_init(&large) != 0)
+        return false;
+    pthread_attr_setstacksize(&large, 8 * KT_STACK_NEED);
+    bool begun = pthread_create(&thread, &large, apart, &c) == 0;
+    pthread_attr_destroy(&large);
+    if (begun)
         pthread_join(thread, NULL);
-    else
+    return begun;
+}
+
+void kt_stack_call(void (*fn)(void *arg), void *arg)
+{
+    if (!kt_stack_try(fn, arg))
         fn(arg);
 }

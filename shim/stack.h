@@ -11,6 +11,8 @@
  * handler. Asks libc once a thread. Keeps errno. */
 bool kt_stack_suffices(void);
 
-/* Calls fn(arg): in a guarded thread with a stack of its own where this one's does not suffice and a thread
- * can be had. The caller is guarded, and waits. */
+/* Calls fn(arg): in a guarded thread with a stack of its own where this one's does not suffice. The caller is
+ * guarded, and waits. False: no thread was to be had, and nothing was called. */
+bool kt_stack_try(void (*fn)(void *arg), void *arg);
+/* The same, but what has to be done is done here in that case. */
 void kt_stack_call(void (*fn)(void *arg), void *arg);

@@ -247,6 +247,8 @@ void kt_tap_socket_unread(int fd, const char *why)
 void kt_tap_socket_closed(int fd)
 {
     int saved = errno;
+    if (kt_memory_is_borrowed())
+        return; /* the parent has it still */
     kt_lock(&lock);
     struct watched *s = at(fd);
     const char *host = s ? s->host : NULL, *why = s ? last_word(s) : NULL;
@@ -261,6 +263,8 @@ void kt_tap_socket_closed(int fd)
 void kt_tap_socket_dup(int from, int to)
 {
     int saved = errno;
+    if (kt_tap_is_stranger(from) && (unsigned)to < KT_TAP_FDS && !kt_tap_flag(to))
+        atomic_store_explicit(&kt_tap_flags[to], kt_tap_flag(from), memory_order_relaxed);
     if (!kt_engine_is_of_this_process())
         return; /* a vfork child: its fds are its own, this memory is its parent's */
     kt_lock(&lock);
@@ -272,6 +276,8 @@ void kt_tap_socket_dup(int from, int to)
         twin.refused = s->refused;
         set_locked(to, &twin, s->refused ? KT_TAP_REFUSED : KT_TAP_WATCHED);
         any_twin = true;
+    } else if (kt_tap_is_stranger(from) && (unsigned)to < KT_TAP_FDS) { /* whatever was there */
+        atomic_store_explicit(&kt_tap_flags[to], kt_tap_flag(from), memory_order_relaxed);
     }
     kt_unlock(&lock);
     if (s && (unsigned)to <= STDERR_FILENO)
@@ -288,6 +294,19 @@ void kt_tap_socket_refuse(int fd)
     forget_locked(fd);
     set_locked(fd, &(struct watched){.ino = ino, .refused = true}, KT_TAP_REFUSED);
     kt_unlock(&lock);
+}
+
+bool kt_tap_socket_is_known(int fd)
+{
+    unsigned char flag = kt_tap_flag(fd);
+    if (flag != KT_TAP_WATCHED && flag != KT_TAP_REFUSED)
+        return false;
+    int saved = errno;
+    kt_lock(&lock);
+    bool known = at(fd) != NULL;
+    kt_unlock(&lock);
+    errno = saved;
+    return known;
 }
 
 bool kt_tap_socket_is_refused(int fd)

@@ -19,12 +19,19 @@ enum {
     KT_TAP_LOOK = 2, /* a bit: something must be decided before anything is written */
     KT_TAP_REFUSED = KT_TAP_LOOK,
     KT_TAP_STRANGER = KT_TAP_LOOK | 4, /* of shim/first_words.h */
-    KT_TAP_HEIR = KT_TAP_LOOK | 8      /* of shim/heir.h */
+    KT_TAP_HEIR = KT_TAP_LOOK | 8,     /* of shim/heir.h */
+    KT_TAP_ONE_LOOK = 16,              /* at a stranger; counted in the bits above */
+    KT_TAP_LAST_LOOK = KT_TAP_STRANGER | 0xf0
 };
 
 static inline unsigned char kt_tap_flag(int fd)
 {
     return (unsigned)fd < KT_TAP_FDS ? atomic_load_explicit(&kt_tap_flags[fd], memory_order_relaxed) : 0;
+}
+
+static inline bool kt_tap_is_stranger(int fd)
+{
+    return (kt_tap_flag(fd) & (KT_TAP_ONE_LOOK - 1)) == KT_TAP_STRANGER;
 }
 
 /* Is fd one of them? One load. */
@@ -46,6 +53,8 @@ void kt_tap_socket_dup(int from, int to);
 /* From now on nothing leaves by this socket: its handshake was refused while it was under way. */
 void kt_tap_socket_refuse(int fd);
 bool kt_tap_socket_is_refused(int fd);
+/* The socket that fd is now is watched or refused. Keeps errno. */
+bool kt_tap_socket_is_known(int fd);
 
 /* Around fork. */
 void kt_tap_sockets_lock(void);

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -119,6 +120,7 @@ static int once_later(SSL *s)
 static void *set_once(void *none)
 {
     struct sigaction sa = {.sa_handler = nothing, .sa_flags = (int)SA_RESETHAND};
+    (void)none;
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
@@ -265,6 +267,35 @@ static int jumps(SSL *s)
     return end == &out && jumped;
 }
 
+/* A handler jumps out of a handshake whose BIO is about to connect: to a server that takes nobody. What is
+ * written behind it has nothing to do with it. */
+static int jumps_from_connect(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    struct sigaction sa = {.sa_handler = jump};
+    int server = socket(AF_INET, SOCK_STREAM, 0), ends[2];
+    if (bind(server, (struct sockaddr *)&at, len) != 0 || listen(server, 0) != 0 || pipe(ends) != 0 ||
+        getsockname(server, (struct sockaddr *)&at, &len) != 0)
+        return -1;
+    for (int i = 0; i < 3; i++)
+        connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&at, len);
+    BIO *bio = BIO_new_ssl_connect(SSL_CTX_new(TLS_client_method()));
+    SSL *s = NULL;
+    char name[32];
+    snprintf(name, sizeof name, "127.0.0.1:%d", ntohs(at.sin_port));
+    BIO_get_ssl(bio, &s);
+    BIO_set_conn_hostname(bio, name);
+    sigaction(SIGALRM, &sa, NULL);
+    if (sigsetjmp(out, 1) == 0) {
+        ualarm(200000, 0);
+        SSL_connect(s);
+        return -2;
+    }
+    overwrite_the_stack();
+    return (int)write(ends[1], "x", 1);
+}
+
 /* libc tells all threads by a signal of its own. */
 static int groups(SSL *s)
 {
@@ -283,6 +314,8 @@ static int groups(SSL *s)
 
 static int step(const char *name)
 {
+    if (strcmp(name, "jumps-from-connect") == 0)
+        return jumps_from_connect();
     SSL *s = dial();
     if (strcmp(name, "little-call") == 0)
         return on_little(call_of, s);

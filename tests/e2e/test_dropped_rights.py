@@ -92,6 +92,13 @@ class DroppedRights(e2e.KtTest):
                         self.assertEqual([e["app"]["uid"] for e in events], [0] * by_root + [65534] * (calls - by_root))
         self.assert_audit_ok()
 
+    def test_a_folder_that_is_new(self):
+        """Also where its name ends in a slash."""
+        for name in ("new", "new-too/"):
+            said = self.lab.run("preload", self.cfg, ["env", f"KT_STATE_DIR={self.lab.tmp}/{name}", PYTHON, str(self.script), "drop", "call"],
+                                env={"MISTRAL_API_KEY": "k"})
+            self.assertEqual((said.stdout.split(), said.stderr), (["200"], ""), name)
+
     def test_workers_share_one_open_log(self):
         """All of them have the same open file: a lock of the file would be one for all."""
         said, events = self.steps("drop " + "twice " * 4 + "call call call call")

@@ -147,6 +147,13 @@ c.sock.close()
 os.execv(sys.executable, [sys.executable, "-c", "import socket; s = socket.socket(fileno=7); print('closed' if not s.recv(1) else 'open')"])
 """, said=["closed"], kinds=["interrupted"])
         self.heir("""
+old = [opened(False) for i in range(20)]
+for c in old: c.close()
+c = opened(False)
+os.set_inheritable(c.sock.fileno(), True)
+os.execv(sys.executable, [sys.executable, "-c", f"import socket; s = socket.socket(fileno={c.sock.fileno()}); print('closed' if not s.recv(1) else 'open')"])
+""", said=["closed"], kinds=["interrupted"])
+        self.heir("""
 c = opened(False)
 print(ask(c), flush=True)
 os.set_inheritable(c.sock.fileno(), True)  # many programs leave theirs so

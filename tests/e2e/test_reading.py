@@ -159,6 +159,9 @@ t.join()
     def test_a_thread_ends_behind_a_jump_out_of_its_read(self):
         self.assertEqual(self.steps("jumps jumps jumps", ["skip=1,delay_ms=1000"]), ["jumps 1"] * 3)
 
+    def test_a_handler_jumps_out_of_a_handshake(self):
+        self.assertEqual(self.steps("jumps-from-connect", []), ["jumps-from-connect 1"])
+
     def test_a_child_without_handlers_leaves_the_answer_alone(self):
         self.assertEqual(self.steps("call _Fork call", ["skip=2,count=1,delay_ms=700"], ["--no-supervise"]), ["call 200", "_Fork 200", "call 200"])
 

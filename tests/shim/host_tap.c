@@ -230,8 +230,10 @@ static void vforked(void)
     must(write(client, "parent", 6), "write");
     fflush(stdout);
     pid_t child = vfork();
-    if (child == 0)
+    if (child == 0) {
+        close(client); /* its own */
         _exit(7);
+    }
     int status = 0;
     waitpid(child, &status, 0);
     must(write(client, "more", 4), "write");
