@@ -17,7 +17,8 @@ static void body_for(const struct kt_chat *c, const char *provider, const struct
     char name[32];
     strncpy(name, provider, sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    struct kt_target t = {.provider = name};
+    char url[] = "https://api.openai.com/v1"; /* there the usage of a stream is asked for */
+    struct kt_target t = {.provider = name, .base_url = url};
     KT_HOLDS(kt_chat_body_for(c, &t, "mistral-small-latest", edits, out).code == KT_OK);
 }
 
