@@ -70,10 +70,10 @@ static void check_rewrite(const struct kt_chat *a, const char *text, size_t len)
     kt_chat_free(&again);
 }
 
-/* Mistral's answer for a client of text completions is JSON, too. */
-static void check_translation(const struct kt_chat *a, const char *text, size_t len)
+/* An answer in the shape that other clients know is JSON, too. */
+static void check_translation(const char *provider, const struct kt_chat *a, const char *text, size_t len)
 {
-    const struct kt_provider *p = kt_provider_find("mistral");
+    const struct kt_provider *p = kt_provider_find(provider);
     KT_CLEANUP(kt_edits_free) struct kt_edits edits = {0};
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(BIG);
     KT_HOLDS(p->translate_answer(a, &edits).code == KT_OK);
@@ -145,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (kt_answer_parse(&c, (enum kt_endpoint)e, text, size, &err).code == KT_OK) {
             check_shape(&c);
             check_rewrite(&c, text, size);
-            check_translation(&c, text, size);
+            check_translation("mistral", &c, text, size);
+            check_translation("openai", &c, text, size);
         } else {
             KT_HOLDS(!c.segments && !c.tools);
         }

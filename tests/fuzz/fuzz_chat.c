@@ -17,7 +17,8 @@ static void body_for(const struct kt_chat *c, const char *provider, const struct
     char name[32];
     strncpy(name, provider, sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    struct kt_target t = {.provider = name};
+    char url[] = "https://api.openai.com/v1"; /* there the usage of a stream is asked for */
+    struct kt_target t = {.provider = name, .base_url = url};
     KT_HOLDS(kt_chat_body_for(c, &t, "mistral-small-latest", edits, out).code == KT_OK);
 }
 
@@ -49,7 +50,8 @@ static void check_redacted(const struct kt_buf *body)
     const char *param;
     KT_HOLDS(kt_chat_parse(&c, body->data, body->len, NULL, &param).code == KT_OK);
     for (size_t i = 0; i < c.segment_count; i++)
-        KT_HOLDS(strstr(c.segments[i].text, "_1]"));
+        KT_HOLDS(strstr(c.segments[i].text, "_1]") ||
+                 strcmp(c.segments[i].text, "required") == 0); /* ours, for Mistral's tool_choice "any" */
 }
 
 static void check_chat(const struct kt_chat *c, const char *text, size_t len)

@@ -66,6 +66,12 @@ TEST_F(MockCheck, MistralsStrictness)
         {R"({"model":"m","stop":null,)" MSG "}", 422, "stop"},
         {R"({"model":"m","stop":[1],)" MSG "}", 422, "stop"},
         {R"({"model":"m","reasoning_effort":"low",)" MSG "}", 422, "literal_error"},
+        {R"({"model":"m","temperature":0,"top_p":0.9,)" MSG "}", 400, "greedy"},
+        {R"({"model":"m","temperature":0,"top_p":1,)" MSG "}", 200, ""},
+        {R"({"model":"m","top_p":0,)" MSG "}", 400, "top_p"},
+        {R"({"model":"m","tools":[{"type":"function","function":{"name":"f","parameters":{"$schema":"x"}}}],)" MSG
+         "}",
+         400, "JSON schema"},
         {R"({"model":"m","tools":[],)" MSG "}", 422, "too_short"},
         {R"({"model":"m","tools":[{"type":"custom","custom":{}}],)" MSG "}", 422, "custom"},
         {R"({"model":"m","tools":[{"type":"function","function":{"name":"f"}}],)" MSG "}", 422,

@@ -206,6 +206,41 @@ static int report(const struct findings *f, struct kt_buf *out)
     return r.code == KT_OK ? 422 : 500;
 }
 
+static bool is_zero(const cJSON *number)
+{
+    return cJSON_IsNumber(number) && fabs(number->valuedouble) < 1e-300;
+}
+
+/* Its compiler of grammars takes no schema that names itself. */
+static bool names_itself(const cJSON *request)
+{
+    const cJSON *tool;
+    bool named = false;
+    cJSON_ArrayForEach(tool, cJSON_GetObjectItemCaseSensitive(request, "tools"))
+    {
+        const cJSON *f = cJSON_GetObjectItemCaseSensitive(tool, "function");
+        const cJSON *schema = cJSON_GetObjectItemCaseSensitive(f, "parameters");
+        named |= cJSON_HasObjectItem(schema, "$schema") || cJSON_HasObjectItem(schema, "$id");
+    }
+    return named;
+}
+
+/* Fields that are right by themselves. */
+static int check_together(const cJSON *request, struct kt_buf *out)
+{
+    const cJSON *top_p = cJSON_GetObjectItemCaseSensitive(request, "top_p");
+    bool greedy = is_zero(cJSON_GetObjectItemCaseSensitive(request, "temperature"));
+    const char *what = is_zero(top_p) ? "top_p should be greater than 0"
+                       : greedy && top_p && top_p->valuedouble < 1
+                           ? "top_p must be 1 when using greedy sampling."
+                       : names_itself(request) ? "Grammar error: failed to compile JSON schema"
+                                               : NULL;
+    if (!what)
+        return 0;
+    return mock_error_body(MOCK_MISTRAL, 400, what, "invalid_request_error", NULL, out).code == KT_OK ? 400
+                                                                                                      : 500;
+}
+
 int mock_check_mistral(const cJSON *request, struct kt_buf *out)
 {
     struct findings f = {.detail = cJSON_CreateArray()};
@@ -230,6 +265,8 @@ int mock_check_mistral(const cJSON *request, struct kt_buf *out)
     if (!status)
         status = mock_check_model(cJSON_GetObjectItemCaseSensitive(request, "model")->valuestring,
                                   "/v1/chat/completions", out);
+    if (!status)
+        status = check_together(request, out);
     if (!status)
         status = mock_check_conversation(messages, out);
     cJSON_Delete(f.detail);
