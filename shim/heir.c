@@ -28,12 +28,12 @@ static bool ask(int fd, struct tcp_info *info)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0;
 }
 
-static void report(const char *host, const char *detail)
+static void report(enum kt_abi_event what, const char *host, const char *detail)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
     int saved = kt_guard_enter();
     if (engine)
-        engine->report(KT_ABI_CUT, host, detail);
+        engine->report(what, host, detail);
     kt_guard_leave(saved);
 }
 
@@ -90,7 +90,8 @@ void kt_heir_look(int fd, const struct iovec *iov, size_t count)
         (info.tcpi_state != ESTABLISHED && is_gone(d.opener))) { /* else it is served, or was ended */
         atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
         if (ours && !is_alert(iov, count)) /* a last word, to whom it may concern */
-            report(d.origin, "the process that opened this connection has ended, and the connection with it");
+            report(KT_ABI_CUT, d.origin,
+                   "the process that opened this connection has ended, and the connection with it");
     }
     errno = saved;
 }
@@ -141,6 +142,7 @@ void kt_heirs_before_exec(void)
     kt_fdtab_unlock();
     for (unsigned i = 0; i < g.count; i++)
         if (any_goes_along(g.fd[i], g.what[i].origin))
-            report(g.what[i].origin, "this connection was given to another program by exec, and ends there");
+            report(KT_ABI_GIVEN, g.what[i].origin,
+                   "this connection was given to another program by exec, and ends there");
     errno = saved;
 }

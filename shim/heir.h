@@ -9,6 +9,7 @@
 void kt_heirs_forked(void);
 /* Before a write of these bytes (none: not known) to an fd with KT_TAP_HEIR. Keeps errno. */
 void kt_heir_look(int fd, const struct iovec *iov, size_t count);
-/* The process becomes another program: connections that it opened and that go with it, before anything was
- * said on them. Those of another process are served by that one, or closed already. */
+/* The process is about to become another program: connections that it opened and that go with it, before
+ * anything was said on them. Those of another process are served by that one, or closed already. Where the
+ * exec fails the engine is to be told (KT_ABI_EXEC_FAILED). */
 void kt_heirs_before_exec(void);

@@ -54,7 +54,16 @@ static int fd_of(const struct kt_ssl_api *api, SSL *ssl)
 
 enum handlers { NONE, RESTART, INTERRUPT, BOTH };
 
-static atomic_bool off; /* for good: see enough() */
+static atomic_bool off;      /* for good: see enough() */
+static atomic_uint changed;  /* how often handlers were set */
+static atomic_bool one_time; /* one that is gone when it has run, and interrupts, was among them */
+
+void kt_ssl_await_handler(unsigned flags)
+{
+    if ((flags & (unsigned)SA_RESETHAND) && !(flags & SA_RESTART))
+        atomic_store_explicit(&one_time, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&changed, 1, memory_order_relaxed);
+}
 
 /* Not those of faults, which do not come back. */
 static bool is_fault(int sig)
@@ -86,19 +95,23 @@ static enum handlers look_at_handlers(void)
  * thread whose handlers differ is not for us: it sleeps in its own read. */
 static bool enough(void)
 {
-    static __thread bool looked __attribute__((tls_model("initial-exec")));
-    if (!looked && look_at_handlers() == BOTH)
+    static __thread unsigned looked __attribute__((tls_model("initial-exec"))); /* 1 more than the change */
+    unsigned now = atomic_load_explicit(&changed, memory_order_relaxed) + 1;
+    if (looked != now && look_at_handlers() == BOTH)
         atomic_store_explicit(&off, true, memory_order_relaxed);
-    looked = true;
+    looked = now;
     return atomic_load_explicit(&off, memory_order_relaxed);
 }
 
-/* NONE: libc's own signals (setuid in a program with threads), behind which a read goes on. */
+/* NONE: libc's own signals (setuid in a program with threads), behind which a read goes on; or a handler for
+ * one time, that was set while we slept. */
 static enum kt_abi_wait interrupted(int fd)
 {
     enum handlers h = look_at_handlers();
     if (h == BOTH)
         atomic_store_explicit(&off, true, memory_order_relaxed);
+    if (h == NONE && atomic_load_explicit(&one_time, memory_order_relaxed))
+        h = INTERRUPT;
     if (h == INTERRUPT)
         kt_interrupted_read = fd + 1;
     return h == BOTH || h == INTERRUPT ? KT_ABI_WAIT_END : KT_ABI_WAIT_BEGIN;
@@ -120,8 +133,10 @@ static enum kt_abi_wait sleep_on(int fd, int engines)
  * wake. */
 static size_t await(const struct kt_ssl_entry *e, int fd, void *buf, size_t room)
 {
+    if (enough())
+        return 0;
     size_t got = room;
-    int engines = enough() ? -1 : ask(e, KT_ABI_WAIT_BEGIN, buf, &got);
+    int engines = ask(e, KT_ABI_WAIT_BEGIN, buf, &got);
     while (engines >= 0) {
         enum kt_abi_wait how = sleep_on(fd, engines);
         got = how == KT_ABI_WAIT_READY ? room : 0;

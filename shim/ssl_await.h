@@ -11,6 +11,9 @@
  * ask the real one, at any time. */
 size_t kt_ssl_await(const struct kt_ssl_api *api, SSL *ssl, void *buf, size_t room);
 
+/* The program sets a handler with these flags (of sigaction). Any thread, also in a handler. */
+void kt_ssl_await_handler(unsigned flags);
+
 /* fd + 1: the next read of it ends with EINTR, for a handler of the program that ran while we slept in the
  * read's place. */
 extern __thread int kt_interrupted_read __attribute__((tls_model("initial-exec")));

@@ -54,7 +54,8 @@ enum kt_abi_event {
     KT_ABI_PASSED = 3,       /* the same, or not to be read any further in the tap lane; let through */
     KT_ABI_TRUST_FAILED = 2, /* our CA could not be given to an SSL */
     KT_ABI_REFUSED = 4, /* a connection to an intercepted host that could not be taken, and was refused */
-    KT_ABI_CUT = 5 /* a connection of ours that another process or program has now, where nobody serves it */
+    KT_ABI_CUT = 5,     /* a connection of ours that another process has now, where nobody serves it */
+    KT_ABI_GIVEN = 6    /* the same by an exec that is about to be tried: `settle` says if it fails */
 };
 
 enum kt_abi_leave {

@@ -179,9 +179,13 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
         snprintf(counted, sizeof counted, "%s; %u more since the last event", detail, more);
         detail = counted;
     }
+    if (what == KT_ABI_GIVEN && kt_engine_give(e, host)) {
+        kt_engine_leave(e);
+        return;
+    }
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
-    bool cut = what == KT_ABI_CUT, unseen = what != KT_ABI_TRUST_FAILED && !cut;
+    bool cut = what == KT_ABI_CUT || what == KT_ABI_GIVEN, unseen = what != KT_ABI_TRUST_FAILED && !cut;
     ev.event_type = cut ? "interrupted" : unseen ? "unseen" : "trust_failed";
     ev.verdict = !unseen ? "error" : what == KT_ABI_PASSED ? "allow" : "block";
     ev.reason_code = cut ? "cut_off" : unseen ? "not_captured" : "trust_failed";

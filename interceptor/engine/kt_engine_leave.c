@@ -103,8 +103,21 @@ static void before_exit(struct kt_engine *e)
         kt_warn("the process ended before its calls were worked off; an event may be missing");
 }
 
+static void take_back(struct kt_engine *e)
+{
+    struct kt_engine_leaving *l = &e->leaving;
+    kt_engine_enter(e);
+    pthread_mutex_lock(&l->lock);
+    while (l->given_count > 0)
+        kt_mark_clear(&l->given[--l->given_count]);
+    pthread_mutex_unlock(&l->lock);
+    kt_engine_leave(e);
+}
+
 void kt_engine_settle(struct kt_engine *e, enum kt_abi_leave how)
 {
+    if (how == KT_ABI_EXEC_FAILED)
+        take_back(e);
     if (how == KT_ABI_EXIT)
         before_exit(e);
     else
@@ -113,7 +126,9 @@ void kt_engine_settle(struct kt_engine *e, enum kt_abi_leave how)
 
 /* ---- others ---- */
 
-#define UNSEEN_MARK '!' /* in front of the origin; no host has it */
+/* In front of the origin; no host has them. */
+#define UNSEEN_MARK '!'
+#define GIVEN_MARK '>'
 
 void kt_engine_note_unseen(struct kt_engine *e, const char *host, uint16_t port)
 {
@@ -123,28 +138,55 @@ void kt_engine_note_unseen(struct kt_engine *e, const char *host, uint16_t port)
     (void)kt_mark_set(e->ctx.state, &e->ctx.runs, name, port, kt_now_real_ns() / 1000000u);
 }
 
+bool kt_engine_give(struct kt_engine *e, const char *host)
+{
+    struct kt_engine_leaving *l = &e->leaving;
+    char name[300];
+    snprintf(name, sizeof name, "%c%s", GIVEN_MARK, host);
+    pthread_mutex_lock(&l->lock);
+    bool room = l->given_count < KT_ENGINE_GIVEN;
+    struct kt_mark m = {NULL, 0};
+    if (room)
+        m = kt_mark_set(e->ctx.state, &e->ctx.runs, name, 0, kt_now_real_ns() / 1000000u);
+    if (m.place)
+        l->given[l->given_count++] = m;
+    pthread_mutex_unlock(&l->lock);
+    return m.place != NULL;
+}
+
 struct cut {
     struct kt_engine *e;
     const char *run;
     size_t count;
 };
 
+static const char *message_of(char mark)
+{
+    switch (mark) {
+    case UNSEEN_MARK:
+        return "a child by _Fork() or clone() made calls, where the engine cannot work; they followed "
+               "fail_mode";
+    case GIVEN_MARK:
+        return KT_ENGINE_GIVEN_TEXT;
+    default:
+        return "the process became another program or was killed in the middle of this call; what was said "
+               "is not known";
+    }
+}
+
 static void report_cut(void *arg, const struct kt_left_mark *left)
 {
     struct cut *c = arg;
     struct kt_event ev;
-    bool unseen = left->origin[0] == UNSEEN_MARK;
-    const char *origin = left->origin + unseen;
+    char mark = left->origin[0];
+    bool unseen = mark == UNSEEN_MARK;
+    const char *origin = left->origin + (unseen || mark == GIVEN_MARK);
     memset(&ev, 0, sizeof ev);
     ev.timestamp_ns = left->began_ms * 1000000u;
     ev.event_type = unseen ? "unseen" : "interrupted";
     ev.verdict = "error";
     ev.reason_code = unseen ? "not_captured" : "cut_off";
-    ev.message =
-        unseen ? "a child by _Fork() or clone() made calls, where the engine cannot work; they followed "
-                 "fail_mode"
-               : "the process became another program or was killed in the middle of this call; what was "
-                 "said is not known";
+    ev.message = message_of(mark);
     ev.origin = *origin ? origin : NULL;
     ev.app.pid = left->pid;
     ev.app.uid = (unsigned)getuid();

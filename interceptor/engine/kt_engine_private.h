@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #define KT_ENGINE_THROTTLE 32
+#define KT_ENGINE_GIVEN 16
 
 /* What a fork child or an expired CA leaves behind; reachable, never freed. */
 struct kt_engine_leak {
@@ -23,6 +24,9 @@ struct kt_engine_leaving {
     pthread_cond_t done;
     unsigned asked, answered; /* under lock, as the next */
     bool back;                /* the exec failed */
+    struct kt_mark
+        given[KT_ENGINE_GIVEN]; /* connections that go to the other program, if there will be one */
+    unsigned given_count;
 };
 
 struct kt_engine {
@@ -72,6 +76,10 @@ void kt_engine_doubt(struct kt_engine *e);
 /* kt_engine_leave.c */
 void kt_engine_leaving_init(struct kt_engine *e);
 void kt_engine_leaving_free(struct kt_engine *e);
+#define KT_ENGINE_GIVEN_TEXT "this connection was given to another program by exec, and ends there"
+/* The process may be about to become another program, with a connection to `host` that is of no use there. An
+ * event by whoever finds that it did. False: nobody could tell later. */
+bool kt_engine_give(struct kt_engine *e, const char *host);
 /* Events for the calls of dead processes that belong to no `kt wrap`. */
 void kt_engine_sweep(void *engine);
 

@@ -15,12 +15,12 @@ struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x)
     return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
 }
 
-/* Most calls need one or two; the list of all would be most of an exchange. */
+/* Most calls need one; the list of all would be most of an exchange. */
 static bool room_for_attempt(struct kt_exchange *x)
 {
     if (x->attempt_count < x->attempt_cap)
         return true;
-    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 2;
+    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 1;
     cap = cap < KT_X_MAX_ATTEMPTS ? cap : KT_X_MAX_ATTEMPTS;
     if (x->attempt_count == cap)
         return false;
@@ -42,6 +42,18 @@ struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_t
     return a;
 }
 
+/* What it stands behind is known only now: the client's words come first. */
+static void join_library(struct kt_x_attempt *a)
+{
+    size_t room = strlen(a->detail) + strlen(a->library) + 3;
+    char *both = *a->detail ? malloc(room) : NULL;
+    if (!both)
+        return;
+    snprintf(both, room, "%s: %s", a->detail, a->library);
+    free(a->library);
+    a->library = both;
+}
+
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail)
 {
     struct kt_x_attempt *a = kt_x_attempt_now(x);
@@ -51,9 +63,20 @@ void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *de
     a->end_ns = kt_now_mono_ns();
     snprintf(a->detail, sizeof a->detail, "%s", detail ? detail : "");
     kt_x_scrub(x, a->detail, strlen(a->detail));
+    if (a->library)
+        join_library(a);
     kt_x_feedback(x, a);
     KT_TRACE(ROUTE, "exchange %s: %s %s %s", x->id, a->target && a->target->id ? a->target->id : "origin",
-             outcome, a->detail);
+             outcome, a->library ? a->library : a->detail);
+}
+
+void kt_x_note_library(struct kt_exchange *x)
+{
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    const char *says = kt_call_library_says(x->call);
+    if (!a || a->library || !*says || !(a->library = strdup(says)))
+        return;
+    kt_x_scrub(x, a->library, strlen(a->library));
 }
 
 void kt_x_drop_call(struct kt_exchange *x)
@@ -111,6 +134,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_exchange *x = arg;
     kt_x_enter(x);
+    if (outcome != KT_CALL_OK)
+        kt_x_note_library(x);
     x->call = NULL;
     if (outcome == KT_CALL_ABORTED && x->mode != KT_X_STREAM) /* our trouble, not the target's */
         kt_x_attempt_end(x, "unavailable", detail);

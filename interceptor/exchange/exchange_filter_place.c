@@ -33,10 +33,26 @@ unsigned kt_x_choice_index(const struct kt_json *j, uint32_t object, unsigned pl
     return n;
 }
 
-bool kt_x_choice_ends(const struct kt_chat *a, uint32_t choice)
+uint64_t kt_x_choice_bit(const struct kt_json *j, uint32_t choice, unsigned place)
 {
-    uint32_t reason = kt_json_member(&a->json, choice, "finish_reason", NULL);
-    return reason && a->json.tok[reason].type == KT_JSON_STRING;
+    unsigned index = kt_x_choice_index(j, choice, place);
+    return 1ull << (index < 63 ? index : 63);
+}
+
+/* Some servers have "" (LocalAI, SGLang) or "null" (KoboldCpp) in every chunk, others a word in every chunk
+ * of the reasoning: that is what goes_on is for. */
+bool kt_x_has_finish(const struct kt_json *j, uint32_t choice)
+{
+    uint32_t reason = kt_json_member(j, choice, "finish_reason", NULL);
+    return reason && j->tok[reason].type == KT_JSON_STRING && j->tok[reason].end - j->tok[reason].start > 2 &&
+           !kt_json_str_eq(j, reason, "null");
+}
+
+bool kt_x_choice_ends(const struct kt_x_filter *f, unsigned place)
+{
+    uint32_t choice = kt_x_choice_at(&f->chunk, place);
+    return choice && kt_x_has_finish(&f->chunk.json, choice) &&
+           !(f->goes_on & kt_x_choice_bit(&f->chunk.json, choice, place));
 }
 
 /* The number of the tool call that holds `tok`; those of the old `function_call` have the last one. `custom`:
@@ -171,7 +187,7 @@ bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *k
 {
     if (f->aside || key->whole)
         return key->whole;
-    if (!kt_x_choice_ends(&f->chunk, kt_x_choice_at(&f->chunk, f->chunk.segments[f->next_text].choice)))
+    if (!kt_x_choice_ends(f, f->chunk.segments[f->next_text].choice))
         return false;
     for (size_t i = f->next_text + 1; i < f->chunk.segment_count; i++) {
         struct kt_x_channel other = kt_x_text_channel(&f->chunk, &f->chunk.segments[i]);

@@ -122,7 +122,10 @@ void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char 
         outcome = KT_CALL_CONNECTION;
         detail = fault;
     }
-    KT_TRACE(UPSTREAM, "call %p ends: %s %s", (void *)c, kt_call_outcome_name(outcome), detail);
+    if (c->overflow || fault)
+        c->error[0] = '\0'; /* that our callback refused the bytes */
+    KT_TRACE(UPSTREAM, "call %p ends: %s %s (%s)", (void *)c, kt_call_outcome_name(outcome), detail,
+             c->error);
     take_out(c);
     if (!c->released)
         c->handler.on_done(c->handler.arg, outcome, detail);

@@ -123,8 +123,8 @@ static void report_done(struct kt_upstream *u)
             kt_call_finish(c, KT_CALL_CONNECTION, "the connection ended without an answer");
             continue;
         }
-        const char *detail = code == CURLE_OK ? "" : c->error[0] ? c->error : curl_easy_strerror(code);
-        kt_call_finish(c, kt_call_classify(code), detail);
+        kt_call_note_code(c, code);
+        kt_call_finish(c, kt_call_classify(code), kt_call_words(code));
     }
 }
 

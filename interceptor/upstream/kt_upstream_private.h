@@ -84,6 +84,10 @@ void kt_call_drop(struct kt_call *c);         /* without a slot; outside of libc
 void kt_call_arm_watchdog(struct kt_call *c); /* for the limit that holds now */
 enum kt_call_outcome kt_call_classify(CURLcode code);
 
+/* kt_call_words.c */
+const char *kt_call_words(CURLcode code); /* static; empty = nothing to say */
+void kt_call_note_code(struct kt_call *c, CURLcode code);
+
 /* kt_call_setup.c */
 kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *request) KT_MUST;
 void kt_call_wipe_headers(struct kt_call *c);

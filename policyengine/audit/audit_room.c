@@ -71,7 +71,10 @@ bool audit_room_make(struct audit_turn *t, bool doubtful)
     }
     if (cannot_reserve())
         return !doubtful || try_write(t);
-    return head && reserve(t->log_fd, t->size, AUDIT_ROOM_MIN); /* the last step of a small disk */
+    if (!head || !reserve(t->log_fd, t->size, AUDIT_ROOM_MIN)) /* the last step of a small disk */
+        return false;
+    t->room_to = t->size + AUDIT_ROOM_MIN;
+    return true;
 }
 
 void audit_room_give_back(struct audit_turn *t)

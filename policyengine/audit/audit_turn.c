@@ -259,6 +259,15 @@ static bool unchanged(int fd, const struct stat *then, struct stat *now)
     return fd >= 0 && fstat(fd, now) == 0 && now->st_nlink > 0 && same_file(then, now);
 }
 
+/* Somebody may have put another file in the log's place, and this one elsewhere. */
+static bool still_named(const struct audit_turn *t)
+{
+    struct stat now;
+    if (fstatat(t->dir_fd, KT_AUDIT_CURRENT, &now, AT_SYMLINK_NOFOLLOW) == 0)
+        return same_file(&t->log_st, &now);
+    return errno == EACCES; /* as in still_there */
+}
+
 /* Goes on with the fds of the last turn. False: nothing is sure, start afresh. Nothing is done with an fd
  * before it is known to be still ours. */
 static bool resume(struct audit_turn *t)
@@ -269,9 +278,11 @@ static bool resume(struct audit_turn *t)
     t->locked = lock_in_time(t);
     uint64_t first_seq = t->head.first_seq;
     if (!t->locked || !still_there(t) || !unchanged(t->head_fd, &t->head_st, &st) ||
-        !unchanged(t->log_fd, &t->log_st, &st))
+        !unchanged(t->log_fd, &t->log_st, &st) || !still_named(t))
         return false;
     t->size = (uint64_t)st.st_size;
+    if ((uint64_t)st.st_blocks * 512 < t->room_to)
+        t->room_to = 0; /* a file that is cut loses what was reserved behind its end, too */
     return audit_head_read(t->head_fd, &t->head) && t->head.bytes == t->size &&
            t->head.first_seq == first_seq; /* else another process has rotated, or crashed */
 }

@@ -20,6 +20,8 @@ struct kt_audit {
     uint64_t max_bytes;
     atomic_bool doubtful;  /* the last turn failed, or found no room for another event */
     _Atomic uint64_t size; /* of the log as last seen */
+    _Atomic int log_fd;    /* what `room` was reserved in; -1 = a file system that reserves nothing */
+    _Atomic uint64_t log_ino;
 };
 
 /* One writer per process at a time, with one set of fds. A fork may copy us in the middle of a turn of
@@ -125,6 +127,8 @@ static kt_result look_for_room(struct kt_audit *a, bool doubtful, struct kt_erro
     bool room = audit_room_make(&turn, doubtful);
     atomic_store(&a->doubtful, !room);
     atomic_store(&a->size, turn.size);
+    atomic_store(&a->log_ino, (uint64_t)turn.log_st.st_ino);
+    atomic_store(&a->log_fd, turn.room_to ? turn.log_fd : -1);
     return room ? kt_ok()
                 : kt_fail(err, KT_ERR_IO, "audit: no room for an event in %s/" KT_AUDIT_CURRENT ": %s",
                           a->dir, strerror(errno));
@@ -150,10 +154,22 @@ static kt_result take_turn(struct kt_audit *a, struct kt_audit_item *items, size
     return r;
 }
 
+/* Others write to it too, and may have taken the room, or cut the file and what was reserved behind it. The
+ * fd is only looked at: should it be another file's by now, the inode tells. */
+static bool room_is_left(struct kt_audit *a)
+{
+    struct stat st;
+    int fd = atomic_load(&a->log_fd);
+    if (fd < 0)
+        return true;
+    return fstat(fd, &st) == 0 && (uint64_t)st.st_ino == atomic_load(&a->log_ino) && st.st_nlink > 0 &&
+           (uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size + AUDIT_ROOM_MIN;
+}
+
 kt_result kt_audit_ready(struct kt_audit *a, struct kt_error *err)
 {
     struct quiet q;
-    if (!atomic_load(&a->doubtful) && !audit_room_limited(atomic_load(&a->size)))
+    if (!atomic_load(&a->doubtful) && !audit_room_limited(atomic_load(&a->size)) && room_is_left(a))
         return kt_ok();
     quiet_enter(&q);
     kt_result r = begin(a, err);

@@ -73,6 +73,7 @@ void kt_chain_run_free(struct kt_chain_run *r)
     for (size_t i = 0; i < r->segment_count; i++)
         free(r->segments[i].json);
     free(r->segments);
+    free(r->stop_message);
     free(r->results);
     free(r->policies);
     free(r->links);
@@ -83,7 +84,7 @@ static kt_result segment_ready(struct kt_chain_run *r, unsigned segment)
 {
     KT_ENSURE(segment < KT_RUN_SEGMENTS_MAX, KT_ERR_LIMIT);
     if (segment >= r->segment_cap) {
-        size_t cap = r->segment_cap ? r->segment_cap * 2 : 8;
+        size_t cap = r->segment_cap ? r->segment_cap * 2 : 2;
         while (cap <= segment)
             cap *= 2;
         struct kt_run_segment *s = realloc(r->segments, cap * sizeof *s);

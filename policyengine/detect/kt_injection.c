@@ -313,9 +313,11 @@ static void scan_hidden(struct kt_injection *w, struct kt_injection_level *l, st
 }
 
 /* The buffer for hidden text is not touched: most texts have none. */
-static void start_fold(struct kt_fold *f, char *block, const struct kt_injection_scope *scope)
+static void start_fold(struct kt_injection_level *l, const struct kt_injection_scope *scope)
 {
-    f->out = block;
+    struct kt_fold *f = &l->fold;
+    f->out = l->block;
+    f->hidden = l->hidden;
     f->len = f->hidden_len = 0;
     f->cap = BLOCK;
     f->gap = 0;
@@ -328,7 +330,7 @@ static void score_level(struct kt_injection *w, const char *text, size_t len, un
                         struct kt_injection_result *out)
 {
     struct kt_injection_level *l = &w->levels[depth];
-    start_fold(&l->fold, l->block, &w->scope);
+    start_fold(l, &w->scope);
     w->page = depth == 0 ? len : 0;
     size_t done = 0, dirty = 0;
     for (;;) {

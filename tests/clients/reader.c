@@ -108,6 +108,38 @@ static int once(SSL *s)
     return answer(s);
 }
 
+/* The same, set when the thread has read before; by itself, or by another one while it sleeps in its read. */
+static int once_later(SSL *s)
+{
+    ask(s);
+    return answer(s) == 200 ? once(s) : -1;
+}
+
+static void *set_once(void *none)
+{
+    struct sigaction sa = {.sa_handler = nothing, .sa_flags = (int)SA_RESETHAND};
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    usleep(100000);
+    sigaction(SIGALRM, &sa, NULL);
+    ualarm(200000, 0);
+    return NULL;
+}
+
+static int once_meanwhile(SSL *s)
+{
+    pthread_t t;
+    ask(s);
+    if (answer(s) != 200)
+        return -1;
+    ask(s);
+    pthread_create(&t, NULL, set_once, NULL);
+    int status = answer(s);
+    pthread_join(t, NULL);
+    return status;
+}
+
 /* A child that no handler of ours sees reads on; its parent's answer is its parent's. Behind a first call:
  * till then the peer's session tickets are there to be read, by one or the other. */
 static int child(SSL *s)
@@ -187,6 +219,10 @@ static int step(const char *name)
         return groups(s);
     if (strcmp(name, "once") == 0)
         return once(s);
+    if (strcmp(name, "once-later") == 0)
+        return once_later(s);
+    if (strcmp(name, "once-meanwhile") == 0)
+        return once_meanwhile(s);
     if (strcmp(name, "_Fork") == 0)
         return child(s);
     ask(s);

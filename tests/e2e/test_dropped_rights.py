@@ -2,7 +2,6 @@
 """Programs that begin as root and go on as somebody else, as daemons do. Needs root, and more users than the namespace of other tests has."""
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import unittest
@@ -65,12 +64,7 @@ class DroppedRights(e2e.KtTest):
     def setUp(self):
         super().setUp()
         tmp = self.lab.tmp
-        tmp.chmod(0o755)
-        for folder, names in (("bin", ["kt"]), ("lib", ["libkt.so", "libktengine.so"])):  # the build may lie where the user cannot go
-            (tmp / folder).mkdir()
-            for name in names:
-                shutil.copy(self.lab.build / folder / name, tmp / folder / name)
-        self.lab.kt, self.lab.libkt = tmp / "bin/kt", tmp / "lib/libkt.so"
+        self.install_for_others()
         self.cfg = self.targets(self.lab.mock("up"))
         self.lab.mock("near", ["--dialect", "openai"], tls=False, origin="api.openai.com")
         net.map_hosts(["api.openai.com"], tmp)
@@ -131,6 +125,18 @@ class DroppedRights(e2e.KtTest):
                     self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "200\n" if program[1:] else "", ""))
             self.assertEqual([(e["event_type"], e["app"]["uid"]) for e in self.lab.events()], [("decision", 65534)] * 2)
             self.assertEqual({p.stat().st_uid for p in (self.lab.state, *self.lab.state.rglob("*"))}, {65534})
+
+    def test_a_log_that_is_full_goes_on(self):
+        """It can begin no new file; others do, later."""
+        self.cfg.write_text(self.cfg.read_text() + "audit: {max_file_bytes: 65536}\n")
+        said, events = self.steps("drop " + "call " * 60)
+        self.assertEqual((said, len(events)), (["200"] * 60, 60))
+        rotated = lambda: len(list((self.lab.state / "audit").glob("*-*.jsonl")))
+        self.assertGreater((self.lab.state / "audit/current.jsonl").stat().st_size, 65536)
+        self.assertEqual(rotated(), 0)
+        self.steps("call")
+        self.assertEqual(rotated(), 1)
+        self.assert_audit_ok()
 
     def test_a_log_that_was_put_aside_does_not_grow(self):
         """Others have begun a new one, which this program cannot open: it must not write into the old one."""

@@ -29,6 +29,7 @@ assert chat.rest()[0] == 200
 
 
 class Reading(e2e.KtTest):
+    maxDiff = None
     def python(self, code, faults, want):
         mock = self.lab.mock("up", ["--chunks", "40", "--chunk-delay-ms", "5", *(a for f in faults for a in ("--fault", f))])
         result = self.lab.run("wrap", self.targets(mock), [PYTHON, "-c", CHAT + code], env=KEY)
@@ -119,8 +120,32 @@ print(status)
         self.assertEqual(self.steps("call little-call little-read little-more", []), ["call 200", "little-call 200", "little-read 200", "little-more 200"])
         self.assertEqual([e["lane"] for e in self.lab.events()], ["handoff", "divert", "handoff", "handoff", "handoff"])
 
+    def test_threads_whose_handlers_differ_read_for_themselves(self):
+        """And get what was sent, not what happens to lie in their buffer."""
+        code = """
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.siginterrupt(signal.SIGUSR1, False)
+signal.signal(signal.SIGUSR2, lambda *_: None)
+for i in range(3):
+    chat.ask()
+    status, text = chat.rest()
+    print(status, json.loads(text)["object"])
+def other():
+    mine = Chat()
+    mine.ask()
+    print(mine.rest()[0])
+t = threading.Thread(target=other)
+t.start()
+t.join()
+"""
+        self.python(code, [], "200 chat.completion\n" * 3 + "200\n")
+
     def test_a_handler_for_one_time(self):
         self.assertEqual(self.steps("once", ["delay_ms=1000"]), [f"once {-errno.EINTR}"])
+
+    def test_a_handler_for_one_time_that_comes_later(self):
+        """Of a thread that has slept in our place before, set by itself or by another thread."""
+        self.assertEqual(self.steps("once-meanwhile once-later", ["delay_ms=700"]), [f"once-meanwhile {-errno.EINTR}", f"once-later {-errno.EINTR}"])
 
     def test_signals_of_libc_interrupt_nothing(self):
         self.assertEqual(self.steps("call groups", ["skip=1,delay_ms=700"]), ["call 200", "groups 200"])

@@ -187,7 +187,8 @@ bool ready(kt_audit *a)
     return yes;
 }
 
-// What is said in front of a call holds behind it: on a disk that others fill up, the room for its event is taken.
+// What is said in front of a call holds behind it: on a disk that others fill up, the room for its event is
+// taken.
 TEST_F(AuditRecover, FullDiskIsKnownBeforeTheCall)
 {
     pid_t pid = fork();
@@ -210,7 +211,8 @@ TEST_F(AuditRecover, FullDiskIsKnownBeforeTheCall)
                 _exit(2); // said yes, and it was no
             written++;
         }
-        if (written < 100 || ready(a) || append(a).code != KT_OK) // a last one may still fit; another call must not leave
+        if (written < 100 || ready(a) ||
+            append(a).code != KT_OK) // a last one may still fit; another call must not leave
             _exit(3);
         unlink((state + "/other").c_str());
         if (!ready(a) || append(a).code != KT_OK)
@@ -219,6 +221,45 @@ TEST_F(AuditRecover, FullDiskIsKnownBeforeTheCall)
         fill();
         a = open();
         _exit(verify().ok ? 0 : 5);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        GTEST_SKIP() << "no right to mount";
+    EXPECT_EQ(status, 0);
+}
+
+// Somebody cuts the log, or puts another in its place, and fills the disk: what was reserved behind its end
+// is gone.
+TEST_F(AuditRecover, RoomOfALogThatOthersCutIsNotReliedOn)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
+            mount("none", state.c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0)
+            _exit(77);
+        kt_audit *a = open();
+        const std::string log = path("current.jsonl"), other = state + "/other";
+        const std::string cuts[] = {": >" + log, "truncate -s -1 " + log,
+                                    "cp " + log + " " + log + ".x; mv " + log + ".x " + log,
+                                    "mv " + log + " " + state + "/elsewhere; : >" + log};
+        int n = 0;
+        for (const std::string &cut : cuts) {
+            n++;
+            if (append(a).code != KT_OK || append(a).code != KT_OK || !ready(a))
+                _exit(10 + n);
+            const bool kept = n == 4; // alive under another name, with its room
+            if (system((cut + (kept ? "" : "; cat /dev/zero >" + other + " 2>/dev/null")).c_str()) < 0 ||
+                (ready(a) &&
+                 append(a).code != KT_OK)) // a file that was replaced leaves its room to the new one
+                _exit(20 + n);
+            unlink(other.c_str());
+            const std::string moved = slurp("../elsewhere");
+            if (!ready(a) || append(a).code != KT_OK || slurp("../elsewhere") != moved ||
+                slurp("current.jsonl").empty())
+                _exit(30 + n);
+        }
+        _exit(0);
     }
     int status = 0;
     waitpid(pid, &status, 0);
