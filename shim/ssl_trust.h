@@ -27,7 +27,6 @@ struct kt_ssl_nameless { /* in the frame of the hook */
 };
 extern __thread const struct kt_ssl_nameless *kt_ssl_nameless
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-/* `ssl` is about to be freed; one of a handshake that a handler jumped out of may be left behind. */
 /* This thread, which has one, sent on `fd`. Keeps errno. */
 void kt_ssl_met_socket(int fd);
 
