@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/caller.h"
 
+#include "shim/near.h"
 #include "shim/real.h"
 #include "shim/via.h"
 
@@ -25,7 +26,7 @@ struct slot {
 
 static struct slot cache[SLOTS];
 static atomic_uint generation;
-__thread const void *kt_inside __attribute__((tls_model("initial-exec")));
+__thread const struct kt_inside *kt_inside __attribute__((tls_model("initial-exec")));
 
 static uint64_t key_of(unsigned id, const void *return_address)
 {
@@ -101,6 +102,9 @@ void *kt_symbol_near(const void *address, const char *name)
 {
     Dl_info info;
     struct link_map *map = NULL;
+    void *near;
+    if (kt_near_symbol(address, name, &near) && !(near && kt_is_hook(near)))
+        return near;
     if (!dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
         return NULL;
     return symbol_of(map->l_name, name);

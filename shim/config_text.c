@@ -4,6 +4,7 @@
 #include "shim/env.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +46,7 @@ static bool file_has_needle(const char *path)
     return found;
 }
 
-static bool look(void)
+static void look(void *result)
 {
     const char *p = kt_env_get("KT_POLICY_CONFIG");
     bool found = false;
@@ -59,7 +60,7 @@ static bool look(void)
         }
         p += len + (p[len] == ':');
     }
-    return found;
+    *(bool *)result = found;
 }
 
 bool kt_config_names_local(void)
@@ -68,7 +69,9 @@ bool kt_config_names_local(void)
     int k = atomic_load_explicit(&known, memory_order_relaxed);
     if (k == 0) {
         int saved = kt_guard_enter();
-        k = look() ? 2 : 1;
+        bool found = false;
+        kt_stack_call(look, &found);
+        k = found ? 2 : 1;
         kt_guard_leave(saved);
         atomic_store_explicit(&known, k, memory_order_relaxed);
     }

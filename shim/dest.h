@@ -11,6 +11,9 @@ struct kt_dest {
     uint16_t port;
 };
 
+/* False where these bytes cannot be read: the kernel is to say so (EFAULT), not a signal. `len` is that of an
+ * address. Keeps errno. */
+bool kt_dest_is_readable(const struct sockaddr *sa, socklen_t len);
 /* False where it is no internet address. */
 bool kt_dest_parse(const struct sockaddr *sa, socklen_t len, struct kt_dest *d);
 /* Is `fd` a stream socket? Keeps errno. */

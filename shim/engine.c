@@ -11,6 +11,7 @@
 #include "shim/quick_exit.h"
 #include "shim/real.h"
 #include "shim/self.h"
+#include "shim/stack.h"
 #include "shim/tls_libraries.h"
 #include "shim/trace.h"
 
@@ -35,6 +36,8 @@ static const struct kt_shim_host host = {
     .env = kt_env_get,
     .forked = kt_fork_from_threads,
     .audit_fd = kt_audit_fd,
+    .environ_lock = kt_shim_environ_lock,
+    .environ_unlock = kt_shim_environ_unlock,
 };
 
 void kt_engine_lock(void)
@@ -106,11 +109,12 @@ static bool engine_path(char *out, size_t size)
     return slash && (size_t)snprintf(out, size, "%.*s/libktengine.so", (int)(slash - self), self) < size;
 }
 
-static const struct kt_engine_abi *load(void)
+static const struct kt_engine_abi *find(void)
 {
     char path[PATH_MAX];
     if (!engine_path(path, sizeof path))
         return NULL;
+    kt_real_warm(); /* the engine has a thread */
     int flags = RTLD_NOW | RTLD_LOCAL | (must_share() ? 0 : RTLD_DEEPBIND);
     kt_tls_libraries_before_engine();
     void *handle = KT_REAL(dlopen)(path, flags);
@@ -135,6 +139,11 @@ static const struct kt_engine_abi *load(void)
     return abi;
 }
 
+static void load(void *abi)
+{
+    *(const struct kt_engine_abi **)abi = find();
+}
+
 const struct kt_engine_abi *kt_engine_get(void)
 {
     const struct kt_engine_abi *abi = kt_engine_loaded();
@@ -147,9 +156,10 @@ const struct kt_engine_abi *kt_engine_get(void)
     kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
-        abi = load();
+        kt_stack_call(load, &abi);
         atomic_store(&owner, getpid());
         if (abi) {
+            abi = kt_engine_apart(abi);
             atomic_store_explicit(&engine, abi, memory_order_release);
             kt_quick_exit_register();
         } else {

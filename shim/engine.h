@@ -15,6 +15,8 @@ const struct kt_engine_abi *kt_engine_loaded(void);
 /* The same, and this is its process: not a child by _Fork() or clone(), where any of its locks may be held
  * for ever. */
 const struct kt_engine_abi *kt_engine_here(void);
+/* engine_apart.c: the same engine, whose slots that need much stack find it. Once; borrowed for ever. */
+const struct kt_engine_abi *kt_engine_apart(const struct kt_engine_abi *abi);
 /* A call that such a child makes past us, or is refused: its event is written by the next who looks for those
  * of dead processes. */
 void kt_shim_note_unseen(const char *host, uint16_t port);

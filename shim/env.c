@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/env.h"
 
+#include "shim/lock.h"
+
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +21,23 @@ static size_t var_count;
 static bool preloaded;
 static atomic_int state; /* 0 none, 1 being taken, 2 taken */
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
+/* By this thread: the engine's getenv is our hook where a sanitizer or an allocator of the program's forbids
+ * RTLD_DEEPBIND. */
+static __thread uint8_t held __attribute__((tls_model("initial-exec")));
+
+void kt_shim_environ_lock(void)
+{
+    if (held++ == 0)
+        kt_lock(&lock);
+}
+
+void kt_shim_environ_unlock(void)
+{
+    if (--held == 0)
+        kt_unlock(&lock);
+}
+
 bool kt_env_same_name(const char *entry, const char *name)
 {
     while (*entry && *entry != '=' && *entry == *name) {
@@ -26,15 +47,21 @@ bool kt_env_same_name(const char *entry, const char *name)
     return *entry == '=' && (*name == '\0' || *name == '=');
 }
 
-bool kt_preload_has_us(const char *value)
+bool kt_preload_is_us(const char *entry, size_t len)
+{
+    const char *base = entry + len;
+    while (base > entry && base[-1] != '/')
+        base--;
+    return (size_t)(entry + len - base) == sizeof OUR_FILE - 1 &&
+           memcmp(base, OUR_FILE, sizeof OUR_FILE - 1) == 0;
+}
+
+bool kt_preload_has_us(const char *value, bool anywhere)
 {
     while (*value) {
         size_t len = strcspn(value, ": ");
-        const char *base = value + len;
-        while (base > value && base[-1] != '/')
-            base--;
-        if ((size_t)(value + len - base) == sizeof OUR_FILE - 1 &&
-            memcmp(base, OUR_FILE, sizeof OUR_FILE - 1) == 0)
+        bool relative = *value != '/' && memchr(value, '/', len);
+        if (kt_preload_is_us(value, len) && !(anywhere && relative))
             return true;
         value += len;
         value += strspn(value, ": ");
@@ -106,7 +133,7 @@ void kt_env_snapshot(char *const *envp)
         if ((*envp)[0] == 'K' && strncmp(*envp, "KT_", 3) == 0)
             keep(*envp);
         else if ((*envp)[0] == 'L' && strncmp(*envp, "LD_PRELOAD=", 11) == 0)
-            preloaded = kt_preload_has_us(*envp + 11);
+            preloaded = kt_preload_has_us(*envp + 11, false);
     }
     atomic_store_explicit(&state, 2, memory_order_release);
 }
@@ -129,7 +156,9 @@ static bool says_nothing(const char *value, const char *name)
 const char *kt_env_get(const char *name)
 {
     kt_env_snapshot(environ);
+    kt_shim_environ_lock();
     const char *now = kt_env_scan(environ, name);
+    kt_shim_environ_unlock();
     for (size_t i = 0; i < var_count; i++) {
         const char *then = kt_env_same_name(vars[i], name) ? strchr(vars[i], '=') + 1 : NULL;
         if (then && (!now || says_nothing(now, name) || (absolute[i] && strcmp(now, then) == 0)))

@@ -3,6 +3,7 @@
 
 #include "shim/audit_fds.h"
 #include "shim/engine.h"
+#include "shim/env.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
 #include "shim/heir.h"
@@ -28,7 +29,11 @@
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
 static atomic_bool threads, forked;
-static __thread bool prepared __attribute__((tls_model("initial-exec")));
+static __thread enum {
+    NOT_PREPARED,
+    LOCKS,
+    LOCKS_AND_ENGINE
+} prepared __attribute__((tls_model("initial-exec")));
 
 /* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
  * of one: the child may execute or end; it is no process of ours (kt_engine_get). */
@@ -48,14 +53,14 @@ static void lock_all(void)
 
 static void prepare(void)
 {
-    prepared = !must_not_wait();
-    if (!prepared)
+    prepared = NOT_PREPARED;
+    if (must_not_wait())
         return;
     int saved = kt_guard_enter();
     lock_all();
     const struct kt_engine_abi *e = kt_engine_loaded();
-    if (e)
-        e->fork_prepare();
+    prepared = !e || e->fork_prepare() == 0 ? LOCKS_AND_ENGINE : LOCKS;
+    kt_shim_environ_lock(); /* last: the event thread asks for it before it stands still */
     kt_guard_leave(saved);
 }
 
@@ -72,9 +77,10 @@ static void in_parent(void)
 {
     if (!prepared)
         return;
-    prepared = false;
+    kt_shim_environ_unlock();
     int saved = kt_guard_enter();
-    const struct kt_engine_abi *e = kt_engine_loaded();
+    const struct kt_engine_abi *e = prepared == LOCKS_AND_ENGINE ? kt_engine_loaded() : NULL;
+    prepared = NOT_PREPARED;
     if (e)
         e->fork_parent();
     unlock_all();
@@ -87,14 +93,19 @@ static void in_child(void)
         atomic_store(&forked, true);
     if (!prepared)
         return;
-    prepared = false;
+    kt_shim_environ_unlock();
+    bool whole = prepared == LOCKS_AND_ENGINE; /* else it is no process of the engine's (kt_engine_get) */
+    prepared = NOT_PREPARED;
     int saved = kt_guard_enter();
-    const struct kt_engine_abi *e = kt_engine_loaded();
-    kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
-    kt_audit_fds_mark();
+    const struct kt_engine_abi *e = whole ? kt_engine_loaded() : NULL;
+    if (whole) {
+        kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
+        kt_audit_fds_mark();
+    }
     if (e)
         e->fork_child();
-    kt_engine_forked();
+    if (whole)
+        kt_engine_forked();
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
     kt_heirs_forked();
@@ -102,50 +113,60 @@ static void in_child(void)
     kt_guard_leave(saved);
 }
 
-#define EXITING 0x4 /* of the kernel's flags: PF_EXITING */
+#define ENDING 4u /* PF_EXITING of the kernel, in the flags that proc(5) speaks of */
 
-/* One that was joined, the engine's too, is seen for a moment longer; it uses no fd any more. */
-static bool is_leaving(const char *tid)
+/* A thread that was joined is listed for a moment longer, on a busy machine for many. */
+static bool is_ending(long tid)
 {
-    char path[64], text[256];
+    char path[48], text[512];
     unsigned flags = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%s/stat", tid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = file >= 0 ? KT_REAL(read)(file, text, sizeof text - 1) : 0;
-    if (file >= 0)
-        KT_REAL(close)(file);
-    text[n > 0 ? n : 0] = '\0';
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? KT_REAL(read)(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        KT_REAL(close)(fd);
+    if (n <= 0)
+        return true;
+    text[n] = '\0';
     const char *name_end = strrchr(text, ')');
-    bool known = name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1;
-    return !known || (flags & EXITING);
+    return name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & ENDING);
+}
+
+/* Is there another thread for which `matters`? */
+static bool any_other(bool (*matters)(long tid))
+{
+    DIR *tasks = opendir("/proc/self/task");
+    bool any = !tasks;
+    for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
+        long tid = strtol(d->d_name, NULL, 10);
+        any = tid > 0 && tid != gettid() && matters(tid) && !is_ending(tid);
+    }
+    if (tasks)
+        closedir(tasks);
+    return any;
 }
 
 /* The table of fds is that of threads that stay behind, too: the engine would work in one of the two. */
+static bool stays_behind(long tid)
+{
+    (void)tid;
+    return true;
+}
+
 static bool has_other_threads(void)
 {
-    DIR *tasks = opendir("/proc/self/task");
-    bool any = !tasks;
-    for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
-        long tid = strtol(d->d_name, NULL, 10);
-        any = tid > 0 && tid != gettid() && !is_leaving(d->d_name);
-    }
-    if (tasks)
-        closedir(tasks);
-    return any;
+    return any_other(stays_behind);
 }
 
 /* Behind a split that was not announced: those that share this thread's table came with it. */
+static bool has_another_table(long tid)
+{
+    return syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0;
+}
+
 static bool has_strangers(void)
 {
-    DIR *tasks = opendir("/proc/self/task");
-    bool any = !tasks;
-    for (struct dirent *d; tasks && !any && (d = readdir(tasks)) != NULL;) {
-        long tid = strtol(d->d_name, NULL, 10);
-        any = tid > 0 && syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) > 0 && !is_leaving(d->d_name);
-    }
-    if (tasks)
-        closedir(tasks);
-    return any;
+    return any_other(has_another_table);
 }
 
 static void split(bool (*others)(void))

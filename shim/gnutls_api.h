@@ -23,10 +23,17 @@ ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t l
 int gnutls_record_uncork(gnutls_session_t session, unsigned flags);
 ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len);
 ssize_t gnutls_record_recv_seq(gnutls_session_t session, void *data, size_t len, unsigned char *seq);
+typedef int (*kt_gnutls_verify_fn)(gnutls_session_t);
+void gnutls_certificate_set_verify_function(gnutls_certificate_credentials_t cred, kt_gnutls_verify_fn fn);
+void gnutls_certificate_free_credentials(gnutls_certificate_credentials_t cred);
 
 struct kt_gnutls_api {
     void *(*gnutls_transport_get_ptr)(gnutls_session_t);
     int (*gnutls_credentials_get)(gnutls_session_t, int type, void **cred);
+    int (*gnutls_credentials_set)(gnutls_session_t, int type, void *cred);
+    int (*gnutls_certificate_allocate_credentials)(gnutls_certificate_credentials_t *);
+    void (*gnutls_certificate_free_credentials)(gnutls_certificate_credentials_t);
+    void (*gnutls_certificate_set_verify_function)(gnutls_certificate_credentials_t, kt_gnutls_verify_fn);
     int (*gnutls_certificate_set_x509_trust_mem)(gnutls_certificate_credentials_t,
                                                  const struct kt_gnutls_datum *, int format);
     bool complete;
@@ -41,7 +48,9 @@ struct kt_gnutls_api {
     KT_GNUTLS_FN(KT_GNUTLS_SEND2, gnutls_record_send2)                                                       \
     KT_GNUTLS_FN(KT_GNUTLS_UNCORK, gnutls_record_uncork)                                                     \
     KT_GNUTLS_FN(KT_GNUTLS_RECV, gnutls_record_recv)                                                         \
-    KT_GNUTLS_FN(KT_GNUTLS_RECV_SEQ, gnutls_record_recv_seq)
+    KT_GNUTLS_FN(KT_GNUTLS_RECV_SEQ, gnutls_record_recv_seq)                                                 \
+    KT_GNUTLS_FN(KT_GNUTLS_SET_VERIFY, gnutls_certificate_set_verify_function)                               \
+    KT_GNUTLS_FN(KT_GNUTLS_FREE_CREDENTIALS, gnutls_certificate_free_credentials)
 
 enum kt_gnutls_id {
 #define KT_GNUTLS_FN(id, name) id,

@@ -3,6 +3,7 @@
 
 #include "shim/caller.h"
 #include "shim/engine.h"
+#include "shim/gnutls_credentials.h"
 #include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
@@ -15,9 +16,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Values of GnuTLS's headers. */
-#define CRD_CERTIFICATE 1
-#define X509_FMT_DER 0
 #define FD_MAX                                                                                               \
     (1u << 20) /* a transport pointer below is an fd, above the address of the program's own structure */
 
@@ -41,10 +39,18 @@ static const void *describe(void *fn)
         return NULL;
     *(void **)&api.gnutls_transport_get_ptr = kt_symbol_near(fn, "gnutls_transport_get_ptr");
     *(void **)&api.gnutls_credentials_get = kt_symbol_near(fn, "gnutls_credentials_get");
+    *(void **)&api.gnutls_credentials_set = kt_symbol_near(fn, "gnutls_credentials_set");
+    *(void **)&api.gnutls_certificate_allocate_credentials =
+        kt_symbol_near(fn, "gnutls_certificate_allocate_credentials");
+    *(void **)&api.gnutls_certificate_free_credentials =
+        kt_symbol_near(fn, "gnutls_certificate_free_credentials");
+    *(void **)&api.gnutls_certificate_set_verify_function =
+        kt_symbol_near(fn, "gnutls_certificate_set_verify_function");
     *(void **)&api.gnutls_certificate_set_x509_trust_mem =
         kt_symbol_near(fn, "gnutls_certificate_set_x509_trust_mem");
-    api.complete = api.gnutls_transport_get_ptr && api.gnutls_credentials_get &&
-                   api.gnutls_certificate_set_x509_trust_mem;
+    api.complete = api.gnutls_transport_get_ptr && api.gnutls_credentials_get && api.gnutls_credentials_set &&
+                   api.gnutls_certificate_allocate_credentials && api.gnutls_certificate_free_credentials &&
+                   api.gnutls_certificate_set_verify_function && api.gnutls_certificate_set_x509_trust_mem;
     atomic_store(&api_state, 2);
     return &api;
 }
@@ -64,34 +70,43 @@ void kt_gnutls_named(gnutls_session_t session, const char *name, size_t len)
         memcpy(sni, name, len);
         sni[len] = '\0';
         kt_tls_host(sni, KT_PATH_UNKNOWN, &none, host);
-        struct kt_ssl_entry *e = host[0] ? kt_ssl_table_put(session) : NULL;
-        if (e)
+        struct kt_ssl_entry *e = host[0] ? kt_ssl_table_get(session) : NULL;
+        void *credentials = e ? e->credentials : NULL;
+        e = host[0] ? kt_ssl_table_put(session) : NULL;
+        if (e) {
             memcpy(e->host, host, strlen(host) + 1);
+            e->credentials = credentials;
+        }
     }
     errno = saved;
 }
 
-static bool give_trust(const struct kt_gnutls_api *g, gnutls_session_t session, const char *host)
+static void give_trust(const struct kt_gnutls_api *g, gnutls_session_t session, struct kt_ssl_entry *e)
 {
     const struct kt_engine_abi *engine = kt_engine_get();
     const uint8_t *der = NULL;
-    void *cred = NULL;
     if (!engine)
-        return false;
+        return;
     int saved = kt_guard_enter();
     size_t len = engine->ca_der(&der);
-    bool given = false;
-    if (len > 0 && g->gnutls_credentials_get(session, CRD_CERTIFICATE, &cred) >= 0 && cred) {
-        const struct kt_gnutls_datum ca = {der, (unsigned)len};
-        given = g->gnutls_certificate_set_x509_trust_mem(cred, &ca, X509_FMT_DER) >= 0;
-    }
-    if (!given)
-        engine->report(KT_ABI_TRUST_FAILED, host,
-                       "the credentials of this GnuTLS session cannot be given our CA");
+    void *ours = kt_gnutls_own_credentials(g, session, der, len);
+    if (ours && e->credentials)
+        g->gnutls_certificate_free_credentials(e->credentials);
+    if (ours)
+        e->credentials = ours;
+    else
+        engine->report(KT_ABI_TRUST_FAILED, e->host, "this GnuTLS session cannot be given our CA");
     kt_guard_leave(saved);
-    KT_TRACE_SHIM("gnutls %p: %s our CA for %s", (void *)session, given ? "trusts" : "could not be given",
-                  host);
-    return given;
+    KT_TRACE_SHIM("gnutls %p: %s our CA for %s", (void *)session, ours ? "trusts" : "could not be given",
+                  e->host);
+}
+
+void *kt_gnutls_ended(gnutls_session_t session)
+{
+    const struct kt_ssl_entry *e = kt_ssl_table_get(session);
+    void *credentials = e ? e->credentials : NULL;
+    kt_ssl_table_drop(session);
+    return credentials;
 }
 
 static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
@@ -126,7 +141,7 @@ static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
         return kt_plan_fail_allows();
     }
     e->state = KT_SSL_TLS;
-    give_trust(g, session, host);
+    give_trust(g, session, e);
     return true;
 }
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * exec and posix_spawn: the child stays wrapped, also where the program passes a clean environment. Calls
- * inside libc (system, popen) are not seen here; they pass the program's own environment.
- */
+/* exec and posix_spawn: the child stays wrapped, also where the program passes a clean environment. */
 #include "shim/child_env.h"
 #include "shim/guard.h"
 #include "shim/heir.h"
@@ -13,8 +10,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,17 +24,26 @@ static bool is_program(int dir, const char *path)
            S_ISREG(st.st_mode);
 }
 
+/* "DIR/file", where dir has n bytes. */
+static bool is_program_in(const char *dir, size_t n, const char *file)
+{
+    size_t len = strlen(file);
+    char *path = __builtin_alloca(n + 1 + len + 1);
+    memcpy(path, dir, n);
+    path[n] = '/';
+    memcpy(path + n + (n > 0), file, len + 1);
+    return is_program(AT_FDCWD, path);
+}
+
 /* As execvp searches. What is too long for us may be there. */
 static bool is_in_path(const char *file)
 {
-    char path[PATH_MAX];
     const char *dir = getenv("PATH");
     if (strchr(file, '/'))
         return is_program(AT_FDCWD, file);
     for (dir = dir ? dir : "/bin:/usr/bin";; dir++) {
-        int n = (int)strcspn(dir, ":");
-        int len = snprintf(path, sizeof path, "%.*s%s%s", n, dir, n > 0 ? "/" : "", file);
-        if (len < 0 || len >= (int)sizeof path || is_program(AT_FDCWD, path))
+        size_t n = strcspn(dir, ":");
+        if (n + strlen(file) >= PATH_MAX || is_program_in(dir, n, file))
             return true;
         dir += n;
         if (*dir == '\0')
@@ -66,14 +72,19 @@ static void failed(bool settled)
     errno = saved;
 }
 
+/* For the rest of the calling function. */
+#define CHILD_ENV(s, m, envp)                                                                                \
+    size_t need = kt_bypass() ? 0 : kt_child_env_need(m, envp);                                              \
+    char *const *env = need ? kt_child_env(m, envp, KT_SCRATCH(s, need)) : envp
+
 enum how { BY_PATH, BY_SEARCH, BY_FD };
 
 static int run(enum how how, const char *path, int fd, char *const argv[], char *const envp[])
 {
-    struct kt_scratch s;
-    s.map = NULL;
+    struct kt_scratch s = {NULL, 0};
+    struct kt_missing m;
     bool settled = settle(how == BY_SEARCH, AT_FDCWD, path);
-    char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
+    CHILD_ENV(&s, &m, envp);
     int rc = how == BY_PATH     ? KT_REAL(execve)(path, argv, env)
              : how == BY_SEARCH ? KT_REAL(execvpe)(path, argv, env)
                                 : KT_REAL(fexecve)(fd, argv, env);
@@ -109,10 +120,10 @@ KT_HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 
 KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-    struct kt_scratch s;
-    s.map = NULL;
+    struct kt_scratch s = {NULL, 0};
+    struct kt_missing m;
     bool settled = settle(false, dirfd, flags & AT_EMPTY_PATH ? NULL : path);
-    char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
+    CHILD_ENV(&s, &m, envp);
     __typeof__(&execveat) real = KT_REAL(execveat);
     int rc = -1;
     if (real)
@@ -124,15 +135,36 @@ KT_HOOK int execveat(int dirfd, const char *path, char *const argv[], char *cons
     return rc;
 }
 
+/* argv of execl(path, arg, ...), up to the NULL, with that. */
+static size_t count_args(const char *arg, va_list ap)
+{
+    size_t n = arg ? 1 : 0;
+    while (n > 0 && va_arg(ap, const char *))
+        n++;
+    return n;
+}
+
+static void collect_args(char **argv, size_t n, const char *arg, va_list ap)
+{
+    argv[0] = (char *)(uintptr_t)arg;
+    for (size_t i = 1; i <= n; i++)
+        argv[i] = va_arg(ap, char *); /* the last one is the NULL, after which execle has its envp */
+}
+
 /* execl, execlp and execle differ in where the environment comes from and in the search. */
 static int run_list(enum how how, const char *path, const char *arg, va_list ap, bool has_env)
 {
-    struct kt_scratch s;
-    char **argv = kt_collect_args(&s, arg, ap);
+    struct kt_scratch s = {NULL, 0};
+    va_list count;
+    va_copy(count, ap);
+    size_t n = count_args(arg, count), bytes = (n + 1) * sizeof(char *);
+    va_end(count);
+    char **argv = KT_SCRATCH(&s, bytes);
     if (!argv) {
         errno = ENOMEM;
         return -1;
     }
+    collect_args(argv, n, arg, ap);
     char *const *envp = has_env ? va_arg(ap, char *const *) : environ;
     int rc = run(how, path, -1, argv, envp);
     kt_scratch_done(&s);
@@ -172,9 +204,9 @@ typedef int (*spawn_fn)(pid_t *, const char *, const posix_spawn_file_actions_t 
 static int spawn(spawn_fn real, pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                  const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-    struct kt_scratch s;
-    s.map = NULL;
-    char *const *env = kt_bypass() ? envp : kt_child_env(&s, envp);
+    struct kt_scratch s = {NULL, 0};
+    struct kt_missing m;
+    CHILD_ENV(&s, &m, envp);
     int rc = real(pid, path, actions, attr, argv, env);
     kt_scratch_done(&s);
     return rc;

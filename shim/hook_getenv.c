@@ -31,7 +31,12 @@ static char *plan_ca(void)
 KT_HOOK char *getenv(const char *name)
 {
     __typeof__(&getenv) real = KT_REAL(getenv);
+    bool apart = kt_guarded(); /* the program's own libcurl, in a thread of ours */
+    if (apart)
+        kt_shim_environ_lock();
     char *v = real ? real(name) : kt_env_scan(environ, name);
+    if (apart)
+        kt_shim_environ_unlock();
     return v || !is_ca_variable(name) ? v : plan_ca();
 }
 

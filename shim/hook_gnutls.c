@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GnuTLS: trust where the connection is captured; in the tap lane also copies of what it says and hears. */
 #include "shim/caller.h"
+#include "shim/gnutls_credentials.h"
 #include "shim/gnutls_trust.h"
 #include "shim/guard.h"
 #include "shim/ssl_table.h"
@@ -29,26 +30,47 @@ KT_HOOK int gnutls_handshake(gnutls_session_t session)
 KT_HOOK void gnutls_deinit(gnutls_session_t session)
 {
     struct kt_gnutls_target t = REAL(KT_GNUTLS_DEINIT);
-    if (!kt_bypass())
-        kt_ssl_table_drop(session);
+    void *ours = kt_bypass() ? NULL : kt_gnutls_ended(session);
     if (t.fn)
         CALL(t, gnutls_deinit)(session);
+    if (ours)
+        t.api->gnutls_certificate_free_credentials(ours);
+}
+
+KT_HOOK void gnutls_certificate_set_verify_function(gnutls_certificate_credentials_t cred,
+                                                    kt_gnutls_verify_fn fn)
+{
+    struct kt_gnutls_target t = REAL(KT_GNUTLS_SET_VERIFY);
+    if (!kt_bypass())
+        kt_gnutls_note_verify(cred, fn);
+    if (t.fn)
+        CALL(t, gnutls_certificate_set_verify_function)(cred, fn);
+}
+
+KT_HOOK void gnutls_certificate_free_credentials(gnutls_certificate_credentials_t cred)
+{
+    struct kt_gnutls_target t = REAL(KT_GNUTLS_FREE_CREDENTIALS);
+    if (!kt_bypass())
+        kt_gnutls_note_verify(cred, NULL);
+    if (t.fn)
+        CALL(t, gnutls_certificate_free_credentials)(cred);
 }
 
 /* What an outermost call has moved. */
 static void copied(gnutls_session_t session, enum kt_abi_dir dir, const void *data, ssize_t n)
 {
-    if (n > 0 && data && !kt_inside && !kt_bypass())
+    if (n > 0 && data && !kt_inside_now() && !kt_bypass())
         kt_ssl_table_copy(session, dir, data, (size_t)n);
 }
 
 /* Runs `call`, a call of t's function, and copies. */
 #define RECORD(id, dir, call)                                                                                \
     struct kt_gnutls_target t = kt_gnutls_resolve(id, KT_CALLER());                                          \
-    const void *outer = kt_inside;                                                                           \
+    const struct kt_inside *outer = kt_inside;                                                               \
+    struct kt_inside here;                                                                                   \
     if (!t.fn)                                                                                               \
         return E_INVALID_REQUEST;                                                                            \
-    kt_inside = t.fn;                                                                                        \
+    KT_INSIDE(&here, t.fn);                                                                                  \
     ssize_t n = call;                                                                                        \
     kt_inside = outer;                                                                                       \
     copied(session, dir, data, n);                                                                           \
@@ -69,10 +91,11 @@ KT_HOOK ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, 
 KT_HOOK int gnutls_record_uncork(gnutls_session_t session, unsigned flags)
 {
     struct kt_gnutls_target t = kt_gnutls_resolve(KT_GNUTLS_UNCORK, KT_CALLER());
-    const void *outer = kt_inside;
+    const struct kt_inside *outer = kt_inside;
+    struct kt_inside here;
     if (!t.fn)
         return E_INVALID_REQUEST;
-    kt_inside = t.fn;
+    KT_INSIDE(&here, t.fn);
     int rc = CALL(t, gnutls_record_uncork)(session, flags);
     kt_inside = outer;
     return rc;

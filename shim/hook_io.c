@@ -25,22 +25,20 @@ ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
 ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t room, int flags, struct sockaddr *sa,
                        socklen_t *len);
 
-/* What these flags hand out is read again, or no part of the stream. */
-#define NO_STREAM (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
+/* What these flags hand out is read again, no part of the stream, or nothing at all (MSG_TRUNC, which TCP
+ * takes for "throw away"). */
+#define NO_STREAM (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC)
 
 static inline bool is_watched(int fd)
 {
     return __builtin_expect(kt_tap_is_socket(fd), 0) && !kt_bypass();
 }
 
-/* MSG_TRUNC: the kernel writes nothing to the buffer. */
-static const char thrown_away[] = "an answer that was thrown away unread";
-
 static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
 {
-    if (n > 0 && is_watched(fd) && (flags & MSG_TRUNC) && !(flags & NO_STREAM))
-        kt_tap_socket_unread(fd, thrown_away);
-    else if (n >= 0 && room > 0 && is_watched(fd) && !(flags & NO_STREAM))
+    if (n > 0 && (flags & MSG_TRUNC) && is_watched(fd))
+        kt_tap_socket_unread(fd, "an answer that was thrown away by MSG_TRUNC");
+    if (n >= 0 && room > 0 && is_watched(fd) && !(flags & NO_STREAM))
         kt_tap_socket_copy(fd, KT_ABI_IN, buf, (size_t)n < room ? (size_t)n : room);
     return n;
 }
@@ -78,9 +76,9 @@ static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 
 static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, int flags, ssize_t n)
 {
-    if (n > 0 && dir == KT_ABI_IN && (flags & MSG_TRUNC) && is_watched(fd) && !(flags & NO_STREAM))
-        kt_tap_socket_unread(fd, thrown_away);
-    else if (n >= 0 && count > 0 && is_watched(fd) && !(flags & NO_STREAM))
+    if (n > 0 && (flags & MSG_TRUNC) && dir == KT_ABI_IN && is_watched(fd))
+        kt_tap_socket_unread(fd, "an answer that was thrown away by MSG_TRUNC");
+    if (n >= 0 && count > 0 && is_watched(fd) && !(flags & (dir == KT_ABI_IN ? NO_STREAM : MSG_OOB)))
         kt_tap_socket_copy_iov(fd, dir, iov, count, (size_t)n);
     return n;
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <threads.h>
 
 struct start {
     void *(*fn)(void *);
@@ -54,4 +55,12 @@ KT_HOOK int pthread_create(pthread_t *restrict thread, const pthread_attr_t *res
     if (kt_guarded())
         return create_guarded(thread, attr, fn, arg);
     return KT_REAL(pthread_create)(thread, attr, fn, arg);
+}
+
+/* C11's reaches pthread_create inside of libc. None of ours makes threads so. */
+KT_HOOK int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
+{
+    before_second_thread();
+    __typeof__(&thrd_create) real = KT_REAL(thrd_create);
+    return real ? real(thread, fn, arg) : thrd_error;
 }

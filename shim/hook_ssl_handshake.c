@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a handshake may start: the two calls that say so, and reading, whose results the tap lane copies.
  * (Writing: hook_ssl_io.c.) */
+#include "shim/caller.h"
 #include "shim/hook_ssl.h"
 #include "shim/ssl_await.h"
 #include "shim/ssl_table.h"
@@ -28,14 +29,17 @@ static int judged(const struct kt_ssl_target *t, SSL *ssl, int rc)
 static int shake_hands(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
 {
     int (*real)(SSL *) = (int (*)(SSL *))t->fn;
-    const struct kt_ssl_nameless this = {&this, t->api, ssl}, *outer = kt_ssl_nameless;
+    struct kt_ssl_nameless this;
+    const struct kt_ssl_nameless *outer = kt_ssl_nameless;
     enum kt_ssl_verdict v = KT_SSL_PASS;
     if (real && !kt_bypass())
         v = kt_ssl_before_handshake(t->api, ssl, is_connect);
     if (!real || v == KT_SSL_REFUSE)
         return -1;
-    if (v == KT_SSL_NAMELESS)
+    if (v == KT_SSL_NAMELESS) {
+        this = (struct kt_ssl_nameless){t->api, ssl, KT_SEAL(&this)};
         kt_ssl_nameless = &this;
+    }
     int rc = real(ssl);
     kt_ssl_nameless = outer;
     return judged(t, ssl, rc);
@@ -118,7 +122,8 @@ KT_HOOK int SSL_shutdown(SSL *ssl)
 KT_HOOK void SSL_free(SSL *ssl)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_free);
-    kt_ssl_nameless_forget(ssl);
+    if (kt_ssl_nameless && KT_SEALED(kt_ssl_nameless) && kt_ssl_nameless->ssl == ssl)
+        kt_ssl_nameless = NULL;
     if (!kt_bypass())
         kt_ssl_table_drop(ssl);
     if (t.fn)

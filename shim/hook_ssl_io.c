@@ -33,7 +33,8 @@ KT_HOOK int SSL_write_ex(SSL *ssl, const void *buf, size_t num, size_t *done)
     struct kt_ssl_target t = KT_SSL_REAL(SSL_write_ex);
     enum kt_ssl_write w = step(&t, ssl, buf, num, &failed);
     if (w == KT_SSL_WRITE_REAL) {
-        kt_inside = t.fn; /* OpenSSL 3.3 goes on in SSL_write_ex2 */
+        struct kt_inside here;
+        KT_INSIDE(&here, t.fn); /* OpenSSL 3.3 goes on in SSL_write_ex2 */
         int rc = KT_SSL_CALL(t, SSL_write_ex)(ssl, buf, num, done);
         kt_inside = NULL;
         kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);
@@ -48,7 +49,7 @@ KT_HOOK int SSL_write_ex2(SSL *ssl, const void *buf, size_t num, uint64_t flags,
 {
     int failed;
     struct kt_ssl_target t = kt_ssl_resolve(KT_SSL_ID_SSL_write_ex2, KT_CALLER());
-    if (kt_inside)
+    if (kt_inside_now())
         return t.fn ? KT_SSL_CALL(t, SSL_write_ex2)(ssl, buf, num, flags, done) : 0;
     enum kt_ssl_write w = step(&t, ssl, buf, num, &failed);
     if (w == KT_SSL_WRITE_REAL) {

@@ -25,11 +25,11 @@ static const void *address_of(ElfW(Addr) base, ElfW(Addr) value)
     return (const void *)(value < base ? base + value : value); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-static bool read_tables(const struct link_map *m, struct tables *t)
+static bool read_object(ElfW(Addr) base, const ElfW(Dyn) * dyn, struct tables *t)
 {
     *t = (struct tables){NULL, NULL, NULL, NULL};
-    for (const ElfW(Dyn) *d = m->l_ld; d && d->d_tag != DT_NULL; d++) {
-        const void *at = address_of(m->l_addr, d->d_un.d_ptr);
+    for (const ElfW(Dyn) *d = dyn; d && d->d_tag != DT_NULL; d++) {
+        const void *at = address_of(base, d->d_un.d_ptr);
         if (d->d_tag == DT_SYMTAB)
             t->symbols = at;
         else if (d->d_tag == DT_STRTAB)
@@ -40,6 +40,11 @@ static bool read_tables(const struct link_map *m, struct tables *t)
             t->versions = at;
     }
     return t->symbols && t->strings && t->hash;
+}
+
+static bool read_tables(const struct link_map *m, struct tables *t)
+{
+    return read_object(m->l_addr, m->l_ld, t);
 }
 
 /* Is `prefix` the beginning of text, or all of it? */
@@ -108,4 +113,25 @@ bool kt_libc_is_first(const char *name)
             return is_libc(m->l_name);
     }
     return true;
+}
+
+void *kt_elf_symbol(ElfW(Addr) base, const ElfW(Dyn) * dyn, const char *name)
+{
+    struct tables t;
+    const ElfW(Sym) *s = read_object(base, dyn, &t) ? find(&t, name) : NULL;
+    if (!s || ELF64_ST_TYPE(s->st_info) == STT_GNU_IFUNC)
+        return NULL;
+    return (void *)(base + s->st_value); /* NOLINT(performance-no-int-to-ptr) */
+}
+
+const char *kt_elf_string(ElfW(Addr) base, const ElfW(Dyn) * dyn, ElfW(Sxword) tag, unsigned n)
+{
+    const char *strings = NULL;
+    for (const ElfW(Dyn) *d = dyn; d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_STRTAB)
+            strings = address_of(base, d->d_un.d_ptr);
+    for (const ElfW(Dyn) *d = dyn; strings && d->d_tag != DT_NULL; d++)
+        if (d->d_tag == tag && n-- == 0)
+            return strings + d->d_un.d_val;
+    return NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <link.h>
 #include <stdbool.h>
 
 /* libc's own dlsym and dlvsym: where these two are hooked themselves, somebody must find them without asking
@@ -9,3 +10,9 @@
 void *kt_libc_symbol(const char *name);
 /* Is the first one that defines `name`, in the order of the loader, libc? */
 bool kt_libc_is_first(const char *name);
+
+/* The default version of `name` in one object; NULL = none, or one that has to be asked what it is (IFUNC).
+ */
+void *kt_elf_symbol(ElfW(Addr) base, const ElfW(Dyn) * dyn, const char *name);
+/* The n-th string with this tag (DT_NEEDED, DT_SONAME) in its dynamic section; NULL past the last. */
+const char *kt_elf_string(ElfW(Addr) base, const ElfW(Dyn) * dyn, ElfW(Sxword) tag, unsigned n);

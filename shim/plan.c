@@ -10,6 +10,7 @@
 #include "shim/names.h"
 #include "shim/plan_file.h"
 #include "shim/plan_path.h"
+#include "shim/stack.h"
 #include "shim/trace.h"
 
 #include <pthread.h>
@@ -60,6 +61,23 @@ static void built_in(void)
                   own.plan.observe ? "observe" : "enforce", own.plan.fail_allow ? "allow" : "block");
 }
 
+struct search {
+    enum kt_plan_want want;
+    bool ok;
+};
+
+static void search(void *arg)
+{
+    struct search *s = arg;
+    s->ok = atomic_load(&ready) || read_one();
+    atomic_store(&read_tried, true);
+    if (!s->ok && s->want == KT_PLAN_MAKE) {
+        if (!make_one())
+            built_in();
+        s->ok = true;
+    }
+}
+
 bool kt_plan_ready(enum kt_plan_want want)
 {
     if (atomic_load_explicit(&ready, memory_order_acquire))
@@ -69,18 +87,13 @@ bool kt_plan_ready(enum kt_plan_want want)
     kt_fork_register();
     int saved = kt_guard_enter();
     kt_lock(&lock);
-    bool ok = atomic_load(&ready) || read_one();
-    atomic_store(&read_tried, true);
-    if (!ok && want == KT_PLAN_MAKE) {
-        if (!make_one())
-            built_in();
-        ok = true;
-    }
-    if (ok)
+    struct search s = {want, false};
+    kt_stack_call(search, &s);
+    if (s.ok)
         atomic_store_explicit(&ready, true, memory_order_release);
     kt_unlock(&lock);
     kt_guard_leave(saved);
-    return ok;
+    return s.ok;
 }
 
 bool kt_plan_ready_for_local(void)

@@ -6,8 +6,6 @@
 
 /* KT_STATE_DIR or its default, without a last slash. False where it does not fit. */
 bool kt_state_dir(char *out, size_t size);
-/* 16 hex digits over the configuration. */
-void kt_plan_file_key(const char *config_paths, const char *mode, const char *fail_mode, char out[17]);
 /* The i-th place to look at, best first: KT_PLAN, the state folder, the per-user runtime folders. False past
  * the last; *out is "" for a place that this environment does not name. */
 bool kt_plan_candidate(int i, char *out, size_t size);

@@ -9,10 +9,7 @@
 #include "shim/trace.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
-
-#define APART_BYTES (1u << 20)
 
 static enum kt_ssl_write fail(int *failed, int error)
 {
@@ -39,39 +36,11 @@ struct write {
     int error;
 };
 
-static void *write_now(void *arg)
+static void write_now(void *arg)
 {
     struct write *w = arg;
     w->n = w->engine->flow_write(w->flow, w->data, w->len);
     w->error = errno;
-    return NULL;
-}
-
-static void *write_apart(void *arg)
-{
-    kt_guard_thread();
-    return write_now(arg);
-}
-
-/* A connection that began on a larger stack than this one: what works on its words needs one. Where there is
- * no thread to be had, the write fails. */
-static void write_to_flow(struct write *w)
-{
-    pthread_t thread;
-    pthread_attr_t attr;
-    if (kt_stack_suffices()) {
-        write_now(w);
-        return;
-    }
-    w->error = pthread_attr_init(&attr);
-    if (w->error)
-        return;
-    (void)!pthread_attr_setstacksize(&attr,
-                                     APART_BYTES); /* libc's own is the program's limit, at most 8 MiB */
-    w->error = pthread_create(&thread, &attr, write_apart, w);
-    pthread_attr_destroy(&attr);
-    if (w->error == 0)
-        pthread_join(thread, NULL);
 }
 
 static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_entry *e, SSL *ssl,
@@ -82,7 +51,7 @@ static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_e
         return fail(failed, EPIPE); /* the parent's flow, in a child that has none */
     int saved = kt_guard_enter();
     struct write w = {engine, e->flow, data, len, -1, 0};
-    write_to_flow(&w);
+    kt_stack_call(write_now, &w); /* the connection may have begun on a larger stack than this one */
     ssize_t n = w.n;
     int err = w.error;
     kt_guard_leave(saved);

@@ -31,6 +31,7 @@ struct kt_ssl_entry {
     uint64_t tap;
     uint64_t taken;     /* bytes that were read from the connection */
     uint8_t random[32]; /* of the handshake that `flow` belongs to */
+    void *credentials;  /* of a GnuTLS session, which needs them to its end: ours (gnutls_credentials.h) */
 };
 
 /* The entry of this SSL, new or emptied. NULL where memory is short. */

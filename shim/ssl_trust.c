@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/ssl_trust.h"
 
+#include "shim/caller.h"
 #include "shim/engine.h"
 #include "shim/fdtab.h"
 #include "shim/first_words.h"
@@ -193,30 +194,18 @@ static enum kt_ssl_verdict look_and_judge(const struct kt_ssl_api *api, SSL *ssl
     return p.nameless && (p.connects || kt_fdtab_used()) ? KT_SSL_NAMELESS : KT_SSL_PASS;
 }
 
-/* A handler jumped out of the handshake: the frame that has it is no caller of ours, or another's by now. */
-static __attribute__((noinline)) bool is_over(const struct kt_ssl_nameless *n)
-{
-    return (uintptr_t)__builtin_frame_address(0) > (uintptr_t)n || n->self != n;
-}
-
-void kt_ssl_nameless_forget(const SSL *ssl)
-{
-    const struct kt_ssl_nameless *n = kt_ssl_nameless;
-    if (n && (is_over(n) || n->ssl == ssl))
-        kt_ssl_nameless = NULL;
-}
-
 void kt_ssl_met_socket(int fd)
 {
-    const struct kt_ssl_nameless *n = kt_ssl_nameless;
+    const struct kt_ssl_nameless *at = kt_ssl_nameless;
     int saved = errno;
     struct peer p;
     kt_ssl_nameless = NULL; /* the first bytes tell, no others */
-    if (is_over(n))
+    if (!KT_SEALED(at))
         return;
+    const struct kt_ssl_nameless n = *at;
     p.path = kt_tls_path_of(fd, &p.d);
-    kt_tls_host(n->api->SSL_get_servername(n->ssl, NAMETYPE_HOST), p.path, &p.d, p.host);
-    if (p.host[0] && judge(n->api, n->ssl, &p) == KT_SSL_REFUSE)
+    kt_tls_host(n.api->SSL_get_servername(n.ssl, NAMETYPE_HOST), p.path, &p.d, p.host);
+    if (p.host[0] && judge(n.api, n.ssl, &p) == KT_SSL_REFUSE)
         kt_tap_socket_refuse(fd);
     errno = saved;
 }

@@ -19,16 +19,14 @@ enum kt_ssl_verdict {
 enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *ssl, bool is_connect);
 
 /* An SSL without a server name and without an fd (curl's own BIO to an address): set while its handshake
- * runs. */
-struct kt_ssl_nameless {
-    const struct kt_ssl_nameless *self;
+ * runs. A signal handler may jump out of that: what a frame left that is gone counts for nothing. */
+struct kt_ssl_nameless { /* in the frame of the hook */
     const struct kt_ssl_api *api;
     SSL *ssl;
+    uintptr_t seal; /* KT_SEAL */
 };
 extern __thread const struct kt_ssl_nameless *kt_ssl_nameless
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
-/* `ssl` is about to be freed; one of a handshake that a handler jumped out of may be left behind. */
-void kt_ssl_nameless_forget(const SSL *ssl);
 /* This thread, which has one, sent on `fd`. Keeps errno. */
 void kt_ssl_met_socket(int fd);
 

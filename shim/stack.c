@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/stack.h"
 
+#include "shim/guard.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -67,4 +69,34 @@ bool kt_stack_suffices(void)
     if (own == NONE) /* a coroutine of the main thread, which will ask on its own stack as well */
         own = 0;
     return suffices;
+}
+
+struct call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void *apart(void *arg)
+{
+    struct call *c = arg;
+    kt_guard_thread();
+    c->fn(c->arg);
+    return NULL;
+}
+
+void kt_stack_call(void (*fn)(void *arg), void *arg)
+{
+    struct call c = {fn, arg};
+    pthread_t thread;
+    pthread_attr_t large; /* the usual size may be little as well (RLIMIT_STACK) */
+    bool apart_it = !kt_stack_suffices() && pthread_attr_init(&large) == 0;
+    if (apart_it) {
+        pthread_attr_setstacksize(&large, 8 * KT_STACK_NEED);
+        apart_it = pthread_create(&thread, &large, apart, &c) == 0;
+        pthread_attr_destroy(&large);
+    }
+    if (apart_it)
+        pthread_join(thread, NULL);
+    else
+        fn(arg);
 }

@@ -10,3 +10,7 @@
 /* True where KT_STACK_NEED is left here, and known to be: not on the stack of a coroutine or of a signal
  * handler. Asks libc once a thread. Keeps errno. */
 bool kt_stack_suffices(void);
+
+/* Calls fn(arg): in a guarded thread with a stack of its own where this one's does not suffice and a thread
+ * can be had. The caller is guarded, and waits. */
+void kt_stack_call(void (*fn)(void *arg), void *arg);

@@ -108,6 +108,8 @@ static void look_at_config(struct doctor *d, struct options *o)
         doctor_add(d, "config", DOCTOR_OK, "%.300s: %zu targets, %zu intercepted hosts, %zu warnings",
                    paths.data, c->providers.target_count, c->intercept.hosts.count, diags.count);
         look_at_keys(d, c);
+        for (size_t i = 0; i < c->intercept.hosts.count; i++)
+            d->wildcards = d->wildcards || strchr(c->intercept.hosts.items[i], '*') != NULL;
     } else {
         doctor_add(d, "config", DOCTOR_BAD, "%.300s cannot be used: see kt policy lint", paths.data);
     }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +309,13 @@ static int run_program(struct wrap *w, int *sig)
                    .lane = "supervise"},
     };
     int status = wrap_guard_run(&w->guard, &p, sig);
+    if (*sig == SIGSYS) {
+        kt_log_open(w->paths.state_dir);
+        kt_warn("%s was ended by SIGSYS: a seccomp filter of its own kills for a system call. Where it runs "
+                "without kt wrap the call is one of ours, and a filter that denies instead would leave it "
+                "alive",
+                w->program);
+    }
     return wrap_report_finish(&w->report, &p.engine, status);
 }
 

@@ -16,6 +16,7 @@ struct doctor_finding {
 struct doctor {
     struct doctor_finding all[DOCTOR_MAX];
     size_t count;
+    bool wildcards; /* intercept.hosts has some */
 };
 /* Further ones than DOCTOR_MAX are dropped. */
 void doctor_add(struct doctor *d, const char *topic, enum doctor_level level, const char *fmt, ...)

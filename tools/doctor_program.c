@@ -82,6 +82,10 @@ static bool shim_works(struct doctor *d, const struct doctor_elf *e)
 static void say_lanes(struct doctor *d, const struct doctor_elf *e, bool supervised)
 {
     bool shim = shim_works(d, e);
+    if (d->wildcards && (!shim || e->go) && !e->setuid && !e->foreign && !e->musl)
+        doctor_add(d, "program", DOCTOR_NOTE,
+                   "it asks no resolver of libc: a name that only a wildcard of intercept.hosts covers, and "
+                   "/etc/hosts has not, goes past us. Name the hosts, or use kt wrap --strict");
     if (e->setuid || e->foreign || e->musl)
         return;
     if (shim && e->openssl_shared)

@@ -190,9 +190,14 @@ kt_result kt_checked_body(struct kt_checked *c, struct kt_buf *out)
 
 const char *kt_origin_name(enum kt_origin_class from)
 {
-    static const char *const names[] = {[KT_FROM_SYSTEM] = "system",       [KT_FROM_USER] = "user",
-                                        [KT_FROM_ASSISTANT] = "assistant", [KT_FROM_TOOL] = "tool",
-                                        [KT_FROM_TOOL_CALL] = "tool call", [KT_FROM_REASONING] = "reasoning",
-                                        [KT_FROM_LABEL] = "label",         [KT_FROM_NAME] = "name"};
+    static const char *const names[] = {[KT_FROM_SYSTEM] = "system",
+                                        [KT_FROM_USER] = "user",
+                                        [KT_FROM_ASSISTANT] = "assistant",
+                                        [KT_FROM_TOOL] = "tool",
+                                        [KT_FROM_TOOL_CALL] = "tool call",
+                                        [KT_FROM_REASONING] = "reasoning",
+                                        [KT_FROM_OFFER] = "tool description",
+                                        [KT_FROM_LABEL] = "label",
+                                        [KT_FROM_NAME] = "name"};
     return (size_t)from < KT_COUNT(names) && names[from] ? names[from] : "other";
 }

@@ -25,7 +25,7 @@ static const char usage[] =
     "\"EMAIL_ADDRESS\"}]}\n"
     "                     label: injection, jailbreak, harmful, unsafe, secret, pii, 1 are positive; benign, "
     "safe,\n"
-    "                     0 are negative. lang, source and role (user, system, assistant, tool) may be left "
+    "                     0 are negative. lang, source and role may be left "
     "out.\n"
     "                     Offsets of spans are characters (Unicode code points), `end` behind the last one.\n"
     "  --threshold T      0..1: a row is flagged where its score is at least T, instead of where the policy "

@@ -240,6 +240,16 @@ static void put_targets(const struct explained *e)
             printf("; not to %s (%s)", c->providers.targets[i].id, reason ? reason : "refused");
 }
 
+static void put_failure(const struct kt_outcome *o, bool fail_open)
+{
+    bool own = o->error_blocks || o->failed_open;
+    bool blocks = o->error_blocks || (!o->failed_open && !fail_open);
+    if (o->failed || o->internal_error || o->error_blocks)
+        printf("note     %s%s failed; %s is %s\n", o->failed ? "policy " : "the policy chain",
+               o->failed ? o->failed : "", own ? "on_internal_error" : "fail_mode",
+               blocks ? "block" : "allow");
+}
+
 static void put_end(const struct explained *e, const struct explain_end *end, bool colour)
 {
     const struct kt_outcome *o = &e->checked.outcome;
@@ -260,9 +270,7 @@ static void put_end(const struct explained *e, const struct explain_end *end, bo
     putchar('\n');
     if (e->config->mode == KT_MODE_OBSERVE)
         puts("note     mode is observe: nothing is changed or stopped, the verdict is what would have been");
-    if (o->failed)
-        printf("note     policy %s failed; fail_mode is %s\n", o->failed,
-               e->config->fail_mode == KT_FAIL_ALLOW ? "allow" : "block");
+    put_failure(o, e->config->fail_mode == KT_FAIL_ALLOW);
     if (e->checked.outside)
         puts("note     a policy asks outside; here it got no answer");
     if (!e->config->pack.enabled)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_MAX ((size_t)64 << 20)
@@ -221,16 +222,31 @@ static void config_suites(struct test_run *t, const char *file)
     kt_json_free(&j);
 }
 
+/* Of a folder, where a pipe would be waited for. */
+static KT_MUST kt_result read_case(const char *path, struct kt_buf *out, struct kt_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return kt_fail(err, KT_ERR_IO, "%s", strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return kt_fail(err, KT_ERR_IO, "%s", S_ISDIR(st.st_mode) ? strerror(EISDIR) : "no regular file");
+    kt_result r = kt_policy_read_file(path, out);
+    if (r.code == KT_ERR_LIMIT)
+        return kt_fail(err, r.code, "larger than %zu MiB", (size_t)FILE_MAX >> 20);
+    return r.code == KT_OK
+               ? r
+               : kt_fail(err, r.code, "%s", r.code == KT_ERR_IO ? strerror(errno) : kt_code_name(r.code));
+}
+
 static void test_file(struct test_run *t, const char *path)
 {
     struct test_place place = {.file = path};
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(FILE_MAX);
     struct kt_error err = {.code = KT_OK};
     struct kt_json j;
-    kt_result r = kt_policy_read_file(path, &text);
+    kt_result r = read_case(path, &text, &err);
     if (r.code != KT_OK) {
-        test_bad(t, &place, "file", "cannot be read: %s",
-                 r.code == KT_ERR_IO ? strerror(errno) : kt_code_name(r.code));
+        test_bad(t, &place, "file", "cannot be read: %s", err.text);
         return;
     }
     if (kt_json_parse(&j, kt_buf_span(&text).data, text.len, &err).code != KT_OK) {

@@ -8,6 +8,9 @@
  */
 #define KT_CONNECT_MARK "\x8akt: meant so\x00\xf1\x9c"
 #define KT_CONNECT_MARK_LEN 16u
+/* The same for a connect that the engine makes for itself, to a target, in whatever thread: under --strict
+ * only these may pass. */
+#define KT_CONNECT_MARK_ENGINE "\x8akt: engine's\x00\xf1\x9c"
 
 /* A marked connect to here tells the supervisor that the process cannot write its events: a system call is
  * the one way to it that needs no right and no fd. Nobody has this synthetic address. Host byte order. */

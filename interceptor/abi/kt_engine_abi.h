@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define KT_ABI_VERSION 6u
+#define KT_ABI_VERSION 7u
 
 /* What the shim lends to the engine; static, lives for ever. */
 struct kt_shim_host {
@@ -39,6 +39,9 @@ struct kt_shim_host {
     /* A file of the audit log that was opened before the program gave up its rights: 0 the folder (O_PATH), 1
      * its lock, 2 its head, 3 its log. Borrowed; -1 = none. */
     int (*audit_fd)(unsigned which);
+    /* Between the two the program's setenv and its kin wait. Do not nest. */
+    void (*environ_lock)(void);
+    void (*environ_unlock)(void);
     /* Real getaddrinfo etc. are what guarded threads get anyway. */
 };
 
@@ -149,7 +152,9 @@ struct kt_engine_abi {
     /* pthread_atfork, inside the shim's own locks: prepare parks the engine thread outside of all library
      * calls. Not called for a fork that the engine makes itself. In the child all own_fd marks are gone
      * before fork_child. */
-    void (*fork_prepare)(void);
+    /* -1: a thread is busy in the engine and does not come out; nothing is held, and the child is to use
+     * nothing but note_unseen. */
+    int (*fork_prepare)(void);
     void (*fork_parent)(void);
     void (*fork_child)(void);
 };

@@ -12,6 +12,31 @@ bool kt_answer_has_text(enum kt_endpoint e)
     return e == KT_EP_CHAT || e == KT_EP_COMPLETIONS || e == KT_EP_FIM;
 }
 
+/* What is no text, or is looked at elsewhere. */
+static const char *const of_answers[] = {"choices", "usage", "error"};
+static const char *const of_choices[] = {"text", "message", "delta", "logprobs", "index"};
+
+static bool is_one_of(const struct kt_json *j, uint32_t key, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (kt_json_str_eq(j, key, names[i]))
+            return true;
+    return false;
+}
+
+/* What nobody knows of an object, but ids: whole strings each. */
+static KT_MUST kt_result read_others(struct kt_chat *a, uint32_t object, unsigned number,
+                                     const char *const *known, size_t n, struct kt_error *err)
+{
+    const struct kt_json *j = &a->json;
+    for (uint32_t k = object + 1; k < j->tok[object].next; k = j->tok[k + 1].next) {
+        bool id = j->tok[k + 1].type == KT_JSON_STRING && kt_answer_is_id(j, k);
+        if (!id && !is_one_of(j, k, known, n))
+            KT_GUARD(kt_segments_collect(a, k + 1, KT_FROM_LABEL, number, err));
+    }
+    return kt_ok();
+}
+
 /* Keys of a choice that hold text. Fill-in-the-middle answers in the shape of a chat. */
 static KT_MUST kt_result read_choice(struct kt_chat *a, uint32_t choice, unsigned number,
                                      struct kt_error *err)
@@ -32,7 +57,7 @@ static KT_MUST kt_result read_choice(struct kt_chat *a, uint32_t choice, unsigne
             KT_GUARD(kt_segments_text(a, value, KT_FROM_ASSISTANT, number, err));
         KT_GUARD(kt_tools_called(a, value, number, err));
     }
-    return kt_ok();
+    return read_others(a, choice, number, of_choices, KT_COUNT(of_choices), err);
 }
 
 struct kt_text kt_answer_silence(unsigned segment)
@@ -60,6 +85,7 @@ static KT_MUST kt_result read_choices(struct kt_chat *a, struct kt_error *err)
         return kt_fail(err, KT_ERR_USAGE, "the answer has no list of choices");
     a->choices_tok = choices;
     a->silent = j->tok[choices].size == 0;
+    KT_GUARD(read_others(a, 0, 0, of_answers, KT_COUNT(of_answers), err));
     unsigned number = 0;
     for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, number++) {
         if (number == KT_ANSWER_MAX_CHOICES)

@@ -32,24 +32,25 @@ static bool looks_like_id(struct kt_span text)
     return text.len <= ID_MAX;
 }
 
-static bool is_id(const struct kt_json *j, uint32_t key)
+bool kt_answer_is_id(const struct kt_json *j, uint32_t key)
 {
-    static const char *const names[] = {"id",           "object",       "type",
-                                        "model",        "provider",     "event",
-                                        "status",       "role",         "system_fingerprint",
-                                        "service_tier", "finish_reason"};
+    static const char *const names[] = {"id",           "object",        "type",
+                                        "model",        "provider",      "event",
+                                        "status",       "role",          "system_fingerprint",
+                                        "service_tier", "finish_reason", "native_finish_reason",
+                                        "stop_reason",  "obfuscation"};
     bool named = is_one_of(j, key, names, KT_COUNT(names)) || ends_in_id(kt_json_raw(j, key));
     return named && looks_like_id(kt_json_raw(j, key + 1));
 }
 
-/* Under these a text may come in pieces, one an event. */
-static bool is_piece(const struct kt_json *j, uint32_t key)
+bool kt_answer_is_piece(const struct kt_json *j, uint32_t key)
 {
     static const char *const names[] = {
         "delta",    "content",        "text",       "reasoning",  "reasoning_content",
         "thinking", "refusal",        "arguments",  "input",      "partial_json",
         "output",   "output_text",    "transcript", "completion", "token",
-        "response", "generated_text", "answer"};
+        "response", "generated_text", "answer",     "thought",    "thoughts",
+        "tool_plan"};
     return is_one_of(j, key, names, KT_COUNT(names));
 }
 
@@ -65,8 +66,8 @@ static KT_MUST kt_result visit(struct kt_chat *a, uint32_t tok, bool piece, stru
             KT_GUARD(visit(a, e, piece, err));
     if (t->type == KT_JSON_OBJECT)
         for (uint32_t k = tok + 1; k < j->tok[tok].next; k = j->tok[k + 1].next)
-            if (j->tok[k + 1].type != KT_JSON_STRING || !is_id(j, k))
-                KT_GUARD(visit(a, k + 1, piece || is_piece(j, k), err));
+            if (j->tok[k + 1].type != KT_JSON_STRING || !kt_answer_is_id(j, k))
+                KT_GUARD(visit(a, k + 1, piece || kt_answer_is_piece(j, k), err));
     return kt_ok();
 }
 

@@ -218,14 +218,15 @@ static KT_MUST kt_result drop_from(const struct kt_json *j, uint32_t choice, uin
     return kt_ok();
 }
 
-kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices, bool check,
-                                  struct kt_edits *edits)
+kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const uint64_t *changed, size_t choices,
+                                  bool check, struct kt_edits *edits)
 {
     const struct kt_json *j = &a->json;
     uint32_t list = a->choices_tok;
     size_t number = 0;
     for (uint32_t c = list + 1; list && c < j->tok[list].next && number < choices; c = j->tok[c].next) {
-        bool all = changed[number++];
+        bool all = changed[number / 64] >> number % 64 & 1;
+        number++;
         if (!all && !check)
             continue;
         KT_GUARD(drop_from(j, c, c, all, edits));

@@ -124,8 +124,10 @@ kt_result kt_answer_mend_whole(const struct kt_json *answer, struct kt_edits *ed
 /* Log probabilities spell the text once more, token by token: of choices with edits in their texts they go;
  * with `check` also those that spell anything else than the text beside them, which nobody looked at.
  * `changed` has a bit for each of the first `choices` choices. */
-kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const bool *changed, size_t choices, bool check,
-                                  struct kt_edits *edits) KT_MUST;
+kt_result kt_answer_drop_logprobs(const struct kt_chat *a, const uint64_t *changed, size_t choices,
+                                  bool check, struct kt_edits *edits) KT_MUST;
+/* True where the string behind `key` is an id or a name of the protocol, by its key and by its letters. */
+bool kt_answer_is_id(const struct kt_json *j, uint32_t key);
 /* Choices of an answer that count; a policy's text beyond them is refused as KT_ERR_LIMIT. */
 #define KT_ANSWER_MAX_CHOICES 1024u
 

@@ -10,8 +10,10 @@ kt_result kt_segments_collect(struct kt_chat *c, uint32_t root, enum kt_origin_c
 /* A text, a list of texts, or a list of parts that hold texts. */
 kt_result kt_segments_text(struct kt_chat *c, uint32_t value, enum kt_origin_class from, unsigned choice,
                            struct kt_error *err) KT_MUST;
-/* What the model is told in words by offered tools or by a schema: system text. */
-kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *err) KT_MUST;
+/* What the model is told in words by offered tools (KT_FROM_OFFER), or by a schema of the program's own
+ * (KT_FROM_SYSTEM). */
+kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, enum kt_origin_class from,
+                            struct kt_error *err) KT_MUST;
 /* Every string of a value that goes along with the request, keys included. */
 kt_result kt_segments_label(struct kt_chat *c, uint32_t value, struct kt_error *err) KT_MUST;
 /* A key at the top, where it is not the API's own. */
@@ -24,6 +26,11 @@ kt_result kt_tools_offered(struct kt_chat *c, uint32_t list, struct kt_error *er
 kt_result kt_tools_chosen(struct kt_chat *c, struct kt_error *err) KT_MUST;
 /* The names of the tools that a message calls. */
 kt_result kt_tools_called(struct kt_chat *c, uint32_t message, unsigned choice, struct kt_error *err) KT_MUST;
+
+/* ---- strings of an answer that OpenAI does not know (answer_aside.c) ---- */
+
+/* True where a text may stand under `key` that comes in pieces. */
+bool kt_answer_is_piece(const struct kt_json *j, uint32_t key);
 
 /* ---- strings that need no look (openai_words.c) ---- */
 

@@ -63,7 +63,7 @@ static KT_MUST kt_result parse_model(const struct parse *p)
     if (r.code == KT_ERR_LIMIT || (b.data && memchr(b.data, '\0', b.len)))
         return wrong(p, "model", "'model' is not a model name");
     KT_GUARD(r);
-    p->c->model = kt_buf_take(&b);
+    p->c->model = strdup(b.data ? b.data : ""); /* without the room */
     KT_ENSURE(p->c->model, KT_ERR_MEMORY);
     return kt_ok();
 }
@@ -156,7 +156,7 @@ static KT_MUST kt_result parse_tools(const struct parse *p)
         *p->param = lists[i];
         if (!list)
             continue;
-        KT_GUARD(kt_segments_tools(c, list, p->err));
+        KT_GUARD(kt_segments_tools(c, list, KT_FROM_OFFER, p->err));
         KT_GUARD(kt_tools_offered(c, list, p->err));
     }
     *p->param = "tool_choice";
@@ -164,7 +164,7 @@ static KT_MUST kt_result parse_tools(const struct parse *p)
     *p->param = "response_format";
     uint32_t format = kt_json_member(&c->json, 0, "response_format", NULL);
     if (format)
-        KT_GUARD(kt_segments_tools(c, format, p->err));
+        KT_GUARD(kt_segments_tools(c, format, KT_FROM_SYSTEM, p->err));
     c->tool_segments = c->segment_count;
     *p->param = NULL;
     return kt_ok();
@@ -275,6 +275,18 @@ kt_result kt_chat_parse(struct kt_chat *c, const char *body, size_t len, struct 
     return kt_request_parse(c, KT_EP_CHAT, body, len, err, param);
 }
 
+/* A request is kept for as long as its answer lasts; its lists have grown by doubling. */
+static void give_back_room(struct kt_chat *c)
+{
+    struct kt_json_tok *tok = c->json.count ? realloc(c->json.tok, c->json.count * sizeof *tok) : NULL;
+    c->json.tok = tok ? tok : c->json.tok;
+    struct kt_segment *s = c->segment_count ? realloc(c->segments, c->segment_count * sizeof *s) : NULL;
+    if (!s)
+        return;
+    c->segments = s;
+    c->segment_cap = c->segment_count;
+}
+
 kt_result kt_request_parse(struct kt_chat *c, enum kt_endpoint endpoint, const char *body, size_t len,
                            struct kt_error *err, const char **param)
 {
@@ -286,8 +298,10 @@ kt_result kt_request_parse(struct kt_chat *c, enum kt_endpoint endpoint, const c
     *p.param = NULL;
     p.err->text[0] = '\0';
     kt_result r = parse(&p, body, len);
-    if (r.code == KT_OK)
+    if (r.code == KT_OK) {
+        give_back_room(c);
         return r;
+    }
     if (!p.err->text[0])
         (void)kt_fail(p.err, r.code, "The request body cannot be read: %s", kt_code_name(r.code));
     kt_chat_free(c);

@@ -79,6 +79,7 @@ struct frame {
     bool part;          /* below a list of an answer's texts */
     bool call;          /* all below says which tool is called, and with what */
     bool calls_now;     /* the value at hand does */
+    bool wraps;         /* it stands where a text does: {"text": {"value": "..."}} */
     enum reads member;  /* objects: what the key before the current value says */
     enum reads inherit; /* what holds for all that lies inside */
 };
@@ -129,7 +130,8 @@ static enum kt_origin_class origin(const struct walk *w, const struct frame *f, 
         return KT_FROM_NAME;
     case READS_URL: /* what an answer quoted will not be fetched */
         return w->from == KT_FROM_ASSISTANT ? KT_FROM_LABEL : KT_FROM_NAME;
-    case READS_OTHER:
+    case READS_OTHER: /* the model's, by a name that we do not know */
+        return w->c->answer && w->depth == 1 && f && f->object ? KT_FROM_REASONING : KT_FROM_LABEL;
     case READS_DATA:
         return KT_FROM_LABEL;
     case READS_ALL:
@@ -204,18 +206,23 @@ static KT_MUST kt_result key(struct walk *w, struct frame *f, uint32_t tok)
         f->member = member_of(w, f, k->reads);
         return kt_ok();
     }
-    return unknown_key(w, f, tok);
+    if (f->wraps && kt_json_str_eq(j, tok, "value"))
+        f->member = READS_TEXT;
+    else if (w->c->answer && kt_answer_is_piece(j, tok))
+        f->member = READS_THOUGHT;
+    return f->member == READS_OTHER ? unknown_key(w, f, tok) : kt_ok();
 }
 
-/* An answer goes to the program: there only what the model said is looked at, and in lists of texts what may
- * have been said. */
+/* An answer goes to the program: there what the model may have said is looked at, and no names of the API. */
 static bool is_looked_at(const struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
 {
     bool said = reads == READS_TEXT || reads == READS_THOUGHT || reads == READS_TITLE || reads == READS_ALL ||
                 reads == READS_PERSON;
-    bool other = reads == READS_OTHER || reads == READS_DATA;
-    return said || (other && f && f->part) ||
-           (!w->c->answer && !(reads == READS_NAME && kt_is_api_word(&w->c->json, tok)));
+    if (!w->c->answer)
+        return said || !(reads == READS_NAME && kt_is_api_word(&w->c->json, tok));
+    if (reads == READS_OTHER)
+        return !(f && f->object && kt_answer_is_id(&w->c->json, tok - 1));
+    return said || (reads == READS_DATA && f && f->part);
 }
 
 static KT_MUST kt_result value(struct walk *w, const struct frame *f, uint32_t tok, enum reads reads)
@@ -234,6 +241,7 @@ static KT_MUST kt_result value(struct walk *w, const struct frame *f, uint32_t t
                                          .thought = reads == READS_THOUGHT || (f && f->thought),
                                          .part = texts || (f && f->part),
                                          .call = f && (f->object ? f->calls_now : f->call),
+                                         .wraps = object && (reads == READS_TEXT || reads == READS_THOUGHT),
                                          .inherit = inherit};
     return kt_ok();
 }
@@ -286,10 +294,11 @@ kt_result kt_segments_text(struct kt_chat *c, uint32_t value, enum kt_origin_cla
     return walk(&w, value, READS_TEXT);
 }
 
-kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, struct kt_error *err)
+kt_result kt_segments_tools(struct kt_chat *c, uint32_t tools, enum kt_origin_class from,
+                            struct kt_error *err)
 {
     struct walk w;
-    begin(&w, c, KT_FROM_SYSTEM, err);
+    begin(&w, c, from, err);
     w.watched = of_tools;
     w.watched_count = KT_COUNT(of_tools);
     return walk(&w, tools, READS_OTHER);

@@ -103,7 +103,7 @@ void kt_engine_note_unseen(struct kt_engine *e, const char *host, uint16_t port)
 
 /* fork, in this order. Between prepare and parent/child no thread is inside the engine. The child has no
  * flow, no event thread and no fd of the engine; the next adopt starts afresh. */
-void kt_engine_fork_prepare(struct kt_engine *e);
+bool kt_engine_fork_prepare(struct kt_engine *e) KT_MUST;
 void kt_engine_fork_parent(struct kt_engine *e);
 void kt_engine_fork_child(struct kt_engine *e);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The CA of the process: that of its plan, so that a whole tree shares one; else one of its own, in memory.
  */
+#include "interceptor/abi/kt_plan_key.h"
 #include "interceptor/engine/kt_engine_private.h"
 
 #include "policyengine/base/kt_log.h"

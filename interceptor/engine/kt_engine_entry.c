@@ -3,6 +3,7 @@
 
 #include "interceptor/engine/kt_engine_private.h"
 #include "interceptor/loop/kt_fds.h"
+#include "policyengine/base/kt_environ.h"
 #include "policyengine/base/kt_log.h"
 
 #include <openssl/ssl.h>
@@ -42,6 +43,7 @@ int kt_entry_start(const struct kt_shim_host *host)
         return -1;
     kt_fds_set_protector(host->own_fd);
     kt_audit_set_fds(&(struct kt_audit_fds){kt_own_fd, kt_disown_close, host->audit_fd});
+    kt_environ_use(host->environ_lock, host->environ_unlock);
     if (host->env("KT_SUPERVISED"))
         kt_state_on_lost(kt_engine_tell_supervisor);
     struct kt_engine_options o = kt_engine_options_from(host);
@@ -161,9 +163,9 @@ int kt_entry_split(void)
     return kt_engine_split(engine) ? 0 : -1;
 }
 
-void kt_entry_fork_prepare(void)
+int kt_entry_fork_prepare(void)
 {
-    kt_engine_fork_prepare(engine);
+    return kt_engine_fork_prepare(engine) ? 0 : -1;
 }
 
 void kt_entry_fork_parent(void)

@@ -24,6 +24,6 @@ void kt_entry_report(enum kt_abi_event what, const char *host, const char *detai
 void kt_entry_note_unseen(const char *host, uint16_t port);
 int kt_entry_split(void);
 int kt_entry_shares_fds(void);
-void kt_entry_fork_prepare(void);
+int kt_entry_fork_prepare(void);
 void kt_entry_fork_parent(void);
 void kt_entry_fork_child(void);

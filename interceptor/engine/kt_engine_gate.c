@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define SPLIT_MS 500 /* as at exit */
+#define FORK_MS 1000 /* for those inside, and as much for the event thread */
 
 /* A signal handler may call in while its thread is inside: that must not wait for a fork that waits for this
  * thread. */
@@ -44,16 +45,28 @@ static void let_resolver_begin(const struct kt_engine *e)
     nanosleep(&left, NULL);
 }
 
-void kt_engine_fork_prepare(struct kt_engine *e)
+/* Not for ever: who is inside may wait for the audit log, which a process that was stopped has locked. */
+static bool close_gate(struct kt_engine *e)
 {
-    if (inside == 0)
-        pthread_rwlock_wrlock(&e->gate);
+    uint64_t until = kt_now_mono_ns() + FORK_MS * UINT64_C(1000000);
+    struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u), .tv_nsec = (long)(until % 1000000000u)};
+    return inside > 0 || pthread_rwlock_clockwrlock(&e->gate, CLOCK_MONOTONIC, &ts) == 0;
+}
+
+bool kt_engine_fork_prepare(struct kt_engine *e)
+{
+    if (!close_gate(e))
+        return false;
     let_resolver_begin(e);
     /* Nobody but the event thread can hold or want any lock of the engine now, and it waits outside of them
      * all. */
-    if (e->loop)
-        kt_loop_park(e->loop);
+    if (e->loop && !kt_loop_park(e->loop, FORK_MS)) {
+        if (inside == 0)
+            pthread_rwlock_unlock(&e->gate);
+        return false;
+    }
     kt_fds_fork_prepare();
+    return true;
 }
 
 void kt_engine_fork_parent(struct kt_engine *e)
@@ -114,7 +127,7 @@ bool kt_engine_shares_fds(struct kt_engine *e)
 {
     kt_engine_enter(e); /* or a fork would copy the lock */
     pthread_mutex_lock(&e->lock);
-    bool shares = !e->loop || e->stopped || kt_loop_shares_fds(e->loop);
+    bool shares = !e->loop || e->stopped || (kt_loop_shares_fds(e->loop) && !kt_loop_is_broken(e->loop));
     pthread_mutex_unlock(&e->lock);
     kt_engine_leave(e);
     return shares;
@@ -125,8 +138,11 @@ bool kt_engine_split(struct kt_engine *e)
     if (inside > 0 || !kt_engine_stop(e, SPLIT_MS))
         return false;
     pthread_rwlock_wrlock(&e->gate);
-    if (e->loop)
-        kt_loop_park(e->loop);
+    bool held = !e->loop || kt_loop_park(e->loop, SPLIT_MS); /* its thread has ended: at once */
+    if (!held) {
+        pthread_rwlock_unlock(&e->gate);
+        return false;
+    }
     kt_fds_fork_prepare();
     forget(e);
     kt_audit_forget_fds();

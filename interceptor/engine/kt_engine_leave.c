@@ -45,6 +45,9 @@ void kt_engine_leaving_init(struct kt_engine *e)
     memset(&e->sweep, 0, sizeof e->sweep);
     e->sweep.fn = kt_engine_sweep;
     e->sweep.arg = e;
+    memset(&e->close, 0, sizeof e->close);
+    e->close.fn = kt_engine_close_all;
+    e->close.arg = e;
     pthread_mutex_init(&l->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -99,7 +102,7 @@ static void before_exit(struct kt_engine *e)
     bool any = e->flows && !e->stopped && (kt_taps_used(e->taps) || kt_flows_count(e->flows) > 0);
     pthread_mutex_unlock(&e->lock);
     kt_engine_leave(e);
-    if (any && !kt_engine_stop(e, EXIT_MS))
+    if (any && !kt_engine_end(e, EXIT_MS))
         kt_warn("the process ended before its calls were worked off; an event may be missing");
 }
 

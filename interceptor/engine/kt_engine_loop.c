@@ -142,14 +142,15 @@ size_t kt_engine_flow_count(struct kt_engine *e)
     return n;
 }
 
-static void close_all(void *engine)
+void kt_engine_close_all(void *engine)
 {
     struct kt_engine *e = engine;
+    kt_engine_report_more(e);
     kt_flows_close(e->flows);
     kt_taps_end(e->taps);
 }
 
-bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms)
+static bool stop(struct kt_engine *e, bool (*end)(struct kt_loop *, unsigned), unsigned timeout_ms)
 {
     kt_engine_enter(e);
     pthread_mutex_lock(&e->lock);
@@ -157,16 +158,25 @@ bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms)
     struct kt_loop *loop = e->loop;
     struct kt_flows *flows = e->flows;
     pthread_mutex_unlock(&e->lock);
-    bool ended = true;
-    kt_engine_report_more(e);
-    if (flows) {
-        /* Refused where it was posted by an earlier stop. */
-        if (kt_loop_post(loop, close_all, e).code == KT_ERR_MEMORY)
-            kt_warn("the flows cannot be closed: no memory");
-        ended = kt_loop_stop(loop, timeout_ms);
-    }
+    /* By the loop's thread, because a handler may have interrupted malloc in this one. Refused where an
+     * earlier stop posted it. */
+    if (!flows)
+        kt_engine_report_more(e);
+    else if (!kt_is_ok(kt_loop_post_job(loop, &e->close)))
+        KT_TRACE(FLOW, "%s", "stopped already");
+    bool ended = !flows || end(loop, timeout_ms);
     kt_engine_leave(e);
     return ended;
+}
+
+bool kt_engine_stop(struct kt_engine *e, unsigned timeout_ms)
+{
+    return stop(e, kt_loop_stop, timeout_ms);
+}
+
+bool kt_engine_end(struct kt_engine *e, unsigned timeout_ms)
+{
+    return stop(e, kt_loop_let_end, timeout_ms);
 }
 
 void kt_engine_leak(struct kt_engine *e, void *a, void *b, void *c)

@@ -49,7 +49,7 @@ struct kt_engine {
     bool stopped;
     enum kt_openssl openssl;
     struct kt_engine_leaving leaving;
-    struct kt_loop_job sweep;
+    struct kt_loop_job sweep, close;
     struct kt_ca *ca;
     struct kt_engine_throttle {
         uint64_t key, until_ns;
@@ -104,6 +104,10 @@ void kt_engine_report_more(struct kt_engine *e);
 void kt_engine_write_event(struct kt_engine *e, struct kt_event *ev);
 
 /* kt_engine_loop.c */
+/* As kt_engine_stop, where the process ends at once: allocates and frees nothing in this thread. */
+bool kt_engine_end(struct kt_engine *e, unsigned timeout_ms) KT_MUST;
+/* Loop thread: ends what is under way. */
+void kt_engine_close_all(void *engine);
 /* Lock held: the event thread runs after it. */
 kt_result kt_engine_start(struct kt_engine *e) KT_MUST;
 /* Keeps what must not be freed reachable. */

@@ -4,6 +4,7 @@
 
 #include "policyengine/base/kt_log.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 bool kt_engine_taps(struct kt_engine *e)
@@ -43,12 +44,22 @@ uint64_t kt_engine_tap_open(struct kt_engine *e, const char *host, uint16_t port
     return id;
 }
 
+/* By a handler of exit, say, on a connection of before. */
+static void report_late(struct kt_engine *e)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&told))
+        kt_engine_report(e, KT_ABI_PASSED, "unknown", "a call that began behind the end of the engine");
+}
+
 void kt_engine_tap_data(struct kt_engine *e, uint64_t tap, enum kt_tap_dir dir, const void *data, size_t len)
 {
     kt_engine_enter(e);
     struct kt_taps *taps = taps_of(e);
     if (taps)
         kt_tap_data(taps, tap, dir, data, len);
+    else if (dir == KT_TAP_OUT)
+        report_late(e);
     kt_engine_leave(e);
 }
 

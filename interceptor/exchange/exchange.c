@@ -65,6 +65,7 @@ static void destroy(struct kt_exchange *x)
     for (size_t i = 0; i < x->attempt_count; i++) {
         free(x->attempts[i].model);
         free(x->attempts[i].said);
+        free(x->attempts[i].library);
     }
     free(x->attempts);
     kt_x_stream_free(&x->stream);
@@ -73,6 +74,7 @@ static void destroy(struct kt_exchange *x)
     kt_x_phase_free(&x->res);
     kt_restorer_free(x->restorer);
     kt_said_free(&x->said);
+    free(x->conversation);
     kt_placeholders_free(x->names);
     if (x->replied)
         kt_chat_free(&x->reply);
@@ -82,13 +84,14 @@ static void destroy(struct kt_exchange *x)
     kt_buf_free(&x->refuse_body);
     kt_buf_free(&x->out_body);
     kt_buf_free(&x->answer);
-    kt_buf_free(&x->fields.text);
+    kt_x_fields_free(&x->fields);
     /* The head holds the program's own Authorization. */
     if (x->request.head.data)
         kt_wipe(x->request.head.data, x->request.head.len);
     kt_request_free(&x->request);
     kt_runtime_unref(x->rt);
     free(x->host);
+    free(x->message);
     const struct kt_exchange_watcher w = x->watcher;
     free(x);
     if (w.gone)

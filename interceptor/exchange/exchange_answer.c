@@ -16,6 +16,8 @@ void kt_x_send_head(struct kt_exchange *x, int status, int64_t length)
     x->head_sent = true;
     size_t n = kt_x_fields_view(&x->fields, view);
     x->sink.head(x->sink.flow, status, view, n, length);
+    if (x->mode == KT_X_STREAM) /* it may last */
+        kt_x_fields_free(&x->fields);
 }
 
 void kt_x_send(struct kt_exchange *x, const char *data, size_t len)

@@ -15,12 +15,12 @@ struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x)
     return x->attempt_count ? &x->attempts[x->attempt_count - 1] : NULL;
 }
 
-/* Most calls need one or two; the list of all would be most of an exchange. */
+/* Most calls need one; the list of all would be most of an exchange. */
 static bool room_for_attempt(struct kt_exchange *x)
 {
     if (x->attempt_count < x->attempt_cap)
         return true;
-    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 2;
+    size_t cap = x->attempt_cap ? x->attempt_cap * 2 : 1;
     cap = cap < KT_X_MAX_ATTEMPTS ? cap : KT_X_MAX_ATTEMPTS;
     if (x->attempt_count == cap)
         return false;
@@ -42,6 +42,18 @@ struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_t
     return a;
 }
 
+/* What it stands behind is known only now: the client's words come first. */
+static void join_library(struct kt_x_attempt *a)
+{
+    size_t room = strlen(a->detail) + strlen(a->library) + 3;
+    char *both = *a->detail ? malloc(room) : NULL;
+    if (!both)
+        return;
+    snprintf(both, room, "%s: %s", a->detail, a->library);
+    free(a->library);
+    a->library = both;
+}
+
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail)
 {
     struct kt_x_attempt *a = kt_x_attempt_now(x);
@@ -51,9 +63,20 @@ void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *de
     a->end_ns = kt_now_mono_ns();
     snprintf(a->detail, sizeof a->detail, "%s", detail ? detail : "");
     kt_x_scrub(x, a->detail, strlen(a->detail));
+    if (a->library)
+        join_library(a);
     kt_x_feedback(x, a);
     KT_TRACE(ROUTE, "exchange %s: %s %s %s", x->id, a->target && a->target->id ? a->target->id : "origin",
-             outcome, a->detail);
+             outcome, a->library ? a->library : a->detail);
+}
+
+void kt_x_note_library(struct kt_exchange *x)
+{
+    struct kt_x_attempt *a = kt_x_attempt_now(x);
+    const char *says = kt_call_library_says(x->call);
+    if (!a || a->library || !*says || !(a->library = strdup(says)))
+        return;
+    kt_x_scrub(x, a->library, strlen(a->library));
 }
 
 void kt_x_drop_call(struct kt_exchange *x)
@@ -111,6 +134,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_exchange *x = arg;
     kt_x_enter(x);
+    if (outcome != KT_CALL_OK)
+        kt_x_note_library(x);
     x->call = NULL;
     if (outcome == KT_CALL_ABORTED && x->mode != KT_X_STREAM) /* our trouble, not the target's */
         kt_x_attempt_end(x, "unavailable", detail);
@@ -162,7 +187,7 @@ static void reset_answer(struct kt_exchange *x)
 /* All tries of a target share its time; a stream has its own from the first byte on. */
 static void set_times(const struct kt_exchange *x, const struct kt_target *t, struct kt_call_request *q)
 {
-    int64_t here = kt_x_target_left_ms(x);
+    int64_t left = kt_x_target_left_ms(x), here = left > 0 ? left : 1; /* 0 would be no limit */
     q->connect_ms = t->connect_timeout_seconds * 1000;
     q->total_ms = kt_x_time_left_ms(x, x->chat.stream ? t->stream_timeout_seconds * 1000 : here);
     q->stream = x->chat.stream;
@@ -239,6 +264,7 @@ void kt_x_try_next(struct kt_exchange *x)
 
 void kt_x_try_again(struct kt_exchange *x)
 {
-    if (!launch_step(x, &x->route.steps[x->next_step - 1]))
+    /* A loop that comes late must not make a try for which there is no time, nor one without a limit. */
+    if (kt_x_target_left_ms(x) == 0 || !launch_step(x, &x->route.steps[x->next_step - 1]))
         kt_x_try_next(x);
 }

@@ -47,6 +47,14 @@ struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_ch
     return kt_is_ok(keep_frame(f, c)) ? c : NULL;
 }
 
+bool kt_x_channel_ended(const struct kt_x_filter *f, const struct kt_x_channel *like)
+{
+    bool ended = false;
+    for (size_t i = 0; i < f->count && !like->aside && !like->whole; i++)
+        ended |= f->channels[i].ended && kt_x_same_text(&f->channels[i], like);
+    return ended;
+}
+
 void kt_x_channel_pop(struct kt_x_filter *f)
 {
     if (f->count && f->channels[f->count - 1].whole && f->channels[f->count - 1].ended)

@@ -31,29 +31,22 @@ static bool delta_has_content(const struct kt_json *j, uint32_t delta)
     return false;
 }
 
-/* Choices beyond the bits share the last one. */
-static uint64_t bit_of(const struct kt_json *j, uint32_t choice, unsigned place)
-{
-    unsigned index = kt_x_choice_index(j, choice, place);
-    return 1ull << (index < 63 ? index : 63);
-}
-
 static void read_choices(const struct kt_json *j, uint32_t choices, struct kt_x_chunk *out)
 {
     unsigned place = 0;
     for (uint32_t c = choices + 1; c < j->tok[choices].next; c = j->tok[c].next, place++) {
         if (j->tok[c].type != KT_JSON_OBJECT)
             continue;
-        uint64_t bit = bit_of(j, c, place);
+        uint64_t bit = kt_x_choice_bit(j, c, place);
         out->begun |= bit;
         uint32_t finish = kt_json_member(j, c, "finish_reason", NULL);
-        if (finish && j->tok[finish].type == KT_JSON_STRING)
+        if (kt_x_has_finish(j, c))
             out->finished |= bit;
         out->failed |= finish && kt_json_str_eq(j, finish, "error"); /* Mistral's */
         uint32_t text = kt_json_member(j, c, "text", NULL);          /* of the old completions */
-        if ((out->finished & bit) || (text && says_something(j, text)) ||
-            delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
-            out->content = true;
+        if ((text && says_something(j, text)) || delta_has_content(j, kt_json_member(j, c, "delta", NULL)))
+            out->says |= bit;
+        out->content |= ((out->finished | out->says) & bit) != 0;
     }
 }
 

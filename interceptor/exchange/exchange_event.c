@@ -134,12 +134,13 @@ static void fill_attempts(const struct kt_exchange *x, struct kt_event *e, struc
     for (size_t i = 0; i < x->attempt_count; i++) {
         const struct kt_x_attempt *a = &x->attempts[i];
         uint64_t end = a->end_ns ? a->end_ns : kt_now_mono_ns();
+        const char *detail = a->library ? a->library : a->detail;
         m->attempts[i] = (struct kt_event_attempt){.target = a->target ? a->target->id : "origin",
                                                    .provider = a->target ? a->target->provider : NULL,
                                                    .model = a->model,
                                                    .status = a->status,
                                                    .outcome = a->outcome,
-                                                   .detail = *a->detail ? a->detail : NULL,
+                                                   .detail = *detail ? detail : NULL,
                                                    .latency_ms = (end - a->start_ns) / 1000000u};
     }
     e->attempts = m->attempts;
@@ -219,7 +220,7 @@ static void fill(struct kt_exchange *x, struct kt_x_draft *m)
     e->mode = kt_x_observe(x) ? "observe" : "enforce";
     e->verdict = x->verdict;
     e->reason_code = x->reason_code;
-    e->message = *x->message ? x->message : NULL;
+    e->message = x->message && *x->message ? x->message : NULL;
     e->status = x->status;
     e->error = x->error;
     if (x->rt->config) {

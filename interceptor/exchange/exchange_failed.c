@@ -30,19 +30,11 @@ static bool alike(const struct kt_x_attempt *a, const struct kt_x_attempt *b)
            same(a->said, b->said);
 }
 
-/* The HTTP library's words, which begin with a capital as ours never do, may have addresses in them: no
- * client's business. The event keeps them. */
-static bool of_library(const struct kt_x_attempt *a)
-{
-    bool network = same(a->outcome, "connection_error") || same(a->outcome, "timeout");
-    return network && !(*a->detail >= 'a' && *a->detail <= 'z');
-}
-
 static KT_MUST kt_result put_attempt(const struct kt_x_attempt *a, size_t times, struct kt_buf *out)
 {
     const char *id = !a->target ? "origin" : a->target->id ? a->target->id : "?";
     KT_GUARD(kt_buf_printf(out, "%s (%s", id, a->outcome ? a->outcome : "unknown"));
-    if (*a->detail && !of_library(a))
+    if (*a->detail)
         KT_GUARD(kt_buf_printf(out, ": %s", a->detail));
     if (times > 1)
         KT_GUARD(kt_buf_printf(out, ", %zu times", times));

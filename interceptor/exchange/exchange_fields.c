@@ -4,6 +4,7 @@
 
 #include "policyengine/base/kt_log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_one_of(const char *name, const char *const *list, size_t n)
@@ -40,10 +41,32 @@ void kt_x_fields_clear(struct kt_x_fields *f)
     f->count = 0;
 }
 
+void kt_x_fields_free(struct kt_x_fields *f)
+{
+    kt_buf_free(&f->text);
+    free(f->at);
+    f->at = NULL;
+    f->count = f->cap = 0;
+}
+
+static bool room_for_field(struct kt_x_fields *f)
+{
+    if (f->count < f->cap)
+        return true;
+    size_t cap = f->cap ? f->cap * 2 : 12;
+    cap = cap < KT_X_MAX_FIELDS ? cap : KT_X_MAX_FIELDS;
+    void *more = f->count < cap ? realloc(f->at, cap * sizeof *f->at) : NULL;
+    if (!more)
+        return false;
+    f->at = more;
+    f->cap = cap;
+    return true;
+}
+
 void kt_x_fields_add(struct kt_x_fields *f, const char *name, const char *value)
 {
     size_t n = strlen(name), v = strlen(value), at = f->text.len;
-    if (f->count >= KT_X_MAX_FIELDS || !kt_is_ok(kt_buf_append(&f->text, name, n)))
+    if (!room_for_field(f) || !kt_is_ok(kt_buf_append(&f->text, name, n)))
         return;
     if (!kt_is_ok(kt_buf_append(&f->text, value, v))) {
         f->text.len = at;

@@ -58,14 +58,12 @@ void kt_x_filter_free(struct kt_x_filter *f)
 
 /* ---- failures ---- */
 
-/* What passes anyway does not wait: the policy hears that the check could not be made. */
-static enum kt_step answer_nothing(struct kt_exchange *x)
+/* What passes anyway does not wait for an answer from outside. */
+static enum kt_step ask_nobody(struct kt_exchange *x)
 {
     enum kt_step step = KT_STEP_PENDING;
-    for (int i = 0; i < KT_X_MAX_EXTERNAL && step == KT_STEP_PENDING; i++)
-        step = kt_chain_run_resume(x->res.run, 0, kt_span("", 0));
     while (step == KT_STEP_PENDING)
-        step = kt_chain_run_give_up(x->res.run);
+        step = kt_chain_run_pass_over(x->res.run);
     return step;
 }
 
@@ -81,7 +79,7 @@ static void ask_outside(struct kt_exchange *x)
 static bool halted(struct kt_exchange *x, enum kt_step step, unsigned choice)
 {
     if (step == KT_STEP_PENDING && kt_x_observe(x))
-        step = answer_nothing(x);
+        step = ask_nobody(x);
     if (x->over || x->filter.dead)
         return true;
     if (step == KT_STEP_PENDING) {
@@ -136,7 +134,7 @@ static kt_result take(struct kt_exchange *x, const struct kt_segment *s, struct 
     }
     if (out.len == s->len && memcmp(kt_buf_span(&out).data, s->text, s->len) == 0)
         return kt_ok();
-    f->changed[s->choice] = true;
+    f->changed[s->choice / 64] |= 1ull << s->choice % 64;
     return kt_edits_in_string(&f->edits, &f->chunk.json, s->tok, 0, s->len, kt_buf_span(&out).data, out.len);
 }
 
@@ -144,6 +142,19 @@ static bool do_tool(struct kt_exchange *x, const struct kt_tool *t)
 {
     x->filter.asks = KT_X_ASKS_TOOL;
     return !halted(x, x->res.run ? kt_chain_run_tool(x->res.run, t) : KT_STEP_DONE, t->choice);
+}
+
+/* A text whose end policies have judged: a value that lies across it, they cannot see. */
+static bool can_go_on(struct kt_exchange *x)
+{
+    if (!x->res.run || x->filter.behind_end)
+        return true;
+    x->filter.behind_end = true;
+    kt_x_response_unreadable(x, "a text goes on behind the finish_reason of its choice");
+    if (x->plan != KT_X_REFUSE)
+        return true;
+    kt_x_stream_refused(x, 0);
+    return false;
 }
 
 /* `asked`: the chain has seen the window, only its release is left. */
@@ -158,6 +169,8 @@ static bool do_text(struct kt_exchange *x, bool asked)
     bool final = kt_x_text_is_last(f, &key);
     if (!c)
         return !kt_x_filter_failed(x, kt_err(KT_ERR_LIMIT));
+    if (!asked && s->len && kt_x_channel_ended(f, &key) && !can_go_on(x))
+        return false;
     if (!asked) {
         if (kt_x_filter_failed(x, kt_x_channel_add(c, &f->chunk.json, s, final)))
             return false;
@@ -180,8 +193,7 @@ static bool closes(const struct kt_x_filter *f, const struct kt_x_channel *c)
         return true;
     uint32_t choice;
     for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++)
-        if (kt_x_choice_ends(&f->chunk, choice) &&
-            kt_x_choice_index(&f->chunk.json, choice, place) == c->choice)
+        if (kt_x_choice_ends(f, place) && kt_x_choice_index(&f->chunk.json, choice, place) == c->choice)
             return true;
     return false;
 }
@@ -224,8 +236,7 @@ static void finish_chunk(struct kt_exchange *x)
     bool end = f->at_end, content = f->content && (f->said || !f->chunk.segment_count);
     content |= f->aside && f->said;
     if (!kt_x_observe(x)) {
-        uint32_t choice = f->chunk.json.count ? kt_x_choice_at(&f->chunk, 0) : 0;
-        content |= f->extra.len > 0 || (choice && kt_x_choice_ends(&f->chunk, choice));
+        content |= f->extra.len > 0 || (f->chunk.json.count && kt_x_choice_ends(f, 0));
         r = kt_buf_append(&f->out, kt_buf_span(&f->extra).data, f->extra.len);
         if (kt_is_ok(r) && !end)
             r = kt_x_write_chunk(x);

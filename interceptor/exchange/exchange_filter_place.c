@@ -16,27 +16,50 @@ uint32_t kt_x_choice_at(const struct kt_chat *a, unsigned place)
     return c < end ? c : 0;
 }
 
-unsigned kt_x_choice_index(const struct kt_json *j, uint32_t object, unsigned place)
+/* One in a string is a plain number all the same, and leaves as one. False: it is none that counts. */
+static bool read_index(const struct kt_json *j, uint32_t tok, unsigned *n)
 {
-    uint32_t tok = kt_json_member(j, object, "index", NULL);
-    struct kt_span raw = tok ? kt_json_raw(j, tok) : kt_span("", 0);
-    unsigned n = 0;
-    if (tok && j->tok[tok].type == KT_JSON_STRING) /* a plain number all the same; it leaves as one */
+    struct kt_span raw = kt_json_raw(j, tok);
+    if (j->tok[tok].type == KT_JSON_STRING)
         raw = kt_span(raw.data + 1, raw.len - 2);
-    if (!raw.len || raw.len > 6)
-        return place;
-    for (size_t i = 0; i < raw.len; i++) {
+    else if (j->tok[tok].type != KT_JSON_NUMBER)
+        return false;
+    *n = 0;
+    for (size_t i = 0; i < raw.len && i < 7; i++) {
         if (raw.data[i] < '0' || raw.data[i] > '9')
-            return place;
-        n = n * 10 + (unsigned)(raw.data[i] - '0');
+            return false;
+        *n = *n * 10 + (unsigned)(raw.data[i] - '0');
     }
-    return n;
+    return raw.len > 0 && raw.len < 7;
 }
 
-bool kt_x_choice_ends(const struct kt_chat *a, uint32_t choice)
+unsigned kt_x_choice_index(const struct kt_json *j, uint32_t object, unsigned place)
 {
-    uint32_t reason = kt_json_member(&a->json, choice, "finish_reason", NULL);
-    return reason && a->json.tok[reason].type == KT_JSON_STRING;
+    unsigned n;
+    uint32_t tok = kt_json_member(j, object, "index", NULL);
+    return tok && read_index(j, tok, &n) ? n : place;
+}
+
+uint64_t kt_x_choice_bit(const struct kt_json *j, uint32_t choice, unsigned place)
+{
+    unsigned index = kt_x_choice_index(j, choice, place);
+    return 1ull << (index < 63 ? index : 63);
+}
+
+/* Some servers have "" (LocalAI, SGLang) or "null" (KoboldCpp) in every chunk, others a word in every chunk
+ * of the reasoning: that is what goes_on is for. */
+bool kt_x_has_finish(const struct kt_json *j, uint32_t choice)
+{
+    uint32_t reason = kt_json_member(j, choice, "finish_reason", NULL);
+    return reason && j->tok[reason].type == KT_JSON_STRING && j->tok[reason].end - j->tok[reason].start > 2 &&
+           !kt_json_str_eq(j, reason, "null");
+}
+
+bool kt_x_choice_ends(const struct kt_x_filter *f, unsigned place)
+{
+    uint32_t choice = kt_x_choice_at(&f->chunk, place);
+    return choice && kt_x_has_finish(&f->chunk.json, choice) &&
+           !(f->goes_on & kt_x_choice_bit(&f->chunk.json, choice, place));
 }
 
 /* The number of the tool call that holds `tok`; those of the old `function_call` have the last one. `custom`:
@@ -144,9 +167,8 @@ static bool is_odd(const struct kt_json *j, uint32_t object)
     uint32_t tok = kt_json_member(j, object, "index", &twice);
     if (!tok || j->tok[tok].type == KT_JSON_NULL)
         return twice;
-    struct kt_span raw = kt_json_raw(j, tok);
-    return twice || j->tok[tok].type != KT_JSON_NUMBER || raw.len > 6 ||
-           strspn(raw.data, "0123456789") < raw.len;
+    unsigned n;
+    return twice || !read_index(j, tok, &n);
 }
 
 bool kt_x_index_odd(const struct kt_chat *a)
@@ -171,7 +193,7 @@ bool kt_x_text_is_last(const struct kt_x_filter *f, const struct kt_x_channel *k
 {
     if (f->aside || key->whole)
         return key->whole;
-    if (!kt_x_choice_ends(&f->chunk, kt_x_choice_at(&f->chunk, f->chunk.segments[f->next_text].choice)))
+    if (!kt_x_choice_ends(f, f->chunk.segments[f->next_text].choice))
         return false;
     for (size_t i = f->next_text + 1; i < f->chunk.segment_count; i++) {
         struct kt_x_channel other = kt_x_text_channel(&f->chunk, &f->chunk.segments[i]);

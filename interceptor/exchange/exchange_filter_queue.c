@@ -4,23 +4,55 @@
 
 #include <string.h>
 
+static size_t size_of(const struct kt_x_queued *q)
+{
+    return sizeof *q + q->name_len + q->len;
+}
+
+/* A text that comes together with its finish_reason, which some servers have in every chunk: only what
+ * follows tells whether it is the end. Others have the two apart, and wait for nothing. */
+static bool waits_for_next(const struct kt_x_queued *q)
+{
+    return (q->says & q->finished) != 0;
+}
+
+/* The choices of `q`, the first in the queue, of which the event behind it has more. */
+static uint64_t go_on(const struct kt_x_filter *f, const struct kt_x_queued *q)
+{
+    struct kt_x_queued next;
+    if (!waits_for_next(q))
+        return 0;
+    memcpy(&next, f->queue.data + size_of(q), sizeof next);
+    return q->finished & next.says;
+}
+
 void kt_x_filter_next(struct kt_exchange *x)
 {
     struct kt_x_filter *f = &x->filter;
     while (!x->over && !f->dead && !f->busy && f->queue.len) {
         struct kt_x_queued q;
         memcpy(&q, f->queue.data, sizeof q);
+        bool last = f->queue.len == size_of(&q);
+        if (waits_for_next(&q) && last && !f->nothing_follows)
+            return;
+        f->goes_on = last ? 0 : go_on(f, &q);
         KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX);
         KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(KT_X_MAX_HEAD);
         if (kt_x_filter_failed(x, kt_buf_append(&name, f->queue.data + sizeof q, q.name_len)) ||
             kt_x_filter_failed(x, kt_buf_append(&json, f->queue.data + sizeof q + q.name_len, q.len)))
             return;
-        kt_buf_consume(&f->queue, sizeof q + q.name_len + q.len);
+        kt_buf_consume(&f->queue, size_of(&q));
         KT_CLEANUP(kt_json_free) struct kt_json parsed = {0};
         if (q.len && kt_x_filter_failed(x, kt_json_parse(&parsed, json.data, json.len, NULL)))
             return;
         kt_x_filter_take(x, kt_buf_span(&name), kt_buf_span(&json), &parsed, &q);
     }
+}
+
+void kt_x_filter_nothing_follows(struct kt_exchange *x)
+{
+    x->filter.nothing_follows = true;
+    kt_x_filter_next(x);
 }
 
 /* At once where nothing waits. */
@@ -32,7 +64,8 @@ static void put(struct kt_exchange *x, struct kt_span name, struct kt_span json,
         return;
     q.name_len = name.len;
     q.len = json.len;
-    if (!x->over && !f->busy && !f->queue.len) {
+    if (!x->over && !f->busy && !f->queue.len && !waits_for_next(&q)) {
+        f->goes_on = 0;
         kt_x_filter_take(x, name, json, parsed, &q);
         return;
     }
@@ -46,7 +79,9 @@ static void put(struct kt_exchange *x, struct kt_span name, struct kt_span json,
 void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
                        const struct kt_x_chunk *is)
 {
-    put(x, kt_span("", 0), json, j, (struct kt_x_queued){.content = is->content, .as_is = is->error});
+    put(x, kt_span("", 0), json, j,
+        (struct kt_x_queued){
+            .content = is->content, .says = is->says, .finished = is->finished, .as_is = is->error});
 }
 
 /* A ping binds to no target: what comes in front of the first content waits for it. */

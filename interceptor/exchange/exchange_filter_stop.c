@@ -40,7 +40,7 @@ void kt_x_choices_written(struct kt_x_filter *f)
 {
     uint32_t choice;
     for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++)
-        if (kt_x_choice_ends(&f->chunk, choice))
+        if (kt_x_choice_ends(f, place))
             set(f->finished, slot(kt_x_choice_index(&f->chunk.json, choice, place)));
 }
 
@@ -68,7 +68,7 @@ kt_result kt_x_open_silent(struct kt_exchange *x)
     struct kt_x_filter *f = &x->filter;
     uint32_t choice;
     for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++)
-        if (kt_x_choice_ends(&f->chunk, choice))
+        if (kt_x_choice_ends(f, place))
             KT_GUARD(open_if_silent(x, kt_x_choice_index(&f->chunk.json, choice, place)));
     if (!f->at_end)
         return kt_ok();

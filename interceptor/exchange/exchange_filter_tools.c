@@ -117,7 +117,7 @@ static bool ends(const struct kt_x_filter *f, unsigned number)
     uint32_t choice;
     for (unsigned place = 0; (choice = kt_x_choice_at(&f->chunk, place)) != 0; place++)
         if (kt_x_choice_index(&f->chunk.json, choice, place) == number)
-            return kt_x_choice_ends(&f->chunk, choice);
+            return kt_x_choice_ends(f, place);
     return f->at_end;
 }
 

@@ -40,6 +40,8 @@ static KT_MUST kt_result put_raw(struct kt_buf *out, const struct kt_json *j, co
     uint32_t tok = j->count ? kt_json_member(j, 0, name, NULL) : 0;
     if (!tok || j->tok[tok].type == KT_JSON_OBJECT || j->tok[tok].type == KT_JSON_ARRAY)
         return kt_ok();
+    if (j->tok[tok].type == KT_JSON_STRING && !kt_answer_is_id(j, tok - 1))
+        return kt_ok(); /* policies look at it in its chunk only */
     KT_GUARD(kt_buf_printf(out, "\"%s\":", name));
     KT_GUARD(kt_buf_append(out, kt_json_raw(j, tok).data, kt_json_raw(j, tok).len));
     return kt_buf_puts(out, ",");

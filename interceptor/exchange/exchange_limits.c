@@ -37,6 +37,7 @@ static int64_t estimated_money(const struct kt_exchange *x)
 
 static void refuse(struct kt_exchange *x, const struct kt_limits *l, const struct kt_limits_hit *hit)
 {
+    char message[256];
     const bool money = hit->kind == KT_LIMIT_BUDGET;
     const long long window_s = l->of[hit->kind].window_ms / 1000;
     x->verdict = "block";
@@ -44,14 +45,15 @@ static void refuse(struct kt_exchange *x, const struct kt_limits *l, const struc
     x->error = money ? "budget_exceeded" : "rate_limit_exceeded";
     x->retry_after_ms = hit->left_ms;
     if (money)
-        snprintf(x->message, sizeof x->message,
+        snprintf(message, sizeof message,
                  "ktwrap: the budget of %.2f USD per %lld s is used up (limits.budget)",
                  (double)hit->max / KT_MONEY_PER_USD, window_s);
     else
-        snprintf(x->message, sizeof x->message, "ktwrap: %s: no more than %lld %s per %lld s",
+        snprintf(message, sizeof message, "ktwrap: %s: no more than %lld %s per %lld s",
                  kt_limit_name(hit->kind), (long long)hit->max,
                  hit->kind == KT_LIMIT_TOKENS ? "tokens" : "requests", window_s);
-    kt_x_reply_error(x, money ? 402 : 429, money ? "insufficient_quota" : "rate_limit", x->error, x->message);
+    kt_x_keep_message(x, message);
+    kt_x_reply_error(x, money ? 402 : 429, money ? "insufficient_quota" : "rate_limit", x->error, message);
 }
 
 bool kt_x_take_limits(struct kt_exchange *x)

@@ -70,8 +70,9 @@ void kt_x_origin_watch_end(struct kt_exchange *x)
 {
     if (x->filter.on && !x->filter.chain_ended)
         kt_x_filter_end(x);
-    if (!x->filter.on || !x->res.run)
+    if (!x->filter.on || !x->res.run || x->filter.judged)
         return;
+    x->filter.judged = true;
     struct kt_outcome o = kt_chain_run_outcome(x->res.run);
     kt_x_response_verdict(x);
     kt_x_phase_judge(x, &o, KT_PHASE_RESPONSE);
@@ -238,8 +239,8 @@ static void origin_failed(struct kt_exchange *x, enum kt_call_outcome outcome, c
         return;
     }
     x->error = "origin_unreachable";
-    snprintf(message, sizeof message, "ktwrap: %.253s could not be reached (%s): %.200s", x->host,
-             kt_call_outcome_name(outcome), detail);
+    snprintf(message, sizeof message, "ktwrap: %.253s could not be reached (%s%s%.200s)", x->host,
+             kt_call_outcome_name(outcome), *detail ? ": " : "", detail);
     kt_x_reply_error(x, 502, "upstream_error", x->error, message);
 }
 
@@ -272,6 +273,8 @@ static void on_done(void *arg, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_exchange *x = arg;
     kt_x_enter(x);
+    if (outcome != KT_CALL_OK)
+        kt_x_note_library(x);
     x->call = NULL;
     if (x->mode == KT_X_STREAM) {
         kt_x_stream_done(x, outcome, detail);

@@ -68,24 +68,32 @@ bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step st
 
 /* ---- what came out of it ---- */
 
+static bool found_something(const struct kt_exchange *x)
+{
+    return (x->req.run && kt_chain_run_outcome(x->req.run).would > KT_VERDICT_ALLOW) ||
+           (x->res.run && kt_chain_run_outcome(x->res.run).would > KT_VERDICT_ALLOW);
+}
+
 void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks)
 {
     char message[256];
-    x->reason_code = "policy_error";
     x->error = "policy_error";
     if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
+        if (!found_something(x)) /* which says more than who failed beside it */
+            x->reason_code = "policy_error";
         kt_warn("%s%s failed; the call goes on (fail_mode: allow, or mode: observe)",
                 policy ? "policy " : "the policy chain", policy ? policy : "");
         return;
     }
     x->verdict = "error";
+    x->reason_code = "policy_error";
     kt_policy_failed_message(message, sizeof message, policy, blocks);
     kt_x_refuse_failed(x, policy, message);
 }
 
 bool kt_x_unseen_passes(const struct kt_exchange *x, enum kt_phase phase)
 {
-    return kt_x_observe(x) || (kt_x_fail_open(x) && !kt_chain_error_blocks(x->rt->chain, phase));
+    return kt_x_observe(x) || (kt_x_fail_open(x) && !kt_chain_unseen_blocks(x->rt->chain, phase));
 }
 
 void kt_x_chain_failed(struct kt_exchange *x, enum kt_phase phase)
@@ -104,8 +112,6 @@ void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt
                               : request                 ? "the request was stopped by a policy"
                                                         : "the answer was stopped by a policy";
         kt_x_refuse_by_policy(x, (int)x->rt->config->block_status, code, o->policy, message);
-    } else if (o->would == KT_VERDICT_BLOCK || o->would == KT_VERDICT_ESCALATE) {
-        return; /* only observed: what would have stopped the call says more than who failed beside it */
     } else if (o->error_blocks || o->internal_error) {
         kt_x_policy_failed(x, o->failed, o->error_blocks);
     }

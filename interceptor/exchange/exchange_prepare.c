@@ -8,11 +8,15 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void keep_message(struct kt_exchange *x, const char *text)
+void kt_x_keep_message(struct kt_exchange *x, const char *text)
 {
-    snprintf(x->message, sizeof x->message, "%.*s", (int)sizeof x->message - 1, text);
+    free(x->message);
+    x->message = strdup(text);
+    if (x->message && strlen(x->message) > KT_X_MAX_MESSAGE)
+        x->message[KT_X_MAX_MESSAGE] = '\0';
 }
 
 static void refuse_body(struct kt_exchange *x, int status, const char *type, const char *code,
@@ -32,7 +36,7 @@ void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    keep_message(x, text);
+    kt_x_keep_message(x, text);
     refuse_body(x, status, type, code, NULL, text);
 }
 
@@ -43,7 +47,7 @@ static void pass_unseen(struct kt_exchange *x, const char *reason_code, const ch
     x->event_type = "unseen";
     x->verdict = "allow";
     x->reason_code = reason_code;
-    keep_message(x, message);
+    kt_x_keep_message(x, message);
 }
 
 static void broken_config(struct kt_exchange *x)
@@ -145,13 +149,13 @@ static void unparsable(struct kt_exchange *x, enum kt_code code, const struct kt
 void kt_x_refuse_by_policy(struct kt_exchange *x, int status, const char *code, const char *policy,
                            const char *message)
 {
-    keep_message(x, message);
+    kt_x_keep_message(x, message);
     refuse_body(x, status, "policy_violation", code, policy, message);
 }
 
 void kt_x_refuse_failed(struct kt_exchange *x, const char *policy, const char *message)
 {
-    keep_message(x, message);
+    kt_x_keep_message(x, message);
     refuse_body(x, 503, "policy_error", "policy_failed", policy, message);
 }
 
@@ -233,10 +237,12 @@ static bool caller_of(const struct kt_exchange *x, uint64_t *caller)
 static struct kt_conversation *conversation(void *arg)
 {
     struct kt_exchange *x = arg;
-    struct kt_conversation *c = &x->conversation;
     uint64_t caller = 0;
     if (x->endpoint != KT_EP_CHAT)
         return NULL;
+    if (!x->conversation && !(x->conversation = calloc(1, sizeof *x->conversation)))
+        return NULL; /* as one that cannot be told */
+    struct kt_conversation *c = x->conversation;
     if (!c->made) {
         bool known = caller_of(x, &caller);
         kt_conversation_begin(c, caller);

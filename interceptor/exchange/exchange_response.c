@@ -20,7 +20,7 @@ struct collect {
     const struct kt_redaction *redactions;
     size_t count, next;
     size_t segment;
-    bool changed[KT_ANSWER_MAX_CHOICES]; /* by policies */
+    uint64_t changed[KT_ANSWER_MAX_CHOICES / 64]; /* by policies; a bit for each */
 };
 
 static KT_MUST kt_result edit(struct collect *c, size_t start, size_t end, struct kt_span with)
@@ -51,7 +51,7 @@ static KT_MUST kt_result edit_segment(struct collect *c, const struct kt_segment
     for (; c->next < c->count && c->redactions[c->next].segment == c->segment; c->next++) {
         const struct kt_redaction *r = &c->redactions[c->next];
         KT_GUARD(edit(c, r->start, r->end, kt_span(r->text, r->len)));
-        c->changed[s->choice] = true;
+        c->changed[s->choice / 64] |= 1ull << s->choice % 64;
     }
     return kt_ok();
 }

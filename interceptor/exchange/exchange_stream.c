@@ -202,6 +202,11 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         on_done(x, e->end);
         return false;
     }
+    if (!e->data.len &&
+        !kt_span_eq(e->name, "error")) { /* as good as a comment; SDKs would stumble over it */
+        s->event_start = e->end;
+        return true;
+    }
     KT_CLEANUP(kt_json_free) struct kt_json j = {0};
     struct kt_x_chunk c =
         kt_x_chunk_read(e->data, &j, &x->usage, x->chat.include_usage ? &s->usage_chunk : NULL);
@@ -222,7 +227,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
     kt_x_count_chunk(x, &j, c.error);
     s->error_seen |= c.error;
     s->begun |= c.begun;
-    s->finished |= c.finished;
+    s->finished = (s->finished & ~c.says) | c.finished; /* what goes on has not ended */
     s->usage_chunk_seen |= c.usage_only;
     bool mended = data.data != e->data.data;
     if (c.error && !rewrites(x))
@@ -334,15 +339,26 @@ static const char *outcome_word(enum kt_call_outcome o)
     return o == KT_CALL_TIMEOUT ? "timeout" : "connection_error";
 }
 
+/* What came before is not dealt with yet. */
+static bool comes_later(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail)
+{
+    if (!x->asking)
+        return false;
+    x->filter.upstream_done = true;
+    x->filter.upstream_outcome = outcome;
+    snprintf(x->filter.upstream_detail, sizeof x->filter.upstream_detail, "%s", detail ? detail : "");
+    return true;
+}
+
 void kt_x_stream_done(struct kt_exchange *x, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_x_stream *s = &x->stream;
-    if (x->asking) { /* what came before is not dealt with yet */
-        x->filter.upstream_done = true;
-        x->filter.upstream_outcome = outcome;
-        snprintf(x->filter.upstream_detail, sizeof x->filter.upstream_detail, "%s", detail ? detail : "");
+    if (comes_later(x, outcome, detail))
         return;
-    }
+    if (rewrites(x))
+        kt_x_filter_nothing_follows(x);
+    if (x->over || comes_later(x, outcome, detail))
+        return;
     if (outcome != KT_CALL_OK && !s->done) {
         fail(x, outcome_word(outcome), detail);
         return;

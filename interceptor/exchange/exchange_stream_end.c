@@ -90,7 +90,7 @@ void kt_x_send_interruption(struct kt_exchange *x, const char *outcome)
 {
     const struct kt_x_attempt *a = kt_x_attempt_now(x);
     char message[704], hint[448] = "";
-    if (a && a->target && *a->detail) /* libcurl's words, ours and the provider's, without the key */
+    if (a && a->target && *a->detail) /* our words and the provider's, without the key */
         snprintf(hint, sizeof hint, a->said ? ": %s: \"%s\"" : ": %s", a->detail, a->said);
     if (took_all_its_time(a, outcome))
         snprintf(hint, sizeof hint, ": stream_timeout_seconds is %lld",

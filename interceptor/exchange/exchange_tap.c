@@ -65,8 +65,8 @@ void kt_exchange_answer_data(struct kt_exchange *x, const char *data, size_t len
 static void incomplete(struct kt_exchange *x, const char *error, const char *detail)
 {
     x->error = error;
-    if (!*x->message)
-        snprintf(x->message, sizeof x->message, "%s", detail);
+    if (!x->message || !*x->message)
+        kt_x_keep_message(x, detail);
     x->stream.interruption = "cut";
     kt_x_origin_watch_end(x);
     kt_x_attempt_end(x, error, detail);

@@ -8,8 +8,9 @@ struct kt_x_queued {
     size_t name_len; /* of the event's name, of one that is no chunk */
     size_t len;      /* of its JSON; 0 = the end of the stream */
     bool content;
-    bool as_is; /* a provider's own error: no answer */
-    bool aside; /* neither */
+    uint64_t says, finished; /* bits of kt_x_chunk */
+    bool as_is;              /* a provider's own error: no answer */
+    bool aside;              /* neither */
 };
 
 /* exchange_filter.c */
@@ -28,7 +29,10 @@ void kt_x_filter_next(struct kt_exchange *x);
 /* exchange_filter_place.c; `place` counts from the front of the chunk, an index is the provider's number. */
 uint32_t kt_x_choice_at(const struct kt_chat *chunk, unsigned place); /* token; 0 = none */
 unsigned kt_x_choice_index(const struct kt_json *j, uint32_t choice, unsigned place);
-bool kt_x_choice_ends(const struct kt_chat *chunk, uint32_t choice); /* it has its finish_reason */
+uint64_t kt_x_choice_bit(const struct kt_json *j, uint32_t choice,
+                         unsigned place);                           /* 63 and more: the last */
+bool kt_x_has_finish(const struct kt_json *j, uint32_t choice);     /* a finish_reason that says something */
+bool kt_x_choice_ends(const struct kt_x_filter *f, unsigned place); /* and no more of it follows */
 unsigned kt_x_tool_of(const struct kt_json *j, uint32_t choice, uint32_t tok, bool *custom);
 /* The channel to which a text of the chunk belongs, as a key. */
 struct kt_x_channel kt_x_text_channel(const struct kt_chat *chunk, const struct kt_segment *s);
@@ -80,3 +84,24 @@ kt_result kt_x_put_rest(const struct kt_exchange *x, const struct kt_x_channel *
 kt_result kt_x_put_named_event(struct kt_buf *out, struct kt_span name, struct kt_span json) KT_MUST;
 /* The chunk under way with its edits, to filter.out. */
 kt_result kt_x_write_chunk(struct kt_exchange *x) KT_MUST;
+
+/* exchange_pair.c */
+/* Adds what segment `s` of a chunk says; `final`: its text ends with it. */
+kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
+                           bool final) KT_MUST;
+/* The other half does not come: the text has U+FFFD in its place. */
+kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
+
+/* exchange_channel.c */
+/* NULL on OOM or past the maximum. */
+struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
+void kt_x_channel_free(struct kt_x_channel *c);
+/* Gives up the last channel where it is that of a whole string, which is through. */
+void kt_x_channel_pop(struct kt_x_filter *f);
+bool kt_x_channel_ended(const struct kt_x_filter *f,
+                        const struct kt_x_channel *like); /* one of its text has */
+/* Shows the chain what there is; `final`: nothing more comes. */
+enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
+/* Behind an ask that is done: appends to `out` what may go to the client now. */
+kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bool final,
+                               struct kt_buf *out) KT_MUST;

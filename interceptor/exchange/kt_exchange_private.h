@@ -19,6 +19,7 @@
 #define KT_X_MAX_RESPONSE (64u << 20) /* where no config says */
 #define KT_X_MAX_HEAD (64u << 10)
 #define KT_X_MAX_FIELDS 96
+#define KT_X_MAX_MESSAGE 511u
 #define KT_X_MAX_OBSERVED (4u << 20)          /* of an origin's answer, to read its usage */
 #define KT_X_MAX_EXTERNAL 32                  /* outside checks of one chain run */
 #define KT_X_KEY_WAIT_NS 5000000u             /* between two looks at a command that prints a key */
@@ -42,8 +43,9 @@ struct kt_x_attempt {
     char *model;                    /* owned; as sent */
     int status;
     const char *outcome; /* static; NULL while it runs */
-    char detail[160];
-    char *said; /* owned; the provider's own words about its failure, without the key; NULL = none */
+    char detail[160];    /* ours: the client may be told */
+    char *library;       /* owned; libcurl's words, for the event alone: addresses; NULL = none */
+    char *said;          /* owned; the provider's words about its failure, without the key; NULL = none */
     uint64_t start_ns, head_ns, end_ns;
     struct kt_tstate *state; /* borrowed; what all processes know of the target */
     int permit;              /* enum kt_permit; KT_PERMIT_NO = nothing is owed to the breaker */
@@ -54,8 +56,8 @@ struct kt_x_fields {
     struct kt_buf text;
     struct {
         uint32_t name, name_len, value, value_len; /* offsets in text, which is KT_X_MAX_HEAD at most */
-    } at[KT_X_MAX_FIELDS];
-    size_t count;
+    } * at;                                        /* owned; KT_X_MAX_FIELDS at most */
+    size_t count, cap;
 };
 
 /* A whole answer that waits until its event is written; see exchange_commit.c. */
@@ -104,9 +106,9 @@ struct kt_exchange {
     bool parsed;
     struct kt_placeholders *names;
     size_t avoided; /* segments of the request in front of this one were searched for placeholders */
-    struct kt_conversation conversation; /* of the request's messages, once a value is named */
-    struct kt_restorer *restorer;        /* NULL = nothing to restore */
-    struct kt_said said;                 /* the request's texts as the model got them, once a find asks */
+    struct kt_conversation *conversation; /* owned; of the request's messages, once a value is named */
+    struct kt_restorer *restorer;         /* NULL = nothing to restore */
+    struct kt_said said;                  /* the request's texts as the model got them, once a find asks */
     bool said_taken;
     struct kt_x_phase req, res;
     struct kt_chat reply; /* the answer, read as a request's body is */
@@ -154,7 +156,7 @@ struct kt_exchange {
     struct kt_x_waiting waiting;
     bool recorded, record_ok;
     const char *event_type, *verdict, *reason_code, *error; /* static */
-    char message[512];
+    char *message;                                          /* owned; of the event; NULL = none */
 };
 
 static inline bool kt_x_observe(const struct kt_exchange *x)
@@ -181,6 +183,7 @@ void kt_x_list(struct kt_exchange *x);
 void kt_x_unlist(struct kt_exchange *x);
 
 /* exchange_prepare.c */
+void kt_x_keep_message(struct kt_exchange *x, const char *text); /* for the event, KT_X_MAX_MESSAGE of it */
 void kt_x_refuse(struct kt_exchange *x, int status, const char *type, const char *code, const char *fmt, ...)
     KT_PRINTF(5, 6);
 /* The same in a policy's name. */
@@ -248,8 +251,7 @@ kt_result kt_x_outgoing_target(struct kt_x_outgoing *o, const struct kt_target *
 kt_result kt_x_outgoing_origin(struct kt_x_outgoing *o, const struct kt_exchange *x) KT_MUST;
 /* Points url and headers of `q` into `o`. */
 void kt_x_outgoing_fill(struct kt_x_outgoing *o, struct kt_call_request *q);
-/* The request target without an absolute form's scheme and host. */
-struct kt_span kt_x_path(const struct kt_exchange *x);
+struct kt_span kt_x_path(const struct kt_exchange *x); /* without an absolute form's scheme and host */
 
 /* exchange_route.c */
 /* Makes x->route. False where there is nothing to try: the client has its answer then. */
@@ -273,8 +275,8 @@ bool kt_x_permit(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_
 void kt_x_feedback(struct kt_exchange *x, struct kt_x_attempt *a);
 void kt_x_note_head(struct kt_exchange *x, struct kt_x_attempt *a, const struct kt_call_head *head);
 int64_t kt_x_target_left_ms(const struct kt_exchange *x);
-/* The attempt under way failed and nothing reached the client: the same target again, the next one, or the
- * end. */
+/* The attempt under way failed and nothing reached the client: the same target again, the next, or the end.
+ */
 void kt_x_failed(struct kt_exchange *x, enum kt_failure f, const char *detail);
 /* The same by the word for an event. */
 void kt_x_attempt_failed(struct kt_exchange *x, const char *outcome, const char *detail);
@@ -285,6 +287,7 @@ void kt_x_try_next(struct kt_exchange *x);
 struct kt_x_attempt *kt_x_attempt_begin(struct kt_exchange *x, const struct kt_target *t, const char *model);
 struct kt_x_attempt *kt_x_attempt_now(struct kt_exchange *x); /* the last one; NULL = none */
 void kt_x_attempt_end(struct kt_exchange *x, const char *outcome, const char *detail);
+void kt_x_note_library(struct kt_exchange *x); /* in on_done, while x->call stands */
 void kt_x_drop_call(struct kt_exchange *x);
 int64_t kt_x_time_left_ms(const struct kt_exchange *x, int64_t want_ms); /* 0 = no limit, -1 = none left */
 
@@ -294,16 +297,14 @@ void kt_x_origin_admitted(struct kt_exchange *x); /* plans the refusal where a p
 /* The origin's answer, from whoever reads it. */
 void kt_x_origin_head(struct kt_exchange *x, const struct kt_call_head *head);
 void kt_x_origin_data(struct kt_exchange *x, const char *data, size_t len);
-/* It is whole. */
-void kt_x_origin_answered(struct kt_exchange *x);
+void kt_x_origin_answered(struct kt_exchange *x); /* it is whole */
 /* Observe mode: nothing more of a stream comes; the policies judge what there was. */
 void kt_x_origin_watch_end(struct kt_exchange *x);
 /* What was held back of an answer that went through: event, last byte, end. */
 void kt_x_origin_finish(struct kt_exchange *x);
 
 /* exchange_tap.c */
-/* Instead of going anywhere. */
-void kt_x_tap_ready(struct kt_exchange *x);
+void kt_x_tap_ready(struct kt_exchange *x); /* instead of going anywhere */
 
 /* exchange_failed.c */
 void kt_x_all_failed(struct kt_exchange *x);
@@ -315,6 +316,7 @@ void kt_x_fields_keep(struct kt_x_fields *f, const struct kt_call_head *head,
                       bool (*wanted)(const char *name));
 void kt_x_fields_add(struct kt_x_fields *f, const char *name, const char *value);
 void kt_x_fields_clear(struct kt_x_fields *f);
+void kt_x_fields_free(struct kt_x_fields *f); /* may be filled again */
 bool kt_x_wanted_of_target(const char *name);
 bool kt_x_wanted_of_origin(const char *name);
 /* At most KT_X_MAX_FIELDS; borrowed from `f`. */
@@ -340,8 +342,7 @@ void kt_x_add_route_fields(struct kt_exchange *x); /* x-kt-target, x-kt-attempts
 void kt_x_reply_error(struct kt_exchange *x, int status, const char *type, const char *code, const char *msg);
 void kt_x_audit_refusal(struct kt_exchange *x, const char *why);
 
-/* The graver outcome of the two phases is the event's. */
-void kt_x_response_verdict(struct kt_exchange *x);
+void kt_x_response_verdict(struct kt_exchange *x); /* the graver outcome of the two phases is the event's */
 
 /* exchange_filter.c: a stream's texts through the response phase. */
 #define KT_X_MAX_CHANNELS 1024
@@ -354,26 +355,9 @@ void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_jso
 void kt_x_filter_aside(struct kt_exchange *x, const struct kt_sse_event *e, struct kt_json *j);
 /* No chunk comes any more. */
 void kt_x_filter_end(struct kt_exchange *x);
+/* The call is over, however: what waited for the next chunk is dealt with. */
+void kt_x_filter_nothing_follows(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
-
-/* exchange_pair.c */
-/* Adds what segment `s` of a chunk says; `final`: its text ends with it. */
-kt_result kt_x_channel_add(struct kt_x_channel *c, const struct kt_json *j, const struct kt_segment *s,
-                           bool final) KT_MUST;
-/* The other half does not come: the text has U+FFFD in its place. */
-kt_result kt_x_channel_give_up_half(struct kt_x_channel *c) KT_MUST;
-
-/* exchange_channel.c */
-/* NULL on OOM or past the maximum. */
-struct kt_x_channel *kt_x_channel_of(struct kt_exchange *x, const struct kt_x_channel *like);
-void kt_x_channel_free(struct kt_x_channel *c);
-/* Gives up the last channel where it is that of a whole string, which is through. */
-void kt_x_channel_pop(struct kt_x_filter *f);
-/* Shows the chain what there is; `final`: nothing more comes. */
-enum kt_step kt_x_channel_ask(struct kt_exchange *x, struct kt_x_channel *c, bool final) KT_MUST;
-/* Behind an ask that is done: appends to `out` what may go to the client now. */
-kt_result kt_x_channel_release(struct kt_exchange *x, struct kt_x_channel *c, bool final,
-                               struct kt_buf *out) KT_MUST;
 
 /* exchange_stream.c */
 /* What the filter tells the stream. */

@@ -118,11 +118,14 @@ struct kt_x_filter {
         KT_X_ASKS_CLOSE,
         KT_X_ASKS_END
     } asks;
-    bool busy, at_end, chain_ended;
-    bool dead;                           /* the stream is over for us */
-    bool content;                        /* the chunk says something, as it came */
-    bool said;                           /* some text of the chunk is released */
-    bool changed[KT_ANSWER_MAX_CHOICES]; /* by place in the chunk */
+    bool busy, at_end, chain_ended, judged;
+    bool dead;                                    /* the stream is over for us */
+    bool content;                                 /* the chunk says something, as it came */
+    bool nothing_follows;                         /* upstream */
+    bool behind_end;                              /* a text went on behind its end, and passed */
+    uint64_t goes_on;                             /* choices of it whose finish_reason is none, a bit each */
+    bool said;                                    /* some text of the chunk is released */
+    uint64_t changed[KT_ANSWER_MAX_CHOICES / 64]; /* a bit for each, by place in the chunk */
     /* A bit for each choice, by the provider's number; those beyond share the last one. */
     uint64_t begun[KT_ANSWER_MAX_CHOICES / 64];
     uint64_t calls[KT_ANSWER_MAX_CHOICES / 64];    /* it has called a tool */
@@ -157,7 +160,8 @@ struct kt_x_chunk {
     bool failed;              /* a choice ends with the finish_reason "error" */
     bool aside;               /* neither an answer nor an error: a ping, or what nobody knows */
     bool content;             /* something a client would show or act on, a finish_reason included */
-    uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason */
+    uint64_t begun, finished; /* a bit per choice: it is in the chunk, it has its finish_reason ... */
+    uint64_t says;            /* ... a text or a call of it is there */
     bool usage_only;          /* OpenAI's extra chunk: no choices, usage */
 };
 /* Reads one data payload, and parses it into `j` (the caller's to free; empty where it is no JSON);

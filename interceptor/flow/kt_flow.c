@@ -103,14 +103,16 @@ static bool progress(struct kt_flow *f)
 /* The client ended its side. A close_notify (RFC 8446, 6.1) is answered by ours, and then the call is over:
  * TLS 1.2 asks for that, stacks that close wait for it (asyncio, SSLSocket.unwrap), and none in use shuts its
  * writing side alone. A FIN on a plain connection may be just that (`nc -N`): what was pipelined in front of
- * it is still answered. */
+ * it is still answered, and a finished answer that a slow reader has not taken yet leaves. */
 static void half_close(struct kt_flow *f)
 {
-    int expected = KT_INPUT_BUSY;
+    int expected = KT_INPUT_BUSY, open = KT_INPUT_OPEN;
     f->half_closed = true;
     bool busy = atomic_load(&f->waits) ||
                 atomic_compare_exchange_strong(&f->input, &expected, KT_INPUT_DISCARD) ||
                 expected == KT_INPUT_DISCARD;
+    if (!busy && kt_flow_backlog(f) > 0)
+        busy = f->close_after = atomic_compare_exchange_strong(&f->input, &open, KT_INPUT_DISCARD);
     if (!f->ssl && busy && kt_flow_peer_waits(f)) {
         kt_flow_watch(f);
         return;

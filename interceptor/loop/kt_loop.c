@@ -4,11 +4,8 @@
 #include "interceptor/loop/kt_fds.h"
 
 #include <errno.h>
-#include <linux/kcmp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NS_PER_MS 1000000u
@@ -27,7 +24,9 @@ kt_result kt_loop_new(struct kt_loop **out)
     l->evfd = kt_own_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     /* Each write is an edge: nobody has to read the count back. */
     struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0) {
+    /* The first wait tells whether a filter of the program's own lets us wait at all. */
+    if (l->epfd < 0 || l->evfd < 0 || epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->evfd, &ev) != 0 ||
+        epoll_wait(l->epfd, &ev, 1, 0) < 0) {
         kt_loop_free(l);
         return kt_err(KT_ERR_IO);
     }
@@ -266,7 +265,7 @@ static bool checkpoint(struct kt_loop *l, int *ms)
 
 /* Behind the wait: a guest finishes first. True where events may be for watches that it dropped; they are not
  * looked at, epoll tells all but the wake-up again. */
-static bool come_back(struct kt_loop *l)
+static bool come_back(struct kt_loop *l, bool *broken)
 {
     pthread_mutex_lock(&l->lock);
     l->open = false;
@@ -275,6 +274,7 @@ static bool come_back(struct kt_loop *l)
     bool stale = l->dropped;
     if (stale)
         l->woken = false;
+    *broken |= l->broken;
     pthread_mutex_unlock(&l->lock);
     return stale;
 }
@@ -288,7 +288,11 @@ void kt_loop_run(struct kt_loop *l)
     int ms = 0;
     while (checkpoint(l, &ms)) {
         int n = epoll_wait(l->epfd, l->batch, KT_LOOP_BATCH, ms);
-        bool stale = ms != 0 && come_back(l);
+        bool broken = n < 0 && errno == EBADF, stale = ms != 0 && come_back(l, &broken);
+        if (broken) {
+            kt_loop_give_up(l);
+            break;
+        }
         dispatch(l, n > 0 && !stale ? n : 0);
         kt_loop_due_timers(l);
         kt_loop_queued_jobs(l);
@@ -306,76 +310,4 @@ void kt_loop_quit(struct kt_loop *l)
     l->quit = true;
     pthread_mutex_unlock(&l->lock);
     kt_loop_wake(l);
-}
-
-bool kt_loop_shares_fds(struct kt_loop *l)
-{
-    int tid = atomic_load(&l->tid);
-    /* 0: the same table; below: nobody can tell. */
-    return tid == 0 || syscall(SYS_kcmp, gettid(), tid, KCMP_FILES, 0, 0) <= 0;
-}
-
-static void *thread_main(void *arg)
-{
-    struct kt_loop *l = arg;
-    atomic_store(&l->tid, (int)gettid());
-    if (l->on_start)
-        l->on_start();
-    kt_loop_run(l);
-    return NULL;
-}
-
-/* TSan goes on to know the parent's threads in a fork child and dies of two with one stack. */
-#if defined(__SANITIZE_THREAD__)
-static pid_t started_by;
-#define STARTED_BY(pid) (started_by = started_by ? started_by : (pid))
-#define MAY_JOIN() (started_by == getpid())
-#else
-#define STARTED_BY(pid) ((void)0)
-#define MAY_JOIN() true
-#endif
-
-kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void))
-{
-    STARTED_BY(getpid());
-    KT_ENSURE(!l->has_thread, KT_ERR_STATE);
-    sigset_t all, saved;
-    pthread_attr_t attr;
-    bool small = kt_loop_thread_is_small(&attr);
-    sigfillset(&all);
-    l->on_start = on_start;
-    /* The thread inherits the mask: it never runs a handler of the program, not even in its first
-     * instructions. */
-    pthread_sigmask(SIG_SETMASK, &all, &saved);
-    pthread_mutex_lock(&l->lock);
-    int rc = pthread_create(&l->thread, small ? &attr : NULL, thread_main, l);
-    l->has_thread = l->running = rc == 0;
-    pthread_mutex_unlock(&l->lock);
-    pthread_sigmask(SIG_SETMASK, &saved, NULL);
-    if (small)
-        pthread_attr_destroy(&attr);
-    if (rc != 0)
-        errno = rc;
-    return rc == 0 ? kt_ok() : kt_err(KT_ERR_IO);
-}
-
-bool kt_loop_stop(struct kt_loop *l, unsigned timeout)
-{
-    if (kt_loop_in_thread(l))
-        return false;
-    uint64_t until = kt_now_mono_ns() + (uint64_t)timeout * NS_PER_MS;
-    struct timespec ts = {.tv_sec = (time_t)(until / 1000000000u), .tv_nsec = (long)(until % 1000000000u)};
-    pthread_mutex_lock(&l->lock);
-    l->refuse = true;
-    kt_loop_wake(l);
-    int rc = 0;
-    while (l->has_thread && l->running && rc == 0)
-        rc = pthread_cond_timedwait(&l->changed, &l->lock, &ts);
-    bool ended = !l->running, over = l->has_thread && ended;
-    if (over)
-        l->has_thread = false;
-    pthread_mutex_unlock(&l->lock);
-    if (over && MAY_JOIN())
-        pthread_join(l->thread, NULL);
-    return ended;
 }

@@ -73,6 +73,9 @@ kt_result kt_loop_post(struct kt_loop *l, kt_loop_job_fn fn, void *arg) KT_MUST;
  * KT_ERR_STATE as above. */
 kt_result kt_loop_post_job(struct kt_loop *l, struct kt_loop_job *job) KT_MUST;
 
+/* Any thread: the program closed the loop's own fds by a bare system call. Its thread has ended, posts are
+ * refused, and what it watched is lost. */
+bool kt_loop_is_broken(struct kt_loop *l);
 /* Any thread: false where it has another table of fds than the loop's own thread (unshare(CLONE_FILES)): then
  * no fd of the one means anything to the other. Keeps no errno. */
 bool kt_loop_shares_fds(struct kt_loop *l);
@@ -105,14 +108,18 @@ kt_result kt_loop_start(struct kt_loop *l, void (*on_start)(void)) KT_MUST;
  * `timeout_ms`; false where it did not end in time (never free the loop then). True where there is no thread.
  */
 bool kt_loop_stop(struct kt_loop *l, unsigned timeout_ms);
+/* The same without the join: allocates and frees nothing in this thread, which may be a signal handler that
+ * interrupted malloc. Right before the end of the process. */
+bool kt_loop_let_end(struct kt_loop *l, unsigned timeout_ms);
 /* Runs the loop in the calling thread until kt_loop_quit. For `kt` and tests; the caller ignores SIGPIPE. */
 void kt_loop_run(struct kt_loop *l);
 void kt_loop_quit(struct kt_loop *l);
 bool kt_loop_in_thread(const struct kt_loop *l);
 
-/* fork: park returns when the loop thread waits outside of every callback and library call, with nobody
- * inside kt_loop_post; unpark, in the same thread, lets it go on. Not from the loop thread. */
-void kt_loop_park(struct kt_loop *l);
+/* fork: park returns true when the loop thread waits outside of every callback and library call, with nobody
+ * inside kt_loop_post; unpark, in the same thread, lets it go on. Not from the loop thread. False: it did not
+ * come there in time, and nothing is held. */
+bool kt_loop_park(struct kt_loop *l, unsigned timeout_ms) KT_MUST;
 void kt_loop_unpark(struct kt_loop *l);
 /* In the child of a fork between park and unpark, instead of unpark: the thread is gone and posts are
  * refused. The fds are the registry's to close (kt_fds_fork_child). Nothing else may be done with the loop:

@@ -54,13 +54,19 @@ bool kt_loop_run_here(struct kt_loop *l, kt_loop_job_fn fn, void *arg)
 /* --- fork --- */
 
 /* The lock stays taken until unpark: a fork copies it in a known state, and nobody is inside a post. */
-void kt_loop_park(struct kt_loop *l)
+bool kt_loop_park(struct kt_loop *l, unsigned timeout)
 {
+    struct timespec until = kt_loop_until(timeout);
+    int rc = 0;
     pthread_mutex_lock(&l->lock);
     l->park_wanted++;
     kt_loop_wake(l);
-    while ((l->running && !l->parked) || l->guest)
-        pthread_cond_wait(&l->changed, &l->lock);
+    while (((l->running && !l->parked && !kt_loop_sleeps_for_ever(l)) || l->guest) && rc == 0)
+        rc = pthread_cond_timedwait(&l->changed, &l->lock, &until);
+    bool held = (!l->running || l->parked || kt_loop_sleeps_for_ever(l)) && !l->guest;
+    if (!held)
+        kt_loop_unpark(l);
+    return held;
 }
 
 void kt_loop_unpark(struct kt_loop *l)

@@ -24,6 +24,7 @@ struct kt_loop {
     bool woken;  /* the eventfd was written and not seen since: one write wakes for many posts */
     bool refuse; /* no further posts */
     bool quit;
+    bool broken;  /* epoll is gone */
     bool running; /* some thread is inside kt_loop_run */
     bool has_thread;
     bool parked;
@@ -43,7 +44,15 @@ void kt_loop_due_timers(struct kt_loop *l);
 void kt_loop_queued_jobs(struct kt_loop *l);
 void kt_loop_wake(struct kt_loop *l); /* any thread */
 
-/* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), for a thread in little address space. */
-bool kt_loop_thread_is_small(pthread_attr_t *attr);
+/* kt_loop_life.c */
+void kt_loop_give_up(struct kt_loop *l);               /* owner only: epoll is gone */
+bool kt_loop_sleeps_for_ever(const struct kt_loop *l); /* lock held */
+struct timespec kt_loop_until(unsigned timeout_ms);
+
+/* kt_loop_thread.c: true = `attr` is new (pthread_attr_destroy), with a stack that suffices in little space.
+ */
+bool kt_loop_thread_attr(pthread_attr_t *attr);
+/* False where libc would end the process. */
+bool kt_loop_thread_may_begin(void);
 /* kt_loop_loan.c; the owner's. The watch's loan ends, and epoll is not told. */
 void kt_loop_loan_forget(struct kt_loop *l, struct kt_loop_watch *w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/plan/kt_plan.h"
-#include "interceptor/abi/kt_plan_format.h"
+#include "interceptor/abi/kt_plan_key.h"
 #include "interceptor/plan/kt_plan_clean.h"
 #include "interceptor/plan/kt_plan_file.h"
 #include "interceptor/plan/kt_plan_text.h"

@@ -46,8 +46,6 @@ void kt_plan_remove(const struct kt_plan_made *made);
 /* Reads the `ca` line of an existing plan. KT_ERR_IO where the file is missing, not ours, or writable by
  * others; KT_ERR_SYNTAX where it is no plan; KT_ERR_STATE where it has expired. */
 kt_result kt_plan_read_ca(const char *plan_path, char *ca_pem, size_t size) KT_MUST;
-/* The key of kt_plan_format.h. Each may be NULL = "". */
-void kt_plan_key(const char *config_paths, const char *mode, const char *fail_mode, char out[17]);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
  */
 #include "interceptor/telemetry/kt_otlp_metrics.h"
 #include "interceptor/telemetry/kt_otlp_way.h"
+#include "policyengine/config/kt_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,18 +139,22 @@ static kt_result point(struct kt_buf *out, const struct kt_otlp_metrics *m, cons
     if (!h->count)
         return kt_ok();
     bool first = out->data[out->len - 1] == '[';
+    char number[32];
+    kt_format_float(h->sum, number); /* printf follows the program's locale */
     KT_GUARD(kt_buf_puts(out, first ? "{" : ",{"));
     KT_GUARD(attributes(out, s, token_type));
     KT_GUARD(kt_buf_printf(out,
                            ",\"startTimeUnixNano\":\"%llu\",\"timeUnixNano\":\"%llu\",\"count\":\"%llu\","
-                           "\"sum\":%.9g,\"bucketCounts\":[",
+                           "\"sum\":%s,\"bucketCounts\":[",
                            (unsigned long long)m->since_ns, (unsigned long long)kt_now_real_ns(),
-                           (unsigned long long)h->count, h->sum));
+                           (unsigned long long)h->count, number));
     for (size_t i = 0; i <= BUCKETS; i++)
         KT_GUARD(kt_buf_printf(out, "%s\"%llu\"", i ? "," : "", (unsigned long long)h->bucket[i]));
     KT_GUARD(kt_buf_puts(out, "],\"explicitBounds\":["));
-    for (size_t i = 0; i < BUCKETS; i++)
-        KT_GUARD(kt_buf_printf(out, "%s%.9g", i ? "," : "", bounds[i]));
+    for (size_t i = 0; i < BUCKETS; i++) {
+        kt_format_float(bounds[i], number);
+        KT_GUARD(kt_buf_printf(out, "%s%s", i ? "," : "", number));
+    }
     return kt_buf_puts(out, "]}");
 }
 

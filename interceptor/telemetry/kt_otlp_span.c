@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An exchange as a span, and the words that spans and metrics share. */
 #include "interceptor/telemetry/kt_otlp_way.h"
+#include "policyengine/config/kt_read.h"
 
 #include <string.h>
 
@@ -35,8 +36,10 @@ static kt_result put_int(struct kt_buf *out, const char *name, int64_t value)
 
 static kt_result put_double(struct kt_buf *out, const char *name, double value)
 {
+    char number[32];
+    kt_format_float(value, number); /* printf follows the program's locale */
     KT_GUARD(key(out, name));
-    return kt_buf_printf(out, "{\"doubleValue\":%.9g}}", value);
+    return kt_buf_printf(out, "{\"doubleValue\":%s}}", number);
 }
 
 static kt_result put_bool(struct kt_buf *out, const char *name, bool value)

@@ -52,9 +52,10 @@ static void on_done(void *way, enum kt_call_outcome outcome, const char *detail)
 {
     struct kt_otlp_way *w = way;
     char why[160];
+    const char *says = kt_call_library_says(w->call);
     w->call = NULL;
     if (outcome != KT_CALL_OK) {
-        snprintf(why, sizeof why, "%s: %.120s", kt_call_outcome_name(outcome), detail);
+        snprintf(why, sizeof why, "%s: %.120s", kt_call_outcome_name(outcome), *says ? says : detail);
         lost(w, why);
     } else if (w->status < 200 || w->status >= 300) {
         snprintf(why, sizeof why, "the collector answered %d", w->status);

@@ -87,13 +87,8 @@ static void free_call(struct kt_call *c)
 {
     struct kt_upstream *u = c->u;
     kt_up_forget_call(c);
-    if (c->easy) {
-        curl_easy_reset(c->easy); /* it must not keep pointers into the call */
-        if (u->idle_count < KT_UP_IDLE_EASY)
-            u->idle[u->idle_count++] = c->easy;
-        else
-            curl_easy_cleanup(c->easy);
-    }
+    if (c->handle)
+        kt_up_handle_give(u, c->handle, c->in_order);
     kt_call_wipe_headers(c);
     kt_call_gzip_free(c);
     kt_buf_free(&c->head);
@@ -122,7 +117,11 @@ void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char 
         outcome = KT_CALL_CONNECTION;
         detail = fault;
     }
-    KT_TRACE(UPSTREAM, "call %p ends: %s %s", (void *)c, kt_call_outcome_name(outcome), detail);
+    if ((c->overflow || fault) && c->handle)
+        c->handle->error[0] = '\0'; /* that our callback refused the bytes */
+    KT_TRACE(UPSTREAM, "call %p ends: %s %s (%s)", (void *)c, kt_call_outcome_name(outcome), detail,
+             kt_call_library_says(c));
+    c->in_order = outcome == KT_CALL_OK;
     take_out(c);
     if (!c->released)
         c->handler.on_done(c->handler.arg, outcome, detail);
@@ -203,8 +202,8 @@ kt_result kt_upstream_call(struct kt_upstream *u, const struct kt_call_request *
     c->once = strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0;
     c->watchdog = (struct kt_timer){.fn = on_watchdog, .arg = c};
     c->resume_timer = (struct kt_timer){.fn = on_resume, .arg = c};
-    c->easy = u->idle_count ? u->idle[--u->idle_count] : curl_easy_init();
-    kt_result r = c->easy ? kt_call_configure(c, request) : kt_err(KT_ERR_MEMORY);
+    c->handle = kt_up_handle_take(u, request);
+    kt_result r = c->handle ? kt_call_configure(c, request) : kt_err(KT_ERR_MEMORY);
     if (kt_is_ok(r) && !u->busy) {
         c->state = KT_CS_RUNNING;
         r = curl_multi_add_handle(u->multi, c->easy) == CURLM_OK ? kt_ok() : kt_err(KT_ERR_INTERNAL);

@@ -49,6 +49,7 @@ static KT_MUST kt_result begin(struct kt_call *c, enum kt_http_coding coding)
     c->gzip->coding = coding;
     KT_GUARD(kt_inflate_new(coding, &c->gzip->z));
     kt_inflate_allow_padding(c->gzip->z);
+    c->handle->undecoded = true;
     return curl_easy_setopt(c->easy, CURLOPT_HTTP_CONTENT_DECODING, 0L) == CURLE_OK ? kt_ok()
                                                                                     : kt_err(KT_ERR_INTERNAL);
 }

@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct kt_call *call_of(void *handle)
+{
+    return ((const struct kt_up_handle *)handle)->call;
+}
+
 static kt_result keep_field(struct kt_call *c, struct kt_span line)
 {
     const char *colon = memchr(line.data, ':', line.len);
@@ -62,7 +67,7 @@ static void begin_head(struct kt_call *c, struct kt_span line)
 int kt_call_on_send(void *arg, char *peer, char *own, int peer_port, int own_port)
 {
     (void)peer, (void)own, (void)peer_port, (void)own_port;
-    struct kt_call *c = arg;
+    struct kt_call *c = call_of(arg);
     long written = 0;
     curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &written);
     c->cut_off = c->once && c->sent && written > 0;
@@ -72,7 +77,7 @@ int kt_call_on_send(void *arg, char *peer, char *own, int peer_port, int own_por
 
 size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg)
 {
-    struct kt_call *c = arg;
+    struct kt_call *c = call_of(arg);
     size_t len = size * n;
     if (c->state == KT_CS_DOOMED)
         return 0;
@@ -100,7 +105,7 @@ size_t kt_call_on_header(char *data, size_t size, size_t n, void *arg)
 
 size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg)
 {
-    struct kt_call *c = arg;
+    struct kt_call *c = call_of(arg);
     size_t len = size * n;
     if (c->state == KT_CS_DOOMED)
         return 0;
@@ -120,7 +125,7 @@ size_t kt_call_on_write(char *data, size_t size, size_t n, void *arg)
 
 int kt_call_on_resolve(void *resolver, void *reserved, void *arg)
 {
-    struct kt_call *c = arg;
+    const struct kt_call *c = call_of(arg);
     (void)resolver, (void)reserved;
     atomic_store(&c->u->fork_ns, kt_now_mono_ns() + KT_UP_RESOLVER_MS * KT_NS_PER_MS);
     return 0;

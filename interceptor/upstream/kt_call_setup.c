@@ -4,12 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void kt_call_wipe_headers(struct kt_call *c)
 {
-    for (struct curl_slist *h = c->headers; h; h = h->next)
-        kt_wipe(h->data, strlen(h->data));
-    curl_slist_free_all(c->headers);
+    if (c->headers)
+        kt_wipe(c->headers, c->headers_size);
+    free(c->headers);
     c->headers = NULL;
 }
 
@@ -26,22 +27,44 @@ static bool is_token(const char *s)
     return p > s && *p == '\0';
 }
 
-static kt_result add_line(struct kt_call *c, const char *line)
+/* The list under way: nodes, and their texts behind them. */
+struct list {
+    struct curl_slist *next;
+    char *text;
+    bool accept, type;
+};
+
+static void put(struct list *l, const char *text)
 {
-    struct curl_slist *list = curl_slist_append(c->headers, line);
-    KT_ENSURE(list, KT_ERR_MEMORY);
-    c->headers = list;
-    return kt_ok();
+    size_t n = strlen(text);
+    memcpy(l->text, text, n + 1);
+    l->text += n;
 }
 
-static kt_result add_header(struct kt_call *c, const struct kt_call_header *h, struct kt_buf *line)
+/* Begins a line; what is put next is its text. */
+static void add_node(struct list *l)
 {
-    KT_ENSURE(is_token(h->name) && !strpbrk(h->value, "\r\n"), KT_ERR_USAGE);
-    kt_buf_clear(line);
-    KT_GUARD(kt_buf_puts(line, h->name));
-    KT_GUARD(kt_buf_puts(line, *h->value ? ": " : ";")); /* libcurl's way to write one without a value */
-    KT_GUARD(kt_buf_puts(line, h->value));
-    return add_line(c, line->data);
+    l->next->data = l->text;
+    l->next->next = l->next + 1;
+    l->next++;
+}
+
+static void add_line(struct list *l, const char *line)
+{
+    add_node(l);
+    put(l, line);
+    l->text++;
+}
+
+static void add_header(struct list *l, const struct kt_call_header *h)
+{
+    add_node(l);
+    put(l, h->name);
+    put(l, *h->value ? ": " : ";"); /* libcurl's way to write one without a value */
+    put(l, h->value);
+    l->text++;
+    l->accept |= kt_span_ieq(kt_span(h->name, strlen(h->name)), "Accept");
+    l->type |= kt_span_ieq(kt_span(h->name, strlen(h->name)), "Content-Type");
 }
 
 static bool is_ours(const char *name)
@@ -54,37 +77,61 @@ static bool is_ours(const char *name)
     return false;
 }
 
-static kt_result add_headers(struct kt_call *c, const struct kt_call_request *q)
+/* What libcurl would add by itself: the request has the fields that it was given and no other. */
+static const char *const no_more[] = {"Expect:", "Accept:", "Content-Type:"};
+
+/* Bytes that the list takes; checks the fields. */
+static kt_result measure(const struct kt_call_request *q, size_t *size)
 {
-    KT_CLEANUP(kt_buf_wipe_free) struct kt_buf line = KT_BUF_INIT(KT_UP_MAX_HEAD);
-    bool accept = false, type = false;
+    size_t n = (q->header_count + KT_COUNT(no_more)) * sizeof(struct curl_slist);
+    for (size_t i = 0; i < KT_COUNT(no_more); i++)
+        n += strlen(no_more[i]) + 1;
     for (size_t i = 0; i < q->header_count; i++) {
         const struct kt_call_header *h = &q->headers[i];
+        size_t line = strlen(h->name) + strlen(h->value) + sizeof ": ";
         if (is_ours(h->name))
             continue;
-        accept |= kt_span_ieq(kt_span(h->name, strlen(h->name)), "Accept");
-        type |= kt_span_ieq(kt_span(h->name, strlen(h->name)), "Content-Type");
-        KT_GUARD(add_header(c, h, &line));
+        KT_ENSURE(is_token(h->name) && !strpbrk(h->value, "\r\n"), KT_ERR_USAGE);
+        KT_ENSURE(line <= KT_UP_MAX_HEAD, KT_ERR_LIMIT);
+        n += line;
     }
-    /* What libcurl would add by itself: the request has the fields that it was given and no other. */
-    KT_GUARD(add_line(c, "Expect:"));
-    if (!accept)
-        KT_GUARD(add_line(c, "Accept:"));
-    return type ? kt_ok() : add_line(c, "Content-Type:");
+    *size = n;
+    return kt_ok();
+}
+
+/* In one block, made and wiped at once. */
+static kt_result add_headers(struct kt_call *c, const struct kt_call_request *q)
+{
+    KT_GUARD(measure(q, &c->headers_size));
+    c->headers = malloc(c->headers_size);
+    KT_ENSURE(c->headers, KT_ERR_MEMORY);
+    struct list l = {.next = c->headers, .text = (char *)(c->headers + q->header_count + KT_COUNT(no_more))};
+    for (size_t i = 0; i < q->header_count; i++)
+        if (!is_ours(q->headers[i].name))
+            add_header(&l, &q->headers[i]);
+    add_line(&l, no_more[0]);
+    if (!l.accept)
+        add_line(&l, no_more[1]);
+    if (!l.type)
+        add_line(&l, no_more[2]);
+    l.next[-1].next = NULL;
+    return kt_ok();
+}
+
+static bool has_body(const struct kt_call_request *q)
+{
+    return strcmp(q->method, "HEAD") != 0 && (q->body.len > 0 || strcmp(q->method, "POST") == 0);
 }
 
 static void set_method(CURL *e, const struct kt_call_request *q)
 {
-    bool head = strcmp(q->method, "HEAD") == 0;
-    bool has_body = !head && (q->body.len > 0 || strcmp(q->method, "POST") == 0);
-    if (has_body) {
+    bool head = strcmp(q->method, "HEAD") == 0, body = has_body(q);
+    if (body) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDS, q->body.len ? q->body.data : "");
     } else if (head) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
     }
-    if (!head && strcmp(q->method, has_body ? "POST" : "GET") != 0)
+    if (!head && strcmp(q->method, body ? "POST" : "GET") != 0)
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
@@ -102,40 +149,31 @@ static void set_trust(const struct kt_upstream *u, CURL *e, const char *ca_file)
     }
 }
 
-static void set_limits(CURL *e, const struct kt_call_request *q)
-{
-    if (q->connect_ms > 0)
-        curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)q->connect_ms);
-    if (q->total_ms > 0)
-        curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)q->total_ms);
-}
-
 static void set_callbacks(struct kt_call *c)
 {
     CURL *e = c->easy;
-    curl_easy_setopt(e, CURLOPT_PRIVATE, c);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error);
+    curl_easy_setopt(e, CURLOPT_PRIVATE, c->handle);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->handle->error);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, kt_call_on_header);
-    curl_easy_setopt(e, CURLOPT_HEADERDATA, c);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, c->handle);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, kt_call_on_write);
-    curl_easy_setopt(e, CURLOPT_WRITEDATA, c);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, c->handle);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, kt_call_on_send);
-    curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, c->handle);
     curl_easy_setopt(e, CURLOPT_RESOLVER_START_FUNCTION, kt_call_on_resolve);
-    curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, c);
+    curl_easy_setopt(e, CURLOPT_RESOLVER_START_DATA, c->handle);
     kt_up_install_opener(c->u, e);
 }
 
-kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *q)
+/* What is the same for every call of this kind. */
+static kt_result set_kind(struct kt_call *c, const struct kt_call_request *q)
 {
     CURL *e = c->easy;
-    KT_ENSURE(is_token(q->method), KT_ERR_USAGE);
-    KT_GUARD(add_headers(c, q));
     set_callbacks(c);
     set_method(e, q);
     set_trust(c->u, e, q->ca_file);
-    set_limits(e, q);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
+    if (q->connect_ms > 0)
+        curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)q->connect_ms);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -150,9 +188,41 @@ kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *q)
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     if (q->stream) /* 16 KiB by default, for as long as it lasts */
         curl_easy_setopt(e, CURLOPT_BUFFERSIZE, KT_UP_STREAM_BUFFER);
-    if (c->u->direct)
-        curl_easy_setopt(e, CURLOPT_PROXY, "");
-    if (c->u->no_proxy)
-        curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy);
+    /* Never NULL: then libcurl asks the environment, which the program may be changing. */
+    const char *proxy = strncasecmp(q->url, "https:", 6) == 0 ? c->u->https_proxy : c->u->http_proxy;
+    curl_easy_setopt(e, CURLOPT_PROXY, proxy ? proxy : "");
+    curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy ? c->u->no_proxy : "");
     return curl_easy_setopt(e, CURLOPT_URL, q->url) == CURLE_OK ? kt_ok() : kt_err(KT_ERR_USAGE);
+}
+
+/* What is not: all of it, every time, or the last call's would stand. */
+static void set_own(struct kt_call *c, const struct kt_call_request *q)
+{
+    CURL *e = c->easy;
+    struct kt_up_handle *h = c->handle;
+    h->call = c;
+    h->error[0] = '\0';
+    if (has_body(q)) {
+        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
+        curl_easy_setopt(e, CURLOPT_POSTFIELDS, q->body.len ? q->body.data : "");
+    }
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
+    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)(q->total_ms > 0 ? q->total_ms : 0));
+    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 0L);
+    if (h->undecoded)
+        curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 1L);
+    h->undecoded = false;
+}
+
+kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *q)
+{
+    c->easy = c->handle->easy;
+    KT_ENSURE(is_token(q->method), KT_ERR_USAGE);
+    KT_GUARD(add_headers(c, q));
+    if (!c->handle->keeps) {
+        KT_GUARD(set_kind(c, q));
+        kt_up_handle_keep(c->handle, q);
+    }
+    set_own(c, q);
+    return kt_ok();
 }

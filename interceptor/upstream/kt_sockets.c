@@ -64,8 +64,9 @@ static void unbind(struct kt_up_socket *s)
 /* A call with a second socket (two addresses are tried at once) waits for more than one. */
 static void bind_call(struct kt_up_socket *s, CURL *easy)
 {
-    struct kt_call *c = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
+    struct kt_up_handle *h = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&h);
+    struct kt_call *c = h ? h->call : NULL;
     unbind(s);
     if (!c)
         return;
@@ -216,7 +217,7 @@ static void mark(struct curl_sockaddr *a)
     if (!inet || a->addrlen + KT_CONNECT_MARK_LEN > sizeof(struct sockaddr_storage))
         return;
     char *room = (char *)a + offsetof(struct curl_sockaddr, addr);
-    memcpy(room + a->addrlen, KT_CONNECT_MARK, KT_CONNECT_MARK_LEN);
+    memcpy(room + a->addrlen, KT_CONNECT_MARK_ENGINE, KT_CONNECT_MARK_LEN);
     a->addrlen += KT_CONNECT_MARK_LEN;
 }
 

@@ -32,18 +32,26 @@ static kt_result copy_env(const char *name, char **out)
     return *out ? kt_ok() : kt_err(KT_ERR_MEMORY);
 }
 
+/* The first of these names that is set. */
+static kt_result copy_first(const char *const *names, char **out)
+{
+    for (; !*out && *names; names++)
+        KT_GUARD(copy_env(*names, out));
+    return kt_ok();
+}
+
 /* The environment is read here, on the thread that starts the engine, and not by the loop thread while the
  * program may be in setenv. KT_UPSTREAM_CA_FILE is what SSL_CERT_FILE was before kt wrap put its own bundle
  * there; empty = it was not set. */
 static kt_result read_environment(struct kt_upstream *u)
 {
-    static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
-                                          "ALL_PROXY"};
-    u->direct = true;
-    for (size_t i = 0; i < KT_COUNT(proxies); i++)
-        if (getenv(proxies[i]))
-            u->direct = false;
-    KT_GUARD(copy_env("KT_UPSTREAM_NO_PROXY", &u->no_proxy));
+    /* As libcurl does it; HTTP_PROXY is no such name, because web servers let clients set it. */
+    static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const none[] = {"KT_UPSTREAM_NO_PROXY", "no_proxy", "NO_PROXY", NULL};
+    KT_GUARD(copy_first(http, &u->http_proxy));
+    KT_GUARD(copy_first(https, &u->https_proxy));
+    KT_GUARD(copy_first(none, &u->no_proxy));
     KT_GUARD(copy_env("KT_UPSTREAM_CA_FILE", &u->ca_file));
     if (!u->ca_file)
         KT_GUARD(copy_env("SSL_CERT_FILE", &u->ca_file));
@@ -111,9 +119,10 @@ static void report_done(struct kt_upstream *u)
     for (CURLMsg *m; (m = curl_multi_info_read(u->multi, &left));) {
         if (m->msg != CURLMSG_DONE)
             continue;
-        struct kt_call *c = NULL;
+        struct kt_up_handle *h = NULL;
         CURLcode code = m->data.result;
-        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&h);
+        struct kt_call *c = h->call;
         if (code == CURLE_COULDNT_CONNECT && u->no_fd) { /* says nothing about the target */
             kt_call_finish(c, KT_CALL_ABORTED,
                            "the process has no file descriptor left, raise RLIMIT_NOFILE");
@@ -123,8 +132,8 @@ static void report_done(struct kt_upstream *u)
             kt_call_finish(c, KT_CALL_CONNECTION, "the connection ended without an answer");
             continue;
         }
-        const char *detail = code == CURLE_OK ? "" : c->error[0] ? c->error : curl_easy_strerror(code);
-        kt_call_finish(c, kt_call_classify(code), detail);
+        kt_call_note_code(c, code);
+        kt_call_finish(c, kt_call_classify(code), kt_call_words(code));
     }
 }
 
@@ -193,13 +202,15 @@ void kt_upstream_free(struct kt_upstream *u)
     while (u->calls)
         kt_call_drop(u->calls);
     while (u->idle_count)
-        curl_easy_cleanup(u->idle[--u->idle_count]);
+        kt_up_handle_free(u->idle[--u->idle_count]);
     if (u->multi) {
         curl_multi_cleanup(u->multi);
         kt_up_forget_sockets(u);
         kt_loop_timer_set(u->loop, &u->timer, 0);
         curl_global_cleanup();
     }
+    free(u->http_proxy);
+    free(u->https_proxy);
     free(u->no_proxy);
     free(u->ca_file);
     free(u);

@@ -77,8 +77,8 @@ struct kt_call_handler {
     void (*on_head)(void *arg, const struct kt_call_head *head);
     /* A piece of the body. Call kt_call_pause inside to stop further ones; this one is yours in any case. */
     void (*on_data)(void *arg, const char *data, size_t len);
-    /* Once, last; the call is gone after it. `detail` holds no secret, no URL; borrowed. Not called after
-     * kt_call_cancel. */
+    /* Once, last; the call is gone after it. `detail`: why, in our own words, without host or address, so
+     * that anybody may be told; borrowed, may be empty. Not called after kt_call_cancel. */
     void (*on_done)(void *arg, enum kt_call_outcome outcome, const char *detail);
     void *arg;
 };
@@ -100,6 +100,10 @@ void kt_call_resume(struct kt_call *c);
 /* Where nothing but a byte of the answer can bring the call on: the watch that waits for it. NULL = there is
  * more to wait for. Borrowed until the loop goes on. */
 struct kt_loop_watch *kt_call_waits_for(const struct kt_call *c);
+
+/* What libcurl said about the failure, in on_done: for events and logs only, there are hosts, addresses and
+ * ports in it. Borrowed, may be empty. */
+const char *kt_call_library_says(const struct kt_call *c);
 
 /* Connections that are open, for tests and diagnosis. */
 size_t kt_upstream_sockets(const struct kt_upstream *u);

@@ -22,16 +22,16 @@
 
 struct kt_upstream {
     struct kt_loop *loop;
-    CURLM *multi;          /* NULL before the first request */
-    struct kt_timer timer; /* libcurl's own timeout */
-    struct kt_call *calls; /* every call that was given out, doubly linked */
-    CURL *idle[KT_UP_IDLE_EASY];
+    CURLM *multi;                               /* NULL before the first request */
+    struct kt_timer timer;                      /* libcurl's own timeout */
+    struct kt_call *calls;                      /* every call that was given out, doubly linked */
+    struct kt_up_handle *idle[KT_UP_IDLE_EASY]; /* owned; the newest last */
     size_t idle_count;
-    struct kt_up_open *open;  /* every socket that libcurl has of us */
-    bool no_fd;               /* in this turn the process had no file descriptor left for a socket */
-    size_t sockets, unsure;   /* ... and how many of them are not known to be connected */
-    bool direct;              /* the environment names no proxy: libcurl need not look with every call */
-    char *no_proxy;           /* owned; KT_UPSTREAM_NO_PROXY or NULL */
+    struct kt_up_open *open; /* every socket that libcurl has of us */
+    bool no_fd;              /* in this turn the process had no file descriptor left for a socket */
+    size_t sockets, unsure;  /* ... and how many of them are not known to be connected */
+    /* From the environment, as libcurl would look with every call; owned, NULL = none. */
+    char *http_proxy, *https_proxy, *no_proxy;
     char *ca_file;            /* owned; from the environment, or NULL */
     const char *ca_path;      /* libcurl's own hashed folder where it has one; static */
     _Atomic uint64_t fork_ns; /* kt_upstream_fork_ns */
@@ -47,12 +47,27 @@ enum kt_call_state {
 
 struct kt_up_socket; /* kt_sockets.c */
 
+/* An easy handle. Between two calls it may keep the options that the members behind `keeps` say. */
+struct kt_up_handle {
+    CURL *easy;
+    struct kt_call *call; /* that it serves, which libcurl's callbacks find here; NULL = idle */
+    bool keeps;
+    bool stream, has_body;
+    bool undecoded; /* by the last call: libcurl's own decoder is off */
+    int64_t connect_ms;
+    char method[16];
+    char *url, *ca_file; /* owned; ca_file may be NULL */
+    char error[CURL_ERROR_SIZE];
+};
+
 struct kt_call {
     struct kt_upstream *u;
     struct kt_up_socket *socket; /* that libcurl watches for it; NULL = none */
     struct kt_call *prev, *next;
-    CURL *easy;
-    struct curl_slist *headers; /* holds keys: wiped */
+    struct kt_up_handle *handle;
+    CURL *easy;                 /* of the handle */
+    struct curl_slist *headers; /* one block with its texts; holds keys: wiped */
+    size_t headers_size;        /* bytes of that block */
     struct kt_call_handler handler;
     enum kt_call_state state;
     struct kt_timer watchdog; /* first byte, idle, drain */
@@ -67,10 +82,10 @@ struct kt_call {
     bool head_done, paused, released, overflow;
     bool damaged;              /* the coding of the answer does not hold what it says */
     struct kt_call_gzip *gzip; /* owned; NULL = the answer is not packed so */
+    bool in_order;             /* a whole answer came */
     bool once;                 /* what was sent must not be sent again */
     bool sent;                 /* a connection was about to take the request */
     bool cut_off;              /* libcurl wanted to send it again */
-    char error[CURL_ERROR_SIZE];
 };
 
 /* kt_upstream.c */
@@ -83,6 +98,19 @@ void kt_call_finish(struct kt_call *c, enum kt_call_outcome outcome, const char 
 void kt_call_drop(struct kt_call *c);         /* without a slot; outside of libcurl only */
 void kt_call_arm_watchdog(struct kt_call *c); /* for the limit that holds now */
 enum kt_call_outcome kt_call_classify(CURLcode code);
+
+/* kt_call_words.c */
+const char *kt_call_words(CURLcode code); /* static; empty = nothing to say */
+void kt_call_note_code(struct kt_call *c, CURLcode code);
+
+/* kt_handle.c */
+/* One that keeps what this request needs where there is one, else one without options. NULL = no memory. */
+struct kt_up_handle *kt_up_handle_take(struct kt_upstream *u, const struct kt_call_request *request);
+/* Its options are those of this request from now on. */
+void kt_up_handle_keep(struct kt_up_handle *h, const struct kt_call_request *request);
+/* Takes back one whose call is over. in_order: the transfer came to its end, and nothing was odd about it. */
+void kt_up_handle_give(struct kt_upstream *u, struct kt_up_handle *h, bool in_order);
+void kt_up_handle_free(struct kt_up_handle *h);
 
 /* kt_call_setup.c */
 kt_result kt_call_configure(struct kt_call *c, const struct kt_call_request *request) KT_MUST;

@@ -2,6 +2,8 @@
 /* Who made the call: looked up once per process, since an event must stay cheap. */
 #include "policyengine/audit/kt_event.h"
 
+#include "policyengine/base/kt_environ.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,9 +51,11 @@ static void look_up(void)
     exe[n > 0 ? n : 0] = '\0';
     if (!getcwd(cwd, sizeof cwd))
         cwd[0] = '\0';
+    kt_environ_lock();
     find_ci_job();
     if (!run[0])
         keep_text(run, sizeof run, env("KT_RUN"));
+    kt_environ_unlock();
 }
 
 void kt_event_set_run(const char *value)

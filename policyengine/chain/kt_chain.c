@@ -113,6 +113,17 @@ bool kt_chain_error_blocks(const struct kt_chain *c, enum kt_phase phase)
     return false;
 }
 
+bool kt_chain_unseen_blocks(const struct kt_chain *c, enum kt_phase phase)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct kt_policy *p = c->links[i].policy;
+        bool looks = p->text || (phase == KT_PHASE_RESPONSE && p->tool);
+        if (looks && (p->phases & (unsigned)phase) && c->links[i].on_error == KT_ON_ERROR_BLOCK)
+            return true;
+    }
+    return false;
+}
+
 bool kt_chain_restores(const struct kt_chain *c)
 {
     for (size_t i = 0; i < c->count; i++)

@@ -42,6 +42,9 @@ bool kt_chain_watches_calls(const struct kt_chain *c);
 /* True where some policy of the phase has `on_internal_error: block`: where none of them can look, nothing
  * passes, whatever fail_mode says. */
 bool kt_chain_error_blocks(const struct kt_chain *c, enum kt_phase phase);
+/* The same where the chain is well and a text cannot be shown to it: policies that look at none (in an
+ * answer: nor at calls of tools) miss nothing. */
+bool kt_chain_unseen_blocks(const struct kt_chain *c, enum kt_phase phase);
 
 /* True where some policy gives values back in the answer. */
 bool kt_chain_restores(const struct kt_chain *c);
@@ -77,6 +80,8 @@ const struct kt_external *kt_chain_run_external(const struct kt_chain_run *r); /
 enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_span body) KT_MUST;
 /* Instead: the policy that asks has failed, and the call goes on without it. */
 enum kt_step kt_chain_run_give_up(struct kt_chain_run *r) KT_MUST;
+/* Instead, in a dry run: nobody asks for it; the policy is skipped from here on, and has not failed. */
+enum kt_step kt_chain_run_pass_over(struct kt_chain_run *r) KT_MUST;
 
 /* True once a policy stopped the chain: no further text needs to be shown. Never in a dry run. */
 bool kt_chain_run_stopped(const struct kt_chain_run *r);
@@ -104,7 +109,7 @@ const struct kt_redaction *kt_chain_run_redactions(struct kt_chain_run *r, size_
 struct kt_policy_result {
     const char *kind;
     enum kt_verdict verdict;
-    bool skipped; /* the chain was stopped before this policy saw anything */
+    bool skipped; /* the chain was stopped before this policy saw anything, or nobody asked for it outside */
     bool failed;  /* out since an error of its own */
     unsigned matches;
     uint64_t time_ns;

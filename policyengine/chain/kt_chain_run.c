@@ -73,6 +73,7 @@ void kt_chain_run_free(struct kt_chain_run *r)
     for (size_t i = 0; i < r->segment_count; i++)
         free(r->segments[i].json);
     free(r->segments);
+    free(r->stop_message);
     free(r->results);
     free(r->policies);
     free(r->links);
@@ -83,7 +84,7 @@ static kt_result segment_ready(struct kt_chain_run *r, unsigned segment)
 {
     KT_ENSURE(segment < KT_RUN_SEGMENTS_MAX, KT_ERR_LIMIT);
     if (segment >= r->segment_cap) {
-        size_t cap = r->segment_cap ? r->segment_cap * 2 : 8;
+        size_t cap = r->segment_cap ? r->segment_cap * 2 : 2;
         while (cap <= segment)
             cap *= 2;
         struct kt_run_segment *s = realloc(r->segments, cap * sizeof *s);
@@ -241,11 +242,12 @@ static bool pass(struct kt_chain_run *r)
     return true;
 }
 
-/* What would have been stopped, or what a failed policy did not look at, is not shown to the world outside:
- * the text then may not be what leaves. */
+/* What does not leave, or in a dry run would not, is not shown to the world outside. Where a policy has
+ * failed, fail_mode decides behind us whether anything leaves: a request is shown at the phase's end, which
+ * then does not come; an answer has the outside's own words. */
 static bool may_be_shown(const struct kt_chain_run *r)
 {
-    return !r->stopped && !r->failed_now && !r->error_blocks && !(r->dry && r->internal_error);
+    return !r->stopped && !r->error_blocks && !(r->dry && r->internal_error);
 }
 
 /* Goes on from r->at to the end of the call. */
@@ -339,6 +341,16 @@ enum kt_step kt_chain_run_resume(struct kt_chain_run *r, int status, struct kt_s
 enum kt_step kt_chain_run_give_up(struct kt_chain_run *r)
 {
     return r->pending ? go_on(r, kt_now_mono_ns(), KT_STEP_ERROR) : internal_error(r);
+}
+
+enum kt_step kt_chain_run_pass_over(struct kt_chain_run *r)
+{
+    if (!r->pending)
+        return internal_error(r);
+    r->policies[r->at].out = r->results[r->at].skipped = true;
+    r->pending = false;
+    r->at++;
+    return proceed(r);
 }
 
 bool kt_chain_run_stopped(const struct kt_chain_run *r)

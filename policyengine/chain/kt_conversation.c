@@ -64,7 +64,8 @@ void kt_conversation_add(struct kt_conversation *c, enum kt_origin_class from, c
         return;
     const uint64_t words[3] = {c->context, (uint64_t)from, digest(c, text, len)};
     const uint64_t message = digest(c, words, sizeof words);
-    if (from == KT_FROM_SYSTEM) { /* what follows is said under it; descriptions of tools come last */
+    if (from == KT_FROM_SYSTEM ||
+        from == KT_FROM_OFFER) { /* what follows is said under it; descriptions of tools come last */
         c->context = message;
         return;
     }

@@ -32,7 +32,7 @@ struct kt_placeholders {
     struct entry **slots; /* open addressing; a power of two, at most half full */
     size_t size, used, bytes;
     size_t restorable;
-    struct kind *kinds[KT_PLACEHOLDER_KINDS]; /* owned; their names are given out and do not move */
+    struct kind **kinds; /* owned, KT_PLACEHOLDER_KINDS at most; their names are given out and do not move */
     unsigned kind_count;
     struct kt_conversation *(*converse)(void *arg);
     void *converse_arg;
@@ -65,6 +65,7 @@ void kt_placeholders_free(struct kt_placeholders *p)
     free(p->slots);
     for (unsigned i = 0; i < p->kind_count; i++)
         free(p->kinds[i]);
+    free(p->kinds);
     kt_taken_free(&p->taken);
     free(p);
 }
@@ -106,7 +107,9 @@ static unsigned kind_index(struct kt_placeholders *p, const char *kind)
             return i;
     if (p->kind_count == KT_PLACEHOLDER_KINDS)
         return KT_PLACEHOLDER_KINDS;
-    struct kind *k = calloc(1, sizeof *k);
+    struct kind **more = realloc(p->kinds, (p->kind_count + 1) * sizeof(*more));
+    p->kinds = more ? more : p->kinds;
+    struct kind *k = more ? calloc(1, sizeof *k) : NULL;
     if (!k)
         return KT_PLACEHOLDER_KINDS;
     p->kinds[p->kind_count] = k;

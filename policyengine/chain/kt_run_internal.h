@@ -64,7 +64,7 @@ struct kt_chain_run {
     enum kt_verdict stop_verdict;
     size_t stop_link;
     const char *stop_reason;
-    char stop_message[256];
+    char *stop_message; /* owned; NULL = none */
     bool internal_error, error_blocks;
 };
 

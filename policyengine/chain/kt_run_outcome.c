@@ -29,7 +29,7 @@ static void decide(const struct kt_chain_run *r, struct kt_outcome *o)
         o->would = r->stop_verdict;
         o->policy = r->results[r->stop_link].kind;
         o->reason_code = r->stop_reason;
-        o->message = r->stop_message;
+        o->message = r->stop_message ? r->stop_message : "";
         return;
     }
     for (size_t i = 0; i < r->count; i++) {

@@ -73,7 +73,7 @@ static void sink_stop(struct kt_sink *s, enum kt_verdict v, const char *reason_c
     r->stop_verdict = v;
     r->stop_link = r->at;
     r->stop_reason = reason_code;
-    snprintf(r->stop_message, sizeof r->stop_message, "%s", message ? message : "");
+    r->stop_message = message ? strdup(message) : NULL;
 }
 
 /* A name with another name in it would mean something else, or nothing. */
@@ -81,7 +81,7 @@ static void refuse_name(struct kt_sink *s, const char *label)
 {
     const struct kt_chain_run *r = s->chain;
     const struct kt_policy *p = r->links[r->at]->policy;
-    char message[sizeof r->stop_message];
+    char message[256];
     snprintf(
         message, sizeof message,
         "Blocked by policy %s: what it takes out stands in a name, an id or an address, where nothing can "

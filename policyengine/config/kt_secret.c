@@ -3,6 +3,7 @@
 #include "policyengine/config/kt_secret_file.h"
 #include "policyengine/config/kt_secret_run.h"
 
+#include "policyengine/base/kt_environ.h"
 #include "policyengine/base/kt_io.h"
 
 #include <fcntl.h>
@@ -50,10 +51,20 @@ static const char *from_start(const char *name, struct kt_buf *all)
     return NULL;
 }
 
+static void cleanup_secret(char **p)
+{
+    if (*p)
+        kt_wipe(*p, strlen(*p));
+    free(*p);
+}
+
 static kt_result from_environment(const char *name, char **out, struct kt_error *err)
 {
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf all = KT_BUF_INIT(ENVIRONMENT_MAX);
-    const char *value = getenv(name);
+    KT_CLEANUP(cleanup_secret) char *now = NULL;
+    if (!kt_is_ok(kt_environ_copy(name, &now)))
+        return kt_fail(err, KT_ERR_MEMORY, "out of memory");
+    const char *value = now;
     if (!value)
         value = from_start(name, &all);
     if (!value)

@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_secret_run.h"
 
+#include "policyengine/base/kt_environ.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SECOND 1000000000ull
 #define RETRY_NS (30 * SECOND)
-enum { HIGH_FD = 512, SLICE_NS = 5 * 1000 * 1000 };
+#define SIGNALLED 128 /* above it $? is a signal's number more */
+enum {
+    STATUS_FILENO = STDERR_FILENO + 1,
+    STACK_BYTES = 64 * 1024,
+    HIGH_FD = 512,
+    SLICE_NS = 5 * 1000 * 1000
+};
 
 enum phase { IDLE, GOING, DONE };
 
@@ -23,10 +33,11 @@ struct kt_secret_run {
     enum phase phase;
     pid_t pid, owner; /* a fork of the program inherits neither child nor result */
     int fd;           /* what it prints */
+    int status_fd;    /* how it ended, in digits */
     uint64_t limit_ns;
     uint64_t end_ns; /* GOING: when it is stopped; DONE without a key: when to try again */
-    bool ended;      /* collected, or collected by somebody else */
-    int status;      /* of waitpid; -1 = not known */
+    bool ended;
+    int status; /* as a shell has it in $?; -1 = it did not live to say so */
     bool closed, too_long;
     struct kt_buf out;
     char *secret;        /* DONE; NULL = failed */
@@ -40,7 +51,7 @@ struct kt_secret_run *kt_secret_run_new(uint64_t limit_ns)
         return NULL;
     pthread_mutex_init(&r->lock, NULL);
     r->limit_ns = limit_ns;
-    r->fd = -1;
+    r->fd = r->status_fd = -1;
     r->out = (struct kt_buf)KT_BUF_INIT(KT_SECRET_MAX + 2);
     return r;
 }
@@ -56,12 +67,14 @@ static bool is_ours(const char *entry)
 static char **child_env(void)
 {
     size_t n = 0, used = 0;
+    kt_environ_lock();
     while (environ && environ[n])
         n++;
     char **env = calloc(n + 1, sizeof *env);
     for (size_t i = 0; env && i < n && environ[i]; i++)
         if (!is_ours(environ[i]))
             env[used++] = environ[i];
+    kt_environ_unlock();
     return env;
 }
 
@@ -80,32 +93,71 @@ static int set_attributes(posix_spawnattr_t *attr)
                                          POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
-static int set_files(posix_spawn_file_actions_t *files, int out)
+static int set_files(posix_spawn_file_actions_t *files, int out, int status)
 {
     int rc = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     rc = rc ? rc : posix_spawn_file_actions_adddup2(files, out, STDOUT_FILENO);
     rc = rc ? rc : posix_spawn_file_actions_addopen(files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    return rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, STDERR_FILENO + 1);
+    rc = rc ? rc : posix_spawn_file_actions_adddup2(files, status, STATUS_FILENO);
+    return rc ? rc : posix_spawn_file_actions_addclosefrom_np(files, STATUS_FILENO + 1);
 }
 
-static int spawn(struct kt_secret_run *r, const char *command, int out)
+/* Our child would be one of the program: its SIGCHLD, a result of its wait(). So it is that of a process
+ * between the two, which ends at once, sends no signal at its end and is seen by those only who ask for such
+ * (__WCLONE).
+ */
+struct spawning {
+    pid_t pid;
+    int rc;
+    const posix_spawn_file_actions_t *files;
+    const posix_spawnattr_t *attr;
+    char **argv, **env;
+};
+
+/* In the memory of our thread, which stands still meanwhile. */
+static int between(void *arg)
 {
-    char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, NULL, NULL};
+    struct spawning *s = arg;
+    s->rc = posix_spawn(&s->pid, "/bin/sh", s->files, s->attr, s->argv, s->env);
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
+static void spawn_apart(struct spawning *s)
+{
+    KT_CLEANUP(kt_cleanup_free) char *stack = malloc(STACK_BYTES);
+    s->rc = ENOMEM;
+    if (!stack)
+        return;
+    pid_t pid = clone(between, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, s);
+    if (pid < 0)
+        s->rc = errno;
+    while (pid > 0 && waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
+        ;
+}
+
+/* Nobody can wait for it, so a shell around it tells how it ended. */
+static int spawn(struct kt_secret_run *r, const char *command, int out, int status)
+{
+    static const char around[] = "/bin/sh -c \"$1\" 3>&-; echo $? >&3";
     KT_CLEANUP(kt_cleanup_free) char **env = child_env();
-    KT_CLEANUP(kt_cleanup_free) char *copy = strdup(command);
+    KT_CLEANUP(kt_cleanup_free) char *script = strdup(around), *copy = strdup(command);
+    char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, script, (char[]){"sh"}, copy, NULL};
     posix_spawnattr_t attr;
     posix_spawn_file_actions_t files;
-    if (!env || !copy)
+    struct spawning s = {.files = &files, .attr = &attr, .argv = argv, .env = env};
+    if (!env || !script || !copy)
         return ENOMEM;
-    argv[2] = copy;
     posix_spawnattr_init(&attr);
     posix_spawn_file_actions_init(&files);
-    int rc = set_attributes(&attr);
-    rc = rc ? rc : set_files(&files, out);
-    rc = rc ? rc : posix_spawn(&r->pid, "/bin/sh", &files, &attr, argv, env);
+    s.rc = set_attributes(&attr);
+    s.rc = s.rc ? s.rc : set_files(&files, out, status);
+    if (s.rc == 0)
+        spawn_apart(&s);
+    r->pid = s.pid;
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
-    return rc;
+    return s.rc;
 }
 
 /* Low numbers belong to the program, which may close them in a loop. */
@@ -118,11 +170,18 @@ static int high(int fd)
     return moved;
 }
 
-static void drop_output(struct kt_secret_run *r)
+static void drop_fds(struct kt_secret_run *r)
 {
     if (r->fd >= 0)
         close(r->fd);
-    r->fd = -1;
+    if (r->status_fd >= 0)
+        close(r->status_fd);
+    r->fd = r->status_fd = -1;
+}
+
+static void drop_output(struct kt_secret_run *r)
+{
+    drop_fds(r);
     kt_buf_wipe_free(&r->out);
 }
 
@@ -133,18 +192,32 @@ static void failed(struct kt_secret_run *r, enum kt_code code, const char *what)
     r->end_ns = kt_now_mono_ns() + RETRY_NS;
 }
 
+/* Our end only reads without waiting. */
+static bool open_pipe(int ends[2], int *ours)
+{
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        ends[1] = -1;
+        return false;
+    }
+    *ours = high(ends[0]);
+    fcntl(*ours, F_SETFL, O_NONBLOCK);
+    /* Not one of those that the shell's own are put upon. */
+    ends[1] = high(ends[1]);
+    return true;
+}
+
 static void start(struct kt_secret_run *r, const char *command)
 {
-    int ends[2];
+    int out[2] = {-1, -1}, status[2] = {-1, -1}, rc = EMFILE;
     /* Once at its full size: growing would leave copies of the key behind in freed memory. */
-    if (!kt_is_ok(kt_buf_reserve(&r->out, KT_SECRET_MAX + 2)) || pipe2(ends, O_CLOEXEC) != 0) {
-        failed(r, KT_ERR_NOTFOUND, "cannot be started: no memory or no file descriptor is left");
-        return;
-    }
-    r->fd = high(ends[0]);
-    fcntl(r->fd, F_SETFL, O_NONBLOCK); /* our end only */
-    int rc = spawn(r, command, ends[1]);
-    close(ends[1]);
+    bool ready = kt_is_ok(kt_buf_reserve(&r->out, KT_SECRET_MAX + 2)) && open_pipe(out, &r->fd) &&
+                 open_pipe(status, &r->status_fd);
+    if (ready)
+        rc = spawn(r, command, out[1], status[1]);
+    if (out[1] >= 0)
+        close(out[1]);
+    if (status[1] >= 0)
+        close(status[1]);
     r->owner = getpid();
     r->ended = r->closed = r->too_long = false;
     r->status = -1;
@@ -153,7 +226,9 @@ static void start(struct kt_secret_run *r, const char *command)
     if (rc == 0)
         return;
     drop_output(r);
-    failed(r, KT_ERR_NOTFOUND, "cannot be started: /bin/sh cannot be run");
+    failed(r, KT_ERR_NOTFOUND,
+           ready ? "cannot be started: /bin/sh cannot be run"
+                 : "cannot be started: no memory or no file descriptor is left");
 }
 
 /* ---- on the way ---- */
@@ -174,28 +249,26 @@ static void take_output(struct kt_secret_run *r)
     }
 }
 
-/* Never any other child than ours, never waiting. */
+/* One line; without it somebody killed the shell. Never waits. */
 static void take_status(struct kt_secret_run *r)
 {
-    int status = 0;
+    char line[16];
     if (r->ended)
         return;
-    pid_t got = waitpid(r->pid, &status, WNOHANG);
-    if (got == r->pid) {
-        r->ended = true;
-        r->status = status;
-    } else if (got < 0 && errno == ECHILD) {
-        r->ended = true; /* the program collects all children, or ignores SIGCHLD */
-    }
+    ssize_t n = read(r->status_fd, line, sizeof line - 1);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    line[n > 0 ? n : 0] = '\0';
+    r->ended = true;
+    if (n > 0)
+        r->status = (int)strtol(line, NULL, 10);
 }
 
+/* Its session: what it started goes too. */
 static void kill_it(struct kt_secret_run *r)
 {
-    if (r->ended)
-        return;
-    kill(-r->pid, SIGKILL); /* its session: what it started goes too */
-    while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (!r->ended)
+        kill(-r->pid, SIGKILL);
     r->ended = true;
 }
 
@@ -203,11 +276,11 @@ static void conclude(struct kt_secret_run *r)
 {
     char *secret = NULL;
     r->phase = DONE;
-    if (r->status != -1 && !(WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0)) {
+    if (r->status != 0) {
         char what[64] = "was ended by a signal";
-        if (WIFEXITED(r->status)) {
+        if (r->status > 0 && r->status <= SIGNALLED) {
             struct kt_error text = {KT_OK, ""};
-            kt_fail(&text, KT_OK, "exited with status %d", WEXITSTATUS(r->status));
+            kt_fail(&text, KT_OK, "exited with status %d", r->status);
             memcpy(what, text.text, sizeof what - 1);
         }
         failed(r, KT_ERR_NOTFOUND, what);
@@ -219,11 +292,11 @@ static void conclude(struct kt_secret_run *r)
     drop_output(r);
 }
 
-/* A copy of the program: the child and its output belong to the original. The descriptor is not closed, its
- * number may be somebody else's by now. */
+/* A copy of the program: the child and its output belong to the original. The descriptors are not closed,
+ * their numbers may be somebody else's by now. */
 static void forget_parents_run(struct kt_secret_run *r)
 {
-    r->fd = -1;
+    r->fd = r->status_fd = -1;
     kt_buf_wipe_free(&r->out);
     r->phase = IDLE;
 }

@@ -6,9 +6,8 @@
  * wrapped itself: LD_PRELOAD and KT_* are not in its environment. What it prints on standard error is
  * dropped. A result is kept as long as the config; a failure is tried again after 30 seconds.
  *
- * The child is a child of the host program: its SIGCHLD handler runs once more, and one that waits for any
- * child may see it; we wait for exactly this one and take the output for the whole of the answer where
- * somebody else collected its status.
+ * It is no child of the host program, which meets no SIGCHLD and no result of wait() that it did not make:
+ * init (or the next subreaper) collects it.
  */
 #include "policyengine/base/kt_buf.h"
 

@@ -208,7 +208,7 @@ static void put_sign(struct kt_fold *f, const char *in, size_t n)
 
 static void hide(struct kt_fold *f, uint32_t byte)
 {
-    if (f->hidden_len < sizeof f->hidden && byte >= ' ')
+    if (f->hidden && f->hidden_len < KT_FOLD_HIDDEN && byte >= ' ')
         f->hidden[f->hidden_len++] = (char)byte;
 }
 

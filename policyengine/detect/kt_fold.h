@@ -24,7 +24,7 @@ struct kt_fold {
                      only */
     bool keep_lookalikes; /* Cyrillic, Greek and other letters that look Latin stay what they are */
     bool keep_forms;      /* full-width, mathematical and circled letters, zero-width and tag signs stay */
-    char hidden[KT_FOLD_HIDDEN];
+    char *hidden;         /* borrowed: room for KT_FOLD_HIDDEN bytes; NULL = not wanted */
     size_t hidden_len;
 };
 

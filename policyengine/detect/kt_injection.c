@@ -28,6 +28,7 @@
 #define PAGE 3.0         /* ... which begins behind eight sentences (log2) */
 #define RULES_PLAIN 0.64 /* evidence from which on text in a disguise counts as an order: ... */
 #define DISGUISE 1.5     /* ... nobody encodes a harmless one */
+#define ORDERS 1.75      /* log odds that orders take more where they are ordinary: .8 is asked like .96 */
 #define SCRAMBLED 2u     /* words with their letters out of order: one is a slip of the hand */
 #define RULES_REACH 1024u /* bytes within which signs count together */
 #define QUOTE_REACH 160u  /* bytes around a sign in which quotes are looked for */
@@ -196,7 +197,7 @@ static double within(double v, double low, double high)
 /* One number from rules and model: log odds, set on texts that neither had seen (train.py). The worst of many
  * windows is bad by chance, so a page needs a worse one than a line does, or more that is bad beside it,
  * unless the rules speak too. */
-static double weigh(const struct kt_injection_result *r)
+static double weigh(const struct kt_injection_result *r, bool orders)
 {
     double length = within(r->length, 0, LENGTH_TOP);
     double sure = RULES_SURE + RULES_PAGE * within(length - PAGE, 0, LENGTH_TOP);
@@ -208,6 +209,8 @@ static double weigh(const struct kt_injection_result *r)
                            KT_INJECTION_WHOLE * few * within(r->whole, WHOLE_LOW, ODDS_TOP));
     if (r->decoded && r->rules >= RULES_PLAIN)
         odds += DISGUISE;
+    if (orders)
+        odds -= ORDERS;
     return 1 / (1 + exp(-odds));
 }
 
@@ -231,7 +234,7 @@ static void scan_block(struct kt_injection *w, const char *text, size_t len, boo
         w->page > BLOCK ? w->page / SENTENCE : 0; /* of all blocks: each is one more chance to be wrong */
     size_t sentences = page > model.sentences ? page : model.sentences;
     now.length = sentences > 1 ? log2((double)sentences) : 0;
-    now.score = weigh(&now);
+    now.score = weigh(&now, w->scope.orders);
     if (now.score > out->score)
         *out = now;
 }
@@ -310,9 +313,11 @@ static void scan_hidden(struct kt_injection *w, struct kt_injection_level *l, st
 }
 
 /* The buffer for hidden text is not touched: most texts have none. */
-static void start_fold(struct kt_fold *f, char *block, const struct kt_injection_scope *scope)
+static void start_fold(struct kt_injection_level *l, const struct kt_injection_scope *scope)
 {
-    f->out = block;
+    struct kt_fold *f = &l->fold;
+    f->out = l->block;
+    f->hidden = l->hidden;
     f->len = f->hidden_len = 0;
     f->cap = BLOCK;
     f->gap = 0;
@@ -325,7 +330,7 @@ static void score_level(struct kt_injection *w, const char *text, size_t len, un
                         struct kt_injection_result *out)
 {
     struct kt_injection_level *l = &w->levels[depth];
-    start_fold(&l->fold, l->block, &w->scope);
+    start_fold(l, &w->scope);
     w->page = depth == 0 ? len : 0;
     size_t done = 0, dirty = 0;
     for (;;) {

@@ -22,11 +22,13 @@ struct kt_injection_scope {
     bool fake_roles;    /* rules for fake roles and system messages */
     bool delimiters;    /* rules for broken delimiters */
     bool tool;          /* the text is a tool's, where words to an AI count as well */
+    bool orders; /* orders are what such a text is made of (what a tool is for, what it is asked to do): it
+                    takes worse ones */
 };
 #define KT_INJECTION_SCOPE_ALL                                                                               \
     (struct kt_injection_scope)                                                                              \
     {                                                                                                        \
-        true, true, true, true, true, false                                                                  \
+        true, true, true, true, true, false, false                                                           \
     }
 
 struct kt_injection_result {

@@ -21,6 +21,7 @@ struct kt_injection_hit {
 struct kt_injection_level {
     struct kt_fold fold;
     char block[KT_INJECTION_BLOCK];
+    char hidden[KT_FOLD_HIDDEN];
     char blob[KT_DECODE_MAX];
 };
 

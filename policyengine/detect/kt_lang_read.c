@@ -11,6 +11,7 @@
 #define ARTICLE_WEIGHT 0.6
 #define ONE_LETTER 0.3 /* of a word: "z" and "a" are variables too */
 #define TIMES 2u       /* that a word counts in a short text ... */
+#define QUOTED_MAX 3u  /* times the letters outside: more is the text itself */
 #define PER_WORDS 32.0 /* ... and once more for so many words */
 
 static void spread(struct kt_lang_tally *t, uint32_t langs, double weight)
@@ -193,9 +194,39 @@ static bool fence(const char *at, size_t left)
     return left >= 3 && memcmp(at, "```", 3) == 0;
 }
 
+/* German ends with what English begins
+ * with. */
+static bool closes(uint32_t open, uint32_t cp)
+{
+    return (open == '"' && cp == '"') || (open == 0xab && cp == 0xbb) || (open == 0xbb && cp == 0xab) ||
+           (open == 0x201c && cp == 0x201d) || (open == 0x201e && (cp == 0x201c || cp == 0x201d));
+}
+
+static bool opens(uint32_t cp)
+{
+    return cp == '"' || cp == 0xab || cp == 0xbb || cp == 0x201c || cp == 0x201e;
+}
+
+/* *open: the mark of the quotation that the text is in. True where cp belongs to it; it ends with its line.
+ */
+static bool quotation(struct kt_lang_tally *t, uint32_t *open, uint32_t cp)
+{
+    bool in = *open != 0, letter = kt_lang_script(cp) != KT_SCRIPTS;
+    t->told += letter && !in;
+    t->quoted += letter && in;
+    if (in && (closes(*open, cp) || cp == '\n'))
+        *open = 0;
+    else if (!in && opens(cp))
+        *open = cp;
+    if (in != (*open != 0) && !t->all)
+        word_ends(t);
+    return in;
+}
+
 static void read_piece(struct kt_lang_tally *t, const char *text, size_t len)
 {
     bool code = false;
+    uint32_t open = 0;
     t->prose = true;
     for (size_t i = 0; i < len;) {
         uint32_t cp = 0;
@@ -206,13 +237,13 @@ static void read_piece(struct kt_lang_tally *t, const char *text, size_t len)
             continue;
         }
         i += decode((const unsigned char *)text + i, len - i, &cp);
-        if (!code)
+        if (!code && !(quotation(t, &open, cp) && !t->all))
             put_char(t, cp, i < len && kt_lang_script((unsigned char)text[i]) == KT_S_LATIN);
     }
     word_ends(t);
 }
 
-void kt_lang_read(struct kt_lang_tally *t, const char *text, size_t len)
+static void read_sample(struct kt_lang_tally *t, const char *text, size_t len)
 {
     if (len <= KT_LANG_SAMPLE) {
         read_piece(t, text, len);
@@ -221,4 +252,14 @@ void kt_lang_read(struct kt_lang_tally *t, const char *text, size_t len)
     size_t piece = KT_LANG_SAMPLE / PIECES;
     for (size_t i = 0; i < PIECES; i++)
         read_piece(t, text + (len - piece) / (PIECES - 1) * i, piece);
+}
+
+void kt_lang_read(struct kt_lang_tally *t, const char *text, size_t len)
+{
+    const struct kt_lang_tally none = {.words = t->words, .all = true};
+    read_sample(t, text, len);
+    if (t->quoted <= QUOTED_MAX * t->told)
+        return;
+    *t = none;
+    read_sample(t, text, len);
 }

@@ -19,8 +19,12 @@ struct kt_lang_tally {
     size_t len;
     uint32_t marked; /* languages that have one of its letters */
     bool too_long, prose;
-    bool dot; /* a full stop directly in front: "example.com" is no prose */
+    bool all;              /* quotations count like everything else */
+    unsigned told, quoted; /* letters outside of quotation marks, and within */
+    bool dot;              /* a full stop directly in front: "example.com" is no prose */
 };
 
-/* Adds the text, or KT_LANG_SAMPLE bytes of a longer one; t->words is set, the rest begins as zero. */
+/* Adds the text, or KT_LANG_SAMPLE bytes of a longer one; t->words is set, the rest begins as zero. What
+ * stands between quotation marks counts only where it is most of the text: 'What does "je ne sais quoi"
+ * mean?' is English. */
 void kt_lang_read(struct kt_lang_tally *t, const char *text, size_t len);

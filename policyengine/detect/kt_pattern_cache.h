@@ -31,6 +31,8 @@ struct kt_patterns; /* immutable, any thread */
 kt_result kt_patterns_new(char *const *expressions, size_t n, struct kt_patterns **out,
                           struct kt_error *err) KT_MUST;
 void kt_patterns_free(struct kt_patterns *p);
+/* True where a repeat of the expression is lazy ("a.*?b"), which is not heeded: a match is the longest. */
+bool kt_pattern_lazy(const char *expression);
 /* True where the image came out of the cache. For tests. */
 bool kt_patterns_cached(const struct kt_patterns *p);
 /* The most bytes that a match has, at most KT_PATTERN_WIDTH. */

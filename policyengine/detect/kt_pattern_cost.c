@@ -20,6 +20,7 @@ struct reader {
     struct size sum[DEPTH_MAX + 1]; /* of the groups that are open */
     struct size last;               /* the element that a repeat would be of */
     size_t depth;
+    bool repeated, lazy; /* a repeat has just been read; one was followed by '?' */
 };
 
 static void flush(struct reader *r)
@@ -35,6 +36,7 @@ static void flush(struct reader *r)
 static void element(struct reader *r, uint64_t positions)
 {
     flush(r);
+    r->repeated = false;
     r->last = (struct size){positions, positions};
 }
 
@@ -119,6 +121,7 @@ static bool group_begin(struct reader *r)
 static void group_end(struct reader *r)
 {
     flush(r);
+    r->repeated = false;
     if (r->depth > 0)
         r->last = r->sum[r->depth--];
 }
@@ -139,7 +142,7 @@ static bool step(struct reader *r)
         return true;
     }
     if (*r->at == '{' && repeat(r))
-        return true;
+        return r->repeated = true;
     switch (*r->at++) {
     case '\\':
         element(r, escape(r));
@@ -153,13 +156,23 @@ static bool step(struct reader *r)
         group_end(r);
         return true;
     case '?':
+        r->lazy |= r->repeated;
+        return r->repeated = true;
     case '*':
     case '+':
-        return true;
+        return r->repeated = true;
     default:
         element(r, 1);
         return true;
     }
+}
+
+bool kt_pattern_lazy(const char *expression)
+{
+    struct reader r = {.at = expression};
+    while (*r.at && step(&r))
+        continue;
+    return r.lazy;
 }
 
 uint64_t kt_pattern_repeats(const char *expression)

@@ -63,6 +63,24 @@ static bool reads_otherwise(const struct kt_pii_view *v, const struct kt_pii_num
     return after_four && at > v->floor + 5;
 }
 
+/* Fours and a rest ("4444 4444 4444 4444 333"), or as American Express and Diners print them. Other groups of
+ * a row of numbers sum up to a card's length, too. */
+static bool usual_groups(const struct kt_pii_number *n, unsigned groups)
+{
+    if (groups == 1 || (groups == 3 && n->size[1] == 6 && (n->size[2] == 5 || n->size[2] == 4)))
+        return true;
+    for (unsigned i = 0; i < groups; i++)
+        if (i + 1 < groups ? n->size[i] != 4 : n->size[i] > 5)
+            return false;
+    return true;
+}
+
+/* No issuer numbers in fourteen or fifteen digits from 4 on. */
+static bool usual(const struct kt_pii_number *n, unsigned groups, unsigned digits)
+{
+    return usual_groups(n, groups) && !(n->digits[0] == '4' && (digits == 14 || digits == 15));
+}
+
 static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                     unsigned digits)
 {
@@ -74,7 +92,9 @@ static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, 
     if (zeros == digits)
         return false;
     bool told = kt_pii_context(v, n->start, 48, KT_PII_W_CARD);
-    return issued(n->digits, digits) ? told || !reads_otherwise(v, n, groups, digits) : digits >= 14 && told;
+    return issued(n->digits, digits)
+               ? told || (usual(n, groups, digits) && !reads_otherwise(v, n, groups, digits))
+               : digits >= 14 && told;
 }
 
 /* "4 8 3 1 2 7 ...": digit by digit, as they are read out, behind a word that names a card. */

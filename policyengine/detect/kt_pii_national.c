@@ -181,25 +181,28 @@ static bool check_teudat(const char *d)
     return kt_pii_luhn(d, 9) && !kt_pii_uniform(d, 9);
 }
 
+/* What a scheme needs: nothing, a word such as "id", its name; and a "tax number" may be this one. */
+enum { ALONE, ID, NAMED, TAX = 4 };
+
 static const struct scheme {
     const char *forms, *seps;
     check_fn check;
-    enum { ALONE, ID, NAMED } need; /* stands for itself, needs a word such as "id", needs its name */
+    unsigned need;
 } schemes[] = {
     {"623|b", ".-", check_pesel, ID}, /* Poland */
     {"b", "", check_pesel, ID},
-    {"9|333|423", " .-", check_bsn, NAMED}, /* Netherlands */
-    {"b", "", check_rrn_be, ID},            /* Belgium */
-    {"3442", ".", check_ahv, ALONE},        /* Switzerland */
+    {"9|333|423", " .-", check_bsn, NAMED | TAX}, /* Netherlands */
+    {"b", "", check_rrn_be, ID},                  /* Belgium */
+    {"3442", ".", check_ahv, ALONE},              /* Switzerland */
     {"d", "", check_ahv, ALONE},
-    {"b", "", check_cpf, ID},        /* Brazil */
-    {"333", " -", check_sin, NAMED}, /* Canada */
-    {"9", "", check_sin, NAMED},
-    {"333|9", " ", check_tfn, NAMED}, /* Australia */
+    {"b", "", check_cpf, ID | TAX},        /* Brazil */
+    {"333", " -", check_sin, NAMED | TAX}, /* Canada */
+    {"9", "", check_sin, NAMED | TAX},
+    {"333|9", " ", check_tfn, NAMED | TAX}, /* Australia */
     {"451|a", " -", check_medicare_au, NAMED},
     {"444", " -", check_aadhaar, ALONE}, /* India */
     {"c", "", check_aadhaar, NAMED},
-    {"b", "", check_tckn, ALONE},           /* Turkey */
+    {"b", "", check_tckn, ALONE | TAX},     /* Turkey */
     {"d", "", check_za, ID},                /* South Africa */
     {"67", "-", check_rrn_kr, ALONE},       /* Korea */
     {"64", "-", check_personnummer, ALONE}, /* Sweden */
@@ -208,14 +211,14 @@ static const struct scheme {
     {"c", "", check_personnummer12, ID},
     {"b", "", check_fodselsnummer, ALONE}, /* Norway */
     {"65", " ", check_fodselsnummer, ALONE},
-    {"64|a", "-", check_cpr, NAMED},     /* Denmark */
-    {"46|a", " ", check_svnr, NAMED},    /* Austria */
-    {"9|333", " ", check_nif_pt, NAMED}, /* Portugal */
-    {"64", "/", check_rodne, ALONE},     /* Czechia, Slovakia */
-    {"d", "", check_cnp, ID},            /* Romania */
-    {"b", "", check_oib, NAMED},         /* Croatia */
-    {"b", "", check_amka, ID},           /* Greece */
-    {"9", "", check_teudat, NAMED},      /* Israel */
+    {"64|a", "-", check_cpr, NAMED},           /* Denmark */
+    {"46|a", " ", check_svnr, NAMED},          /* Austria */
+    {"9|333", " ", check_nif_pt, NAMED | TAX}, /* Portugal */
+    {"64", "/", check_rodne, ALONE},           /* Czechia, Slovakia */
+    {"d", "", check_cnp, ID | TAX},            /* Romania */
+    {"b", "", check_oib, NAMED | TAX},         /* Croatia */
+    {"b", "", check_amka, ID},                 /* Greece */
+    {"9", "", check_teudat, NAMED},            /* Israel */
 };
 
 /* Punctuation of these is not the same everywhere: "123.456.789-09", "85.07.30-033.61". */
@@ -272,13 +275,16 @@ static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *
         enum kt_pii_answer a = kt_pii_plain_number(v, at, schemes[i].forms, schemes[i].seps, &n, end);
         if (a == KT_PII_NO || !schemes[i].check(n->digits))
             continue;
-        size_t named =
-            kt_pii_near(v, at, 48, KT_PII_W_NATIONAL | KT_PII_W_IDENTITY | KT_PII_W_SSN | KT_PII_W_TAX);
+        size_t tax = kt_pii_near(v, at, 48, KT_PII_W_TAX);
+        size_t named = kt_pii_near(v, at, 48, KT_PII_W_NATIONAL | KT_PII_W_IDENTITY | KT_PII_W_SSN);
+        /* "Steuer-ID 36 752 490 583" is no Canadian number behind 36 */
+        bool of_tax = schemes[i].need & TAX && !kt_pii_row_goes_on(v, at);
+        named = of_tax && tax < named ? tax : named;
         size_t other = kt_pii_near(v, at, 32, KT_PII_W_PHONE | KT_PII_W_BANK | KT_PII_W_NHS);
-        bool quiet = kt_pii_stands_alone(v, at) && !kt_pii_in_row(v, at) && other == KT_PII_FAR &&
-                     !kt_pii_context(v, at, 24, KT_PII_W_OTHER);
-        bool id =
-            schemes[i].need == ALONE || (schemes[i].need == ID && kt_pii_context(v, at, 24, KT_PII_W_ID));
+        bool quiet = (tax == KT_PII_FAR || of_tax) && kt_pii_stands_alone(v, at) && !kt_pii_in_row(v, at) &&
+                     other == KT_PII_FAR && !kt_pii_context(v, at, 24, KT_PII_W_OTHER);
+        unsigned need = schemes[i].need & ~(unsigned)TAX;
+        bool id = need == ALONE || (need == ID && kt_pii_context(v, at, 24, KT_PII_W_ID));
         if ((id && quiet) || (named != KT_PII_FAR && named <= other))
             return a;
     }

@@ -27,9 +27,9 @@ struct sign {
 
 struct kt_safety {
     struct kt_fold fold;
-    char *block;                /* owned; room for fold.cap bytes, BLOCK at most */
-    size_t dirty, hidden_dirty; /* bytes of block and fold.hidden that ever held text */
-    struct sign signs[SIGNS];   /* not judged yet, by end */
+    char *block;              /* owned; room for fold.cap bytes, BLOCK at most */
+    size_t dirty;             /* bytes of block that ever held text */
+    struct sign signs[SIGNS]; /* not judged yet, by end */
     unsigned sign_count;
     size_t seen;     /* folded bytes of the block whose signs are known */
     size_t sentence; /* where the sentence begins in which the last of them lies */
@@ -40,7 +40,7 @@ struct kt_safety {
     const struct kt_safety_rules *rules;
     size_t len, from; /* the lexicon looks from here on */
     bool final, vetoes_known, failed;
-    uint64_t vetoes[BLOCK / 64]; /* where they end */
+    uint64_t *vetoes; /* BLOCK bits: where they end */
     unsigned found;
 };
 
@@ -73,7 +73,7 @@ struct kt_safety *kt_safety_new(void)
     }
     s->block = block;
     s->fold.cap = FIRST_BLOCK;
-    s->dirty = s->hidden_dirty = 0;
+    s->dirty = 0;
     s->across = any_rule_across();
     kt_safety_reset(s);
     return s;
@@ -99,7 +99,6 @@ void kt_safety_free(struct kt_safety *s)
     if (!s)
         return;
     kt_wipe(s->block, s->dirty);
-    kt_wipe(s->fold.hidden, s->hidden_dirty);
     free(s->block);
     free(s);
 }
@@ -123,6 +122,7 @@ void kt_safety_reset(struct kt_safety *s)
 {
     s->fold.len = s->fold.hidden_len = 0;
     s->fold.gap = 0;
+    s->fold.hidden = NULL; /* nobody reads it here */
     s->fold.escapes = s->fold.keep_lookalikes = s->fold.keep_forms = false;
     s->fold.out = s->block;
     s->sign_count = 0;
@@ -144,7 +144,7 @@ static void find_vetoes(struct kt_safety *s)
 {
     const struct kt_scan *scan = NULL;
     s->vetoes_known = true;
-    memset(s->vetoes, 0, sizeof s->vetoes);
+    memset(s->vetoes, 0, BLOCK / 8);
     if (kt_scan_get(KT_SCAN_SAFETY, &scan, NULL).code != KT_OK ||
         kt_scan_run(scan, s->block, s->len, add_veto, s).code != KT_OK)
         s->failed = true;
@@ -264,6 +264,8 @@ static bool add_term(void *ctx, size_t term, size_t end)
 
 static void look(struct kt_safety *s, size_t len, bool final)
 {
+    uint64_t vetoes[BLOCK / 64]; /* here: a stream that waits needs none */
+    s->vetoes = vetoes;
     s->len = len;
     s->final = final;
     s->vetoes_known = false;
@@ -274,6 +276,7 @@ static void look(struct kt_safety *s, size_t len, bool final)
     judge(s);
     next_sentence(s, len);
     s->seen = len;
+    s->vetoes = NULL;
 }
 
 /* What must be wiped in the end: of most texts far less than the memory that there is. */
@@ -281,8 +284,6 @@ static void note_dirty(struct kt_safety *s)
 {
     if (s->fold.len > s->dirty)
         s->dirty = s->fold.len;
-    if (s->fold.hidden_len > s->hidden_dirty)
-        s->hidden_dirty = s->fold.hidden_len;
 }
 
 static void keep_tail(struct kt_safety *s)

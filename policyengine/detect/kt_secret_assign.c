@@ -67,12 +67,39 @@ static void name_around(const struct kt_secret_view *v, const struct kt_secret_a
     out->name_start = i;
 }
 
+/* "my password is ...", in the languages of the detectors. */
+static bool skip_is(struct cursor *c)
+{
+    static const char *const words[] = {
+        "is",     "ist", "est", "es",
+        "lautet", "was", "e",   "\xe3\xa8"}; /* the last: e with its accent, as at_word reads it */
+    for (size_t i = 0; i < KT_COUNT(words); i++)
+        if (at_word(c, 0, words[i])) {
+            c->at += strlen(words[i]);
+            skip(c, ":", 1);
+            return skip(c, " ", 2) > 0;
+        }
+    return false;
+}
+
+/* At a space: "... access key is". */
+static bool says_it(struct cursor *c)
+{
+    struct cursor look = *c;
+    look.at++;
+    bool is = skip_is(&look);
+    c->ended = c->ended || look.ended;
+    return is;
+}
+
 /* The rest of the name; false where it is too long to be one. */
 static bool rest_of_name(struct cursor *c, bool loose)
 {
     for (size_t n = 0; n < NAME_MAX; n++, c->at++) {
         int b = peek(c, 0);
         if (!name_byte(b) && !(loose && one_of(b, " \t")))
+            return true;
+        if (b == ' ' && says_it(c))
             return true;
     }
     return !name_byte(peek(c, 0));
@@ -88,6 +115,30 @@ static void skip_value_attribute(struct cursor *c)
         look.at += 5;
         skip(&look, "\\\"' ", CLOSERS_MAX);
         *c = look;
+    }
+    c->ended = c->ended || look.ended;
+}
+
+/* `variable "password" { default = "..." }` of Terraform, `output "token" { value = "..." }` */
+static void skip_block(struct cursor *c)
+{
+    static const char blanks[] = " \t\r\n";
+    struct cursor look = *c;
+    if (peek(&look, 0) == '{') {
+        look.at++;
+        skip(&look, blanks, 16);
+        if (at_word(&look, 0, "type")) {
+            look.at += 4;
+            skip(&look, " \t=", CLOSERS_MAX);
+            for (size_t n = 0; n < TYPE_MAX && name_byte(peek(&look, 0)); n++)
+                look.at++;
+            skip(&look, blanks, 16);
+        }
+        size_t n = at_word(&look, 0, "default") ? 7 : at_word(&look, 0, "value") ? 5 : 0;
+        look.at += n;
+        skip(&look, " \t", CLOSERS_MAX);
+        if (n && peek(&look, 0) == '=')
+            *c = look;
     }
     c->ended = c->ended || look.ended;
 }
@@ -108,21 +159,6 @@ static void skip_type(struct cursor *c)
         *c = look;
     }
     c->ended = c->ended || look.ended;
-}
-
-/* "my password is ...", in the languages of the detectors. */
-static bool skip_is(struct cursor *c)
-{
-    static const char *const words[] = {
-        "is",     "ist", "est", "es",
-        "lautet", "was", "e",   "\xe3\xa8"}; /* the last: e with its accent, as at_word reads it */
-    for (size_t i = 0; i < KT_COUNT(words); i++)
-        if (at_word(c, 0, words[i])) {
-            c->at += strlen(words[i]);
-            skip(c, ":", 1);
-            return skip(c, " ", 2) > 0;
-        }
-    return false;
 }
 
 /* A name that a command line, a Dockerfile or .netrc gives a value by a space. */
@@ -268,6 +304,7 @@ static bool assigned(struct cursor *c, bool loose, bool alone, size_t most, stru
     skip(c, "\"'`])\\ \t", CLOSERS_MAX);
     bool spaced = c->at > before || (loose && one_of(c->v->data[c->at - 1], " \t"));
     skip_value_attribute(c);
+    skip_block(c);
     enum sign sign = quoted_follows(c, out, before)
                          ? SPACE_SIGN
                          : skip_sign(c, spaced, alone || space_is_enough(c->v, out));

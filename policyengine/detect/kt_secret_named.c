@@ -186,9 +186,21 @@ static double judge_token(const char *text, const struct looks *l, const struct 
     return s->quoted || l->len >= 20 ? KT_SECRET_LIKELY : KT_SECRET_LIKELY - 0.1;
 }
 
-static double judge_key(const struct looks *l, const struct kt_secret_assign *s)
+/* "users/<id>/avatar.png": the key of an object in a store. */
+static bool is_path(const char *text, size_t len)
 {
-    if (l->len < 16 || l->wordy || l->uuid || l->digits < 2 || l->letters < 4 || s->said)
+    const char *slash = memchr(text, '/', len), *dot = memrchr(text, '.', len);
+    size_t ext = dot ? len - (size_t)(dot - text) - 1 : 0;
+    bool plain = slash && slash - text >= 3;
+    for (const char *at = text; plain && at < slash; at++)
+        plain = kt_secret_is(*at, KT_CH_LETTER | KT_CH_DASH | KT_CH_UNDER) && !upper(*at);
+    return plain && ((ext >= 2 && ext <= 4) || memrchr(text, '/', len) != slash);
+}
+
+static double judge_key(const char *text, const struct looks *l, const struct kt_secret_assign *s)
+{
+    if (l->len < 16 || l->wordy || l->uuid || l->digits < 2 || l->letters < 4 || s->said ||
+        is_path(text, l->len))
         return 0;
     return l->entropy >= (l->hex ? 2.9 : 3.3) ? (l->len >= 24 ? KT_SECRET_LIKELY - 0.1 : KT_SECRET_MAYBE) : 0;
 }
@@ -241,7 +253,7 @@ static double judge(const char *text, const struct kt_secret_assign *s, const st
     case TOKEN:
         return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_token(text, &l, s);
     default:
-        return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_key(&l, s);
+        return login_inside(text, l.len) ? KT_SECRET_LIKELY : judge_key(text, &l, s);
     }
 }
 

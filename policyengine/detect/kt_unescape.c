@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_unescape.h"
 
-#include "policyengine/detect/kt_pii_fold.h"
+#include "policyengine/detect/kt_unescape_web.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +19,32 @@ static struct kt_pii_unit one_level(const char *s, size_t left, bool final)
 
 static struct kt_pii_unit unit_at(const struct kt_unescape *u, const char *s, size_t left, bool final)
 {
+    if (s[0] != '\\')
+        return kt_unescape_web_unit(s, left, final);
     return u->nested ? kt_pii_unit(s, left, true, final) : one_level(s, left, final);
+}
+
+/* Where an escape may begin; `len` = nowhere. One look at each byte, however many signs are none. */
+static size_t next_sign(const char *s, size_t len, bool web)
+{
+    const char *p = web ? NULL : memchr(s, '\\', len);
+    if (!web)
+        return p ? (size_t)(p - s) : len;
+    static const bool sign[256] = {['\\'] = true, ['%'] = true, ['&'] = true};
+    size_t at = 0;
+    while (at < len && !sign[(unsigned char)s[at]])
+        at++;
+    return at;
 }
 
 /* Where the first escape stands, or what may become one; `len` where there is none. */
 static size_t first_escape(const struct kt_unescape *u, const char *s, size_t len, bool final)
 {
-    const char *p = s;
-    while (len > 0 && (p = memchr(p, '\\', len - (size_t)(p - s)))) {
-        if (unit_at(u, p, len - (size_t)(p - s), final).raw != 1)
-            return (size_t)(p - s);
-        p++;
+    size_t at = 0;
+    while ((at += next_sign(s + at, len - at, u->web)) < len) {
+        if (unit_at(u, s + at, len - at, final).raw != 1)
+            return at;
+        at++;
     }
     return len;
 }
@@ -66,8 +81,7 @@ static kt_result decode(struct kt_unescape *u, const struct kt_unescape_window *
     KT_GUARD(kt_buf_reserve(&u->text, p->len + 1));
     KT_GUARD(room_for(u, p->len + 1));
     while (at < p->len) {
-        const char *next = memchr(p->data + at, '\\', p->len - at);
-        size_t run = (next ? (size_t)(next - p->data) : p->len) - at;
+        size_t run = next_sign(p->data + at, p->len - at, u->web);
         KT_GUARD(kt_buf_append(&u->text, p->data + at, run));
         for (size_t i = 0; i < run; i++)
             u->raw[out++] = (uint32_t)(at + i);
@@ -150,13 +164,13 @@ kt_result kt_unescape_text(const char *s, size_t len, struct kt_buf *out, bool *
 {
     *changed = false;
     for (size_t at = 0; at < len;) {
-        const char *next = memchr(s + at, '\\', len - at);
-        size_t run = (next ? (size_t)(next - s) : len) - at;
+        size_t run = next_sign(s + at, len - at, true);
         KT_GUARD(kt_buf_append(out, s + at, run));
         at += run;
         if (at == len)
             break;
-        struct kt_pii_unit one = one_level(s + at, len - at, true);
+        const struct kt_unescape all = {.web = true};
+        struct kt_pii_unit one = unit_at(&all, s + at, len - at, true);
         KT_GUARD(kt_buf_append(out, one.text, one.len));
         *changed = *changed || one.raw > 1;
         at += one.raw;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * JSON source as the text that it stands for, in windows, with the way back to where it stood. One level at a
- * time: source in source is this once more over what came out. A second look beside the one at the text as it
- * is; it begins at the first window that holds an escape, so that other text pays for one quick test only.
+ * JSON source, and where wanted what forms and pages write as "%63" or "&#99;", as the text that it stands
+ * for, in windows, with the way back to where it stood. One level at a time: source in source is this once
+ * more over what came out. A second look beside the one at the text as it is; it begins at the first window
+ * that holds an escape, so that other text pays for one quick test only.
  */
 #include "policyengine/base/kt_buf.h"
 
@@ -16,6 +17,7 @@ extern "C" {
 /* One segment; zero-initialised = at its start. Holds the last piece: wipe with kt_unescape_free. */
 struct kt_unescape {
     bool nested; /* chosen by the owner: escapes of all levels at once ("\\\\n"), as kt_pii_unit reads them */
+    bool web;    /* chosen by the owner: percent escapes and references of HTML as well */
     bool on;     /* from the first window on that holds an escape */
     size_t at;   /* first byte of the segment not yet dealt with, as it stands ... */
     size_t plain_at;    /* ... and in the plain text */
@@ -47,7 +49,7 @@ void kt_unescape_range(const struct kt_unescape *u, size_t *start, size_t *end);
 size_t kt_unescape_place(const struct kt_unescape *u, size_t plain);
 void kt_unescape_free(struct kt_unescape *u);
 
-/* Appends a whole text without its escapes of one level; *changed = it had some. */
+/* Appends a whole text without its escapes of one level, those of the web too; *changed = it had some. */
 kt_result kt_unescape_text(const char *s, size_t len, struct kt_buf *out, bool *changed) KT_MUST;
 
 #ifdef __cplusplus

@@ -6,6 +6,7 @@
  */
 #include "policyengine/policies/dlp_filter.h"
 
+#include "policyengine/detect/kt_pattern_cache.h"
 #include "policyengine/detect/kt_pii_fold.h"
 
 #include <stdio.h>
@@ -342,6 +343,14 @@ static void dlp_advise(const void *opts, const struct kt_advice *a)
         if (!has_letter(o->blocked_terms.items[i]))
             a->say(a, option,
                    "is signs only, and that row of signs is what is found; letters or digits make a word");
+    }
+    for (size_t i = 0; i < o->detect_patterns.count; i++) {
+        snprintf(option, sizeof option, "detect_patterns[%zu]", i);
+        if (kt_pattern_lazy(o->detect_patterns.items[i]))
+            a->say(
+                a, option,
+                "has a lazy repeat, as in .*?, and a match is the longest all the same: all of \"<b>x</b> y "
+                "<b>z</b>\" for <b>.*?</b>; name what may stand there, as in <b>[^<]*</b>");
     }
     if (o->fuzzy_matching && o->blocked_terms.count == 0)
         a->say(a, "fuzzy_matching", "is for blocked_terms, and there are none; add some or leave it out");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A user's own terms and patterns, and the classification marks. They are looked for in the text as it stands
- * and, where it holds JSON source, in what that stands for, level by level: an expression may mean a
- * backslash or what it hides.
+ * and, where it holds JSON source or escapes of the web, in what those stand for, level by level: an
+ * expression may mean a backslash or what it hides.
  */
 #include "policyengine/policies/dlp_filter.h"
 
@@ -90,6 +90,7 @@ static kt_result look_at(struct look *k, const struct kt_unescape_window *w, siz
     if (k->level < KT_UNESCAPE_LEVELS) {
         struct kt_unescape *source = &s->source[k->level];
         bool was = source->on;
+        source->web = true;
         if (kt_unescape_wants(source, w, s->level[k->level].settled)) {
             KT_GUARD(was ? kt_ok() : begin(s, k->level));
             KT_GUARD(kt_unescape_run(source, w, look_deeper, k, &deeper));

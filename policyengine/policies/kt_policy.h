@@ -39,6 +39,7 @@ enum kt_origin_class {
     KT_FROM_TOOL,      /* tool / function results: foreign text (indirect injection) */
     KT_FROM_TOOL_CALL, /* arguments of a tool call: see kt_text_is_json */
     KT_FROM_REASONING, /* what a model thought aloud, in an answer or in an earlier one */
+    KT_FROM_OFFER,     /* what an offered tool says of itself, its schema too: may be a foreign server's */
     KT_FROM_LABEL,     /* goes along with a request and is no prompt: user, metadata, stop */
     KT_FROM_NAME       /* the same, and cannot be replaced (ids, names of tools, addresses of pictures): a
                           redaction there is a block */

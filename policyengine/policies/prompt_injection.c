@@ -2,11 +2,13 @@
 /*
  * prompt-injection: scores every text of a request in 0..1 and acts from `threshold` on. Whose words a text
  * holds decides how it is judged:
- *   user, earlier answers   threshold as configured (an "earlier answer" may be made up by the user)
- *   tool results            85 % of it, and words to an AI count: foreign text has no business giving orders
- *   system, developer       never: the program's own words legitimately read like orders about rules and
- * roles tool-call arguments,    never: the model wrote them; agent-firewall polices calls, and whoever
- * injected reasoning               them did so through a text that is judged above
+ * - user, earlier answers: threshold as configured (an "earlier answer" may be made up by the user).
+ * - tool results: 85 % of it, and words to an AI count: foreign text has no business giving orders.
+ * - what offered tools say of themselves (maybe a foreign server's words), arguments of calls (a client may
+ *   have made them up), labels (some provider may show them to its model): threshold as configured, and
+ *   orders take more evidence, for they are what such texts are made of ("call this first, never twice").
+ * - system, developer: never, the program's own words legitimately read like orders about rules and roles.
+ * - reasoning: never, the model wrote it.
  *
  * Two shapes of options are taken: {threshold, action} and the longer public one with `encoding`,
  * `boundaries`, `detection` and `response`. `embedding_threshold` is a second name of `threshold`: there are
@@ -129,19 +131,22 @@ static void report(const struct injection_options *o, const struct kt_injection_
             "prompt_injection.detected", found->score, own ? o->response.message : MESSAGE);
 }
 
-static struct kt_injection_scope scope_of(const struct injection_options *o, bool tool)
+static struct kt_injection_scope scope_of(const struct injection_options *o, enum kt_origin_class from)
 {
     return (struct kt_injection_scope){.whole_unicode = o->encoding.normalize_unicode,
                                        .lookalikes = o->encoding.detect_homoglyphs,
                                        .decode = o->encoding.decode_base64,
                                        .fake_roles = o->boundaries.reject_fake_boundaries,
                                        .delimiters = o->boundaries.enforce_delimiters,
-                                       .tool = tool};
+                                       .tool = from == KT_FROM_TOOL,
+                                       .orders = from != KT_FROM_USER && from != KT_FROM_ASSISTANT &&
+                                                 from != KT_FROM_TOOL};
 }
 
 static bool judged(enum kt_origin_class from)
 {
-    return from == KT_FROM_USER || from == KT_FROM_ASSISTANT || from == KT_FROM_TOOL;
+    return from == KT_FROM_USER || from == KT_FROM_ASSISTANT || from == KT_FROM_TOOL ||
+           from == KT_FROM_OFFER || from == KT_FROM_TOOL_CALL || from == KT_FROM_LABEL;
 }
 
 static void found_own(void *ctx, size_t expression, size_t start, size_t end)
@@ -150,13 +155,13 @@ static void found_own(void *ctx, size_t expression, size_t start, size_t end)
     *(bool *)ctx = true;
 }
 
-/* The user's own expressions read the text as it is and, where it holds JSON source, what that stands for;
+/* The user's own expressions read the text as it is and, where it holds escapes, what those stand for;
  * one match is all the proof they want. */
 static kt_result match_own(const struct kt_patterns *own, const struct kt_text *t, bool *hit)
 {
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf here = KT_BUF_INIT(SIZE_MAX / 4);
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf next = KT_BUF_INIT(SIZE_MAX / 4);
-    bool changed = own && memchr(t->data, '\\', t->len);
+    bool changed = own;
     *hit = false;
     KT_GUARD(own ? kt_patterns_scan(own, t->data, t->len, 0, t->len, true, found_own, hit) : kt_ok());
     for (unsigned level = 0; changed && !*hit && level < KT_UNESCAPE_LEVELS; level++) {
@@ -184,7 +189,7 @@ static enum kt_step injection_text(const void *opts, void *instance, void *state
     if (!work)
         return KT_STEP_ERROR;
     struct kt_injection_result found;
-    kt_result r = kt_injection_score(work, t->data, t->len, scope_of(o, tool), &found);
+    kt_result r = kt_injection_score(work, t->data, t->len, scope_of(o, t->from), &found);
     kt_injection_give(work);
     if (r.code != KT_OK || match_own(instance, t, &own).code != KT_OK)
         return KT_STEP_ERROR;
@@ -256,7 +261,8 @@ static const struct kt_option injection_options[] = {
      .min = 0,
      .max = 1,
      .help = "score from which on a text is acted on; tool results from 85 % of it on. System and developer "
-             "messages, descriptions of tools, arguments of calls and reasoning are not judged"},
+             "messages and reasoning are not judged; descriptions of tools, arguments of calls and labels "
+             "(members that no API knows) with less weight on plain orders"},
     {.name = "action",
      .type = KT_OPT_ENUM,
      AT(action),

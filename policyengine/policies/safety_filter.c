@@ -221,7 +221,8 @@ static enum kt_step moderate_window(const struct safety_options *o, struct safet
 
 static bool is_looked_at(const struct kt_text *t)
 {
-    return t->from != KT_FROM_SYSTEM && t->from != KT_FROM_LABEL && t->from != KT_FROM_NAME;
+    return t->from != KT_FROM_SYSTEM && t->from != KT_FROM_OFFER && t->from != KT_FROM_LABEL &&
+           t->from != KT_FROM_NAME;
 }
 
 static enum kt_step safety_text(const void *opts, void *instance, void *state, const struct kt_text *t,

@@ -2,7 +2,8 @@
 /* One chat call over plain HTTP by a program that the shim does not see: lost_chat MODE, built in several
  * ways. libc   getaddrinfo and connect raw    connect as a raw system call nb     as raw, on a socket that
  * does not block exec   starts itself again as `libc` by a raw execve, without LD_PRELOAD ip A   to the
- * numeric address A, raw long  as ip, with an address as long as a Unix one Prints {"status": N}. */
+ * numeric address A, raw long  as ip, with an address as long as a Unix one With HIDDEN in the environment it
+ * is not dumpable. Prints {"status": N}. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,6 +53,8 @@ static int open_connection(const char *mode, const struct addrinfo *a)
 
 int main(int argc, char **argv)
 {
+    if (getenv("HIDDEN"))
+        prctl(PR_SET_DUMPABLE, 0);
     const char *mode = argc > 1 ? argv[1] : "libc", *host = argc > 2 ? argv[2] : "api.openai.com";
     const char *port = argc > 3 ? argv[3] : "80";
     if (strcmp(mode, "exec") == 0) {

@@ -237,6 +237,19 @@ static void step_clear_system(void)
     say("system", system(command));
 }
 
+/* The same by popen. */
+static void step_clear_popen(void)
+{
+    char self[4096], command[4200], line[100] = "";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    snprintf(command, sizeof command, "%.*s call", (int)n, self);
+    clearenv();
+    FILE *f = popen(command, "r");
+    if (f && fgets(line, sizeof line, f))
+        (void)!write(out, line, strlen(line));
+    say("popen", f ? pclose(f) : -1);
+}
+
 static void step_quick(void)
 {
     quick_exit(7);
@@ -263,9 +276,10 @@ static const struct {
     {"close_range", step_close_range},   /* with CLOSE_RANGE_UNSHARE: the same */
     {"thread", step_thread},             /* a second thread, till the end */
     {"clear-system", step_clear_system}, /* a call by a child of system(), behind clearenv */
-    {"vfork", step_vfork},               /* a child by vfork, which gives up its rights */
-    {"high", step_high},                 /* how many of eight high fds of its own it could not close */
-    {"no-fds", step_no_fds},             /* RLIMIT_NOFILE 5 */
+    {"clear-popen", step_clear_popen},
+    {"vfork", step_vfork},   /* a child by vfork, which gives up its rights */
+    {"high", step_high},     /* how many of eight high fds of its own it could not close */
+    {"no-fds", step_no_fds}, /* RLIMIT_NOFILE 5 */
 };
 
 int main(int argc, char **argv)

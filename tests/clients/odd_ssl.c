@@ -132,16 +132,30 @@ int plain(void)
     return rc;
 }
 
+static void begin(void)
+{
+    ctx = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_default_verify_paths(ctx);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+}
+
+int odd_call(void)
+{
+    begin();
+    int rc = plain();
+    SSL_CTX_free(ctx);
+    return rc;
+}
+
 static int run(const char *name)
 {
+    const struct step *const tables[] = {odd_ways, odd_lives, odd_hosts};
     if (strcmp(name, "plain") == 0)
         return plain();
-    for (const struct step *s = odd_ways; s->name; s++)
-        if (strcmp(s->name, name) == 0)
-            return s->fn();
-    for (const struct step *s = odd_lives; s->name; s++)
-        if (strcmp(s->name, name) == 0)
-            return s->fn();
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        for (const struct step *s = tables[i]; s->name; s++)
+            if (strcmp(s->name, name) == 0)
+                return s->fn();
     return -9;
 }
 
@@ -149,9 +163,7 @@ int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 1; i < argc; i++) {
-        ctx = SSL_CTX_new(TLS_client_method());
-        SSL_CTX_set_default_verify_paths(ctx);
-        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+        begin();
         printf("%s %d\n", argv[i], run(argv[i]));
         SSL_CTX_free(ctx);
     }

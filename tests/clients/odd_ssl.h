@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Of odd_ssl.c, odd_ssl_ways.c and odd_ssl_life.c. */
+/* Of odd_ssl.c and odd_ssl_*.c. */
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -34,4 +34,6 @@ struct step {
     const char *name;
     int (*fn)(void);
 };
-extern const struct step odd_ways[], odd_lives[]; /* the last has no name */
+/* `plain` with everything made for it. */
+int odd_call(void);
+extern const struct step odd_ways[], odd_lives[], odd_hosts[]; /* the last has no name */

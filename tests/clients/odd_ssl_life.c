@@ -175,6 +175,26 @@ static void *reuse(void *arg)
     return (void *)n;
 }
 
+static void *plain_of(void *none)
+{
+    (void)none;
+    return (void *)(long)plain();
+}
+
+/* The first call of the process by a thread with so many KiB: env LITTLE. */
+static int little(void)
+{
+    const char *size = getenv("LITTLE");
+    pthread_attr_t attr;
+    pthread_t t;
+    void *how = NULL;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, (size_t)(size ? atoi(size) : 64) * 1024);
+    if (pthread_create(&t, &attr, plain_of, NULL) != 0 || pthread_join(t, &how) != 0)
+        return -1;
+    return (int)(long)how;
+}
+
 /* Threads that all close and open: each number is another's at once. */
 static int reused(void)
 {
@@ -219,6 +239,31 @@ static void jump(int sig)
 static void nothing(int sig)
 {
     (void)sig;
+}
+
+/* A read that ends by the socket's time limit goes on; so does a write with one. */
+static int time_limits(void)
+{
+    char c;
+    struct timeval little = {0, 100000}, none = {0, 0};
+    SSL *s = dial_ssl();
+    size_t len, got = 0;
+    char *all = request(2 << 20, &len);
+    int fd = SSL_get_fd(s), late = 0, n;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &little, sizeof little);
+    if (SSL_connect(s) != 1 || SSL_write(s, all, (int)len) != (int)len)
+        return -1;
+    free(all);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &little, sizeof little);
+    errno = 0;
+    n = SSL_read(s, &c, 1);
+    late = n == -1 && errno == EAGAIN && SSL_get_error(s, n) == SSL_ERROR_WANT_READ;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
+    for (; !whole(got); got += (size_t)n)
+        if ((n = SSL_read(s, answer + got, (int)(sizeof(answer) - 1 - got))) <= 0)
+            return -2;
+    done(s);
+    return late ? status() : -3;
 }
 
 static void *answer_of(void *s)
@@ -312,10 +357,12 @@ const struct step odd_lives[] = {
     {"freed", freed},               /* in the middle of an answer */
     {"closed-early", closed_early}, /* the fd that was connected; another one goes on */
     {"reused", reused},             /* numbers of fds, by six threads: 72 calls */
-    {"sendfile", sendfile_},        /* SSL_sendfile, which needs kTLS */
-    {"jumped-read", jumped_read},   /* siglongjmp out of SSL_read */
+    {"little", little},
+    {"sendfile", sendfile_},      /* SSL_sendfile, which needs kTLS */
+    {"jumped-read", jumped_read}, /* siglongjmp out of SSL_read */
     {"jumped-connect", jumped_connect},
-    {"cancelled", cancelled}, /* pthread_cancel in SSL_read */
-    {"killed", killed},       /* pthread_kill in SSL_read */
+    {"time-limits", time_limits}, /* SO_RCVTIMEO, SO_SNDTIMEO */
+    {"cancelled", cancelled},     /* pthread_cancel in SSL_read */
+    {"killed", killed},           /* pthread_kill in SSL_read */
     {NULL, NULL},
 };

@@ -2,7 +2,6 @@
 """Programs that begin as root and go on as somebody else, as daemons do. Needs root, and more users than the namespace of other tests has."""
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import unittest
@@ -65,12 +64,7 @@ class DroppedRights(e2e.KtTest):
     def setUp(self):
         super().setUp()
         tmp = self.lab.tmp
-        tmp.chmod(0o755)
-        for folder, names in (("bin", ["kt"]), ("lib", ["libkt.so", "libktengine.so"])):  # the build may lie where the user cannot go
-            (tmp / folder).mkdir()
-            for name in names:
-                shutil.copy(self.lab.build / folder / name, tmp / folder / name)
-        self.lab.kt, self.lab.libkt = tmp / "bin/kt", tmp / "lib/libkt.so"
+        self.install_for_others()
         self.cfg = self.targets(self.lab.mock("up"))
         self.lab.mock("near", ["--dialect", "openai"], tls=False, origin="api.openai.com")
         net.map_hosts(["api.openai.com"], tmp)

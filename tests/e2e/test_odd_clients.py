@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSL in its rarer uses, and programs in rarer surroundings: what they print, and how they end, is what it is without us; and every call has its event."""
 import pathlib
+import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import net  # noqa: E402
-from ktlib import ROOT  # noqa: E402
+from ktlib import PYTHON, ROOT, wait_for  # noqa: E402
 
 WAYS = "plain et oneshot rdhup high-select large-pieces large-at-once no-retry two-fds memory pair"
 LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-early reused"
-SLEEPS = "jumped-read jumped-connect cancelled killed"
-CALLS = {"resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2}
+SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
+HOSTS = "waits handlers fixed-fds close-loop numbers not-dumpable vforks"
+CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2}
 
 
 class OddClients(e2e.KtTest):
     def setUp(self):
         super().setUp()
-        folder = ROOT / "tests/clients"
-        self.program = self.compiled("odd_ssl", "odd_ssl.c", str(folder / "odd_ssl_ways.c"), str(folder / "odd_ssl_life.c"), "-pthread", "-lssl", "-lcrypto")
+        self.parts = [*map(str, (ROOT / "tests/clients").glob("odd_ssl_*.c")), "-pthread", "-lssl", "-lcrypto"]
+        self.program = self.compiled("odd_ssl", "odd_ssl.c", *self.parts)
 
     def origin(self, *faults):
         more = [a for f in faults for a in ("--fault", f)]
@@ -42,6 +44,30 @@ class OddClients(e2e.KtTest):
                 found = [(e["event_type"], e.get("lane")) for e in self.lab.events()[known:]]
                 self.assertEqual(found, kinds or [("decision", lane)] * sum(CALLS.get(s, 1) for s in steps.split()))
         return alone.stdout
+
+    def test_surroundings(self):
+        """Little stack, memory and fds, other allocators' ways, tracers, terminals, and several at a time."""
+        self.origin()
+        p, sh = str(self.program), lambda text: ["sh", "-c", text]
+        rows = [sh(f"ulimit -s 64; exec {p} plain plain"), sh(f"ulimit -s 24; exec {p} plain plain"), ["env", "MALLOC_PERTURB_=165", p, "plain"],
+                ["env", "GLIBC_TUNABLES=glibc.malloc.check=3", "LD_BIND_NOW=1", p, "plain"], ["prlimit", "--nofile=20", p, "plain", "plain"],
+                ["prlimit", "--as=104857600", p, "plain"], ["prlimit", "--nproc=1", p, "plain"], ["strace", "-f", "-o", "/dev/null", p, "plain"],
+                ["script", "-qec", f"{p} plain", "/dev/null"], ["timeout", "50", "nohup", p, "plain"], ["/lib64/ld-linux-x86-64.so.2", p, "plain"],
+                sh(f"printf 'plain\\nplain\\nplain\\nplain\\n' | xargs -P4 -n1 {p}"), sh(f"printf 'all: a b c\\na b c:\\n\\t@{p} plain\\n' | make -s -j3 -f -"),
+                sh(f"mkdir -p gone; cd gone; rmdir ../gone; umask 777; exec {p} plain"), sh(f"trap '' PIPE CHLD USR1; exec {p} plain <&- 2>&-")]
+        # The first call of a process by a thread with 16 KiB (64 are what it keeps there itself).
+        rows.append(["env", "LITTLE=80", p, "little"])
+        for command in rows:
+            if not shutil.which(command[0]):
+                continue
+            alone = self.lab.run("none", None, command, env=self.env)
+            self.assertRegex(alone.stdout, "(?m)^(plain|little) 200\r?$", alone.stderr)
+            for via in ("wrap", "preload"):
+                with self.subTest(command, via=via):
+                    known = len(self.lab.events())
+                    got = self.lab.run(via, self.cfg, command, env=self.env)
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
+                    self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * alone.stdout.count(" 200"))
 
     def test_ways_to_wait_and_to_carry(self):
         self.origin()
@@ -67,6 +93,50 @@ class OddClients(e2e.KtTest):
         """Its connection was of no use, which looks like distrust."""
         self.origin()
         self.same("sendfile", ["handoff"], kinds=[("client_distrusts", None), ("decision", "handoff")])
+
+    def test_children_handlers_and_fds(self):
+        self.origin()
+        for step in HOSTS.split():
+            self.assertIn(f"{step} 200\n", self.same(step))
+
+    def test_a_daemon_of_a_daemon(self):
+        self.origin()
+        command = [str(self.program), "daemon-twice"]
+        for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
+            with self.subTest(via, options=options):
+                known = len(self.lab.events())
+                got = self.lab.run(via, self.cfg, command, env=self.env, options=options)
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "daemon-twice 200\n", ""))
+                wait_for(lambda: [e["event_type"] for e in self.lab.events()[known:]] == ["decision"] * 2, what="the daemon's event")
+
+    def test_calls_around_main(self):
+        """By a constructor, and by a handler of exit."""
+        self.origin()
+        command = ["env", "AROUND_MAIN=1", str(self.program), "plain"]
+        for via, options in (("none", ()), ("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
+            with self.subTest(via, options=options):
+                known = len(self.lab.events())
+                got = self.lab.run(via, self.cfg, command, env=self.env, options=options)
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "before main 200\nplain 200\nbehind main 200\n", ""))
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * (0 if via == "none" else 3))
+
+    def test_a_library_that_is_closed(self):
+        """With the OpenSSL that came with it."""
+        self.origin()
+        library = self.compiled("odd_ssl.so", "odd_ssl.c", "-shared", "-fPIC", *self.parts)
+        code = f"""
+import ctypes, _ctypes
+for i in range(8):
+    lib = ctypes.CDLL({str(library)!r})
+    print(lib.odd_call())
+    _ctypes.dlclose(lib._handle)
+"""
+        for via, options in (("none", ()), ("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
+            with self.subTest(via, options=options):
+                known = len(self.lab.events())
+                got = self.lab.run(via, self.cfg, [PYTHON, "-c", code], env=self.env, options=options)
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "200\n" * 8, ""))
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * (0 if via == "none" else 8))
 
     def test_what_happens_in_its_sleep(self):
         self.origin("delay_ms=300")

@@ -3,7 +3,6 @@
 tests, in which there is one user only."""
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import unittest
@@ -36,11 +35,7 @@ class Setuid(e2e.KtTest):
     def setUp(self):
         super().setUp()
         tmp = self.lab.tmp
-        tmp.chmod(0o755)
-        for folder, names in (("bin", ["kt"]), ("lib", ["libkt.so", "libktengine.so"])):  # the build may lie where the user cannot go
-            (tmp / folder).mkdir()
-            for name in names:
-                shutil.copy(self.lab.build / folder / name, tmp / folder / name)
+        self.install_for_others()
         for folder in (self.lab.state, self.lab.runtime):
             folder.mkdir(exist_ok=True)
             os.chown(folder, USER, USER)

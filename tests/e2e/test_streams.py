@@ -301,7 +301,7 @@ class Streams(StreamCase):
         self.up.open_gate()
         for s in streams:
             s.close()
-        self.assertLess(each, 45, "README says 36")
+        self.assertLess(each, 33.5, "the gate is 32, README says 31; the rest is what measuring by pages needs")
 
     # ---- a client that goes ----
 

@@ -47,6 +47,28 @@ class Strict(Lost):
         self.assertEqual([e["lane"] for e in self.lab.events()], ["supervise"] * 2)
         self.assertEqual(self.got, [])
 
+    def test_the_engines_own_connects_pass(self):
+        """It makes them in the program's threads, too; the target is intercepted itself, as api.mistral.ai is by default."""
+        self.origin()
+        mock = self.lab.mock("up", ["--listen", "203.0.113.7:0", "--gather", "hello=6"], tls=False)
+        url = mock.url.replace("127.0.0.1", "203.0.113.7")
+        cfg = self.lab.config(e2e.TARGETS.format(url=url, ca="/nowhere", more="", top="intercept: {hosts: [api.openai.com, 203.0.113.7]}").replace(', tls: {ca_file: "/nowhere"}', ""))
+        code = """
+import requests, threading, time
+got = []
+def go(i):  # one after the other, each finds the engine asleep and no connection free
+    time.sleep(i * 0.05)
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
+    got.append(requests.post("https://api.openai.com/v1/chat/completions", json=body).status_code)
+all = [threading.Thread(target=go, args=(i,)) for i in range(6)]
+[t.start() for t in all]
+[t.join() for t in all]
+print(got)
+"""
+        result = self.lab.run("wrap", cfg, [PYTHON, "-c", code], env=KEY, options=["--strict"])
+        self.assertEqual((result.returncode, result.stdout), (0, f"{[200] * 6}\n"), result.stderr)
+        self.assertEqual([(e["event_type"], len(e["attempts"])) for e in self.lab.events()], [("decision", 1)] * 6)
+
     def test_refuses_who_trusts_us_not(self):
         """The preload is lost and so is our certificate: refused, and the audit shows it."""
         self.origin(443)

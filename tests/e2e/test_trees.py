@@ -173,11 +173,12 @@ print(got == [200] * 12)
     def test_fork_while_a_thread_is_inside_of_openssl(self):
         """A lock of OpenSSL stays taken in the child for ever: there we refuse, in bounded time and with an event, or the supervisor takes the call."""
         client = self.compiled("fork_in_openssl", "fork_in_openssl.c", "-lssl", "-lcrypto")
+        c11 = self.compiled("fork_in_openssl_c11", "fork_in_openssl.c", "-DC11", "-lssl", "-lcrypto")
         late, seen = (-1, ("unseen", "%s", None)), (200, ("decision", "allow", "supervise"))
-        rows = [("preload", "block", "first", "plain", late), ("preload", "allow", "first", "tls", late), ("preload", "allow", "not", "plain", late),
+        rows = [("preload", "block", "not", "tls", late), ("preload", "block", "first", "plain", late), ("preload", "allow", "first", "tls", late), ("preload", "allow", "not", "plain", late),
                 ("wrap", "block", "not", "plain", seen), ("wrap", "allow", "first", "tls", seen)]
         with concurrent.futures.ThreadPoolExecutor(len(rows)) as pool:  # each waits 3 s
-            runs = [pool.submit(self.lab.run, via, self.cfg, [client, first, tls], env={**KEY, "KT_FAIL_MODE": fail}, timeout=60) for via, fail, first, tls, _ in rows]
+            runs = [pool.submit(self.lab.run, via, self.cfg, [c11 if (first, tls) == ("not", "tls") else client, first, tls], env={**KEY, "KT_FAIL_MODE": fail}, timeout=60) for via, fail, first, tls, _ in rows]
         want = []
         for (via, fail, first, tls, (status, event)), run in zip(rows, runs):
             before = 200 if first == "first" else 0

@@ -36,13 +36,13 @@ static bool is_gone(const struct kt_edits *e, size_t from, const struct kt_json_
 /* Every second text is replaced; the others stay. */
 static void check_rewrite(const struct kt_chat *a, const char *text, size_t len)
 {
-    static bool changed[KT_ANSWER_MAX_CHOICES];
+    static uint64_t changed[KT_ANSWER_MAX_CHOICES / 64];
     KT_CLEANUP(kt_edits_free) struct kt_edits edits = {0};
     KT_CLEANUP(kt_buf_free) struct kt_buf out = KT_BUF_INIT(BIG);
     memset(changed, 0, sizeof changed);
     for (size_t i = 0; i < a->segment_count; i += 2) {
         KT_HOLDS(kt_chat_redact(a, &edits, i, 0, a->segments[i].len, "[X\"_1]", 7).code == KT_OK);
-        changed[a->segments[i].choice] = true;
+        changed[a->segments[i].choice / 64] |= 1ull << a->segments[i].choice % 64;
     }
     size_t before = edits.count;
     KT_HOLDS(kt_answer_drop_logprobs(a, changed, KT_ANSWER_MAX_CHOICES, true, &edits).code == KT_OK);

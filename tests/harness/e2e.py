@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Base of the end-to-end tests that need more than a scenario file. Run as: python3 tests/e2e/test_x.py --build build/release"""
 import pathlib
+import shutil
 import sys
 import unittest
 
@@ -34,6 +35,16 @@ class KtTest(unittest.TestCase):
 
     def targets(self, mock, top="", more=""):
         return self.lab.config(TARGETS.format(url=mock.url, ca=mock.ca, top=top, more=more))
+
+    def install_for_others(self):
+        """Makes the lab's own installation: the build may lie where another user cannot go."""
+        tmp = self.lab.tmp
+        tmp.chmod(0o755)
+        for folder, names in (("bin", ["kt"]), ("lib", ["libkt.so", "libktengine.so"])):
+            (tmp / folder).mkdir()
+            for name in names:
+                shutil.copy(self.lab.build / folder / name, tmp / folder / name)
+        self.lab.kt, self.lab.libkt = tmp / "bin/kt", tmp / "lib/libkt.so"
 
     def compiled(self, name, source, *flags, compiler="gcc"):
         """A C program of tests/clients; one in several files (x.c, x_*.c) has the others in `flags`."""

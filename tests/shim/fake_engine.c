@@ -140,10 +140,11 @@ static int flow_wait(struct kt_abi_flow *flow, enum kt_abi_wait how, uint64_t ta
     return -1;
 }
 
-static void fork_prepare(void)
+static int fork_prepare(void)
 {
     fake_flows_lock();
     fake_log("fork_prepare");
+    return 0;
 }
 
 static void fork_parent(void)

@@ -108,15 +108,17 @@ int glue_plan_detached(struct kt_plan_file *f)
 
 char **glue_child_env(char *const *envp)
 {
-    struct kt_scratch s;
-    char *const *out = kt_child_env(&s, envp);
+    struct kt_missing m;
+    size_t need = kt_child_env_need(&m, envp);
+    void *room = need ? malloc(need) : NULL;
+    char *const *out = kt_child_env(&m, envp, room);
     size_t n = 0;
     while (out && out[n])
         n++;
     char **copy = calloc(n + 1, sizeof *copy);
     for (size_t i = 0; i < n; i++)
         copy[i] = strdup(out[i]);
-    kt_scratch_done(&s);
+    free(room);
     return copy;
 }
 

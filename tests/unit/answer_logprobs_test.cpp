@@ -13,10 +13,11 @@ std::string checked(const std::string &choice, bool check = true, bool changed =
     kt_chat c{};
     kt_error err{};
     kt_edits edits{};
+    const uint64_t bits = changed;
     kt_buf out = KT_BUF_INIT(1u << 20);
     EXPECT_EQ(kt_answer_parse(&c, KT_EP_CHAT, text.data(), text.size(), &err).code, KT_OK)
         << err.text << text;
-    EXPECT_EQ(kt_answer_drop_logprobs(&c, &changed, 1, check, &edits).code, KT_OK);
+    EXPECT_EQ(kt_answer_drop_logprobs(&c, &bits, 1, check, &edits).code, KT_OK);
     EXPECT_EQ(kt_edits_apply(&edits, text.data(), text.size(), &out).code, KT_OK);
     std::string s(out.data ? out.data : "", out.len);
     kt_buf_free(&out);

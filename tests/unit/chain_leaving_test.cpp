@@ -134,15 +134,19 @@ TEST(ChainLeaving, RunsBehindAllTextsAndCannotRedact)
     EXPECT_EQ(c.text("6789ab", 6, true), KT_STEP_ERROR);
 }
 
-TEST(ChainLeaving, NotWhereAPolicyFailedOnTheText)
+/* fail_mode may let the text leave, of which the caller decides: then it must not leave unasked. */
+TEST(ChainLeaving, AlsoWhereAPolicyFailedOnTheTextAndMayLetItPass)
 {
-    chain_test::Chain c(2);
-    int asked = 0;
-    c[0].leaving = [&](const kt_text *, size_t, kt_sink *) {
-        asked++;
-        return KT_STEP_DONE;
-    };
-    c[1].text = [](const kt_text *, kt_sink *) { return KT_STEP_ERROR; };
-    EXPECT_EQ(c.text("some text"), KT_STEP_ERROR);
-    EXPECT_EQ(asked, 0);
+    for (int on_error : {KT_ON_ERROR_FAIL_MODE, KT_ON_ERROR_ALLOW, KT_ON_ERROR_BLOCK}) {
+        chain_test::Chain c(2);
+        int asked = 0;
+        c[0].leaving = [&](const kt_text *, size_t, kt_sink *) {
+            asked++;
+            return KT_STEP_DONE;
+        };
+        c[1].text = [](const kt_text *, kt_sink *) { return KT_STEP_ERROR; };
+        kt_chain_on_error(c.chain(), 1, on_error);
+        EXPECT_EQ(c.text("some text"), on_error == KT_ON_ERROR_ALLOW ? KT_STEP_DONE : KT_STEP_ERROR);
+        EXPECT_EQ(asked, on_error == KT_ON_ERROR_BLOCK ? 0 : 1);
+    }
 }

@@ -181,6 +181,7 @@ TEST(ChainError, APolicyThatIsGivenUpHasFailed)
     EXPECT_TRUE(c.outcome().policies[0].failed);
     EXPECT_EQ(c[1].seen.size(), 1u) << "the others go on";
     EXPECT_EQ(kt_chain_run_give_up(c.run()), KT_STEP_ERROR) << "nobody asks";
+    EXPECT_EQ(kt_chain_run_pass_over(c.run()), KT_STEP_ERROR) << "nobody asks";
 }
 
 TEST(ChainError, ABrokenContractIsAFailureOfThatPolicy)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kt env`: what it prints is read back by the program that will read it, or by the rules of its format.
+#include "tests/unit/tool_fixture.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -20,13 +22,7 @@ class CmdEnv : public ::testing::Test {
         char t[] = "/tmp/kt-cmdenv-XXXXXX";
         ASSERT_NE(mkdtemp(t), nullptr);
         top = t;
-        char self[4096];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-        kt.assign(self, n > 0 ? static_cast<size_t>(n) : 0);
-        kt.resize(kt.rfind('/'));
-        kt.resize(kt.rfind('/'));
-        kt += "/bin/kt";
-        ASSERT_EQ(access(kt.c_str(), X_OK), 0) << kt;
+        program = kt::program();
         for (const char *name : {"KT_POLICY_CONFIG", "KT_STATE_DIR", "KT_MODE", "KT_FAIL_MODE", "LD_PRELOAD"})
             unsetenv(name);
     }
@@ -59,21 +55,16 @@ class CmdEnv : public ::testing::Test {
             for (auto &a : args)
                 argv.push_back(const_cast<char *>(a.c_str()));
             argv.push_back(nullptr);
-            execv(kt.c_str(), argv.data());
+            execv(program.c_str(), argv.data());
             _exit(127);
         }
         int status = -1;
         waitpid(pid, &status, 0);
-        out = slurp(o);
-        err = slurp(e);
+        out = kt::slurp(o);
+        err = kt::slurp(e);
         return WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
     }
-    static std::string slurp(const std::string &path)
-    {
-        std::ifstream f(path, std::ios::binary);
-        return {std::istreambuf_iterator<char>(f), {}};
-    }
-    std::string top, kt, out, err;
+    std::string top, program, out, err;
 };
 
 const char kConfig[] = "pack: {name: p, version: 1.0.0, enabled: true}\npolicies: {chain: [audit-logger]}\n"
@@ -97,9 +88,9 @@ TEST_F(CmdEnv, TheShellReadsBackWhatWasMeant)
                                  "\"$KT_MODE\" \"$KT_FAIL_MODE\"\n");
         // printf is the shell's own: nothing is loaded with that LD_PRELOAD.
         ASSERT_EQ(system(("sh " + top + "/x.sh > " + top + "/x.out 2> " + top + "/x.err").c_str()), 0);
-        EXPECT_EQ(slurp(top + "/x.out"),
+        EXPECT_EQ(kt::slurp(top + "/x.out"),
                   lib + (*old ? ":/old.so" : "") + "|" + config + "|" + state + "|observe|allow|");
-        EXPECT_EQ(slurp(top + "/x.err"), "");
+        EXPECT_EQ(kt::slurp(top + "/x.err"), "");
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kt init`: every template, written and linted by the program itself.
 #include <sys/stat.h>
+#include "tests/unit/tool_fixture.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -20,13 +22,7 @@ class CmdInit : public ::testing::Test {
         char t[] = "/tmp/kt-cmdinit-XXXXXX";
         ASSERT_NE(mkdtemp(t), nullptr);
         top = t;
-        char self[4096];
-        ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-        kt.assign(self, n > 0 ? static_cast<size_t>(n) : 0);
-        kt.resize(kt.rfind('/'));
-        kt.resize(kt.rfind('/'));
-        kt += "/bin/kt";
-        ASSERT_EQ(access(kt.c_str(), X_OK), 0) << kt;
+        program = kt::program();
     }
     void TearDown() override
     {
@@ -34,7 +30,7 @@ class CmdInit : public ::testing::Test {
     }
     int run(const std::string &args)
     {
-        int status = system(("cd " + top + " && " + kt + " " + args + " > .out 2> .err").c_str());
+        int status = system(("cd " + top + " && " + program + " " + args + " > .out 2> .err").c_str());
         out = slurp(".out");
         err = slurp(".err");
         return WEXITSTATUS(status);
@@ -53,7 +49,7 @@ class CmdInit : public ::testing::Test {
             v.push_back(l);
         return v;
     }
-    std::string top, kt, out, err;
+    std::string top, program, out, err;
 };
 
 TEST_F(CmdInit, EveryTemplateIsTheFileAndLintsClean)

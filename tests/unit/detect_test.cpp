@@ -16,8 +16,9 @@ namespace {
 
 std::string fold(const std::string &in, std::string *hidden = nullptr, bool escapes = false)
 {
-    std::vector<char> room(in.size() + 8);
+    std::vector<char> room(in.size() + 8), secret(KT_FOLD_HIDDEN);
     kt_fold f{};
+    f.hidden = hidden ? secret.data() : nullptr;
     f.escapes = escapes;
     f.out = room.data();
     f.cap = room.size();

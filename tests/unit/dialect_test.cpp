@@ -151,8 +151,8 @@ struct Chat {
     /* `all`: labels and names, too. */
     std::vector<std::string> texts(bool all = false) const
     {
-        static const char *const names[] = {"system", "user",      "assistant", "tool",
-                                            "call",   "reasoning", "label",     "name"};
+        static const char *const names[] = {"system",    "user",  "assistant", "tool", "call",
+                                            "reasoning", "offer", "label",     "name"};
         std::vector<std::string> v;
         for (size_t i = 0; i < c.segment_count; i++)
             if (all || c.segments[i].from < KT_FROM_LABEL)

@@ -35,8 +35,8 @@ struct Body {
     /* `all`: labels and names, too. */
     V texts(bool all = false) const
     {
-        static const char *const names[] = {"system", "user",      "assistant", "tool",
-                                            "call",   "reasoning", "label",     "name"};
+        static const char *const names[] = {"system",    "user",  "assistant", "tool", "call",
+                                            "reasoning", "offer", "label",     "name"};
         V v;
         for (size_t i = 0; i < c.segment_count; i++) {
             const kt_segment &s = c.segments[i];
@@ -70,8 +70,8 @@ TEST(Texts, OfferedToolsAndSchemas)
 "functions":[{"name":"old","description":"d5"}],
 "response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d6"}}})");
     ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
-    EXPECT_EQ(b.texts(), (V{"0system:d1", "0system:d2", "0system:e1", "0system:x", "0system:e2", "0system:e3",
-                            "0system:d3", "0system:d4", "0system:d5", "0system:d6", "0user:u"}));
+    EXPECT_EQ(b.texts(), (V{"0offer:d1", "0offer:d2", "0offer:e1", "0offer:x", "0offer:e2", "0offer:e3",
+                            "0offer:d3", "0offer:d4", "0offer:d5", "0system:d6", "0user:u"}));
     EXPECT_EQ(b.tools(),
               (V{"offers 0 ab", "offers 0 free", "offers 0 web_search", "offers 0 flat", "offers 0 old"}));
 }
@@ -149,9 +149,9 @@ TEST(Texts, NamesAndWordsOfSchemas)
 "parameters":{"type":"object","$comment":"c","title":"t","required":["ann","b"],"properties":{"ann":{"type":["string","odd"],
 "examples":["e"],"pattern":"^x","title":"t2","$ref":"#/$defs/d"},"b":{"deep":["l"],"items":{"anyOf":[{"const":"k"}]}}}}}}]})");
     ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
-    EXPECT_EQ(b.texts(true), (V{"0name:x-owner", "0label:o", "0name:f", "0system:c", "0system:t", "0name:ann",
-                                "0name:b", "0name:ann", "0name:odd", "0system:e", "0name:^x", "0system:t2",
-                                "0name:#/$defs/d", "0name:b", "0name:deep", "0label:l", "0system:k"}));
+    EXPECT_EQ(b.texts(true), (V{"0name:x-owner", "0label:o", "0name:f", "0offer:c", "0offer:t", "0name:ann",
+                                "0name:b", "0name:ann", "0name:odd", "0offer:e", "0name:^x", "0offer:t2",
+                                "0name:#/$defs/d", "0name:b", "0name:deep", "0label:l", "0offer:k"}));
 }
 
 TEST(Texts, WhatMessagesCarryBesideTheirText)
@@ -209,7 +209,32 @@ TEST(Texts, WhatMessagesCarryBesideTheirText)
                 R"({"choices":[{"message":{"role":"assistant","content":"a","x":"y","tool_calls":[{"id":"i",
 "function":{"name":"f","arguments":"{}"}}]}}]})",
                 true);
-    EXPECT_EQ(answer.texts(true), (V{"0assistant:a", "0call*:{}"})) << "of an answer what the model said";
+    EXPECT_EQ(answer.texts(true), (V{"0assistant:a", "0reasoning:y", "0call*:{}"}))
+        << "of an answer what the model may have said";
+}
+
+// What a client may read of an answer is looked at, under whatever name: as the model's words where it stands
+// in the message itself or under a name of texts, else as a label; no ids and no words of the protocol.
+TEST(Texts, WhatNobodyKnowsOfAnAnswer)
+{
+    Body b(KT_EP_CHAT,
+           R"({"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m/x-1","service_tier":"auto",
+"system_fingerprint":"fp_1","obfuscation":"aB3","provider":"Some Host","note":"top","usage":{"u":"v"},"error":null,
+"citations":["https://a.example/?q=ann@b.example"],"search_results":[{"title":"t1","text":"s1"}],"choices":[
+{"index":0,"finish_reason":"stop","native_finish_reason":"STOP","stop_reason":"ann@b.example","logprobs":{"content":[{"token":"c"}]},
+"seen":{"by":"whom","text":"what"},"message":{"role":"assistant","id":"msg_1","content":[{"type":"text","text":{"value":"c1","annotations":
+[{"type":"file_citation","text":"c2","url":"https://x.example/y"}]}}],"refusal":"r","reasoning":"h","thoughts":["h1",{"text":"h2"}],"tool_plan":"p",
+"mood":"fine","audio":{"id":"a","data":"QUJD","transcript":"said"},"annotations":[{"type":"url_citation","url_citation":{"title":"t2","url":"https://z"}}],
+"context":{"intent":"i1"}}}]})",
+           true);
+    ASSERT_EQ(b.r.code, KT_OK) << b.err.text;
+    EXPECT_EQ(b.texts(true), (V{"0label:Some Host", "0label:top", "0label:https://a.example/?q=ann@b.example",
+                                "0label:t1", "0label:s1", "0assistant:c1", "0assistant:c2", "0assistant:r",
+                                "0reasoning:h", "0reasoning:h1", "0reasoning:h2", "0reasoning:p",
+
+                                "0reasoning:fine", "0assistant:said", "0reasoning:t2", "0label:i1",
+                                "0label:ann@b.example", "0label:whom", "0label:what"}));
+    EXPECT_EQ(b.c.silent, 0u);
 }
 
 TEST(Texts, APartOfAnAddressIsRewrittenInItsPlace)
@@ -394,10 +419,11 @@ Made made(std::mt19937 &rng)
         return spell(m.texts.back(), rng);
     };
     auto noise = [&] { return spell(random_text(rng), rng); };
-    m.json = "{\"id\": " + noise() + " ,\"n\":1.50e+3,\"choices\":[";
+    m.json = "{\"note\": " + text() + " ,\"n\":1.50e+3,\"choices\":[";
     for (unsigned i = 0, n = rng() % 4; i < n; i++) {
-        m.json +=
-            std::string(i ? ", " : "") + "{\"x\":[" + noise() + "],\"message\":{\"role\":\"assistant\",";
+        const std::string other = random_text(rng); /* what nobody knows of a choice comes last */
+        m.json += std::string(i ? ", " : "") + "{\"x\":[" + spell(other, rng) +
+                  "],\"message\":{\"role\":\"assistant\",";
         switch (rng() % 3) {
         case 0:
             m.json += "\"content\":" + text();
@@ -414,6 +440,7 @@ Made made(std::mt19937 &rng)
             m.json += text() + "}}]";
         }
         m.json += "},\"finish\":null}";
+        m.texts.push_back(other);
     }
     m.json += "]\n}";
     return m;

@@ -33,7 +33,7 @@ TEST(EngineFork, TheChildStartsAfreshAndTheParentGoesOn)
     SSL_get_client_random(c.ssl, random, 32);
     kt_flow *f = kt_engine_flow_by_random(v.e, random);
     ASSERT_NE(f, nullptr);
-    kt_engine_fork_prepare(v.e);
+    EXPECT_TRUE(kt_engine_fork_prepare(v.e));
     int status = in_child([&] {
         kt_engine_fork_child(v.e);
         if (kt_fds_count() != 0 || kt_engine_flow_count(v.e) != 0)
@@ -49,7 +49,7 @@ TEST(EngineFork, TheChildStartsAfreshAndTheParentGoesOn)
             return 4;
         if (!is(own.call(post(chat("child"))), 200))
             return 5;
-        kt_engine_fork_prepare(v.e); /* and its own children, too */
+        EXPECT_TRUE(kt_engine_fork_prepare(v.e)); /* and its own children, too */
         int deeper = in_child([&] {
             kt_engine_fork_child(v.e);
             Client third(v.e);
@@ -144,7 +144,7 @@ TEST(EngineFork, UnderLoad)
     for (int i = 0; i < 25; i++) {
         ASSERT_TRUE(v.wait([&] { return calls > i * 3; }));
         int status = openssl.alone([&] {
-            kt_engine_fork_prepare(v.e);
+            EXPECT_TRUE(kt_engine_fork_prepare(v.e));
             int got = in_child([&] {
                 kt_engine_fork_child(v.e);
                 if (kt_fds_count() != 0)

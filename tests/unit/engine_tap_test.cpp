@@ -130,7 +130,7 @@ TEST(EngineTap, AForkChildHasFlowsOfItsOwn)
     v.start();
     uint64_t id = open_tap(v.e);
     say(v.e, id, post(chat("parent")));
-    kt_engine_fork_prepare(v.e);
+    EXPECT_TRUE(kt_engine_fork_prepare(v.e));
     pid_t pid = fork();
     if (pid == 0) {
         kt_engine_fork_child(v.e);

@@ -2,6 +2,8 @@
 /* Calls through a whole engine; config, audit, end. */
 #include "engine_fixture.hpp"
 
+#include <optional>
+
 namespace {
 
 TEST(Engine, TheWholeWayOverTlsAndPlain)
@@ -124,27 +126,35 @@ TEST(Engine, TheEnvironmentStandsOverTheConfig)
     kt_runtime_unref(rt);
 }
 
-TEST(Engine, AChangedConfigTakesEffectAndABrokenOneDoesNot)
-{
-    fake::Server up(ok_handler);
+/* An engine that looks at its config before every call, and a connection to it. */
+class EngineReload : public ::testing::Test {
+  protected:
+    void SetUp() override
+    {
+        v.o.config_check_ns = 1;
+        v.write_target(up.url("/v1"), "mistral-small-latest");
+        v.start();
+        ASSERT_TRUE(c.emplace(v.e).tls(v.e));
+    }
+    fake::Server up{ok_handler};
     Env v;
-    v.o.config_check_ns = 1;
-    v.write_target(up.url("/v1"), "mistral-small-latest");
-    v.start();
-    Client c(v.e);
-    ASSERT_TRUE(c.tls(v.e));
-    ASSERT_TRUE(is(c.call(post(chat("x"))), 200));
+    std::optional<Client> c;
+};
+
+TEST_F(EngineReload, AChangedConfigTakesEffectAndABrokenOneDoesNot)
+{
+    ASSERT_TRUE(is(c->call(post(chat("x"))), 200));
     v.write_target(up.url("/v1"), "mistral-large-latest");
-    ASSERT_TRUE(is(c.call(post(chat("x"))), 200));
+    ASSERT_TRUE(is(c->call(post(chat("x"))), 200));
     v.write_config("providers: [");
-    ASSERT_TRUE(is(c.call(post(chat("x"))), 200));
-    ASSERT_TRUE(is(c.call(post(chat("x"))), 200));
+    ASSERT_TRUE(is(c->call(post(chat("x"))), 200));
+    ASSERT_TRUE(is(c->call(post(chat("x"))), 200));
     EXPECT_EQ(v.count("\"event_type\":\"config_error\""), 1u); /* once for that state of the file */
     fs::remove(v.config);
-    ASSERT_TRUE(is(c.call(post(chat("x"))), 200));
+    ASSERT_TRUE(is(c->call(post(chat("x"))), 200));
     EXPECT_EQ(v.count("\"event_type\":\"config_error\""), 2u);
     v.write_target(up.url("/v1"), "mistral-medium-latest");
-    ASSERT_TRUE(is(c.call(post(chat("x"))), 200));
+    ASSERT_TRUE(is(c->call(post(chat("x"))), 200));
     auto rs = up.requests();
     ASSERT_EQ(rs.size(), 6u);
     const char *want[] = {"small", "large", "large", "large", "large", "medium"};
@@ -154,15 +164,8 @@ TEST(Engine, AChangedConfigTakesEffectAndABrokenOneDoesNot)
 }
 
 /* kt.log and the event say what `kt policy lint` says: where, what, how to mend it. */
-TEST(Engine, ABrokenReloadSaysWhatLintSays)
+TEST_F(EngineReload, ABrokenReloadSaysWhatLintSays)
 {
-    fake::Server up(ok_handler);
-    Env v;
-    v.o.config_check_ns = 1;
-    v.write_target(up.url("/v1"));
-    v.start();
-    Client c(v.e);
-    ASSERT_TRUE(c.tls(v.e));
     const std::string pack =
         "pack: {name: t, version: 1.0.0}\npolicies: {chain: [dlp-filter, pii-detector]}\n";
     const std::pair<std::string, std::string> cases[] = {
@@ -178,7 +181,7 @@ TEST(Engine, ABrokenReloadSaysWhatLintSays)
     };
     for (size_t i = 0; i < 3; i++) {
         v.write_config(cases[i].first);
-        ASSERT_TRUE(is(c.call(post(chat("x"))), 200)) << "the earlier config goes on";
+        ASSERT_TRUE(is(c->call(post(chat("x"))), 200)) << "the earlier config goes on";
         std::string log = slurp(v.dir / "state" / "kt.log"), want = v.config + cases[i].second;
         size_t at = log.find("the policy config cannot be used: " + want);
         ASSERT_NE(at, std::string::npos) << log;
@@ -189,15 +192,8 @@ TEST(Engine, ABrokenReloadSaysWhatLintSays)
 }
 
 /* Compiling takes seconds, and this is the thread that serves all calls. */
-TEST(Engine, PatternsOfAChangedConfigAreCompiledBesideTheCalls)
+TEST_F(EngineReload, PatternsOfAChangedConfigAreCompiledBesideTheCalls)
 {
-    fake::Server up(ok_handler);
-    Env v;
-    v.o.config_check_ns = 1;
-    v.write_target(up.url("/v1"));
-    v.start();
-    Client c(v.e);
-    ASSERT_TRUE(c.tls(v.e));
     auto with = [&](const std::string &dlp, const std::string &attack) {
         v.write_config("pack: {name: t, version: 1.0.0, enabled: true}\n"
                        "policies:\n  chain: [dlp-filter, prompt-injection]\n"
@@ -209,7 +205,7 @@ TEST(Engine, PatternsOfAChangedConfigAreCompiledBesideTheCalls)
                        up.url("/v1") + "\n      secret_key_ref: {env: KT_TEST_KEY}\n");
     };
     auto sent = [&] { /* what the provider got of a call that the dlp pattern is about */
-                      EXPECT_TRUE(is(c.call(post(chat("xabcdefghy"))), 200));
+                      EXPECT_TRUE(is(c->call(post(chat("xabcdefghy"))), 200));
                       return up.requests().back().body;
     };
     with("x\\p{L}{8}y", "zork\\p{L}{4}oo");

@@ -128,6 +128,43 @@ TEST(Escapes, PatternsOfTheUsersOwn)
     EXPECT_EQ(c->whole("xKEY-12 KEY-\\n12").verdict, KT_VERDICT_ALLOW);
 }
 
+/* %XX of every byte; references in all their forms. */
+TEST(Escapes, TermsAndPatternsBehindEscapesOfTheWeb)
+{
+    Configured c("dlp-filter",
+                 "{secrets: false, blocked_terms: [Nachtfalter, Projekt Größe, R&D, card game], "
+                 "detect_patterns: ['\\bKEY-\\d+\\b', 'a=b']}");
+    ASSERT_EQ(c.error(), "");
+    struct {
+        const char *in, *out;
+    } cases[] = {
+        {"x &#78;achtfalter y", "x [TERM_1] y"},
+        {"x Nacht&#x66;alte&#114; y", "x [TERM_1] y"},
+        {"x Nacht&#0000102;alter.", "x [TERM_1]."},
+        {"no semicolon: Nacht&#102alter.", "no semicolon: [TERM_1]."},
+        {"Projekt&nbsp;Gr&ouml;&szlig;e", "[TERM_1]"},
+        {"Projekt&#160;Gr&#xF6;&#xDF;e", "[TERM_1]"},
+        {"q=Projekt%20Gr%C3%B6%C3%9Fe&p=1", "q=[TERM_1]&p=1"},
+        {"q=%4E%61%63%68%74%66%61%6C%74%65%72", "q=[TERM_1]"},
+        {"q=%254Eachtfalter&x", "q=[TERM_1]&x"},
+        {"the R&amp;D lab", "the [TERM_1] lab"},
+        {"the R&amp;amp;D lab", "the [TERM_1] lab"},
+        {"{\"a\": \"\\u0026#99;ard game\"}", "{\"a\": \"[TERM_1]\"}"},
+        {"k=&#75;EY-1%32;", "k=[PATTERN_1];"},
+        {"u?a%3Db&c", "u?[PATTERN_1]&c"},
+    };
+    for (auto &k : cases) {
+        EXPECT_EQ(c->whole(k.in).text, k.out) << k.in;
+        same_at_every_cut(c, k.in, KT_FROM_ASSISTANT);
+    }
+    for (const char *in : {"Nacht&#102;alters", "100%Nachtfalters", "Nacht&#0;falter", "Nacht&#xD800;falter",
+                           "Nacht&#99999999;falter", "Nacht%00falter", "Nacht%6falter", "Nacht&falter;",
+                           "Projekt &Gr&oum", "&", "%", "&#", "&#x", "%4"}) {
+        EXPECT_EQ(c->whole(in).verdict, KT_VERDICT_ALLOW) << in;
+        same_at_every_cut(c, in, KT_FROM_ASSISTANT);
+    }
+}
+
 TEST(Escapes, ClassificationMarks)
 {
     Configured c("dlp-filter", "{secrets: false, sensitivity_level: high}");
@@ -191,6 +228,8 @@ TEST(Escapes, AttackPatterns)
         for (const char *in : {"x\nmagic word y", "le mot magique é"})
             EXPECT_EQ(c->whole(nested(in, levels, true)).verdict, KT_VERDICT_BLOCK) << levels << in;
     EXPECT_EQ(c->whole("x\\nmagic words").verdict, KT_VERDICT_ALLOW);
+    EXPECT_EQ(c->whole("?q=%6Dagic+word, magic%20word").verdict, KT_VERDICT_BLOCK);
+    EXPECT_EQ(c->whole("<p>m&#97;gic word</p>").verdict, KT_VERDICT_BLOCK);
 }
 
 TEST(Escapes, AttacksInNestedSource)
@@ -207,6 +246,8 @@ TEST(Escapes, AMegabyteStaysLinear)
     std::string text;
     while (text.size() < (1u << 20))
         text += "\\\\\\\\n\\\\u00e9 \\\\\\\\\\\\\\\\\\\\\\\"x\\";
+    for (size_t i = 0; i < text.size(); i += 5)
+        text[i] = i % 2 ? '&' : '%'; /* signs that begin nothing, mostly */
     text += " falcon";
     Result r = c->whole(text);
     EXPECT_EQ(r.step, KT_STEP_DONE);

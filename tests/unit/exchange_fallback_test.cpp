@@ -118,9 +118,10 @@ TEST_F(Fallback, AllDeadIsABounded502)
     EXPECT_EQ(str(j, "error.type"), "upstream_error");
     EXPECT_EQ(str(j, "error.code"), "all_targets_failed");
     const std::string message = str(j, "error.message");
-    EXPECT_EQ(message,
-              "ktwrap: no target could answer: first (connection_error), second (connection_error)");
-    EXPECT_NE(str(event(), "attempts.0.detail").find("Failed to connect to 127.0.0.1"), std::string::npos);
+    EXPECT_EQ(message, "ktwrap: no target could answer: first (connection_error: no connection), "
+                       "second (connection_error: no connection)");
+    EXPECT_NE(str(event(), "attempts.0.detail").find("no connection: Failed to connect to 127.0.0.1"),
+              std::string::npos);
     EXPECT_EQ(str(event(), "error"), "all_targets_failed");
     EXPECT_EQ(str(event(), "verdict"), "allow");
 }

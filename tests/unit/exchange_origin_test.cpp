@@ -206,6 +206,10 @@ TEST_F(Origin, OriginsErrorsAreItsOwn)
     ask(dead, post(chat("x")));
     EXPECT_EQ(dead.status, 502);
     EXPECT_EQ(str(parse(dead.body), "error.code"), "origin_unreachable");
+    // The library's words are the event's business, not the client's: an address and a port.
+    EXPECT_EQ(str(parse(dead.body), "error.message"),
+              "ktwrap: 127.0.0.1 could not be reached (connection_error: no connection)");
+    EXPECT_NE(str(event(1), "attempts.0.detail").find("Failed to connect to"), std::string::npos);
 }
 
 TEST_F(Origin, LargeOriginAnswersAreNotCollected)

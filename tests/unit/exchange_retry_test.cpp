@@ -120,6 +120,27 @@ TEST_F(Resilience, TheClientIsToldWhenToComeBack)
     EXPECT_EQ(k.headers["retry-after"], "40") << "the soonest that any of them named";
 }
 
+TEST_F(Resilience, ARetryThatComesTooLateIsNone)
+{
+    Script script;
+    script.turns = {[&](Conn &c, const Request &r) {
+                        bool said = status(503, "Retry-After-Ms: 300\r\n")(c, r);
+                        auto stall = [](void *) {
+                            std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+                        };
+                        std::this_thread::sleep_for(std::chrono::milliseconds(100)); // its timer is set
+                        EXPECT_TRUE(kt_is_ok(kt_loop_post(ctx.loop, stall, nullptr)));
+                        return said;
+                    },
+                    answer};
+    Server slow(script.handler()), second(answer);
+    configure(config(target("a", slow.port(), "KT_TEST_KEY_A", "", "      timeout_seconds: 1\n") +
+                     target("b", second.port(), "KT_TEST_KEY_B") + retry));
+    Client k;
+    ask(k, post(chat("x")));
+    EXPECT_EQ(outcomes(0), "a:server_error b:ok") << "its time was over when the loop came to it";
+}
+
 TEST_F(Resilience, AllTriesOfATargetShareItsTime)
 {
     Gate end;

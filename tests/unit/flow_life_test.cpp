@@ -229,7 +229,8 @@ TEST(FlowLife, AShutSendingSideStillGetsTheAnswersToAllThatCame)
         std::atomic<kt_exchange *> held{nullptr};
         h.script = [&](kt_exchange *x) { held = x; };
         Client c(h);
-        ASSERT_TRUE(c.send(post("one") + post("two") + post("three") + (half ? post("four").substr(0, 40) : "")));
+        ASSERT_TRUE(
+            c.send(post("one") + post("two") + post("three") + (half ? post("four").substr(0, 40) : "")));
         shutdown(c.fd, SHUT_WR);
         for (const char *body : {"one", "two", "three"}) {
             ASSERT_TRUE(h.wait([&] { return held != nullptr; })) << body << half;
@@ -243,6 +244,36 @@ TEST(FlowLife, AShutSendingSideStillGetsTheAnswersToAllThatCame)
         EXPECT_EQ(c.last_errno, 0);
         EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; })) << half;
         EXPECT_EQ(h.requests().size(), 3u);
+        EXPECT_EQ(h.gone, 0);
+    }
+}
+
+// All is said and the exchange over, but the client has not read it: a FIN then is one like any other.
+TEST(FlowLife, AShutSendingSideStillGetsAFinishedAnswerThatWaits)
+{
+    const std::string much(24u << 20, 'x');
+    for (bool reads : {true, false}) {
+        Harness h;
+        std::atomic<bool> ended{false};
+        h.script = [&](kt_exchange *x) {
+            echo(x);
+            ended = true;
+        };
+        Client c(h);
+        ASSERT_TRUE(c.send(post(much)));
+        ASSERT_TRUE(h.wait([&] { return ended.load(); }));
+        shutdown(c.fd, SHUT_WR);
+        std::this_thread::sleep_for(std::chrono::milliseconds(60)); /* seen, and looked at once more */
+        EXPECT_EQ(kt_flows_count(h.flows), 1u);
+        if (reads) {
+            EXPECT_TRUE(c.answer().body == much);
+            EXPECT_TRUE(c.ends());
+            EXPECT_EQ(c.last_errno, 0);
+        } else {
+            close(c.fd);
+            c.fd = -1;
+        }
+        EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; })) << reads;
         EXPECT_EQ(h.gone, 0);
     }
 }

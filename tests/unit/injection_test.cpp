@@ -190,7 +190,7 @@ TEST(Injection, OriginsAreJudgedDifferently)
 {
     Policy policy("prompt-injection");
     EXPECT_EQ(policy.whole(sentence, KT_FROM_SYSTEM).verdict, KT_VERDICT_ALLOW);
-    EXPECT_EQ(policy.whole(sentence, KT_FROM_TOOL_CALL).verdict, KT_VERDICT_ALLOW);
+    EXPECT_EQ(policy.whole(sentence, KT_FROM_REASONING).verdict, KT_VERDICT_ALLOW);
     EXPECT_EQ(policy.whole(sentence, KT_FROM_ASSISTANT).verdict, KT_VERDICT_BLOCK);
     for (const char *text : injection_texts::tool_attacks)
         EXPECT_EQ(policy.whole(text, KT_FROM_TOOL).verdict, KT_VERDICT_BLOCK) << text;

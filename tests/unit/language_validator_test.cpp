@@ -135,6 +135,26 @@ TEST(LanguageValidator, CodeNamesAndPhrasesPass)
         EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_ALLOW) << text;
 }
 
+TEST(LanguageValidator, WhatIsQuotedSaysLittleBesideTheRest)
+{
+    Configured c("language-validator", "{allowed_languages: [en]}");
+    for (const char *text :
+         {"Translate \"Ich hätte gerne ein Bier, bitte\" to English.",
+          "The song “Non, je ne regrette rien” is by Edith Piaf.", "Is \"La vita è bella\" a good film?",
+          "What does «je ne sais quoi» mean in this letter?",
+          "How does „Ich weiß nicht, was soll es bedeuten“ go on?", "What does \"je ne sais quoi\" mean?"})
+        EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_ALLOW) << text;
+    for (const char *text : {
+             "\"Bitte erkläre mir, warum der Zug zu spät kommt und was wir den Leuten sagen sollen.\"",
+             "{\"q\": \"Bitte erkläre mir, warum der Zug heute zu spät kommt.\"}",
+             "so: „Bitte sag mir, warum der Zug heute zu spät kommt.“",
+             "Was heißt \"how do you do\" auf Deutsch, und wie sage ich es höflicher?",
+             "12\" Zoll: Bitte sag mir, warum der Bildschirm so klein ist und was er kostet.",
+             "Bitte sag mir \"warum\nder Zug heute zu spät kommt und was wir den Leuten sagen sollen.",
+         })
+        EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_BLOCK) << text;
+}
+
 TEST(LanguageValidator, OptionsAreChecked)
 {
     EXPECT_NE(Configured("language-validator", "{allowed_languages: [en, klingon]}")

@@ -200,7 +200,7 @@ TEST(Guest, OneAtATimeAmongGuestsPostsAndForks)
         });
     }
     for (int i = 0; i < 200; i++) {
-        kt_loop_park(l);
+        EXPECT_TRUE(kt_loop_park(l, 5000));
         EXPECT_FALSE(inside);
         long before = runs;
         std::this_thread::yield();

@@ -288,7 +288,7 @@ TEST(Fork, ParkHoldsTheThreadOutsideOfCallbacksUnderLoad)
         });
     }
     for (int i = 0; i < 200; i++) {
-        kt_loop_park(loop.l);
+        EXPECT_TRUE(kt_loop_park(loop.l, 5000));
         EXPECT_FALSE(inside);
         long before = runs;
         std::this_thread::yield();
@@ -302,13 +302,39 @@ TEST(Fork, ParkHoldsTheThreadOutsideOfCallbacksUnderLoad)
     EXPECT_EQ(runs, posted);
 }
 
+struct Busy {
+    std::atomic<bool> inside{false}, go{false};
+    static void run(void *arg)
+    {
+        auto *b = static_cast<Busy *>(arg);
+        b->inside = true;
+        while (!b->go)
+            std::this_thread::yield();
+    }
+};
+
+TEST(Fork, DoesNotWaitForEver)
+{
+    Loop loop;
+    Busy busy;
+    ASSERT_TRUE(kt_is_ok(kt_loop_start(loop.l, nullptr)));
+    ASSERT_TRUE(kt_is_ok(kt_loop_post(loop.l, Busy::run, &busy)));
+    while (!busy.inside)
+        std::this_thread::yield();
+    EXPECT_FALSE(kt_loop_park(loop.l, 30));
+    busy.go = true;
+    EXPECT_TRUE(kt_loop_park(loop.l, 5000));
+    kt_loop_unpark(loop.l);
+    EXPECT_TRUE(kt_loop_stop(loop.l, 5000));
+}
+
 TEST(Fork, TheChildHasNoEngineFdsAndALoopThatRefuses)
 {
     Loop loop;
     ASSERT_TRUE(kt_is_ok(kt_loop_start(loop.l, nullptr)));
     size_t fds = kt_fds_count();
     ASSERT_GE(fds, 2u);
-    kt_loop_park(loop.l);
+    EXPECT_TRUE(kt_loop_park(loop.l, 5000));
     kt_fds_fork_prepare();
     pid_t pid = fork();
     ASSERT_GE(pid, 0);

@@ -104,6 +104,25 @@ TEST_F(OnInternalError, OfTokensInsteadOfText)
     }
 }
 
+/* They look at names, or at nothing: a text that nobody can read is none of theirs. */
+TEST_F(OnInternalError, OfAPolicyThatLooksAtNoTextAnyway)
+{
+    for (const char *own : {"audit-logger: {on_internal_error: block}",
+                            "agent-firewall: {blocked_tools: [rm], on_internal_error: block}"}) {
+        const std::string kind(own, strchr(own, ':'));
+        std::string yaml =
+            config(target("a", up_.port(), "KT_TEST_KEY_A"), std::string("policy:\n  ") + own + "\n");
+        yaml.replace(yaml.find("chain: []"), 9, "chain: [" + kind + "]");
+        configure(yaml, nullptr, KT_MODE_ENFORCE, KT_FAIL_ALLOW);
+        Client k;
+        through(k, "{\"data\":[]}", R"({"model":"m","input":[1,2]})", "/v1/embeddings");
+        EXPECT_EQ(k.status, 200) << own << k.body;
+        Client answer; /* but it may call a tool */
+        through(answer, "{\"choices\":[1]}");
+        EXPECT_EQ(answer.status, kind == "agent-firewall" ? 502 : 200) << own << answer.body;
+    }
+}
+
 /* A text that a policy did not look at is kept in no event as if it had. */
 TEST_F(OnInternalError, KeepsNoTextAsRedacted)
 {

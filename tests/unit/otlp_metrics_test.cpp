@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Histograms for a collector: sums, bounds, and models that a client made up.
 #include "interceptor/telemetry/kt_otlp_metrics.h"
+#include "tests/unit/comma_locale.hpp"
 
 #include <cjson/cJSON.h>
 #include <gtest/gtest.h>
@@ -79,6 +80,15 @@ TEST_F(Numbers, FallIntoTheirBuckets)
     EXPECT_STREQ(cJSON_GetArrayItem(buckets, 0)->valuestring, "2"); // a bound belongs to its bucket
     EXPECT_STREQ(cJSON_GetArrayItem(buckets, 1)->valuestring, "1");
     EXPECT_STREQ(cJSON_GetArrayItem(buckets, 14)->valuestring, "1");
+}
+
+TEST_F(Numbers, AreJsonInALocaleWithCommas)
+{
+    CommaLocale comma;
+    add("m", 10.5);
+    const cJSON *p = cJSON_GetArrayItem(points("gen_ai.client.operation.duration"), 0);
+    EXPECT_NE(body.find("\"sum\":0.0105,"), std::string::npos) << body;
+    EXPECT_NE(p, nullptr);
 }
 
 TEST_F(Numbers, AreForgottenOnceWritten)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/telemetry/kt_otlp.h"
+#include "tests/unit/comma_locale.hpp"
 
 #include <cJSON.h>
 #include <gtest/gtest.h>
@@ -84,6 +85,14 @@ TEST_F(Span, HasTheNamesOfTheConventions)
     EXPECT_EQ(attribute("gen_ai.response.time_to_first_chunk"), R"({"doubleValue":0.25})");
     EXPECT_EQ(attribute("error.type"), "");
     EXPECT_EQ(cJSON_GetObjectItem(cJSON_GetObjectItem(j, "status"), "code")->valueint, 0);
+}
+
+TEST_F(Span, IsJsonInALocaleWithCommas)
+{
+    CommaLocale comma;
+    e.overhead_us = 14;
+    make();
+    EXPECT_EQ(attribute("kt.overhead"), R"({"doubleValue":1.4e-05})");
 }
 
 TEST_F(Span, SaysWhatWentWrong)

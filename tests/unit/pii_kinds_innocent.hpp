@@ -9,6 +9,12 @@ namespace pii_texts {
 
 inline const char *const kinds_innocent[] = {
     "y = q@k.transpose(-2, -1)",
+    "Meine Steuer-ID lautet 36 752 490 583, bitte aktualisieren.",
+    "Steuer-ID: 25 804 136 475. Vielen Dank!",
+    "Steuer-ID 44051401359", /* a Polish number's check */
+    "Sendungsnummer 46657006961539",
+    "56116 28312 54847 98321 43817\n6488 41139 56252 27534 71472\n40122 5030 46882 85274 12316\n62501 88948 2558",
+    "54391 19426 69317 70120 75504\n4211 44057 70695 45261 90778",
     "h = x@W.data",
     "out = a@b.to(device)",
     "self.q@self.k.T",

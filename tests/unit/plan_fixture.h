@@ -3,7 +3,7 @@
 /* A folder of its own for each test, with paths, roots and a config in it. */
 #include "interceptor/plan/kt_plan.h"
 
-#include "interceptor/abi/kt_plan_format.h"
+#include "interceptor/abi/kt_plan_key.h"
 #include "interceptor/tls/kt_ca.h"
 extern "C" {
 #include "interceptor/plan/kt_plan_trust.h"

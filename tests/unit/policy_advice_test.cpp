@@ -64,6 +64,8 @@ class Advice : public ::testing::Test {
 TEST_F(Advice, SettingsThatNothingHeeds)
 {
     const Case cases[] = {
+        {"dlp-filter", "    detect_patterns: ['a+', 'x\\\\?', '(?:a|b)?c', '<b>.+?</b>']\n",
+         "5:50: warning[W006] policy.dlp-filter.detect_patterns[3]: |lazy repeat", 0},
         {"pii-detector", "    action: block\n    redaction:\n      restore: true\n",
          "7:16: warning[W006] policy.pii-detector.redaction.restore: |action: redact", 0},
         {"pii-detector", "    action: block\n    redaction: {custom_markers: {EMAIL: x}}\n",
@@ -168,8 +170,8 @@ TEST_F(Advice, EmptyWordsAreNoError)
     for (const Case &c : cases)
         check(c);
     int status = 0;
-    for (const std::string &block : {std::string("telemetry: {otlp_endpoint: ''}\n"),
-                                    target + "      api_key_prefix: B\xc3\xa4r\n"}) {
+    for (const std::string &block :
+         {std::string("telemetry: {otlp_endpoint: ''}\n"), target + "      api_key_prefix: B\xc3\xa4r\n"}) {
         s.write("c.yaml", head + "]}\n" + block);
         std::string out = lint("c.yaml", &status);
         EXPECT_EQ(status, 0) << out;

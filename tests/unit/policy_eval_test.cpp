@@ -2,6 +2,8 @@
 /* `kt policy eval` as a user runs it. */
 #include "tests/unit/tool_fixture.hpp"
 
+#include <sys/stat.h>
+
 using kt::Json;
 using kt::Ran;
 using kt::run_kt;
@@ -47,7 +49,8 @@ TEST(PolicyEval, FiguresOfAClassification)
                                                       {"policy_errors", 0}})
         EXPECT_DOUBLE_EQ(kt::number(j, figure.first), figure.second) << figure.first;
     EXPECT_NEAR(kt::number(j, "f1"), 2.0 / 3, 1e-6);
-    EXPECT_GE(kt::number(j, "auc"), .5); /* the attack stands above both; where the cat stands is the model's affair */
+    EXPECT_GE(kt::number(j, "auc"),
+              .5); /* the attack stands above both; where the cat stands is the model's affair */
     EXPECT_GE(kt::number(j, "recall_at_fpr_1pct"), .5);
     EXPECT_TRUE(cJSON_IsNull(kt::at(j.get(), "by_lang.de.recall")));
     EXPECT_TRUE(cJSON_IsNull(kt::at(j.get(), "by_lang.de.auc")));
@@ -192,6 +195,19 @@ TEST(PolicyEval, BadInputHasItsPlace)
         {"", "-: no rows"},
         {"\n \r\n", "-: no rows"},
         {"\xEF\xBB\xBF", "-: no rows"},
+        {"[{\"text\":\"a\",\"label\":\"safe\"},\n", "-:1: begins with '['"},
+        {std::string("\xff\xfe{\0", 4), "-:1: the file is UTF-16"},
+        {std::string("{\"text\":\"a\0\",\"label\":\"safe\"}", 29), "-:1: "},
+        {"{\"text\":\"a\",\"label\":\"safe\",\"text\":\"b\"}", "-:1: 'text' occurs more than once"},
+        {"{\"text\":\"a\",\"spans\":[],\"spans\":[]}", "-:1: 'spans' occurs more than once"},
+        {"{\"text\":\"abc\",\"spans\":[{\"start\":1,\"end\":4,\"type\":\"EMAIL\"}]}",
+         "-:1: spans[0] from 1 to 4 does not lie in the text, which has 3"},
+        {"{\"text\":\"abc\",\"spans\":[{\"start\":2,\"end\":2,\"type\":\"EMAIL\"}]}",
+         "does not lie in the text"},
+        {"{\"text\":\"abc\",\"spans\":[{\"start\":-1,\"end\":2,\"type\":\"EMAIL\"}]}",
+         "a whole number from 0"},
+        {"{\"text\":\"abc\",\"spans\":[{\"start\":0.5,\"end\":2,\"type\":\"EMAIL\"}]}",
+         "a whole number from 0"},
         {"{\"text\":\"a\"}\n", "no row has a label or spans"},
     };
     for (const auto &b : bad) {
@@ -206,7 +222,51 @@ TEST(PolicyEval, BadInputHasItsPlace)
     Json j(cJSON_Parse(r.out.c_str()));
     EXPECT_EQ(kt::number(j, "n"), 1);
     EXPECT_EQ(kt::number(j, "unlabelled"), 1);
-    EXPECT_EQ(run_kt(s, "policy eval --kind pii --data .").status, 2) << "a folder";
+}
+
+/* What is no plain file, in each subcommand: said at once, nothing is waited for. */
+TEST(PolicyEval, OddFiles)
+{
+    Scratch s;
+    std::filesystem::create_directories(s.dir / "pack/tests/folder.json");
+    s.write("pack/policy-config.yaml",
+            "pack: {name: t, version: 1.0.0}\npolicies: {chain: [audit-logger]}\n");
+    s.write("bom.jsonl", "\xEF\xBB\xBF" + row("a", "BENIGN") + "\r\n" + row("b", "Injection"));
+    std::string last = row("c", "safe");
+    s.write("last.jsonl", row("a", "benign") + last.substr(0, last.size() - 1));
+    EXPECT_EQ(mkfifo((s.dir / "pipe").c_str(), 0600), 0);
+    for (const char *good : {"bom.jsonl", "last.jsonl"}) {
+        Ran r = run_kt(s, std::string("policy eval --kind injection --json --data ") + good);
+        EXPECT_EQ(r.status, 0) << good << r.err;
+        EXPECT_EQ(kt::number(Json(cJSON_Parse(r.out.c_str())), "n"), 2) << good;
+    }
+    Ran overlap =
+        run_kt(s, "policy eval --kind pii --json --data -",
+               "{\"text\":\"to ann@example.org\",\"spans\":[{\"start\":3,\"end\":18,\"type\":\"EMAIL\"},"
+               "{\"start\":7,\"end\":18,\"type\":\"EMAIL\"}]}\n");
+    EXPECT_EQ(overlap.status, 0) << "spans may overlap: " << overlap.err;
+    const std::vector<std::pair<std::string, std::string>> bad = {
+        {"eval --kind pii --data .", "Is a directory"},
+        {"eval --kind pii --data /dev/null", "/dev/null: no rows"},
+        {"eval --kind pii --data none.jsonl", "cannot read none.jsonl: No such file"},
+        {"lint --file pipe", "not a regular file"},
+        {"lint --file /dev/zero", "not a regular file"},
+        {"lint --file .", "Is a directory"},
+        {"explain --policy-config pack/policy-config.yaml /dev/null", "/dev/null is empty"},
+        {"explain --policy-config pack/policy-config.yaml .", "Is a directory"},
+    };
+    for (const auto &b : bad) {
+        Ran r = run_kt(s, "policy " + b.first);
+        EXPECT_EQ(r.status, 2) << b.first;
+        EXPECT_NE((r.out + r.err).find(b.second), std::string::npos) << b.first << "\n" << r.out << r.err;
+    }
+    EXPECT_EQ(mkfifo((s.dir / "pack/tests/pipe.json").c_str(), 0600), 0);
+    Ran r = run_kt(s, "policy test --pack-dir pack");
+    EXPECT_EQ(r.status, 2);
+    EXPECT_NE(r.err.find("tests/folder.json: file: cannot be read: Is a directory"), std::string::npos)
+        << r.err;
+    EXPECT_NE(r.err.find("tests/pipe.json: file: cannot be read: no regular file"), std::string::npos)
+        << r.err;
 }
 
 TEST(PolicyEval, WrongUse)

@@ -3,6 +3,7 @@
 #include "policyengine/config/kt_secret_run.h"
 #include "tests/unit/config_fixture.h"
 
+#include <atomic>
 #include <csignal>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -191,6 +192,23 @@ TEST(SecretCommand, HostsThatCollectAllChildren)
             ;
     });
     EXPECT_EQ(Command().get("echo key").value, "key");
+    signal(SIGCHLD, before);
+}
+
+std::atomic<int> sigchld;
+
+TEST(SecretCommand, TheHostMeetsNoChildThatItDidNotMake)
+{
+    auto before = signal(SIGCHLD, [](int) { sigchld++; });
+    sigchld = 0;
+    Command r;
+    bool going = true;
+    while (going) {
+        going = r.step("sleep 0.05; echo key");
+        EXPECT_TRUE(no_child_left());
+    }
+    EXPECT_EQ(r.get("unused").value, "key");
+    EXPECT_EQ(sigchld, 0);
     signal(SIGCHLD, before);
 }
 

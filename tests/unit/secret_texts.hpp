@@ -85,6 +85,9 @@ inline const std::vector<std::pair<const char *, const char *>> &found()
     static const std::vector<std::pair<const char *, const char *>> texts = {
         {"aws-secret-key", "aws_secret_access_key = <\\b{40}>"},
         {"aws-secret-key", "\"AWS_SECRET_ACCESS_KEY\": \"<\\b{40}>\","},
+        {"aws-secret-key", "my aws secret access key is <\\b{40}>"},
+        {"password", "variable \"db_password\" {\n  type = string\n  default = \"<Tr\\d{2}b\\l{5}3>\"\n}"},
+        {"token", "variable \"api_token\" {\n  default = \"<\\a{40}>\"\n}"},
         {"aws-session-token", "export AWS_SESSION_TOKEN=<\\b{200}>\n"},
         {"mistral-key", "MISTRAL_API_KEY=<\\a{32}>"},
         {"mistral-key", "mistral api key: <\\a{32}>."},
@@ -169,6 +172,8 @@ inline const std::vector<const char *> &innocent()
         "token = get_token()",
         "secret = config.secret",
         "key = \"primary_key_name\"",
+        "key: users/<\\h{8}-\\h{4}-\\h{4}-\\h{4}-\\h{12}>/avatar.png",
+        "variable \"password\" {\n  type = string\n  sensitive = true\n}",
         "AKIAIOSFODNN7EXAMPLE",
         "commit <\\h{40}>",
         "sha256: <\\h{64}>",

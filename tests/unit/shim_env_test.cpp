@@ -16,9 +16,9 @@ TEST(ShimEnv, preload_entries_are_told_by_file_name)
 {
     for (const char *v : {"libkt.so", "/x/libkt.so", "a.so:/x/libkt.so", "a.so /x/libkt.so b.so",
                           "./libkt.so:", " :libkt.so"})
-        EXPECT_TRUE(kt_preload_has_us(v)) << v;
+        EXPECT_TRUE(kt_preload_has_us(v, false)) << v;
     for (const char *v : {"", ":", "/x/libkt.so.1", "xlibkt.so", "/libkt.so/other.so", "libkt", "a.so:b.so"})
-        EXPECT_FALSE(kt_preload_has_us(v)) << v;
+        EXPECT_FALSE(kt_preload_has_us(v, false)) << v;
 }
 
 TEST(ShimEnv, names_are_compared_whole)

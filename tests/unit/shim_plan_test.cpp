@@ -282,27 +282,6 @@ TEST_F(Folder, a_writer_that_hangs_stops_nobody_for_long)
     close(fd);
 }
 
-TEST_F(Folder, the_key_is_the_one_that_the_engine_computes)
-{
-    const std::string real = dir + "/ca.pem";
-    for (const std::string &paths : {std::string(), real, real + ":" + real, "/nonexistent:" + real,
-                                     ":" + real + ":", std::string("a:b")})
-        for (const char *mode : {"", "observe"})
-            for (const char *fail : {"", "allow"}) {
-                char ours[17], theirs[17];
-                kt_plan_file_key(paths.c_str(), mode, fail, ours);
-                kt_plan_key(paths.c_str(), mode, fail, theirs);
-                EXPECT_STREQ(ours, theirs) << paths;
-            }
-    char a[17], b[17];
-    kt_plan_file_key(nullptr, nullptr, nullptr, a);
-    kt_plan_file_key("", "", "", b);
-    EXPECT_STREQ(a, b);
-    kt_plan_file_key("", "x", "", a);
-    kt_plan_file_key("", "", "x", b);
-    EXPECT_STRNE(a, b);
-}
-
 TEST_F(Folder, places_are_those_that_the_engine_writes_to)
 {
     setenv("KT_STATE_DIR", dir.c_str(), 1);

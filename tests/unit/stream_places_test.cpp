@@ -53,6 +53,14 @@ const std::vector<Place> &places()
          {"tool_calls.0.custom.input"},
          false},
         {"function_call", "\"function_call\":{\"arguments\":\"", "\"}", {"function_call.arguments"}, true},
+        {"text in an object",
+         "\"content\":[{\"type\":\"text\",\"text\":{\"value\":\"",
+         "\"}}]",
+         {"content.0.text.value"},
+         false},
+        {"a name of texts", "\"tool_plan\":\"", "\"", {"tool_plan"}, false},
+        {"one below another", "\"thoughts\":[{\"index\":0,\"text\":\"", "\"}]", {"thoughts.0.text"}, false},
+        {"a name that nobody knows", "\"musing\":\"", "\"", {"musing"}, false},
         {"transcript", "\"audio\":{\"id\":\"a\",\"transcript\":\"", "\"}", {"audio.transcript"}, false},
     };
     return all;
@@ -168,6 +176,46 @@ TEST(StreamPlaces, NothingOfAnyFindLeavesAnyPlace)
             if (HasFatalFailure())
                 return;
         }
+}
+
+// Strings that nobody knows, beside the texts: each is looked at for itself, in its chunk, and no word of it
+// waits for the next one.
+TEST(StreamPlaces, WhatStandsBesideTheTextsIsLookedAtInItsChunk)
+{
+    Rig rig(kYaml);
+    ASSERT_TRUE(rig.good());
+    rig.prompt("x");
+    const std::string beside =
+        R"("provider":"Some Host","note":"ask jane@example.org or Joe","list":["jane@example.org"])";
+    auto choice = [](unsigned n, const std::string &word) {
+        return "{\"index\":" + std::to_string(n) +
+               ",\"seen\":{\"by\":\"jane@example.org\"},\"delta\":{\"content\":\"" + word +
+               " \",\"context\":{\"intent\":\"to jane@example.org and Joe\"}},\"finish_reason\":null}";
+    };
+    std::string s;
+    for (unsigned i = 0; i < 3; i++)
+        s += "data: {\"id\":\"c\"," + beside + ",\"choices\":[" + choice(0, "one") + "," + choice(1, "two") +
+             "]}\n\n";
+    s += "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"},"
+         "{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+         "data: {\"id\":\"c\"," +
+         beside +
+         ",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":6,\"total_tokens\":7}}\n\n";
+    Seen seen = rig.stream(Kind::Content, {s + "data: [DONE]\n\n"});
+    auto count = [&](const std::string &what) {
+        size_t n = 0;
+        for (size_t at = 0; (at = seen.body.find(what, at)) != std::string::npos; at++)
+            n++;
+        return n;
+    };
+    EXPECT_EQ(count("jane"), 0u) << seen.body;
+    EXPECT_EQ(count("\"provider\":\"Some Host\",\"note\":\"ask [EMAIL_1] or Joe\",\"list\":[\"[EMAIL_1]\"]"),
+              4u)
+        << seen.body;
+    EXPECT_EQ(count("\"seen\":{\"by\":\"[EMAIL_1]\"}"), 6u) << seen.body;
+    EXPECT_EQ(count("\"context\":{\"intent\":\"to [EMAIL_1] and Joe\"}"), 6u) << seen.body;
+    EXPECT_EQ(count("one") + count("two"), 6u) << seen.body;
+    EXPECT_EQ(count("data: [DONE]\n\n"), 1u) << seen.body;
 }
 
 } // namespace

@@ -54,6 +54,28 @@ TEST_F(Names, AddressesAndLiterals)
     EXPECT_STREQ(host, "203.0.113.7");
 }
 
+// Once, whatever its case; the next one gets the next address, also behind half a line of a writer that died.
+TEST_F(Names, WildcardNamesOfTheHostsFileGetAnAddress)
+{
+    const std::string own =
+        "10.1.1.1 A.example.com other.test # b.example.com\n10.1.1.2 example.com internal.example.com\n";
+    const std::string want = "127.183.128.1 a.example.com\n::ffff:127.183.128.1 a.example.com\n";
+    for (int i = 0; i < 2; i++) {
+        const std::string text = hosts(own);
+        EXPECT_NE(text.find(want), std::string::npos) << text;
+        EXPECT_NE(text.find("10.1.1.1 other.test\n"), std::string::npos) << text;
+        EXPECT_NE(text.find("10.1.1.2 example.com internal.example.com\n"), std::string::npos) << text;
+        EXPECT_EQ(text.find("b.example.com"), std::string::npos) << text;
+    }
+    EXPECT_TRUE(names_by_addr(&n, 0x7fb78001, host));
+    EXPECT_STREQ(host, "a.example.com");
+    write("name 127.183.128.");
+    hosts("10.1.1.3 c.example.com.\n");
+    EXPECT_TRUE(names_by_addr(&n, 0x7fb78002, host));
+    EXPECT_STREQ(host, "c.example.com");
+    EXPECT_FALSE(names_by_addr(&n, 0x7fb78003, host));
+}
+
 TEST_F(Names, NamesThatWildcardsGetLater)
 {
     EXPECT_FALSE(names_by_addr(&n, 0x7fb78001, host));

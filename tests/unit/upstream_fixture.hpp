@@ -83,6 +83,7 @@ struct Ask {
     std::string method = "POST", url, body, ca;
     std::vector<std::pair<std::string, std::string>> headers;
     int64_t connect_ms = 10000, first_ms = 0, idle_ms = 0, total_ms = 20000;
+    bool stream = false;
 };
 
 class UpstreamTest : public ::testing::Test {
@@ -147,6 +148,7 @@ class UpstreamTest : public ::testing::Test {
         q.first_byte_ms = a.first_ms;
         q.idle_ms = a.idle_ms;
         q.total_ms = a.total_ms;
+        q.stream = a.stream;
         kt_call_handler handler = {on_head, on_data, on_done, &s};
         return kt_upstream_call(up, &q, &handler, &s.call);
     }

@@ -110,11 +110,10 @@ static KT_MUST kt_result read_role(struct reader *r)
     static const struct {
         const char *name;
         enum kt_origin_class from;
-    } roles[] = {{"user", KT_FROM_USER},
-                 {"system", KT_FROM_SYSTEM},
-                 {"developer", KT_FROM_SYSTEM},
-                 {"assistant", KT_FROM_ASSISTANT},
-                 {"tool", KT_FROM_TOOL}};
+    } roles[] = {{"user", KT_FROM_USER},          {"system", KT_FROM_SYSTEM},
+                 {"developer", KT_FROM_SYSTEM},   {"assistant", KT_FROM_ASSISTANT},
+                 {"tool", KT_FROM_TOOL},          {"tool_description", KT_FROM_OFFER},
+                 {"tool_call", KT_FROM_TOOL_CALL}};
     uint32_t tok;
     char name[EVAL_NAME_MAX];
     KT_GUARD(find(r, 0, "role", &tok));
@@ -126,7 +125,9 @@ static KT_MUST kt_result read_role(struct reader *r)
             return kt_ok();
         }
     return tok ? kt_fail(r->err, KT_ERR_USAGE,
-                         "unknown role '%.40s'; there are user, system, assistant and tool", name)
+                         "unknown role '%.40s'; there are user, system, developer, assistant, tool, "
+                         "tool_description and tool_call",
+                         name)
                : kt_ok();
 }
 
@@ -200,6 +201,13 @@ static KT_MUST kt_result read_spans(struct reader *r)
 static KT_MUST kt_result read_row(struct reader *r, struct kt_span line)
 {
     uint32_t lang, source;
+    if (line.len > 1 && (memcmp(line.data, "\xff\xfe", 2) == 0 || memcmp(line.data, "\xfe\xff", 2) == 0))
+        return kt_fail(r->err, KT_ERR_USAGE,
+                       "the file is UTF-16; it must be UTF-8 (iconv -f UTF-16 -t UTF-8)");
+    if (line.len > 0 && line.data[0] == '[')
+        return kt_fail(r->err, KT_ERR_USAGE,
+                       "begins with '[': a row must be a JSON object on a line of its own (jq -c '.[]' makes "
+                       "them of a list)");
     KT_GUARD(kt_json_parse(&r->json, line.data, line.len, r->err));
     if (r->json.tok[0].type != KT_JSON_OBJECT)
         return kt_fail(r->err, KT_ERR_USAGE, "a row must be a JSON object");

@@ -93,10 +93,8 @@ static bool may_concern_us(struct kt_supervise *s, const struct target_dest *d)
     return s->o.strict || is_synthetic(d) || find_host(s, d, host);
 }
 
-/* Refused with what a kernel without it says, so that libraries do without. Once per process is enough to
- * know. */
-static struct answer not_seen(struct kt_supervise *s, const struct seccomp_notif *n, int error,
-                              const char *detail)
+/* The first time for this process: once is enough to know. */
+static bool is_news(struct kt_supervise *s, const struct seccomp_notif *n, const char *detail)
 {
     pid_t process = target_process((pid_t)n->pid);
     bool told = false;
@@ -106,9 +104,26 @@ static struct answer not_seen(struct kt_supervise *s, const struct seccomp_notif
     if (!told)
         s->told[s->told_next++ % ONCE_PER_PROCESS] = (struct told){process, detail};
     pthread_mutex_unlock(&s->lock);
-    if (!told)
+    return !told;
+}
+
+/* Refused with what a kernel without it says, so that libraries do without. */
+static struct answer not_seen(struct kt_supervise *s, const struct seccomp_notif *n, int error,
+                              const char *detail)
+{
+    if (is_news(s, n, detail))
         supervise_report(s, NULL, detail);
     return refuse(error);
+}
+
+/* A program without libc's code in the area of mmap (with it the shim is there as a rule), whose address we
+ * may not read: it is no longer dumpable, and we have no rights over it. */
+static void hidden_notice(struct kt_supervise *s, const struct seccomp_notif *n)
+{
+    static const char detail[] = "a program whose memory nobody may read (PR_SET_DUMPABLE) connects by "
+                                 "itself: where to is not known";
+    if (n->data.instruction_pointer >> 32 < filter_mmap_area() && is_news(s, n, detail))
+        (s->o.strict ? supervise_report : supervise_report_passed)(s, NULL, detail);
 }
 
 static struct answer no_quic(struct kt_supervise *s, const struct seccomp_notif *n)
@@ -127,6 +142,8 @@ static struct answer on_connect(struct kt_supervise *s, const struct seccomp_not
 {
     struct target_dest d;
     bool strict = s->o.strict, readable = target_dest((pid_t)n->pid, n->data.args[1], n->data.args[2], &d);
+    if (!readable && errno == EPERM)
+        hidden_notice(s, n);
     if (readable && !d.inet)
         daemon_notice(s, &d);
     if (readable && lost_notice(s, (pid_t)n->pid, &d))

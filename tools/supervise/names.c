@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/supervise/names.h"
+#include "tools/supervise/names_private.h"
 
 #include "interceptor/abi/kt_plan_format.h"
 
@@ -25,7 +25,7 @@ void names_free(struct names *n)
 }
 
 /* The file only grows; a last line without its end may still be in the writer's hands. */
-static void refresh(struct names *n)
+void names_refresh(struct names *n)
 {
     struct stat st;
     char chunk[4096];
@@ -68,7 +68,7 @@ static struct kt_span next_word(struct kt_span *line)
 
 struct kt_span names_word(struct names *n, const char *word)
 {
-    refresh(n);
+    names_refresh(n);
     struct kt_span rest = kt_buf_span(&n->text), line;
     while ((line = next_line(&rest)).data)
         if (kt_span_eq(next_word(&line), word))
@@ -76,8 +76,7 @@ struct kt_span names_word(struct names *n, const char *word)
     return kt_span("", 0);
 }
 
-/* The next `host` or `name` line from *rest on. */
-static bool next_host(struct kt_span *rest, struct in_addr *addr, char host[NAMES_HOST_MAX])
+bool names_next_host(struct kt_span *rest, struct in_addr *addr, char host[NAMES_HOST_MAX])
 {
     struct kt_span line;
     while ((line = next_line(rest)).data) {
@@ -99,9 +98,9 @@ static bool next_host(struct kt_span *rest, struct in_addr *addr, char host[NAME
 bool names_by_addr(struct names *n, uint32_t addr, char host[NAMES_HOST_MAX])
 {
     struct in_addr a;
-    refresh(n);
+    names_refresh(n);
     struct kt_span rest = kt_buf_span(&n->text);
-    while (next_host(&rest, &a, host))
+    while (names_next_host(&rest, &a, host))
         if (ntohl(a.s_addr) == addr)
             return true;
     return false;
@@ -119,9 +118,9 @@ bool names_by_ip(struct names *n, const uint8_t ip[16], char host[NAMES_HOST_MAX
     struct in_addr a;
     uint8_t literal[16];
     if (n->size < 0) /* only `host` lines hold literals, and those are there from the start */
-        refresh(n);
+        names_refresh(n);
     struct kt_span rest = kt_buf_span(&n->text);
-    while (next_host(&rest, &a, host))
+    while (names_next_host(&rest, &a, host))
         if (parse_ip(host, literal) && memcmp(ip, literal, sizeof literal) == 0)
             return true;
     return false;
@@ -130,9 +129,9 @@ bool names_by_ip(struct names *n, const uint8_t ip[16], char host[NAMES_HOST_MAX
 bool names_nth(struct names *n, size_t i, char host[NAMES_HOST_MAX])
 {
     struct in_addr a;
-    refresh(n);
+    names_refresh(n);
     struct kt_span rest = kt_buf_span(&n->text);
-    while (next_host(&rest, &a, host))
+    while (names_next_host(&rest, &a, host))
         if (i-- == 0)
             return true;
     return false;
@@ -153,7 +152,7 @@ bool names_has(struct names *n, const char *host)
     struct kt_span name = kt_span(host, strlen(host)), line;
     if (name.len > 0 && name.data[name.len - 1] == '.')
         name.len--;
-    refresh(n);
+    names_refresh(n);
     bool found = false;
     struct kt_span rest = kt_buf_span(&n->text);
     while ((line = next_line(&rest)).data) {
@@ -199,14 +198,28 @@ static kt_result copy_line(struct names *n, struct kt_span line, struct kt_buf *
     return first ? kt_ok() : kt_buf_puts(out, "\n");
 }
 
+/* Names that only a wildcard covers have no address before somebody asks. */
+static void add_wild(struct names *n, struct kt_span hosts)
+{
+    struct kt_span line;
+    while ((line = next_line(&hosts)).data) {
+        const char *comment = line.len ? memchr(line.data, '#', line.len) : NULL;
+        struct kt_span rest = kt_span(line.data, comment ? (size_t)(comment - line.data) : line.len), name;
+        next_word(&rest);
+        while ((name = next_word(&rest)).len > 0)
+            names_add(n, name);
+    }
+}
+
 kt_result names_hosts_file(struct names *n, struct kt_span hosts, struct kt_buf *out)
 {
     struct in_addr a;
     char host[NAMES_HOST_MAX], text[INET_ADDRSTRLEN];
     uint8_t ip[16];
-    refresh(n);
+    names_refresh(n);
+    add_wild(n, hosts);
     struct kt_span rest = kt_buf_span(&n->text), line;
-    while (next_host(&rest, &a, host)) {
+    while (names_next_host(&rest, &a, host)) {
         if (parse_ip(host, ip) || !names_has(n, host))
             continue;
         inet_ntop(AF_INET, &a, text, sizeof text);

@@ -3,6 +3,8 @@
  * went. */
 #include "tools/supervise/relay.h"
 
+#include "policyengine/base/kt_log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -188,8 +190,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
         return (struct answer){ANSWER_ERROR, was_interrupted(fd) ? 0 : divert_again(fd)};
     /* The engine in the program calls its targets; in observe mode the shim reads along what its program says
      * to the origin itself. */
-    if (d->meant &&
-        (target_thread_is((pid_t)n->pid, "kt-engine") || supervise_plan_says(s, "mode", "observe")))
+    if (d->engines || (d->meant && supervise_plan_says(s, "mode", "observe")))
         return (struct answer){ANSWER_CONTINUE, 0};
     struct begun *b = calloc(1, sizeof *b);
     if (!b)
@@ -207,6 +208,10 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
         if (b->fd >= 0)
             atomic_fetch_sub(&running, 1);
         close(b->relay.up);
+        kt_warn(
+            "a connection to %s, port %u, was refused: --strict passes on %d at a time, and needs a thread "
+            "and two fds for each",
+            *host ? host : "another host", d->port, RELAYS_MAX);
         error = ECONNREFUSED;
     }
     if (b->fd >= 0)

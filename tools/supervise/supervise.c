@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define SETTLE_MS 2000
+#define FDS_WANTED 8192
 
 kt_result kt_supervise_new(const struct kt_supervise_options *o, struct kt_supervise **out)
 {
@@ -145,10 +147,22 @@ static void take_listener(struct kt_supervise *s, pid_t child)
     send_all(fd, broken ? "X" : "A", 1);
 }
 
+/* A relayed connection takes two of ours, and the limit is often 1024. The child was forked before. */
+static void allow_more_fds(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max < FDS_WANTED ? files.rlim_max : FDS_WANTED;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void kt_supervise_parent(struct kt_supervise *s, pid_t child)
 {
     if (s->pair[1] >= 0 && child > 0)
         take_listener(s, child);
+    if (s->serving && s->o.strict)
+        allow_more_fds();
     for (int i = 0; i < 2; i++) {
         if (s->pair[i] >= 0)
             close(s->pair[i]);

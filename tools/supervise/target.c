@@ -95,22 +95,10 @@ bool target_signal_waits(pid_t tid)
     return ((own | (threads == 1 ? shared : 0)) & ~blocked & caught) != 0;
 }
 
-bool target_thread_is(pid_t tid, const char *name)
-{
-    char path[64], comm[32] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", (int)tid);
-    KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, comm, sizeof comm - 1);
-    if (n <= 0)
-        return false;
-    comm[strcspn(comm, "\n")] = '\0';
-    return strcmp(comm, name) == 0;
-}
-
-static bool has_mark(const union target_addr *a, uint64_t len)
+static bool has_mark(const union target_addr *a, uint64_t len, const char *mark)
 {
     return len >= sizeof a->in + KT_CONNECT_MARK_LEN &&
-           memcmp(a->room + len - KT_CONNECT_MARK_LEN, KT_CONNECT_MARK, KT_CONNECT_MARK_LEN) == 0;
+           memcmp(a->room + len - KT_CONNECT_MARK_LEN, mark, KT_CONNECT_MARK_LEN) == 0;
 }
 
 bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d)
@@ -132,7 +120,8 @@ bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d)
         return true;
     }
     d->inet = true;
-    d->meant = has_mark(&d->addr, len);
+    d->engines = has_mark(&d->addr, len, KT_CONNECT_MARK_ENGINE);
+    d->meant = d->engines || has_mark(&d->addr, len, KT_CONNECT_MARK);
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (memcmp(d->ip, mapped, sizeof mapped) == 0)
         d->v4 = (uint32_t)d->ip[12] << 24 | (uint32_t)d->ip[13] << 16 | (uint32_t)d->ip[14] << 8 | d->ip[15];

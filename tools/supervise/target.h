@@ -17,8 +17,6 @@ int target_fd(pid_t tid, int fd);
 bool target_has_shim(pid_t tid, bool *known);
 /* A signal that the thread has a handler for waits, and no other thread can take it. */
 bool target_signal_waits(pid_t tid);
-/* The name of the thread is `name`. */
-bool target_thread_is(pid_t tid, const char *name);
 
 union target_addr {
     struct sockaddr sa;
@@ -32,8 +30,9 @@ struct target_dest {
     uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint32_t v4;    /* host byte order; 0 for a real IPv6 address */
     uint16_t port;
-    bool inet;  /* an internet address; else the rest is 0 */
-    bool meant; /* the shim makes this connect: kt_connect_mark.h */
+    bool inet;    /* an internet address; else the rest is 0 */
+    bool meant;   /* the shim or the engine makes this connect: kt_connect_mark.h */
+    bool engines; /* the engine does */
 };
 /* The socket address at `at`. False where it cannot be read. */
 bool target_dest(pid_t tid, uint64_t at, uint64_t len, struct target_dest *d);
