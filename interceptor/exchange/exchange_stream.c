@@ -210,8 +210,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         on_done(x, e->end);
         return false;
     }
-    if (!e->data.len &&
-        !kt_span_eq(e->name, "error")) { /* as good as a comment; SDKs would stumble over it */
+    if (!e->data.len && !kt_span_eq(e->name, "error")) { /* a comment; SDKs would stumble over it */
         s->event_start = e->end;
         return true;
     }
@@ -233,10 +232,7 @@ static bool on_event(void *arg, const struct kt_sse_event *e)
         return false;
     }
     kt_x_count_chunk(x, &j, c.error);
-    s->error_seen |= c.error;
-    s->begun |= c.begun;
-    s->finished = (s->finished & ~c.says) | c.finished; /* what goes on has not ended */
-    s->usage_chunk_seen |= c.usage_only;
+    kt_x_note_chunk(s, &c);
     if (c.usage_only && s->asked_usage) {
         swallow(x, e->end);
         return !x->over;

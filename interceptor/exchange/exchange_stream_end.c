@@ -23,6 +23,14 @@ bool kt_x_is_done(struct kt_span data)
     return kt_span_eq(data, "[DONE]");
 }
 
+void kt_x_note_chunk(struct kt_x_stream *s, const struct kt_x_chunk *c)
+{
+    s->error_seen |= c->error;
+    s->begun |= c->begun;
+    s->finished = (s->finished & ~c->says) | c->finished; /* what goes on has not ended */
+    s->usage_chunk_seen |= c->usage_only;
+}
+
 /* Each choice that began must have said that it ends: else the answer is half of one, whatever else says that
  * it is whole. */
 bool kt_x_is_whole(const struct kt_x_stream *s)

@@ -189,7 +189,8 @@ void kt_x_keepalive_stop(struct kt_exchange *x);
 /* exchange_stream_end.c */
 /* By its Content-Type; one without any (NULL) is what was asked for, as SDKs take it. */
 bool kt_x_is_event_stream(const struct kt_exchange *x, const char *type);
-bool kt_x_is_done(struct kt_span data); /* [DONE] */
+bool kt_x_is_done(struct kt_span data);                                  /* [DONE] */
+void kt_x_note_chunk(struct kt_x_stream *s, const struct kt_x_chunk *c); /* what it ends and tells */
 bool kt_x_is_whole(const struct kt_x_stream *s);
 void kt_x_break_off(struct kt_x_stream *s, const char *word, const char *why); /* both static */
 /* The event ends the stream as a failure: `broken` says why. */
