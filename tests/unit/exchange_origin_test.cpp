@@ -60,6 +60,7 @@ TEST_F(Origin, BodilessMethodsPass)
     configure(config("", "intercept:\n  unknown_endpoints: pass\n"));
     for (const char *method : {"GET", "HEAD", "DELETE"}) {
         Client k;
+        k.head_only = *method == 'H';
         ask(k, std::string(method) + " /v1/models HTTP/1.1\r\nHost: h\r\n\r\n");
         EXPECT_TRUE(k.ended) << method;
         EXPECT_EQ(k.body, "");
