@@ -37,8 +37,38 @@ static KT_MUST kt_result parse_json(const struct parse *p, const char *body, siz
     return kt_fail(p->err, r.code, "The request body cannot be read: %s", cause.text);
 }
 
+static bool is_usual_key(struct kt_span raw)
+{
+    for (size_t i = 0; i < raw.len; i++)
+        if ((raw.data[i] >= 'A' && raw.data[i] <= 'Z') || raw.data[i] == '\\')
+            return false;
+    return true;
+}
+
+/* Servers in Go (Ollama, LocalAI) read keys whatever their case: "Messages" is a second list to them, and to
+ * us a label. */
+static KT_MUST kt_result check_case(const struct parse *p, uint32_t object, const char *const *names,
+                                    size_t count)
+{
+    const struct kt_json *j = &p->c->json;
+    for (uint32_t key = object + 1; key < j->tok[object].next; key = j->tok[key + 1].next) {
+        KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(64); /* a longer one is none of them */
+        if (is_usual_key(kt_json_raw(j, key)) || !kt_is_ok(kt_json_unescape(j, key, &name)))
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            struct kt_span is = kt_buf_span(&name);
+            if (!kt_span_ieq(is, names[i]) || kt_span_eq(is, names[i]))
+                continue;
+            *p->param = names[i];
+            return kt_fail(p->err, KT_ERR_USAGE, "a field differs from '%s' in case only", names[i]);
+        }
+    }
+    return kt_ok();
+}
+
 static KT_MUST kt_result check_duplicates(const struct parse *p)
 {
+    KT_GUARD(check_case(p, 0, read_once, KT_COUNT(read_once)));
     for (size_t i = 0; i < KT_COUNT(read_once); i++) {
         bool duplicate;
         (void)kt_json_member(&p->c->json, 0, read_once[i], &duplicate);
@@ -112,9 +142,11 @@ static enum kt_origin_class origin_of(const struct kt_json *j, uint32_t message)
 /* Shapes in which a text could stand unread are refused here: what no policy has seen must not leave. */
 static KT_MUST kt_result check_message(const struct parse *p, uint32_t message)
 {
+    static const char *const names[] = {"role", "content", "tool_calls", "function_call"};
     const struct kt_json *j = &p->c->json;
     if (j->tok[message].type != KT_JSON_OBJECT)
         return wrong(p, "messages", "each of 'messages' must be an object");
+    KT_GUARD(check_case(p, message, names, KT_COUNT(names)));
     uint32_t content = kt_json_member(j, message, "content", NULL);
     if (!content)
         return kt_ok();

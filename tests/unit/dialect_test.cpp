@@ -206,6 +206,21 @@ TEST(Chat, ReadsWhatGoesAlongWithTheRequest)
     }
 }
 
+/* To servers in Go "Messages" is a second list of them. */
+TEST(Chat, KeysThatDifferInCaseOnlyAreRefused)
+{
+    for (const char *body :
+         {R"({"messages":[],"Messages":[]})", R"({"messages":[],"TOOLS":[]})",
+          R"({"messages":[],"\u0054ools":[]})", R"({"messages":[{"role":"user","Content":"x"}]})",
+          R"({"messages":[{"role":"user","content":"x","tool_Calls":[]}]})"}) {
+        Chat c(body);
+        EXPECT_EQ(c.r.code, KT_ERR_USAGE) << body;
+        EXPECT_NE(std::string(c.err.text).find("in case only"), std::string::npos) << c.err.text;
+    }
+    Chat other(R"({"messages":[],"X-Custom":1,"topK":2,"metadata":{"Messages":"a"}})");
+    EXPECT_EQ(other.r.code, KT_OK) << other.err.text;
+}
+
 TEST(Chat, ReadsTheTopLevel)
 {
     Chat c("{\"model\":\"gpt-4\\u006f\",\"stream\":true,\"stream_options\":{\"include_usage\":true},"
