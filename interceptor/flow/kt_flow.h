@@ -43,6 +43,9 @@ struct kt_flow_door {
     bool tls;         /* nothing but TLS is served; else nothing but plain HTTP */
     /* Gives the SSL its certificate, whatever name it asks for. Loop thread. */
     bool (*identify)(void *owner, SSL *ssl);
+    /* False: who asks so is turned away, and its body is not read; the service is told all the same. Any
+     * thread. */
+    bool (*admits)(void *owner, const struct kt_request *head);
     uint64_t idle_ns;    /* between two requests */
     uint64_t head_ns;    /* for a whole head, from its first byte on */
     uint64_t piece_ns;   /* between two pieces of a body */

@@ -84,7 +84,7 @@ static void complete(struct kt_flow *f, bool handoff)
     struct kt_request r;
     kt_http_take(f->parser, &r);
     f->ready_asked.head = kt_span_eq(r.method, "HEAD");
-    f->ready_asked.keep_alive = r.keep_alive && !atomic_load(&f->fs->draining);
+    f->ready_asked.keep_alive = r.keep_alive && !r.unread && !atomic_load(&f->fs->draining);
     f->ready_asked.minor = r.minor;
     const struct kt_flow_door *door = f->fs->o.door;
     const struct kt_exchange_origin origin = {.host = f->host,
@@ -101,7 +101,7 @@ static void complete(struct kt_flow *f, bool handoff)
                "This connection serves HTTP/1.1 only; use POST instead of a WebSocket.");
         return;
     }
-    atomic_store(&f->input, KT_INPUT_BUSY);
+    atomic_store(&f->input, r.unread ? KT_INPUT_DISCARD : KT_INPUT_BUSY);
     struct kt_exchange *x = NULL;
     const struct kt_flow_service *s = f->fs->o.service;
     if (s->open(f->fs->o.ctx, &r, &origin, &x).code != KT_OK) {
@@ -126,12 +126,27 @@ static bool only_line_ends(const char *data, size_t len)
     return len == 0;
 }
 
+static bool admits(void *flow, const struct kt_request *head)
+{
+    struct kt_flow *f = flow;
+    return f->fs->o.door->admits(f->fs->o.owner, head);
+}
+
+static bool make_parser(struct kt_flow *f)
+{
+    if (kt_http_parser_new(f->fs->o.max_body(f->fs->o.owner), &f->parser).code != KT_OK)
+        return false;
+    if (f->fs->o.door && f->fs->o.door->admits)
+        kt_http_parser_ask(f->parser, admits, f);
+    return true;
+}
+
 /* How many of the bytes belonged to the request under way, and the next ones if that is answered at once. */
 static size_t take(struct kt_flow *f, const char *data, size_t len, bool handoff)
 {
     size_t at = 0;
     while (at < len && atomic_load(&f->input) == KT_INPUT_OPEN) {
-        if (!f->parser && kt_http_parser_new(f->fs->o.max_body(f->fs->o.owner), &f->parser).code != KT_OK) {
+        if (!f->parser && !make_parser(f)) {
             refuse(f, 503, code_of(503), "The engine has no memory for this request.");
             break;
         }

@@ -124,6 +124,12 @@ static bool from_web_page(const struct kt_gateway *g, const struct kt_request *r
     return !g->tokens.count && kt_request_header(r, "origin").data;
 }
 
+bool kt_gateway_may_speak(void *gateway, const struct kt_request *head)
+{
+    const struct kt_gateway *g = gateway;
+    return kt_gateway_admits(&g->tokens, head) && !from_web_page(g, head);
+}
+
 /* True where the request goes on to an exchange, which is counted then. */
 static bool let_in(struct call *c, const struct kt_gateway_worker *w, const struct kt_request *r)
 {

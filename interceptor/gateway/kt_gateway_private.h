@@ -60,6 +60,8 @@ void kt_gateway_stop_accepting(struct kt_gateway *g);
 
 /* gateway_call.c */
 extern const struct kt_flow_service kt_gateway_service;
+bool kt_gateway_may_speak(void *gateway,
+                          const struct kt_request *head); /* by its token, and where it comes from */
 
 /* gateway_auth.c */
 kt_result kt_gateway_tokens_set(struct kt_gateway_tokens *t, const struct kt_strings *from) KT_MUST;

@@ -37,6 +37,7 @@ struct kt_request {
     struct kt_buf body;     /* owned; transfer coding removed, gzip/deflate content coding removed too (then
                                decoded = true) */
     bool decoded;
+    bool unread; /* it has a body that nobody wanted: `body` is empty, and no request can follow */
 };
 /* Frees what it owns and empties it; also the cleanup function. */
 void kt_request_free(struct kt_request *r);
@@ -58,6 +59,9 @@ struct kt_http_parser; /* one per connection */
 /* new. `max_body`: bytes, of the body as sent as well as after decoding. */
 kt_result kt_http_parser_new(size_t max_body, struct kt_http_parser **out) KT_MUST;
 void kt_http_parser_free(struct kt_http_parser *p);
+/* Asked of each head in front of a body. False: the body is not read, and the request complete without it. */
+typedef bool (*kt_http_wants_fn)(void *arg, const struct kt_request *head);
+void kt_http_parser_ask(struct kt_http_parser *p, kt_http_wants_fn wants_body, void *arg);
 /* Feeds bytes; *used receives how many were taken: all, except behind the head that KT_HTTP_CONTINUE reports,
  * and behind a complete request (those of a pipelined one are left). */
 enum kt_http_state kt_http_feed(struct kt_http_parser *p, const char *data, size_t len, size_t *used);

@@ -15,6 +15,8 @@ enum phase { PH_HEAD, PH_BODY, PH_COMPLETE, PH_ERROR };
 
 struct kt_http_parser {
     size_t max_body;
+    kt_http_wants_fn wants_body; /* NULL = all */
+    void *wants_arg;
     enum phase phase;
     struct kt_http_fault fault;
     struct kt_request req;
@@ -28,11 +30,13 @@ struct kt_http_parser {
 static void reset(struct kt_http_parser *p)
 {
     kt_inflate_free(p->inflate);
-    size_t max_body = p->max_body;
+    const struct kt_http_parser was = *p;
     memset(p, 0, sizeof *p);
-    p->max_body = max_body;
+    p->max_body = was.max_body;
+    p->wants_body = was.wants_body;
+    p->wants_arg = was.wants_arg;
     p->req.head.max = KT_HTTP_MAX_HEAD;
-    p->req.body.max = max_body;
+    p->req.body.max = was.max_body;
     p->req.content_length = -1;
 }
 
@@ -45,6 +49,12 @@ kt_result kt_http_parser_new(size_t max_body, struct kt_http_parser **out)
     reset(p);
     *out = p;
     return kt_ok();
+}
+
+void kt_http_parser_ask(struct kt_http_parser *p, kt_http_wants_fn wants_body, void *arg)
+{
+    p->wants_body = wants_body;
+    p->wants_arg = arg;
 }
 
 void kt_http_parser_free(struct kt_http_parser *p)
@@ -118,6 +128,10 @@ static enum kt_http_state head_complete(struct kt_http_parser *p)
         return fail(p, 413, "the body is too large");
     if (!r->chunked && r->content_length <= 0)
         return complete(p);
+    if (p->wants_body && !p->wants_body(p->wants_arg, r)) {
+        r->unread = true;
+        return complete(p);
+    }
     kt_result prepared = prepare_body(p, coding);
     if (!kt_is_ok(prepared))
         return fail_result(p, prepared);

@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+import gzip  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
@@ -241,6 +242,22 @@ class Door(GatewayTest):
         self.assertEqual(self.up.seen[0]["headers"]["authorization"], "Bearer target-key-0001")
         self.assertEqual((g.answer(path="/healthz")[0], g.answer(path="/readyz")[0]), (200, 200))
         self.assertEqual(g.metric('kt_gateway_refused_total{status="401"}', {"Authorization": f"Bearer {TOKEN}"}), 18)
+
+    def test_a_stranger_is_not_listened_to(self):
+        """A small body may unpack to a large one: whose head has no token is answered at once, and nothing of it is read."""
+        g = self.gateway(env={"KT_GATEWAY_TOKEN": TOKEN})
+        head = "POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        bomb = gzip.compress(b'{"messages":[{"role":"user","content":"' + b" " * (48 << 20))
+        for more, body in (("Content-Length: 60000000\r\nExpect: 100-continue\r\n", b""), ("Transfer-Encoding: chunked\r\n", b"5\r\nhe"),
+                           (f"Content-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n", bomb)):
+            before = g.rss_kib()
+            out = self.raw(g, (head + more + "\r\n").encode() + body)
+            self.assertTrue(out.startswith(b"HTTP/1.1 401 "), out[:200])
+            self.assertIn(b"\r\nConnection: close\r\n", out)
+            self.assertLess(g.rss_kib() - before, 8 << 10)
+        with g.connect() as s:  # a token is heard
+            s.sendall((head + f"Authorization: Bearer {TOKEN}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n").encode())
+            self.assertTrue(s.recv(65536).startswith(b"HTTP/1.1 100 "))
 
     def test_web_pages_are_refused_without_tokens(self):
         g = self.gateway()

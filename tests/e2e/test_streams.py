@@ -289,14 +289,11 @@ class Streams(StreamCase):
                     text += s.recv(4096)
             return streams
 
-        def rss():
-            return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{g.proc.pid}/status").read_text()).group(1))
-
         streams = begin(50)
-        before = rss()
+        before = g.rss_kib()
         for _ in range(10):
             streams += begin(50)
-        each = (rss() - before) / 500
+        each = (g.rss_kib() - before) / 500
         print(f"{each:.1f} KiB for each idle stream", flush=True)
         self.up.open_gate()
         for s in streams:

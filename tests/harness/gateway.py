@@ -3,6 +3,8 @@
 import http.client
 import http.server
 import json
+import pathlib
+import re
 import signal
 import socket
 import ssl
@@ -128,6 +130,10 @@ class Gateway:
 
     def stderr(self):
         return self.stderr_path.read_text()
+
+    def rss_kib(self):
+        status = pathlib.Path(f"/proc/{self.proc.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
 
     def connect(self, timeout=20):
         return socket.create_connection(("127.0.0.1", self.port), timeout)
