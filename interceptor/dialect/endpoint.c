@@ -48,8 +48,12 @@ static bool decode(struct kt_span path, char *out, size_t *len)
             c = (char)(hex(path.data[i + 1]) << 4 | hex(path.data[i + 2]));
             i += 2;
         }
-        out[n++] = c == '\\' ? '/' : c;
+        c = c == '\\' ? '/' : c;
+        if (c != '/' || n == 0 || out[n - 1] != '/') /* any number of slashes is one */
+            out[n++] = c;
     }
+    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '\t')) /* what some servers cut off */
+        n--;
     *len = n;
     return true;
 }

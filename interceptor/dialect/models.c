@@ -5,6 +5,7 @@
  * BaseModelCard: `capabilities`).
  */
 #include "interceptor/dialect/kt_dialect.h"
+#include "policyengine/audit/kt_event.h"
 
 #include <string.h>
 
@@ -18,7 +19,7 @@ struct listed {
 static KT_MUST kt_result put_model(struct kt_buf *out, const struct listed *m)
 {
     KT_GUARD(kt_buf_puts(out, "{\"id\":\""));
-    KT_GUARD(kt_buf_json(out, m->id, strlen(m->id)));
+    KT_GUARD(kt_event_text(out, m->id, strlen(m->id))); /* a client may have made it up */
     KT_GUARD(kt_buf_puts(out, "\",\"object\":\"model\",\"created\":0,\"owned_by\":\""));
     KT_GUARD(kt_buf_json(out, m->provider, strlen(m->provider)));
     KT_GUARD(kt_buf_puts(out, "\",\"capabilities\":{\"completion_chat\":true,\"function_calling\":true}"));

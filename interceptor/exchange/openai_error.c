@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "interceptor/exchange/kt_exchange.h"
+#include "policyengine/audit/kt_event.h"
 
 #include <string.h>
 
@@ -9,7 +10,7 @@ static kt_result put_member(struct kt_buf *out, const char *name, const char *te
     if (!text)
         return kt_buf_puts(out, "null");
     KT_GUARD(kt_buf_puts(out, "\""));
-    KT_GUARD(kt_buf_json(out, text, strlen(text)));
+    KT_GUARD(kt_event_text(out, text, strlen(text)));
     return kt_buf_puts(out, "\"");
 }
 

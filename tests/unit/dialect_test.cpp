@@ -34,8 +34,10 @@ TEST(Endpoint, KnowsChatInEveryDisguise)
                           "chat/completions",
                           "/../../v1/chat/completions",
                           "/v1/chat/completions/%2e",
+                          "/v1/chat/completions%20%09",
                           "v1/chat/completions"})
         EXPECT_EQ(endpoint("POST", t), t[0] == 'c' ? KT_EP_UNKNOWN : KT_EP_CHAT) << t;
+    EXPECT_EQ(endpoint("POST", (std::string(3000, '/') + "v1/chat/completions").c_str()), KT_EP_CHAT);
 }
 
 TEST(Endpoint, KnowsTheOnesThatTakePlainText)

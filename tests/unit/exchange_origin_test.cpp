@@ -48,6 +48,18 @@ TEST_F(Origin, UnknownEndpointPassesUnseen)
     EXPECT_EQ(str(event(), "target"), "origin");
 }
 
+TEST_F(Origin, WhatWeSayOfAPathIsJson)
+{
+    Server up(answer);
+    configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+    for (const char *path : {"/v1/\xff", "/v1/models/%ff"}) {
+        Client k;
+        ask(k, std::string("GET ") + path + " HTTP/1.1\r\nHost: h\r\n\r\n");
+        EXPECT_NE(k.body.find("\xef\xbf\xbd"), std::string::npos) << k.body;
+        EXPECT_EQ(k.body.find('\xff'), std::string::npos) << "no UTF-8";
+    }
+}
+
 TEST_F(Origin, BodilessMethodsPass)
 {
     Server origin([](Conn &c, const Request &r) {
