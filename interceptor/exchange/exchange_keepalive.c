@@ -41,7 +41,7 @@ static void begin(struct kt_exchange *x)
     kt_x_send_head(x, 200, -1);
     x->early = true;
     x->status = status;
-    kt_buf_free(&x->fields.text);
+    kt_x_fields_free(&x->fields);
     x->fields = targets;
 }
 

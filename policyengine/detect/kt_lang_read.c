@@ -223,6 +223,36 @@ static bool quotation(struct kt_lang_tally *t, uint32_t *open, uint32_t cp)
     return in;
 }
 
+#define CODE_LINE_MAX 200u /* bytes */
+#define CODE_WORDS_MAX 9u  /* around an assignment: a sentence may have a sign in it */
+
+/* `for (var i = 0; ...) {`, `var ret = []`: words of programmes are words of languages too (Danish has "var",
+ * "for" and "ret"). Prose has lists that end in a semicolon, but none of these. */
+static bool is_code_line(struct kt_span line)
+{
+    static const char *const signs[] = {" = ", " == ", "=>", " && ", " || ", " += ", "->"};
+    size_t words = 1;
+    bool sign = false;
+    while (line.len && memchr(" \t\r", line.data[line.len - 1], 3))
+        line.len--;
+    if (line.len < 2 || line.len > CODE_LINE_MAX)
+        return false;
+    const char *tail = line.data + line.len - 2;
+    if (tail[1] == '{' || memcmp(tail, ");", 2) == 0)
+        return true;
+    for (size_t i = 1; i < line.len; i++)
+        words += line.data[i] != ' ' && line.data[i - 1] == ' ';
+    for (size_t i = 0; i < KT_COUNT(signs) && !sign; i++)
+        sign = memmem(line.data, line.len, signs[i], strlen(signs[i])) != NULL;
+    return sign && words <= CODE_WORDS_MAX;
+}
+
+static struct kt_span line_at(const char *text, size_t len)
+{
+    const char *end = memchr(text, '\n', len);
+    return kt_span(text, end ? (size_t)(end - text) : len);
+}
+
 static void read_piece(struct kt_lang_tally *t, const char *text, size_t len)
 {
     bool code = false;
@@ -230,6 +260,12 @@ static void read_piece(struct kt_lang_tally *t, const char *text, size_t len)
     t->prose = true;
     for (size_t i = 0; i < len;) {
         uint32_t cp = 0;
+        struct kt_span line = i == 0 || text[i - 1] == '\n' ? line_at(text + i, len - i) : kt_span("", 0);
+        if (line.len && is_code_line(line)) {
+            i += line.len;
+            word_ends(t);
+            continue;
+        }
         if (fence(text + i, len - i)) {
             code = !code;
             i += 3;

@@ -126,13 +126,27 @@ TEST(LanguageValidator, NearLanguagesAreKeptApart)
 TEST(LanguageValidator, CodeNamesAndPhrasesPass)
 {
     Configured c("language-validator", "{allowed_languages: [en]}");
-    for (const char *text : {"import os, sys; os.path.join(a, b)", "Mercedes-Benz SE in Dresden AG und co",
-                             "const User = z.object({\n  id: z.string(),\n  age: z.number().int(),\n  mail: "
-                             "z.string().email(),\n"
-                             "  tags: z.array(z.string()),\n});",
-                             "for i in range(10): print(i)", "Que sera sera lyrics by Doris Day",
-                             "a b c d e f g h i j k l m n o p q", "def main(): print(a, b, c, d, e)"})
+    for (const char *text :
+         {"import os, sys; os.path.join(a, b)", "Mercedes-Benz SE in Dresden AG und co",
+          "const User = z.object({\n  id: z.string(),\n  age: z.number().int(),\n  mail: "
+          "z.string().email(),\n"
+          "  tags: z.array(z.string()),\n});",
+          "for i in range(10): print(i)", "Que sera sera lyrics by Doris Day",
+          "Stack.prototype.cut = function (start, count) {\n  for (var i = 0, at = this.head; at && i "
+          "< start; i++) {\n    at = at.next\n  }\n  var ret = []\n  for (var i = 0; at && i < "
+          "count; i++) {\n    ret.push(at.value)\n    at = this.drop(at)\n  }\n  return ret\n}",
+          "a b c d e f g h i j k l m n o p q", "def main(): print(a, b, c, d, e)"})
         EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_ALLOW) << text;
+}
+
+/* A line of code does not hide what stands beside it, nor a sign the sentence around it. */
+TEST(LanguageValidator, TextBesideCodeIsRead)
+{
+    Configured c("language-validator", "{allowed_languages: [en]}");
+    for (const char *text :
+         {"Warum gibt diese Funktion hier immer null zurück, und was muss ich an ihr ändern?\nvar x = f(a);",
+          "Bitte erkläre mir, warum in dieser Formel a = b gilt und was das für die Summe heißt."})
+        EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_BLOCK) << text;
 }
 
 TEST(LanguageValidator, WhatIsQuotedSaysLittleBesideTheRest)
