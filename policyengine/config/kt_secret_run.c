@@ -123,8 +123,21 @@ static int between(void *arg)
     return 0;
 }
 
+/* ThreadSanitizer, which may be the program's, takes such a clone for a fork and dies of it. There the shell
+ * is a child like any other. */
+extern void __tsan_init(void) __attribute__((weak));
+
+static bool is_child_of_ours(void)
+{
+    return &__tsan_init != NULL;
+}
+
 static void spawn_apart(struct spawning *s)
 {
+    if (is_child_of_ours()) {
+        s->rc = posix_spawn(&s->pid, "/bin/sh", s->files, s->attr, s->argv, s->env);
+        return;
+    }
     KT_CLEANUP(kt_cleanup_free) char *stack = malloc(STACK_BYTES);
     s->rc = ENOMEM;
     if (!stack)
@@ -179,9 +192,13 @@ static void drop_fds(struct kt_secret_run *r)
     r->fd = r->status_fd = -1;
 }
 
+/* It has said that it ends, or was killed. */
 static void drop_output(struct kt_secret_run *r)
 {
     drop_fds(r);
+    while (is_child_of_ours() && r->pid > 0 && waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    r->pid = 0;
     kt_buf_wipe_free(&r->out);
 }
 
