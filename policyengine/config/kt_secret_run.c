@@ -36,7 +36,7 @@ struct kt_secret_run {
     int status_fd;    /* how it ended, in digits */
     uint64_t limit_ns;
     uint64_t end_ns; /* GOING: when it is stopped; DONE without a key: when to try again */
-    bool ended;
+    bool ended, is_child;
     int status; /* as a shell has it in $?; -1 = it did not live to say so */
     bool closed, too_long;
     struct kt_buf out;
@@ -108,6 +108,7 @@ static int set_files(posix_spawn_file_actions_t *files, int out, int status)
  */
 struct spawning {
     pid_t pid;
+    bool is_child; /* of ours */
     int rc;
     const posix_spawn_file_actions_t *files;
     const posix_spawnattr_t *attr;
@@ -123,30 +124,34 @@ static int between(void *arg)
     return 0;
 }
 
-/* ThreadSanitizer, which may be the program's, takes such a clone for a fork and dies of it. There the shell
- * is a child like any other. */
-extern void __tsan_init(void) __attribute__((weak));
-
-static bool is_child_of_ours(void)
+static int say_shared(void *arg)
 {
-    return &__tsan_init != NULL;
+    *(volatile bool *)arg = true;
+    syscall(SYS_exit, 0);
+    return 0;
 }
 
+static bool run_apart(int (*fn)(void *), char *stack, void *arg)
+{
+    pid_t pid = clone(fn, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, arg);
+    while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+        ;
+    return pid > 0;
+}
+
+/* ThreadSanitizer, which may be the program's, takes such a clone for a fork and dies of it. */
+extern void __tsan_init(void) __attribute__((weak));
+
+/* Where the clone is refused (a filter of the program's), or made without the memory (Valgrind), the shell is
+ * a child like any other. */
 static void spawn_apart(struct spawning *s)
 {
-    if (is_child_of_ours()) {
+    KT_CLEANUP(kt_cleanup_free) char *stack = &__tsan_init ? NULL : malloc(STACK_BYTES);
+    bool shared = false;
+    s->is_child =
+        !stack || !run_apart(say_shared, stack, &shared) || !shared || !run_apart(between, stack, s);
+    if (s->is_child)
         s->rc = posix_spawn(&s->pid, "/bin/sh", s->files, s->attr, s->argv, s->env);
-        return;
-    }
-    KT_CLEANUP(kt_cleanup_free) char *stack = malloc(STACK_BYTES);
-    s->rc = ENOMEM;
-    if (!stack)
-        return;
-    pid_t pid = clone(between, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK, s);
-    if (pid < 0)
-        s->rc = errno;
-    while (pid > 0 && waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
-        ;
 }
 
 /* Nobody can wait for it, so a shell around it tells how it ended. */
@@ -168,6 +173,7 @@ static int spawn(struct kt_secret_run *r, const char *command, int out, int stat
     if (s.rc == 0)
         spawn_apart(&s);
     r->pid = s.pid;
+    r->is_child = s.is_child;
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
     return s.rc;
@@ -196,7 +202,7 @@ static void drop_fds(struct kt_secret_run *r)
 static void drop_output(struct kt_secret_run *r)
 {
     drop_fds(r);
-    while (is_child_of_ours() && r->pid > 0 && waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+    while (r->is_child && r->pid > 0 && waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
         ;
     r->pid = 0;
     kt_buf_wipe_free(&r->out);
@@ -284,7 +290,7 @@ static void take_status(struct kt_secret_run *r)
 /* Its session: what it started goes too. */
 static void kill_it(struct kt_secret_run *r)
 {
-    if (!r->ended)
+    if (!r->ended && r->pid > 1) /* 0 and 1 would be others */
         kill(-r->pid, SIGKILL);
     r->ended = true;
 }

@@ -2,6 +2,7 @@
 /* A stream's chunks cost no allocation of the chain's once it has warmed up, whatever kind of text they
  * bring. */
 #include "tests/unit/property_chain.hpp"
+#include "tests/unit/slow.hpp"
 
 namespace {
 
@@ -73,7 +74,7 @@ double per_window(const std::string &text, size_t size, size_t warm, size_t n)
 
 TEST(PropertyAllocations, NoneOnceTheChainIsWarm)
 {
-    if (!COUNTING)
+    if (!COUNTING || slow::machine())
         GTEST_SKIP() << "sanitizers have an allocator of their own";
     const std::pair<const char *, const char *> texts[] = {
         {"prose",
