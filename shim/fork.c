@@ -16,6 +16,7 @@
 #include "shim/tap_sockets.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <pthread.h>
@@ -123,10 +124,11 @@ static bool is_ending(long tid)
     snprintf(path, sizeof path, "/proc/self/task/%ld/stat", tid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? KT_REAL(read)(fd, text, sizeof text - 1) : -1;
+    bool gone = n < 0 && (errno == ENOENT || errno == ESRCH);
     if (fd >= 0)
         KT_REAL(close)(fd);
     if (n <= 0)
-        return true;
+        return gone;
     text[n] = '\0';
     const char *name_end = strrchr(text, ')');
     return name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & ENDING);

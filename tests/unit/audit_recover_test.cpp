@@ -187,15 +187,21 @@ bool ready(kt_audit *a)
     return yes;
 }
 
+// In a child: it ends with 77 where it has no right to mount.
+void live_on_a_disk_of_1m(const std::string &folder)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
+        mount("none", folder.c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0)
+        _exit(77);
+}
+
 // What is said in front of a call holds behind it: on a disk that others fill up, the room for its event is
 // taken.
 TEST_F(AuditRecover, FullDiskIsKnownBeforeTheCall)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
-            mount("none", state.c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0)
-            _exit(77);
+        live_on_a_disk_of_1m(state);
         kt_audit *a = open();
         auto fill = [&] {
             int fd = ::open((state + "/other").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -235,9 +241,7 @@ TEST_F(AuditRecover, RoomOfALogThatOthersCutIsNotReliedOn)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
-            mount("none", state.c_str(), "tmpfs", 0, "size=1m,mode=0700") != 0)
-            _exit(77);
+        live_on_a_disk_of_1m(state);
         kt_audit *a = open();
         const std::string log = path("current.jsonl"), other = state + "/other";
         const std::string cuts[] = {": >" + log, "truncate -s -1 " + log,

@@ -8,14 +8,14 @@
 namespace {
 
 /* `hide`: this text is redacted first, wherever a policy sees it. */
-std::string translated(const std::string &text, const std::string &hide = "")
+std::string translated(const std::string &text, const std::string &hide = "", kt_endpoint endpoint = KT_EP_CHAT)
 {
     kt_chat c{};
     kt_error err{};
     kt_edits edits{};
     kt_buf out = {};
     out.max = 1u << 20;
-    EXPECT_EQ(kt_answer_parse(&c, KT_EP_CHAT, text.data(), text.size(), &err).code, KT_OK) << err.text << text;
+    EXPECT_EQ(kt_answer_parse(&c, endpoint, text.data(), text.size(), &err).code, KT_OK) << err.text << text;
     for (size_t i = 0; i < c.segment_count && !hide.empty(); i++) {
         size_t at = std::string(c.segments[i].text, c.segments[i].len).find(hide);
         if (at != std::string::npos) {
@@ -59,18 +59,7 @@ TEST(MistralAnswer, WhatOpenAiKnowsStaysByteForByte)
 TEST(MistralAnswer, ModerationsAreFlagged)
 {
     auto flagged = [](const std::string &result) {
-        std::string text = "{\"id\":\"m\",\"results\":[" + result + "]}";
-        kt_chat c{};
-        kt_error err{};
-        kt_edits edits{};
-        kt_buf out = KT_BUF_INIT(1u << 20);
-        EXPECT_EQ(kt_answer_parse(&c, KT_EP_MODERATIONS, text.data(), text.size(), &err).code, KT_OK);
-        EXPECT_EQ(kt_provider_find("mistral")->translate_answer(&c, &edits).code, KT_OK);
-        EXPECT_EQ(kt_edits_apply(&edits, text.data(), text.size(), &out).code, KT_OK);
-        std::string s(out.data ? out.data : "", out.len);
-        kt_buf_free(&out);
-        kt_edits_free(&edits);
-        kt_chat_free(&c);
+        std::string s = translated("{\"id\":\"m\",\"results\":[" + result + "]}", "", KT_EP_MODERATIONS);
         return s.substr(21, s.size() - 23);
     };
     EXPECT_EQ(flagged("{\"categories\":{\"a\":false,\"b\":true}},{\"categories\":{\"a\":false}}"),
