@@ -325,45 +325,10 @@ void kt_decode_reverse(char *text, size_t len)
 
 void kt_decode_leet(char *text, size_t len)
 {
-    static const char from[] = "013457@$!|", to[] = "oieastasii";
+    static const char letters[128] = {['0'] = 'o', ['1'] = 'i', ['3'] = 'e', ['4'] = 'a', ['5'] = 's',
+                                      ['7'] = 't', ['@'] = 'a', ['$'] = 's', ['!'] = 'i', ['|'] = 'i'};
     for (size_t i = 0; i < len; i++) {
-        const char *f = text[i] ? strchr(from, text[i]) : NULL;
-        if (f)
-            text[i] = to[f - from];
+        char c = letters[text[i] & 0x7f];
+        text[i] = c && !(text[i] & 0x80) ? c : text[i];
     }
-}
-
-static bool letter(char c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
-/* Letters that stand alone from `i` on, each behind the same sign. */
-static size_t spaced_letters(const char *text, size_t len, size_t i)
-{
-    size_t n = 1;
-    char sep = i + 1 < len ? text[i + 1] : 0;
-    if (!strchr(" -._*", sep ? sep : 'x'))
-        return 0;
-    while (i + 2 * n < len && text[i + 2 * n - 1] == sep && letter(text[i + 2 * n]))
-        n++;
-    bool word_follows = i + 2 * n - 1 < len && letter(text[i + 2 * n - 1]);
-    return word_follows ? n - 1 : n;
-}
-
-size_t kt_decode_spaced(char *text, size_t len)
-{
-    size_t out = 0, i = 0;
-    while (i < len) {
-        bool starts = letter(text[i]) && (i == 0 || !letter(text[i - 1]));
-        size_t n = starts ? spaced_letters(text, len, i) : 0;
-        if (n < 4) {
-            text[out++] = text[i++];
-            continue;
-        }
-        for (size_t k = 0; k < n; k++)
-            text[out++] = text[i + 2 * k];
-        i += 2 * n - 1;
-    }
-    return out;
 }

@@ -25,6 +25,8 @@ void kt_decode_reverse(char *text, size_t len);
 void kt_decode_leet(char *text, size_t len);
 /* In place; returns the new length. "i g n o r e  a l l" and "i-g-n-o-r-e": joins single letters. */
 size_t kt_decode_spaced(char *text, size_t len);
+/* True where eight letters follow each other so. */
+bool kt_decode_spaced_hint(const char *text, size_t len);
 /* Words that orders to a model are made of, with their inner letters out of order: "ignroe yuor rulse". */
 unsigned kt_decode_scrambled_count(const char *text, size_t len);
 /* In place: sets them right. */

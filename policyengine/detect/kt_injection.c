@@ -167,17 +167,46 @@ static double rate_reach(const struct kt_injection *w, const double *weights, si
     return combine(tops, families);
 }
 
-/* The strongest stretch of the block: weak signs that stand pages apart are no evidence together. */
-static double rate_hits(const struct kt_injection *w, const char *text, size_t len, unsigned *families)
+static bool stop_at_first(void *ctx, unsigned pattern, size_t end)
 {
-    double weights[KT_INJECTION_HITS], best = 0;
-    bool meta = has_family(w, KT_INJ_META);
-    *families = 0;
+    (void)pattern, (void)end;
+    *(bool *)ctx = true;
+    return true;
+}
+
+/* True where the block talks about attacks. */
+static bool talks(struct kt_injection *w, const char *text, size_t len)
+{
+    const struct kt_scan *scan = NULL;
+    bool found = false;
+    if (kt_scan_get(KT_SCAN_META, &scan, NULL).code != KT_OK ||
+        kt_scan_run(scan, text, len, stop_at_first, &found).code != KT_OK)
+        w->failed = true;
+    return found;
+}
+
+/* What each sign counts. What is quoted where the block talks about attacks is told, not ordered; few texts
+ * have a quoted sign, and only they are looked through for such talk. */
+static void weigh_hits(struct kt_injection *w, const char *text, size_t len, double *weights)
+{
+    bool known = false, meta = false;
     for (unsigned i = 0; i < w->hit_count; i++) {
         const struct kt_injection_hit *h = &w->hits[i];
-        bool told = counts(&w->scope, h->family) && meta && quoted(text, len, h->end);
-        weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 * (told ? 0.45 : 1) : 0;
+        weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 : 0;
+        if (weights[i] == 0 || (known && !meta) || !quoted(text, len, h->end))
+            continue;
+        meta = known ? meta : talks(w, text, len);
+        known = true;
+        weights[i] *= meta ? 0.45 : 1;
     }
+}
+
+/* The strongest stretch of the block: weak signs that stand pages apart are no evidence together. */
+static double rate_hits(struct kt_injection *w, const char *text, size_t len, unsigned *families)
+{
+    double weights[KT_INJECTION_HITS], best = 0;
+    *families = 0;
+    weigh_hits(w, text, len, weights);
     for (size_t from = 0; w->hit_count && from <= len; from += RULES_REACH / 2) {
         unsigned here;
         double sum = rate_reach(w, weights, from, &here);
@@ -268,7 +297,8 @@ static void scan_variants(struct kt_injection *w, const char *text, size_t len,
                           struct kt_injection_result *out)
 {
     unsigned hints = kt_decode_scrambled_count(text, len) >= SCRAMBLED ? 1u << KT_INJ_SCRAMBLED : 0;
-    for (unsigned f = KT_INJ_ROT13; f < KT_INJ_SCRAMBLED; f++)
+    hints |= kt_decode_spaced_hint(text, len) ? 1u << KT_INJ_SPACED : 0;
+    for (unsigned f = KT_INJ_ROT13; f < KT_INJ_SPACED; f++)
         hints |= has_family(w, f) ? 1u << f : 0;
     for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SCRAMBLED; f++) {
         if (!(hints & 1u << f))
