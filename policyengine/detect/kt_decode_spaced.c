@@ -22,8 +22,9 @@ KT_BYTES_INLINE kt_bytes separators(kt_bytes v)
 }
 
 #define WINDOW 64u
-#define ASKED 47u /* places of a window about which it tells: it must hold the byte in front and 15 behind   \
-                   */
+#define ASKED                                                                                                \
+    47u /* places of a window about which it tells: it must hold the byte in front and 15 behind             \
+         */
 
 /* One bit for each of the places 1..ASKED of the window from which on eight letters follow, each by itself.
  */
