@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-KT_BYTES_INLINE kt_bytes small_letters(kt_bytes v)
-{
-    return kt_bytes_within(v, 'a', 'z');
-}
-
 KT_BYTES_INLINE kt_bytes word_signs(kt_bytes v)
 {
     return kt_bytes_within(v | kt_bytes_each(0x20), 'a', 'z') | kt_bytes_digits(v) | kt_bytes_are(v, '_');
@@ -30,7 +25,7 @@ KT_BYTES_INLINE kt_bytes separators(kt_bytes v)
  */
 static uint64_t hints(const char *window)
 {
-    uint64_t letters = kt_bytes_bits(window, small_letters), words = kt_bytes_bits(window, word_signs);
+    uint64_t letters = kt_bytes_bits(window, kt_bytes_small), words = kt_bytes_bits(window, word_signs);
     uint64_t one = kt_bytes_bits(window, separators) & letters >> 1; /* a separator, then a letter */
     uint64_t two = one & one >> 2, four = two & two >> 4, seven = four & two >> 8 & one >> 12;
     return letters & ~words << 1 & seven >> 1 & ~words >> 15 & ((UINT64_C(1) << ASKED) - 1) << 1;

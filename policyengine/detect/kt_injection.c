@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_injection.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_injection_work.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_scan.h"
@@ -292,10 +293,13 @@ static size_t unmask(unsigned disguise, char *text, size_t len)
     }
 }
 
-/* Folded text that hints at a disguise: take it off and look again. */
+/* Folded text that hints at a disguise: take it off and look again. Digits alone are none: without a letter
+ * the hint is a number by chance ("4113"). */
 static void scan_variants(struct kt_injection *w, const char *text, size_t len,
                           struct kt_injection_result *out)
 {
+    if (kt_bytes_next(text, len, 0, kt_bytes_small) == len)
+        return;
     unsigned hints = kt_decode_scrambled_count(text, len) >= SCRAMBLED ? 1u << KT_INJ_SCRAMBLED : 0;
     hints |= kt_decode_spaced_hint(text, len) ? 1u << KT_INJ_SPACED : 0;
     for (unsigned f = KT_INJ_ROT13; f < KT_INJ_SPACED; f++)
