@@ -190,14 +190,13 @@ static bool talks(struct kt_injection *w, const char *text, size_t len)
  * have a quoted sign, and only they are looked through for such talk. */
 static void weigh_hits(struct kt_injection *w, const char *text, size_t len, double *weights)
 {
-    bool known = false, meta = false;
+    int meta = -1; /* not known yet */
     for (unsigned i = 0; i < w->hit_count; i++) {
         const struct kt_injection_hit *h = &w->hits[i];
         weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 : 0;
-        if (weights[i] == 0 || (known && !meta) || !quoted(text, len, h->end))
+        if (weights[i] == 0 || meta == 0 || !quoted(text, len, h->end))
             continue;
-        meta = known ? meta : talks(w, text, len);
-        known = true;
+        meta = meta < 0 ? talks(w, text, len) : meta;
         weights[i] *= meta ? 0.45 : 1;
     }
 }
