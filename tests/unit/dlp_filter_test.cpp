@@ -37,7 +37,7 @@ void same_at_every_cut(Configured &c, const std::string &text, enum kt_origin_cl
 {
     Result whole = c->whole(text, from);
     EXPECT_EQ(whole.step, KT_STEP_DONE);
-    for (size_t at = 0; at <= text.size(); at++) {
+    for (size_t at = 0; at <= text.size(); at += slow::stride()) {
         Result cut = c->run({text.substr(0, at), text.substr(at)}, from);
         ASSERT_EQ(cut.text, whole.text) << "cut at " << at << " of " << text;
         ASSERT_EQ(cut.labels, whole.labels) << "cut at " << at << " of " << text;
@@ -245,7 +245,7 @@ TEST(Dlp, OrdinaryEncodedTextIsLeftAlone)
 {
     Configured c("dlp-filter", "{}");
     std::string binary;
-    for (int i = 0; i < 200000; i++)
+    for (size_t i = 0; i < slow::fewer(200000); i++)
         binary += (char)random_bytes();
     for (const std::string &text :
          {base64(binary), hex(binary), base64("password = \"Tr0ub4dor&31\""),
@@ -261,7 +261,7 @@ TEST(DlpStream, OfEncodedDataOnlyTextIsHeld)
 {
     Configured c("dlp-filter", "{}");
     std::string binary;
-    for (int i = 0; i < 20000; i++)
+    for (size_t i = 0; i < slow::fewer(20000, 4); i++)
         binary += (char)random_bytes();
     for (const std::string &text : {base64(binary), hex(binary)}) {
         Result r = c->run(bytes(text));
