@@ -62,7 +62,7 @@ void kt_engine_disown(void)
 
 bool kt_engine_is_of_this_process(void)
 {
-    return atomic_load(&owner) == getpid();
+    return atomic_load(&owner) == getpid() && !kt_forking; /* it stands still */
 }
 
 const struct kt_engine_abi *kt_engine_loaded(void)
@@ -149,7 +149,7 @@ const struct kt_engine_abi *kt_engine_get(void)
     const struct kt_engine_abi *abi = kt_engine_loaded();
     if (abi) /* a child by clone() or by a signal handler inside of us has no thread that would serve it */
         return kt_engine_is_of_this_process() ? abi : NULL;
-    if (atomic_load(&failed))
+    if (atomic_load(&failed) || kt_forking)
         return NULL;
     kt_fork_register();
     int saved = kt_guard_enter();

@@ -3,6 +3,10 @@
 /* Registers what happens around fork; called before the shim takes its first lock, so that no child inherits
  * a held one. Cheap when done. */
 void kt_fork_register(void);
+/* The same, before the program registers this handler of its own. Those that were registered later run
+ * outside of ours, where nothing is held: so ours are to be the first. Only an allocator's (jemalloc) belong
+ * inside, since until ours have run our threads may be in it, and in the child we need it. */
+void kt_fork_before(const void *handler);
 /* This process begins a second thread. */
 void kt_fork_threads(void);
 /* 1 in a process that was forked from one with several threads (kt_shim_host.forked). */

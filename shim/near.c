@@ -74,6 +74,12 @@ static bool knows(const struct object *all, unsigned count, const struct object 
     return false;
 }
 
+bool kt_near_defines(const void *address, const char *name)
+{
+    struct search s = {.address = address};
+    return find(&s) && kt_elf_symbol(s.found.base, s.found.dyn, name) != NULL;
+}
+
 bool kt_near_symbol(const void *address, const char *name, void **out)
 {
     struct object all[OBJECTS];

@@ -11,3 +11,5 @@
 /* *out: `name` in the object that holds `address`, or in what it links, breadth first; NULL = not there.
  * False: not to be told without the loader. */
 bool kt_near_symbol(const void *address, const char *name, void **out);
+/* Does the object that holds `address` itself define `name`? */
+bool kt_near_defines(const void *address, const char *name);

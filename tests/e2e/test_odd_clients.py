@@ -13,7 +13,7 @@ WAYS = "plain et oneshot rdhup high-select large-pieces large-at-once no-retry t
 LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-early reused"
 SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
 HOSTS = "waits handlers fixed-fds close-loop numbers not-dumpable vforks"
-CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2}
+CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2, "fork-frees": 3, "fork-calls": 6}
 
 
 class OddClients(e2e.KtTest):
@@ -68,6 +68,21 @@ class OddClients(e2e.KtTest):
                     got = self.lab.run(via, self.cfg, command, env=self.env)
                     self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
                     self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * alone.stdout.count(" 200"))
+
+    def test_fork_handlers_that_are_older_than_ours(self):
+        """A library registers them at its start; an allocator's must stay inside of ours all the same."""
+        self.origin()
+        self.assertEqual(self.same("fork-frees"), "fork-frees 200\n")
+        self.assertEqual(self.same("fork-calls"), "fork-calls 202\n")
+        allocator = [str(ROOT / "tests/clients/own_malloc.c"), "-DFORK_HANDLERS", "-fno-builtin"]
+        own = self.compiled("own_malloc_fork.so", "own_malloc.c", "-shared", "-fPIC", *allocator[1:])
+        inside = self.compiled("odd_ssl_own", "odd_ssl.c", *self.parts, *allocator)
+        for command, calls in (([f"LD_PRELOAD={own}:{self.lab.libkt}", str(self.program), "fork-calls"], 6), ([str(inside), "fork-frees"], 3)):
+            with self.subTest(command):
+                known = len(self.lab.events())
+                got = self.lab.run("wrap", self.cfg, ["env", *command], env=self.env)
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (0, f"{command[-1]} {202 if calls == 6 else 200}\n", ""))
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * calls)
 
     def test_ways_to_wait_and_to_carry(self):
         self.origin()
