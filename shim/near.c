@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define OBJECTS 32 /* of one closure; beyond it the loader is asked */
+#define OBJECTS 128 /* of one closure whose links are followed */
 
 struct object {
     ElfW(Addr) base;
@@ -41,10 +41,17 @@ static bool holds(const struct dl_phdr_info *info, const void *address)
     return false;
 }
 
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* A library without a soname may be needed by the path that the linker was given. */
 static bool is_called(const struct dl_phdr_info *info, const struct object *o, const char *needed)
 {
-    const char *base = strrchr(info->dlpi_name, '/'), *soname = kt_elf_string(o->base, o->dyn, DT_SONAME, 0);
-    return strcmp(base ? base + 1 : info->dlpi_name, needed) == 0 || (soname && strcmp(soname, needed) == 0);
+    const char *soname = kt_elf_string(o->base, o->dyn, DT_SONAME, 0);
+    return strcmp(base_of(info->dlpi_name), base_of(needed)) == 0 || (soname && strcmp(soname, needed) == 0);
 }
 
 static int look_at(struct dl_phdr_info *info, size_t size, void *arg)
@@ -80,26 +87,34 @@ bool kt_near_defines(const void *address, const char *name)
     return find(&s) && kt_elf_symbol(s.found.base, s.found.dyn, name) != NULL;
 }
 
+/* In the order of the loader. What is in none of those that are found may be in one that is not. */
 bool kt_near_symbol(const void *address, const char *name, void **out)
 {
     struct object all[OBJECTS];
     struct search first = {.address = address};
+    bool whole = true;
     *out = NULL;
     if (!find(&first))
         return false;
     unsigned count = 1;
     all[0] = first.found;
-    for (unsigned i = 0; i < count; i++) {
-        if ((*out = kt_elf_symbol(all[i].base, all[i].dyn, name)))
-            return true;
+    *out = kt_elf_symbol(all[0].base, all[0].dyn, name);
+    for (unsigned i = 0; i < count && !*out; i++) {
         const char *needed;
-        for (unsigned n = 0; (needed = kt_elf_string(all[i].base, all[i].dyn, DT_NEEDED, n)); n++) {
+        for (unsigned n = 0; !*out && (needed = kt_elf_string(all[i].base, all[i].dyn, DT_NEEDED, n)); n++) {
             struct search s = {.needed = needed};
-            if (count == OBJECTS || !find(&s))
+            bool found = find(&s);
+            if (s.count > 1)
                 return false;
-            if (!knows(all, count, &s.found))
+            if (found && knows(all, count, &s.found))
+                continue;
+            if (found)
+                *out = kt_elf_symbol(s.found.base, s.found.dyn, name);
+            if (found && count < OBJECTS)
                 all[count++] = s.found;
+            else
+                whole = false;
         }
     }
-    return true;
+    return *out || whole;
 }

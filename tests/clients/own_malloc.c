@@ -41,9 +41,7 @@ static void pass(void)
     let_go();
 }
 #else
-static void pass(void)
-{
-}
+static void pass(void) {}
 #endif
 
 void *memalign(size_t align, size_t n)

@@ -13,7 +13,8 @@ WAYS = "plain et oneshot rdhup high-select large-pieces large-at-once no-retry t
 LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-early reused"
 SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
 HOSTS = "waits handlers fixed-fds close-loop numbers not-dumpable vforks"
-CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2, "fork-frees": 3, "fork-calls": 6}
+CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2, "fork-frees": 3, "fork-calls": 6,
+         "late-mask": 3, "late-interrupt": 3, "late-sigset": 3, "jumped-poll": 2, "cancelled-poll": 2, "new-keys": 5, "farewells": 8}
 
 
 class OddClients(e2e.KtTest):
@@ -156,6 +157,21 @@ for i in range(8):
     def test_what_happens_in_its_sleep(self):
         self.origin("delay_ms=300")
         self.same(SLEEPS)
+
+    def test_handlers_that_differ_from_now_on(self):
+        """Of a thread that has slept in our place before."""
+        self.origin("delay_ms=200")
+        for step in ("late-mask", "late-interrupt", "late-sigset"):
+            self.assertEqual(self.same(step, ["handoff"]), f"{step} 201\n")
+
+    def test_who_waits_behind_a_reader_that_went_away(self):
+        self.origin("delay_ms=300")
+        self.assertEqual(self.same("jumped-poll cancelled-poll", ["handoff"]), "jumped-poll 200\ncancelled-poll 200\n")
+
+    def test_new_keys_and_farewells(self):
+        """What is no data of the program's, but said between it."""
+        self.origin()
+        self.assertEqual(self.same("new-keys farewells"), "new-keys 200\nfarewells 200\n")
 
 
 if __name__ == "__main__":
