@@ -81,6 +81,68 @@ static bool knows(const struct object *all, unsigned count, const struct object 
     return false;
 }
 
+/* What stands in front of a library has some of its functions, never this one. NULL: not asked for `name`. */
+static const char *const *marks_of(const char *name)
+{
+    static const char *const ssl[] = {"OPENSSL_init_ssl", "SSL_library_init", NULL};
+    static const char *const gnutls[] = {"gnutls_global_init", NULL};
+    return strncmp(name, "SSL_", 4) == 0 ? ssl : strncmp(name, "gnutls_", 7) == 0 ? gnutls : NULL;
+}
+
+static bool is_wrapper(const struct object *o, const char *name)
+{
+    const char *const *mark = marks_of(name);
+    for (; mark && *mark; mark++)
+        if (kt_elf_symbol(o->base, o->dyn, *mark))
+            return false;
+    return mark && kt_elf_symbol(o->base, o->dyn, name);
+}
+
+static const char here; /* in this object */
+
+struct order {
+    const void *address;
+    const char *name;
+    bool met, us;  /* its object, and our own, were seen */
+    bool in_front; /* it was met before */
+    bool over;     /* behind libc nothing was preloaded; and who has its own behind us means that */
+    void *wrapper; /* the first one behind us */
+};
+
+static int look_in_order(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct order *s = arg;
+    const struct object o = {info->dlpi_addr, dynamic_of(info)};
+    (void)size;
+    if (holds(info, s->address)) {
+        s->met = true;
+        s->in_front = !s->us;
+        s->over = s->us && is_wrapper(&o, s->name);
+        s->wrapper = s->over ? NULL : s->wrapper;
+    } else if (holds(info, &here)) {
+        s->us = true;
+    } else if (s->us && !s->wrapper && o.dyn && is_wrapper(&o, s->name)) {
+        s->wrapper = kt_elf_symbol(o.base, o.dyn, s->name);
+    }
+    s->over = s->over || strncmp(base_of(info->dlpi_name), "libc.so", 7) == 0;
+    return s->over;
+}
+
+void *kt_near_preloaded(const void *address, const char *name)
+{
+    struct order s = {.address = address, .name = name};
+    dl_iterate_phdr(look_in_order, &s);
+    return s.wrapper;
+}
+
+bool kt_near_wraps(const void *fn, const char *name)
+{
+    struct order s = {.address = fn, .name = name};
+    struct search own = {.address = fn};
+    dl_iterate_phdr(look_in_order, &s);
+    return s.met && s.in_front && find(&own) && is_wrapper(&own.found, name);
+}
+
 bool kt_near_defines(const void *address, const char *name)
 {
     struct search s = {.address = address};
@@ -98,7 +160,8 @@ bool kt_near_symbol(const void *address, const char *name, void **out)
         return false;
     unsigned count = 1;
     all[0] = first.found;
-    *out = kt_elf_symbol(all[0].base, all[0].dyn, name);
+    if (!kt_near_wraps(address, name))
+        *out = kt_elf_symbol(all[0].base, all[0].dyn, name);
     for (unsigned i = 0; i < count && !*out; i++) {
         const char *needed;
         for (unsigned n = 0; !*out && (needed = kt_elf_string(all[i].base, all[i].dyn, DT_NEEDED, n)); n++) {

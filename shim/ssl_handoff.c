@@ -112,10 +112,10 @@ static bool finish_handshake(const struct kt_ssl_api *api, SSL *ssl, int *failed
 enum kt_ssl_write kt_ssl_write(const struct kt_ssl_api *api, SSL *ssl, const void *data, size_t len,
                                int *failed)
 {
-    if (kt_ssl_before_handshake(api, ssl, false) == KT_SSL_REFUSE) {
-        *failed = -1;
+    enum kt_ssl_verdict v = kt_ssl_before_handshake(api, ssl, false);
+    *failed = -1;
+    if (v == KT_SSL_REFUSE || (v == KT_SSL_NAMELESS && !kt_ssl_shake_nameless(api, ssl, failed)))
         return KT_SSL_WRITE_FAIL;
-    }
     if (!kt_ssl_table_used())
         return KT_SSL_WRITE_REAL;
     kt_signals_hold(); /* once for all that nests in it: two system calls each */

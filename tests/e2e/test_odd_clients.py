@@ -158,6 +158,22 @@ for i in range(8):
         self.origin("delay_ms=300")
         self.same(SLEEPS)
 
+    def test_what_stands_in_front_of_openssl(self):
+        """It is asked as without us, where its place allows; only what is handed off it cannot see from behind us."""
+        self.origin()
+        front = self.compiled("front.so", "front.c", "-shared", "-fPIC")
+        program = self.compiled("odd_ssl_front", "odd_ssl.c", *self.parts, str(ROOT / "tests/clients/front.c"))
+        lib = str(self.lab.libkt)
+        rows = [(f"{front}:{lib}", self.program, 1), (f"{lib}:{front}", self.program, 0), (lib, program, 1)]
+        for preload, command, writes in rows:
+            for options, lane in (((), "handoff"), (("--mode", "observe"), "tap")):
+                with self.subTest(preload, lane=lane):
+                    known = len(self.lab.events())
+                    got = self.lab.run("wrap", self.cfg, ["env", f"LD_PRELOAD={preload}", str(command), "plain"], env=self.env, options=options)
+                    seen = f"plain 200\nconnect 1 write {1 if lane == 'tap' else writes} free 1\n"
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (0, seen, ""))
+                    self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()[known:]], [("decision", lane)])
+
     def test_handlers_that_differ_from_now_on(self):
         """Of a thread that has slept in our place before."""
         self.origin("delay_ms=200")
