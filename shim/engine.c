@@ -5,6 +5,7 @@
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/last_thread.h"
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
@@ -162,6 +163,7 @@ const struct kt_engine_abi *kt_engine_get(void)
             abi = kt_engine_apart(abi);
             atomic_store_explicit(&engine, abi, memory_order_release);
             kt_quick_exit_register();
+            kt_main_may_have_left();
         } else {
             atomic_store(&failed, true);
         }

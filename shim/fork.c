@@ -143,8 +143,7 @@ static bool is_ending(long tid)
     return name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & ENDING);
 }
 
-/* Is there another thread for which `matters`? */
-static bool any_other(bool (*matters)(long tid))
+bool kt_fork_any_other(bool (*matters)(long tid))
 {
     DIR *tasks = opendir("/proc/self/task");
     bool any = !tasks;
@@ -166,7 +165,7 @@ static bool stays_behind(long tid)
 
 static bool has_other_threads(void)
 {
-    return any_other(stays_behind);
+    return kt_fork_any_other(stays_behind);
 }
 
 /* Behind a split that was not announced: those that share this thread's table came with it. */
@@ -177,7 +176,7 @@ static bool has_another_table(long tid)
 
 static bool has_strangers(void)
 {
-    return any_other(has_another_table);
+    return kt_fork_any_other(has_another_table);
 }
 
 static void split(bool (*others)(void))

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <stdbool.h>
+
 /* Registers what happens around fork; called before the shim takes its first lock, so that no child inherits
  * a held one. Cheap when done. */
 void kt_fork_register(void);
@@ -15,3 +17,6 @@ int kt_fork_from_threads(void);
 void kt_before_split(void);
 /* The same where that was noticed only behind it. */
 void kt_after_split(void);
+/* Is there another thread of this process, and none that ends, for which `matters`? True where nobody can
+ * tell. */
+bool kt_fork_any_other(bool (*matters)(long tid));

@@ -136,6 +136,13 @@ class OddClients(e2e.KtTest):
                 self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "before main 200\nplain 200\nbehind main 200\n", ""))
                 self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * (0 if via == "none" else 3))
 
+    def test_main_leaves_by_pthread_exit(self):
+        """Before the first call, whose thread finds /proc/self empty, and behind the last: the process ends with its last thread."""
+        self.origin()
+        for leaves in ("first", "last"):
+            said = self.same("plain plain", before=["env", f"MAIN_LEAVES={leaves}"])
+            self.assertEqual(said, "plain 200\nplain 200\nbye\n")
+
     def test_a_library_that_is_closed(self):
         """With the OpenSSL that came with it."""
         self.origin()
