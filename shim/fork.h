@@ -13,7 +13,8 @@ void kt_fork_before(const void *handler);
 void kt_fork_threads(void);
 /* 1 in a process that was forked from one with several threads (kt_shim_host.forked). */
 int kt_fork_from_threads(void);
-/* This thread is about to leave the table of fds that it shares with others (unshare). Keeps errno. */
+/* This thread is about to leave the table of fds that it shares with others (unshare), or is the last one of
+ * the program: the engine's thread ends, and another begins with the next call. Keeps errno. */
 void kt_before_split(void);
 /* The same where that was noticed only behind it. */
 void kt_after_split(void);

@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,15 +42,16 @@ static bool any_of_program(void)
     return any;
 }
 
-/* What libc does in the last thread. */
-static void *end_in_its_place(void *none)
+/* When the engine's has ended, this one is the last, in which libc ends the process. */
+static void *be_the_last(void *none)
 {
     const struct timespec pause = {0, LOOK_NS};
     (void)none;
     while (any_of_program())
         nanosleep(&pause, NULL);
+    kt_before_split();
     pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    exit(0);
+    return NULL;
 }
 
 static void begin(void)
@@ -60,7 +60,7 @@ static void begin(void)
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    if (KT_REAL(pthread_create)(&thread, NULL, end_in_its_place, NULL) == 0)
+    if (KT_REAL(pthread_create)(&thread, NULL, be_the_last, NULL) == 0)
         pthread_detach(thread);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
