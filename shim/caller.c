@@ -107,7 +107,8 @@ void *kt_symbol_near(const void *address, const char *name)
         return near;
     if (!dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
         return NULL;
-    return symbol_of(map->l_name, name);
+    void *fn = symbol_of(map->l_name, name);
+    return fn && kt_near_wraps(fn, name) ? NULL : fn;
 }
 
 static int take_libssl(struct dl_phdr_info *info, size_t size, void *path)
@@ -144,7 +145,9 @@ struct kt_found kt_caller_resolve(unsigned id, const char *name, const void *ret
     if (!f.fn)
         f.fn = symbol_anywhere(name);
     if (f.fn) {
+        void *front = meant ? NULL : kt_near_preloaded(return_address, name);
         f.extra = describe(f.fn);
+        f.fn = front ? front : f.fn;
         remember(key, &f, seen);
     }
     errno = saved;

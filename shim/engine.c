@@ -5,6 +5,7 @@
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/last_thread.h"
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
@@ -62,7 +63,7 @@ void kt_engine_disown(void)
 
 bool kt_engine_is_of_this_process(void)
 {
-    return atomic_load(&owner) == getpid();
+    return atomic_load(&owner) == getpid() && !kt_forking; /* it stands still */
 }
 
 const struct kt_engine_abi *kt_engine_loaded(void)
@@ -149,7 +150,7 @@ const struct kt_engine_abi *kt_engine_get(void)
     const struct kt_engine_abi *abi = kt_engine_loaded();
     if (abi) /* a child by clone() or by a signal handler inside of us has no thread that would serve it */
         return kt_engine_is_of_this_process() ? abi : NULL;
-    if (atomic_load(&failed))
+    if (atomic_load(&failed) || kt_forking)
         return NULL;
     kt_fork_register();
     int saved = kt_guard_enter();
@@ -162,6 +163,7 @@ const struct kt_engine_abi *kt_engine_get(void)
             abi = kt_engine_apart(abi);
             atomic_store_explicit(&engine, abi, memory_order_release);
             kt_quick_exit_register();
+            kt_main_may_have_left();
         } else {
             atomic_store(&failed, true);
         }

@@ -3,6 +3,7 @@
  * runs in a thread. */
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/last_thread.h"
 #include "shim/real.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <threads.h>
+#include <unistd.h>
 
 struct start {
     void *(*fn)(void *);
@@ -63,4 +65,24 @@ KT_HOOK int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
     before_second_thread();
     __typeof__(&thrd_create) real = KT_REAL(thrd_create);
     return real ? real(thread, fn, arg) : thrd_error;
+}
+
+static void leaves(void)
+{
+    if (gettid() == getpid() && !kt_bypass())
+        kt_main_leaves();
+}
+
+KT_HOOK void pthread_exit(void *value)
+{
+    leaves();
+    KT_REAL(pthread_exit)(value);
+    __builtin_unreachable();
+}
+
+KT_HOOK void thrd_exit(int value)
+{
+    leaves();
+    KT_REAL(thrd_exit)(value);
+    __builtin_unreachable();
 }

@@ -7,9 +7,15 @@
 #include "shim/ssl_table.h"
 #include "shim/ssl_trust.h"
 
-static bool may_not(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
+/* `early`: data in front of the handshake, which cannot be made first. */
+static bool may_not(const struct kt_ssl_target *t, SSL *ssl, bool early)
 {
-    return !t->fn || (!kt_bypass() && kt_ssl_before_handshake(t->api, ssl, is_connect) == KT_SSL_REFUSE);
+    int rc;
+    enum kt_ssl_verdict v = KT_SSL_PASS;
+    if (t->fn && !kt_bypass())
+        v = kt_ssl_before_handshake(t->api, ssl, false);
+    return !t->fn || v == KT_SSL_REFUSE ||
+           (v == KT_SSL_NAMELESS && !early && !kt_ssl_shake_nameless(t->api, ssl, &rc));
 }
 
 /* Behind the real read, which did not read from the fd where it found an error first. */
@@ -102,7 +108,7 @@ KT_HOOK int SSL_peek_ex(SSL *ssl, void *buf, size_t num, size_t *got)
 KT_HOOK int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *done)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_write_early_data);
-    if (may_not(&t, ssl, false))
+    if (may_not(&t, ssl, true))
         return 0;
     int rc = KT_SSL_CALL(t, SSL_write_early_data)(ssl, buf, num, done);
     kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);

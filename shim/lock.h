@@ -12,17 +12,23 @@
 
 extern __thread int kt_locks_held __attribute__((tls_model("initial-exec")));
 
+/* Not zero: this thread forks, and holds them all (fork.c). What other fork handlers call meanwhile must not
+ * wait for them. */
+extern __thread unsigned kt_forking __attribute__((tls_model("initial-exec")));
+
 static inline void kt_lock(pthread_mutex_t *m)
 {
     kt_signals_hold();
     kt_locks_held++;
     atomic_signal_fence(memory_order_seq_cst);
-    pthread_mutex_lock(m);
+    if (!kt_forking)
+        pthread_mutex_lock(m);
 }
 
 static inline void kt_unlock(pthread_mutex_t *m)
 {
-    pthread_mutex_unlock(m);
+    if (!kt_forking)
+        pthread_mutex_unlock(m);
     atomic_signal_fence(memory_order_seq_cst);
     kt_locks_held--;
     kt_signals_let_go();

@@ -44,6 +44,7 @@ static const struct {
     PART(X509_STORE_free),
     PART(ERR_clear_error),
     OPTIONAL(SSL_has_pending),
+    OPTIONAL(SSL_get_shutdown),
     OPTIONAL(SSL_get_rbio),
     OPTIONAL(BIO_method_type),
     OPTIONAL(SSL_get0_param),

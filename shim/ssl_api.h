@@ -52,6 +52,7 @@ struct kt_ssl_api {
     void (*ERR_clear_error)(void);
     /* These may be missing (OpenSSL 1.1). */
     int (*SSL_has_pending)(const SSL *);
+    int (*SSL_get_shutdown)(const SSL *);
     void *(*SSL_get_rbio)(const SSL *);
     int (*BIO_method_type)(const void *);
     void *(*SSL_get0_param)(SSL *);
@@ -70,6 +71,13 @@ struct kt_ssl_target {
     void *fn;                     /* the real function; NULL where the process has none */
     const struct kt_ssl_api *api; /* NULL or incomplete: nothing but passing on is possible */
 };
+
+enum { KT_SSL_SENT_SHUTDOWN = 1, KT_SSL_RECEIVED_SHUTDOWN = 2 }; /* SSL_get_shutdown */
+
+static inline bool kt_ssl_has_closed(const struct kt_ssl_api *api, const SSL *ssl, int which)
+{
+    return api->SSL_get_shutdown && (api->SSL_get_shutdown(ssl) & which);
+}
 
 /* The real function `id` for the caller at `return_address`. Keeps errno. */
 struct kt_ssl_target kt_ssl_resolve(enum kt_ssl_id id, const void *return_address);

@@ -199,11 +199,17 @@ void kt_ssl_met_socket(int fd)
     const struct kt_ssl_nameless *at = kt_ssl_nameless;
     int saved = errno;
     struct peer p;
-    kt_ssl_nameless = NULL; /* the first bytes tell, no others */
+    kt_ssl_nameless = NULL;
     if (!KT_SEALED(at))
         return;
     const struct kt_ssl_nameless n = *at;
+    int own = n.api->SSL_get_wfd(n.ssl);
     p.path = kt_tls_path_of(fd, &p.d);
+    if (own >= 0 ? own != fd : p.path == KT_PATH_UNKNOWN) { /* a log, a handler's pipe */
+        kt_ssl_nameless = at;
+        errno = saved;
+        return;
+    }
     kt_tls_host(n.api->SSL_get_servername(n.ssl, NAMETYPE_HOST), p.path, &p.d, p.host);
     if (p.host[0] && judge(n.api, n.ssl, &p) == KT_SSL_REFUSE)
         kt_tap_socket_refuse(fd);
@@ -223,6 +229,18 @@ enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *s
     if (v == KT_SSL_REFUSE)
         kt_ssl_say_refused(api, ssl);
     return v;
+}
+
+bool kt_ssl_shake_nameless(const struct kt_ssl_api *api, SSL *ssl, int *rc)
+{
+    struct kt_ssl_nameless this = {api, ssl, KT_SEAL(&this)};
+    const struct kt_ssl_nameless *outer = kt_ssl_nameless;
+    kt_ssl_nameless = &this;
+    *rc = api->SSL_do_handshake(ssl);
+    kt_ssl_nameless = outer;
+    if (*rc <= 0)
+        kt_ssl_after_failure(api, ssl);
+    return *rc > 0;
 }
 
 void kt_ssl_say_refused(const struct kt_ssl_api *api, SSL *ssl)

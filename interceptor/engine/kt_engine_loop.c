@@ -19,6 +19,7 @@ static const struct kt_flow_service exchanges = {.open = kt_exchange_new,
                                                  .client_gone = kt_exchange_client_gone,
                                                  .writable = kt_exchange_writable,
                                                  .waits_for = kt_exchange_waits_for,
+                                                 .is_busy = kt_exchange_busy,
                                                  .drop = kt_exchange_free};
 
 /* A thread's start function gets no argument; a process has one shim, so that one variable does. */

@@ -241,6 +241,11 @@ void kt_exchange_writable(struct kt_exchange *x)
     kt_x_leave(x);
 }
 
+bool kt_exchange_busy(struct kt_engine_ctx *ctx)
+{
+    return ctx->audit && kt_audit_busy(ctx->audit);
+}
+
 struct kt_loop_watch *kt_exchange_waits_for(const struct kt_exchange *x)
 {
     return x->call && !x->asking && !x->over ? kt_call_waits_for(x->call) : NULL;

@@ -35,6 +35,9 @@ struct kt_flow_service {
     void (*drop)(struct kt_exchange *x); /* prepared, never to be started */
     struct kt_loop_watch *(*waits_for)(
         const struct kt_exchange *x); /* may be NULL: nobody need wait for it */
+    /* Any thread. May be NULL. True: to serve a request now may take seconds, which only the loop's own
+     * thread has, and no guest of the program's, whose signals wait. */
+    bool (*is_busy)(struct kt_engine_ctx *ctx);
 };
 
 /* A listener's flows: their clients came by themselves and may be anybody. */

@@ -212,6 +212,8 @@ bool kt_flow_raise(struct kt_flow *f, unsigned signal);
 /* kt_flow_hold.c; loop thread */
 /* Any thread: it begins a read that sleeps. */
 void kt_flow_hold_learn(struct kt_flow *f);
+/* No time for a guest (is_busy of the service). Any thread. */
+bool kt_flow_busy(const struct kt_flow *f);
 /* A read came for what was held. */
 void kt_flow_hold_took(struct kt_flow *f);
 /* Around what a thread of the program does with its request as the loop's guest: holds what leaves meanwhile.

@@ -198,6 +198,11 @@ class Connect(ShimTest):
         self.assertEqual(out, ["connect 0 errno 4242", "peer 127.0.0.1 %s len 16" % port, "got echo literal"])
         self.assertEqual(self.events(), [])
 
+    def test_memory_that_cannot_be_read(self):
+        """Is the kernel's to refuse, on any socket: to a stranger, whose first words are looked at, and watched or not."""
+        want = ["%s -1 14" % how for how in "write send writev pieces sendmsg message sendmmsg recvmsg fastopen getpeername".split()]
+        self.assertEqual(self.host("net", "unreadable"), want + ["empty 0 0", "rest -1 14"])
+
     def test_fork_parent_and_child_go_on(self):
         out = self.host("net", "fork")
         self.assertEqual([l for l in out if "got" in l], ["got echo before", "got echo child", "got echo parent"])

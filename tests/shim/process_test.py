@@ -50,6 +50,15 @@ class Exec(ShimTest):
         self.assertEqual(p.stderr, "")
         self.assertIn("LD_PRELOAD=%s\n" % lib, p.stdout)
 
+    def test_a_shell_that_system_starts(self):
+        """It is told what was cleared, but for what is no name to it, and where its command leaves no room (128 KiB) nothing."""
+        code = "import os\nos.environ.clear()\n%s"
+        out = self.python(code % "os.system('printenv LD_PRELOAD')", **{"KT_A-B": "1", "KT_;echo injected;X": "2", "KT_N'M": "3"})
+        self.assertEqual((out.stdout, out.stderr), (LIBKT + "\n", ""))
+        for n in (130600, 131000, 131069):
+            out = self.python(code % ("print(os.system(': ' + 'x' * %d))" % n))
+            self.assertEqual((out.stdout, out.stderr), ("0\n", ""), n)
+
     def test_python_subprocess_with_clean_env_is_captured(self):
         code = ("import subprocess,sys; print(subprocess.run([sys.executable,'-c',"
                 "'import socket;print(socket.gethostbyname(\"api.openai.com\"))'],env={},capture_output=True,text=True).stdout)")

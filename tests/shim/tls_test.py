@@ -44,6 +44,17 @@ class Trust(ShimTest):
             with self.subTest(case):
                 self.assertIn("connect 1", self.check(case, "api.openai.com", lanes=["tls"]))
 
+    def test_a_bio_that_connects_while_others_write(self):
+        """An info callback's log: the session's own socket counts, no other fd."""
+        for case in ("bio-noisy", "bio-noisy-nosni"):
+            with self.subTest(case):
+                self.assertIn("connect 1", self.check(case, "api.openai.com", lanes=["tls"]))
+
+    def test_a_handshake_that_a_write_begins(self):
+        for case in ("bio-write", "bio-write-nosni", "bio-write-noisy"):
+            with self.subTest(case):
+                self.check(case, "api.openai.com", lanes=["handoff"])
+
     def test_an_own_bio_without_a_name_is_known_by_its_first_bytes(self):
         for case, host in (("own-bio", "api.openai.com"), ("own-bio-nosni", "api.openai.com"), ("own-bio-nosni", "10.99.88.77")):
             with self.subTest(case=case, host=host):

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* main may leave by pthread_exit: then the process ends with its last thread. The engine's would be that one,
+ * and lives for ever. */
+
+/* This thread, the first one of the process, is about to leave so. */
+void kt_main_leaves(void);
+/* The engine was loaded; the shim's locks may be held. */
+void kt_main_may_have_left(void);
