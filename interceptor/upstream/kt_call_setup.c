@@ -135,11 +135,18 @@ static void set_method(CURL *e, const struct kt_call_request *q)
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
+#define CA_CACHE_S 86400L /* libcurl's own */
+
 static void set_trust(const struct kt_upstream *u, CURL *e, const char *ca_file)
 {
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     const char *file = ca_file ? ca_file : u->ca_file;
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* libcurl knows a file by its name, for a day: a private CA that was exchanged counts from the next
+     * connection on. */
+    curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, ca_file ? 0L : CA_CACHE_S);
+#endif
     if (file) {
         curl_easy_setopt(e, CURLOPT_CAINFO, file);
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* that file and nothing else is trusted */
