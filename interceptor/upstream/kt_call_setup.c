@@ -193,10 +193,11 @@ static kt_result set_kind(struct kt_call *c, const struct kt_call_request *q)
     /* 64 KiB by default, taken and given back with every call: most prompts need less than the least there
      * is. */
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-    if (q->stream) /* 16 KiB by default, for as long as it lasts */
-        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, KT_UP_STREAM_BUFFER);
+    bool tls = strncasecmp(q->url, "https:", 6) == 0;
+    if (tls || q->stream)
+        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, tls ? KT_UP_TLS_BUFFER : KT_UP_STREAM_BUFFER);
     /* Never NULL: then libcurl asks the environment, which the program may be changing. */
-    const char *proxy = strncasecmp(q->url, "https:", 6) == 0 ? c->u->https_proxy : c->u->http_proxy;
+    const char *proxy = tls ? c->u->https_proxy : c->u->http_proxy;
     curl_easy_setopt(e, CURLOPT_PROXY, proxy ? proxy : "");
     curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy ? c->u->no_proxy : "");
     return curl_easy_setopt(e, CURLOPT_URL, q->url) == CURLE_OK ? kt_ok() : kt_err(KT_ERR_USAGE);
