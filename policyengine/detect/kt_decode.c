@@ -15,19 +15,38 @@ static int hex_value(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static bool control(int c)
+{
+    return (c >= 0 && c < ' ' && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
+}
+
 /* Text for people: hardly any control byte. Bytes beyond ASCII are left to the fold. */
 static bool readable(const char *text, size_t len)
 {
     size_t bad = 0, letters = 0;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        bad += (c < ' ' && c != '\n' && c != '\t' && c != '\r') || c >= 0x7f;
+        bad += control(c) || c > 0x7f;
         letters += ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
     }
     return len >= 8 && bad * 10 <= len && letters * 2 >= len;
 }
 
-static size_t from_base64(const char *in, size_t len, char *out)
+/* What programs write, too: digits only, or words of any script, whose bytes stand as those of UTF-8 do. */
+static bool printable(const char *text, size_t len)
+{
+    size_t bad = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i], before = i ? (unsigned char)text[i - 1] : 0;
+        unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0x80;
+        bad += control(c) || (c >= 0x80 && c < 0xc0 && before < 0x80) || (c >= 0xc0 && (next & 0xc0) != 0x80);
+    }
+    return len >= 8 && bad * 10 <= len;
+}
+
+typedef bool text_test(const char *text, size_t len);
+
+static size_t from_base64(const char *in, size_t len, text_test *is_text, char *out)
 {
     size_t n = 0;
     unsigned bits = 0, have = 0;
@@ -41,14 +60,14 @@ static size_t from_base64(const char *in, size_t len, char *out)
             have -= 8;
             out[n++] = (char)(bits >> have & 0xff);
         }
-        if (n == 32 && have < 8 && !readable(out, n))
+        if (n == 32 && have < 8 && !is_text(out, n))
             return 0; /* pictures and keys: most blobs */
     }
-    return readable(out, n) ? n : 0;
+    return is_text(out, n) ? n : 0;
 }
 
 /* RFC 4648, section 6, without lower case. */
-static size_t from_base32(const char *in, size_t len, char *out)
+static size_t from_base32(const char *in, size_t len, text_test *is_text, char *out)
 {
     size_t n = 0;
     unsigned bits = 0, have = 0;
@@ -63,10 +82,10 @@ static size_t from_base32(const char *in, size_t len, char *out)
             out[n++] = (char)(bits >> have & 0xff);
         }
     }
-    return readable(out, n) ? n : 0;
+    return is_text(out, n) ? n : 0;
 }
 
-static size_t from_hex(const char *in, size_t len, char *out)
+static size_t from_hex(const char *in, size_t len, text_test *is_text, char *out)
 {
     size_t n = 0;
     for (size_t i = 0; i + 1 < len && n < KT_DECODE_MAX; i += 2) {
@@ -75,7 +94,7 @@ static size_t from_hex(const char *in, size_t len, char *out)
             return 0;
         out[n++] = (char)(high << 4 | low);
     }
-    return readable(out, n) ? n : 0;
+    return is_text(out, n) ? n : 0;
 }
 
 /* Units of two hex digits, each behind `mark` ("%", "\x", "0x") or, with mark "", behind a space. Returns
@@ -119,11 +138,16 @@ static size_t run_end(const char *text, size_t len, size_t from)
     }
 }
 
-static size_t run_decode(const char *text, size_t len, char *out)
+static size_t run_decode(const char *text, size_t len, text_test *is_text, char *out)
 {
-    size_t n = from_hex(text, len & ~(size_t)1, out);
-    n = n ? n : from_base64(text, len, out);
-    return n ? n : from_base32(text, len, out);
+    size_t n = from_hex(text, len & ~(size_t)1, is_text, out);
+    n = n ? n : from_base64(text, len, is_text, out);
+    return n ? n : from_base32(text, len, is_text, out);
+}
+
+size_t kt_decode_run(const char *run, size_t len, char *out)
+{
+    return run_decode(run, len, printable, out);
 }
 
 /* Moves *at behind what it read, also where that gave no text: reading it again from the next byte would be
@@ -175,11 +199,6 @@ static int percent_byte(const char *text, size_t len, size_t at)
         return -1;
     int high = hex_value((unsigned char)text[at + 1]), low = hex_value((unsigned char)text[at + 2]);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
-}
-
-static bool control(int c)
-{
-    return (c >= 0 && c < ' ' && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
 }
 
 /* Of any script: what is decoded is UTF-8. */
@@ -291,7 +310,7 @@ static size_t run_at(const char *text, size_t len, size_t *at, size_t end, char 
     if (size < KT_DECODE_RUN)
         return 0;
     *at = run_end(text, len, i);
-    return run_decode(text + i, *at - i, out);
+    return run_decode(text + i, *at - i, readable, out);
 }
 
 /* A sign at *at that may begin an escape. */

@@ -15,6 +15,10 @@ extern "C" {
  * bytes written to `out` (room for KT_DECODE_MAX), 0 where no blob follows. */
 size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out);
 
+/* Decodes `run`, letters of base64 and line ends, as a whole, where that gives printable text, be it digits
+ * only; returns as above. */
+size_t kt_decode_run(const char *run, size_t len, char *out);
+
 /* In place. rot13 of ASCII letters. */
 void kt_decode_rot13(char *text, size_t len);
 /* In place. Atbash: the alphabet turned round. */

@@ -241,6 +241,25 @@ TEST(Dlp, EncodedSecretsOfAKnownFormAreFound)
         }
 }
 
+TEST(Dlp, EncodedSecretsMayBeDigitsForTheMostPart)
+{
+    Configured c("dlp-filter", "{}");
+    std::string digits, word;
+    for (int i = 0; i < 64; i++)
+        digits += "0123456789abcdef"[random_bytes() % 14];
+    for (int i = 0; i < 24; i++)
+        word += "Q3xWz8Lm2Rk9TbV5nYc1GhJ4"[random_bytes() % 24];
+    for (const std::string &t :
+         {"dop_v1_" + digits, "dapi" + digits.substr(0, 32), "sbp_" + digits.substr(0, 40),
+          "glptt-" + digits.substr(0, 40), "xoxb-263594206564-2343594206574-" + word,
+          "cl\u00e9 \u2192 " + ("dop_v1_" + digits)})
+        for (const std::string &one : {base64(t), hex(t)}) {
+            Result r = c->whole("use " + one + " now");
+            EXPECT_EQ(r.text, "use [SECRET_1] now") << t;
+            same_at_every_cut(c, "use " + one + " now");
+        }
+}
+
 TEST(Dlp, OrdinaryEncodedTextIsLeftAlone)
 {
     Configured c("dlp-filter", "{}");
