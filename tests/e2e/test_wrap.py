@@ -71,6 +71,22 @@ class Wrap(e2e.KtTest):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
 
+    def test_a_config_that_cannot_be_used_starts_nothing(self):
+        """What lies there as ./policy-config.yaml is meant, whatever it is; a path with a colon cannot go on to the program."""
+        good = "pack: {name: p, version: 1.0.0, enabled: true}\npolicies: {chain: [audit-logger]}\n"
+        places = {"dangling": lambda p: p.symlink_to("nowhere"), "folder": lambda p: p.mkdir(), "a:colon": lambda p: p.write_text(good)}
+        for name, make in places.items():
+            folder = self.lab.tmp / name
+            folder.mkdir()
+            make(folder / "policy-config.yaml")
+            for command in (("wrap", "--state-dir", str(self.lab.state), "--", "echo", "started"), ("env",)):
+                done = self.kt(*command, cwd=folder)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), (name, command, done.stderr))
+                self.assertRegex(done.stderr, "separates files by colons" if ":" in name else "E008", command)
+            self.assertRegex(self.kt("doctor", cwd=folder).stdout, "config .*" + ("cannot be used" if ":" in name else "E008|cannot be (read|used)"))
+        done = self.wrap("--policy-config", str(self.lab.tmp / "a:colon/policy-config.yaml"), "--", "echo", "started")
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
+
     def test_signals_reach_the_program(self):
         code = "import signal,sys,time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(42))\nprint('up', flush=True)\nwhile True: time.sleep(1)"
         argv, env = self.lab.wrapped("wrap", None, [PYTHON, "-c", code])
