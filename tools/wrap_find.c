@@ -55,7 +55,8 @@ static kt_result add_absolute(const char *command, const char *file, struct kt_b
     KT_CLEANUP(kt_cleanup_free) char *cwd = file[0] == '/' ? NULL : getcwd(NULL, 0);
     if (strchr(file, ':') || (cwd && strchr(cwd, ':'))) {
         fprintf(stderr,
-                "kt %s: KT_POLICY_CONFIG cannot name '%s%s%s', it separates files by colons: rename it, or give a "
+                "kt %s: KT_POLICY_CONFIG cannot name '%s%s%s', it separates files by colons: rename it, or "
+                "give a "
                 "path without a colon by --policy-config\n",
                 command, cwd ? cwd : "", cwd ? "/" : "", file);
         return kt_err(KT_ERR_USAGE);

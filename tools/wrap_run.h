@@ -22,8 +22,8 @@ int kt_run_child(const struct kt_run *run, int *signal);
 /* The signals that kt_run_child passes on, and SIGCHLD; blocked from now on. `before` receives the mask. */
 void kt_run_block_signals(void *waited_sigset, void *before_sigset);
 
-/* Stops this process by the signal that stopped its child: the shell waits for us, and its job control must see
- * us stop, too. Returns when it goes on. */
+/* Stops this process by the signal that stopped its child: the shell waits for us, and its job control must
+ * see us stop, too. Returns when it goes on. */
 void kt_stop_like(int signal);
 
 /* Ends this process by the same signal that killed the child, without a core file of our own. Returns only if
