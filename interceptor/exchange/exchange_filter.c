@@ -347,11 +347,9 @@ static void catch_up(struct kt_exchange *x)
     if (f->upstream_done) {
         f->upstream_done = false;
         kt_x_stream_done(x, f->upstream_outcome, f->upstream_detail);
-        return;
-    }
-    kt_x_filter_lull(x);
-    if (!x->over && !x->asking && x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
+    } else if (x->call && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW) {
         kt_call_resume(x->call);
+    }
 }
 
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step)

@@ -80,22 +80,13 @@ static void put(struct kt_exchange *x, struct kt_span name, struct kt_span json,
     kt_x_filter_next(x);
 }
 
-void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
-                       const struct kt_x_chunk *is)
-{
-    put(x, kt_span("", 0), json, j,
-        (struct kt_x_queued){
-            .content = is->content, .says = is->says, .finished = is->finished, .as_is = is->error});
-}
-
-static void put_in_two(struct kt_exchange *x, struct kt_span json, struct kt_x_queued q)
+static void put_in_two(struct kt_exchange *x, const struct kt_json *whole, struct kt_x_queued q)
 {
     uint64_t both = q.says & q.finished;
     KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(KT_X_HELD_MAX);
     KT_CLEANUP(kt_buf_free) struct kt_buf finish = KT_BUF_INIT(KT_X_HELD_MAX);
-    KT_CLEANUP(kt_json_free) struct kt_json parsed = {0}, none = {0}, whole = {0};
-    if (kt_x_filter_failed(x, kt_json_parse(&whole, json.data, json.len, NULL)) ||
-        kt_x_filter_failed(x, kt_x_split_chunk(x, &whole, both, &text, &finish)) ||
+    KT_CLEANUP(kt_json_free) struct kt_json parsed = {0}, none = {0};
+    if (kt_x_filter_failed(x, kt_x_split_chunk(x, whole, both, &text, &finish)) ||
         kt_x_filter_failed(x, kt_json_parse(&parsed, text.data, text.len, NULL)))
         return;
     q.finished &= ~both;
@@ -104,20 +95,15 @@ static void put_in_two(struct kt_exchange *x, struct kt_span json, struct kt_x_q
         (struct kt_x_queued){.content = true, .says = both, .finished = both, .finish_only = true});
 }
 
-void kt_x_filter_lull(struct kt_exchange *x)
+void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
+                       const struct kt_x_chunk *is)
 {
-    struct kt_x_filter *f = &x->filter;
-    struct kt_x_queued q;
-    if (x->over || f->dead || f->busy || f->nothing_follows || !f->queue.len || kt_x_observe(x))
-        return;
-    memcpy(&q, f->queue.data, sizeof q);
-    if (f->queue.len != size_of(&q) || !waits_for_next(&q) || q.finish_only || q.as_is)
-        return;
-    KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX);
-    if (kt_x_filter_failed(x, kt_buf_append(&json, f->queue.data + sizeof q + q.name_len, q.len)))
-        return;
-    kt_buf_consume(&f->queue, size_of(&q));
-    put_in_two(x, kt_buf_span(&json), q);
+    struct kt_x_queued q = {
+        .content = is->content, .says = is->says, .finished = is->finished, .as_is = is->error};
+    if (waits_for_next(&q) && !q.as_is && !kt_x_observe(x))
+        put_in_two(x, j, q);
+    else
+        put(x, kt_span("", 0), json, j, q);
 }
 
 /* A ping binds to no target: what comes in front of the first content waits for it. */

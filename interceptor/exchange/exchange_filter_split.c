@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A chunk with a text and its finish_reason in two, where nothing follows it at once: the text goes on, and
- * only the finish_reason waits for the event that tells whether it is the end. OpenAI's own streams have the
- * two apart as well.
+ * A chunk with a text and its finish_reason in two: the text goes on at once, and only the finish_reason
+ * waits for the event that tells whether it is the end. OpenAI's own streams have the two apart as well.
+ * Always, so that what the client gets does not depend on how the bytes come.
  */
 #include "interceptor/exchange/kt_exchange_filter.h"
 

@@ -322,8 +322,6 @@ static void feed(struct kt_exchange *x, const char *data, size_t len)
     bool kept = rewrites(x) || kt_is_ok(kt_buf_append(&s->held, data, len));
     s->feeding = true;
     bool read = kept && kt_is_ok(kt_sse_feed(&s->sse, data, len));
-    if (read && rewrites(x))
-        kt_x_filter_lull(x);
     s->feeding = false;
     if (!read && !s->done && !s->broken && !x->over)
         kt_x_break_off(s, "too_large", "an event that is too large");

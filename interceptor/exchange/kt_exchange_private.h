@@ -357,8 +357,6 @@ void kt_x_filter_aside(struct kt_exchange *x, const struct kt_sse_event *e, stru
 void kt_x_filter_end(struct kt_exchange *x);
 /* The call is over, however: what waited for the next chunk is dealt with. */
 void kt_x_filter_nothing_follows(struct kt_exchange *x);
-/* The target says no more for now: a text does not wait for what its finish_reason waits for. */
-void kt_x_filter_lull(struct kt_exchange *x);
 void kt_x_filter_resume(struct kt_exchange *x, enum kt_step step); /* an outside check was answered */
 
 /* exchange_stream.c */

@@ -69,8 +69,8 @@ TEST_F(FilterFinish, ATextBehindItsEndIsNotChecked)
     EXPECT_EQ(str(event(1), "error"), "unreadable_answer");
 }
 
-/* What comes behind a lull is asked for by the client's having what came in front of it. */
-class FilterLull : public FilterFinish {
+/* The target waits until the client has what it said. */
+class FilterWaits : public FilterFinish {
   protected:
     /* Sends each part when the client has seen `seen` of the one before. */
     std::string parts(const std::vector<std::string> &sent, const std::vector<std::string> &seen,
@@ -107,7 +107,7 @@ std::string with_usage(std::string event)
     return event.insert(event.rfind('}'), kUsed);
 }
 
-TEST_F(FilterLull, ATextDoesNotWaitForWhatItsFinishReasonWaitsFor)
+TEST_F(FilterWaits, ATextDoesNotWaitForWhatItsFinishReasonWaitsFor)
 {
     std::string body = parts({kRole + with_usage(word("all of it. ", "\"stop\"")), kDone}, {"all of it"});
     Seen s = read_stream(body);
@@ -127,7 +127,7 @@ TEST_F(FilterLull, ATextDoesNotWaitForWhatItsFinishReasonWaitsFor)
     EXPECT_TRUE(s.good && s.done == 1) << body;
 }
 
-TEST_F(FilterLull, WhatIsHeldBackOfItComesInFrontOfTheFinishReason)
+TEST_F(FilterWaits, WhatIsHeldBackOfItComesInFrontOfTheFinishReason)
 {
     std::string body = parts({kRole + word("fine, then FORB", "\"stop\""), kDone}, {"fine, then"});
     EXPECT_LT(body.find("FORB"), body.find("\"finish_reason\":\"stop\"")) << body;
@@ -136,7 +136,7 @@ TEST_F(FilterLull, WhatIsHeldBackOfItComesInFrontOfTheFinishReason)
     EXPECT_TRUE(s.good && s.done == 1) << body;
 }
 
-TEST_F(FilterLull, AValueThatLiesAcrossIsFoundAndATextBehindTheEndIsNotChecked)
+TEST_F(FilterWaits, AValueThatLiesAcrossIsFoundAndATextBehindTheEndIsNotChecked)
 {
     Seen s = read_stream(
         parts({kRole + word("fine, then FORB", "\"stop\""), word("IDDEN fruit", "\"stop\"") + kDone},
@@ -157,7 +157,7 @@ TEST_F(FilterLull, AValueThatLiesAcrossIsFoundAndATextBehindTheEndIsNotChecked)
     }
 }
 
-TEST_F(FilterLull, OfSeveralChoicesEachHasItsOwnEnd)
+TEST_F(FilterWaits, OfSeveralChoicesEachHasItsOwnEnd)
 {
     const std::string both =
         "data: {\"id\":\"c1\",\"choices\":[{\"index\":1,\"delta\":{\"content\":\"b. \"},\"finish_reason\":"
@@ -173,7 +173,7 @@ TEST_F(FilterLull, OfSeveralChoicesEachHasItsOwnEnd)
     EXPECT_TRUE(s.good && s.done == 1) << body;
 }
 
-TEST_F(FilterLull, CallsOfTools)
+TEST_F(FilterWaits, CallsOfTools)
 {
     const std::string call =
         piece("\"tool_calls\":[{\"index\":0,\"id\":\"abcdefghi\",\"type\":\"function\",\"function\":"
@@ -186,7 +186,7 @@ TEST_F(FilterLull, CallsOfTools)
 }
 
 /* Each dialect's shape: OpenAI's old completions, and Mistral's own for a client of its own. */
-TEST_F(FilterLull, ShapesStay)
+TEST_F(FilterWaits, ShapesStay)
 {
     std::string body =
         parts({"data: {\"id\":\"t\",\"choices\":[{\"index\":0,\"text\":\"x = 1; "
@@ -207,8 +207,8 @@ TEST_F(FilterLull, ShapesStay)
     EXPECT_NE(body.find("\"delta\":{},\"finish_reason\":\"model_length\""), std::string::npos) << body;
 }
 
-/* The target breaks off in the lull: what it said to be the end is one. */
-TEST_F(FilterLull, NothingFollows)
+/* The target breaks off there: what it said to be the end is one. */
+TEST_F(FilterWaits, NothingFollows)
 {
     Seen s = read_stream(parts({kRole + word("all of it, FORB", "\"stop\""), ""}, {"all of it"}));
     EXPECT_EQ(s.texts["0"], "all of it, FORB");

@@ -100,7 +100,7 @@ void same(const Seen &s, const std::string &want, const std::string &value, cons
 {
     ASSERT_TRUE(s.whole) << how << "\n" << s.body;
     ASSERT_EQ(s.text, want) << how;
-    ASSERT_EQ(s.finish.substr(0, 4), "stop");
+    ASSERT_EQ(s.finish.substr(0, 4), "stop"); /* some say it twice, and so do we */
     ASSERT_EQ(without_escapes(s.body).find(value), std::string::npos) << how;
 }
 
