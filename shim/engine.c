@@ -156,14 +156,14 @@ const struct kt_engine_abi *kt_engine_get(void)
     kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
-        kt_stack_call(load, &abi);
+        bool tried = kt_stack_call(load, &abi);
         atomic_store(&owner, getpid());
         if (abi) {
             abi = kt_engine_apart(abi);
             atomic_store_explicit(&engine, abi, memory_order_release);
             kt_quick_exit_register();
         } else {
-            atomic_store(&failed, true);
+            atomic_store(&failed, tried);
         }
     }
     kt_unlock(&lock);

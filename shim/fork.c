@@ -6,11 +6,13 @@
 #include "shim/env.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/hello_parts.h"
 #include "shim/heir.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
+#include "shim/stack.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
@@ -50,6 +52,7 @@ static void lock_all(void)
     kt_tap_lock();
     kt_fdtab_lock();
     kt_ssl_table_lock();
+    kt_hello_parts_lock();
 }
 
 static void prepare(void)
@@ -67,6 +70,7 @@ static void prepare(void)
 
 static void unlock_all(void)
 {
+    kt_hello_parts_unlock();
     kt_ssl_table_unlock();
     kt_fdtab_unlock();
     kt_tap_unlock();
@@ -103,6 +107,7 @@ static void in_child(void)
         kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
         kt_audit_fds_mark();
     }
+    kt_stack_forked();
     if (e)
         e->fork_child();
     if (whole)
