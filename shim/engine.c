@@ -157,7 +157,7 @@ const struct kt_engine_abi *kt_engine_get(void)
     kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
-        kt_stack_call(load, &abi);
+        bool tried = kt_stack_call(load, &abi);
         atomic_store(&owner, getpid());
         if (abi) {
             abi = kt_engine_apart(abi);
@@ -165,7 +165,7 @@ const struct kt_engine_abi *kt_engine_get(void)
             kt_quick_exit_register();
             kt_main_may_have_left();
         } else {
-            atomic_store(&failed, true);
+            atomic_store(&failed, tried);
         }
     }
     kt_unlock(&lock);

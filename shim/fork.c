@@ -6,6 +6,7 @@
 #include "shim/env.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/hello_parts.h"
 #include "shim/heir.h"
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
@@ -13,6 +14,7 @@
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
+#include "shim/stack.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
@@ -49,6 +51,7 @@ static void lock_all(void)
     kt_tap_lock();
     kt_fdtab_lock();
     kt_ssl_table_lock();
+    kt_hello_parts_lock();
 }
 
 static bool nested_fork_ends(void)
@@ -76,6 +79,7 @@ static void prepare(void)
 
 static void unlock_all(void)
 {
+    kt_hello_parts_unlock();
     kt_ssl_table_unlock();
     kt_fdtab_unlock();
     kt_tap_unlock();
@@ -112,6 +116,7 @@ static void in_child(void)
         kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
         kt_audit_fds_mark();
     }
+    kt_stack_forked();
     if (e)
         e->fork_child();
     if (whole)

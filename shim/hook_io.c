@@ -8,6 +8,7 @@
 #include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/heir.h"
+#include "shim/hello_parts.h"
 #include "shim/readable.h"
 #include "shim/real.h"
 #include "shim/ssl_await.h"
@@ -75,8 +76,16 @@ static inline bool is_mute(int fd, const void *buf, size_t n)
     return is_mute_iov(fd, &one, 1);
 }
 
+/* Of first words that were looked at. */
+static inline void said(int fd, ssize_t n)
+{
+    if (__builtin_expect(kt_tap_is_stranger(fd), 0) && kt_hello_parts_any() && !kt_bypass())
+        kt_hello_parts_said(fd, n);
+}
+
 static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 {
+    said(fd, n);
     if (n > 0 && is_watched(fd) && !(flags & MSG_OOB))
         kt_tap_socket_copy(fd, KT_ABI_OUT, buf, (size_t)n);
     return n;
@@ -84,6 +93,8 @@ static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 
 static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, int flags, ssize_t n)
 {
+    if (dir == KT_ABI_OUT)
+        said(fd, n);
     if (n > 0 && (flags & (MSG_TRUNC | MSG_PEEK)) == MSG_TRUNC && dir == KT_ABI_IN && is_watched(fd))
         kt_tap_socket_unread(fd, "an answer that was thrown away by MSG_TRUNC");
     if (n >= 0 && count > 0 && is_watched(fd) && !(flags & (dir == KT_ABI_IN ? NO_STREAM : MSG_OOB)))

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 extern __thread int kt_locks_held __attribute__((tls_model("initial-exec")));
 
@@ -23,6 +24,23 @@ static inline void kt_lock(pthread_mutex_t *m)
     atomic_signal_fence(memory_order_seq_cst);
     if (!kt_forking)
         pthread_mutex_lock(m);
+}
+
+/* False: it was not to be had within about a second. */
+static inline bool kt_lock_soon(pthread_mutex_t *m)
+{
+    struct timespec until;
+    kt_signals_hold();
+    kt_locks_held++;
+    atomic_signal_fence(memory_order_seq_cst);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    if (pthread_mutex_timedlock(m, &until) == 0)
+        return true;
+    atomic_signal_fence(memory_order_seq_cst);
+    kt_locks_held--;
+    kt_signals_let_go();
+    return false;
 }
 
 static inline void kt_unlock(pthread_mutex_t *m)

@@ -54,7 +54,12 @@ struct kt_ssl_api {
     int (*SSL_has_pending)(const SSL *);
     int (*SSL_get_shutdown)(const SSL *);
     void *(*SSL_get_rbio)(const SSL *);
+    void *(*SSL_get_wbio)(const SSL *);
     int (*BIO_method_type)(const void *);
+    uint64_t (*BIO_number_written)(void *);
+    int (*CRYPTO_get_ex_new_index)(int, long, void *, void *, void *,
+                                   void (*)(void *, void *, void *, int, long, void *));
+    int (*SSL_get_ex_new_index)(void); /* no function of OpenSSL, but of its relatives */
     void *(*SSL_get0_param)(SSL *);
     void (*ERR_new)(void);
     void (*ERR_set_error)(int lib, int reason, const char *fmt, ...);
@@ -64,6 +69,7 @@ struct kt_ssl_api {
     _Atomic(void *) store; /* X509_STORE with nothing but our CA; made when first wanted, lives for ever */
     _Atomic(const unsigned char *) ca; /* the CA that was added last; compared, not read */
     _Atomic(pid_t) maker;              /* the process that made `store` */
+    _Atomic(int) life;                 /* of shim/ssl_life.h */
     bool complete;                     /* no function is missing */
 };
 

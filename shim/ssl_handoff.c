@@ -52,7 +52,7 @@ static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_e
     int saved = kt_guard_enter();
     struct write w = {engine, e->flow, data, len, -1, 0};
     /* The connection may have begun on a larger stack than this one. */
-    w.error = kt_stack_try(write_now, &w) ? w.error : EAGAIN;
+    w.error = kt_stack_call(write_now, &w) ? w.error : EAGAIN;
     ssize_t n = w.n;
     int err = w.error;
     kt_guard_leave(saved);

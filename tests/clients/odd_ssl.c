@@ -150,7 +150,7 @@ int odd_call(void)
 
 static int run(const char *name)
 {
-    const struct step *const tables[] = {odd_ways, odd_lives, odd_hosts, odd_forks, odd_sleeps};
+    const struct step *const tables[] = {odd_ways, odd_lives, odd_hosts, odd_forks, odd_sleeps, odd_pasts};
     if (strcmp(name, "plain") == 0)
         return plain();
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)

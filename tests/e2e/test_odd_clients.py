@@ -14,7 +14,7 @@ LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-ea
 SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
 HOSTS = "waits handlers fixed-fds close-loop numbers not-dumpable vforks"
 CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2, "fork-frees": 3, "fork-calls": 6,
-         "late-mask": 3, "late-interrupt": 3, "late-sigset": 3, "jumped-poll": 2, "cancelled-poll": 2, "new-keys": 5, "farewells": 8}
+         "late-mask": 3, "late-interrupt": 3, "late-sigset": 3, "jumped-poll": 2, "cancelled-poll": 2, "new-keys": 5, "farewells": 8, "referred": 2, "cramped": 2}
 
 
 class OddClients(e2e.KtTest):
@@ -94,6 +94,24 @@ class OddClients(e2e.KtTest):
         self.origin()
         self.same("bio-connect", ["divert"])
         self.same("bio-connect", ["unseen"], kinds=[("unseen", None)])
+
+    def test_what_goes_past_one_session_is_not_hidden_by_another(self):
+        """BIO_write again, beside a session that hooks see, and behind what they saw of the same one; however it ends."""
+        self.origin()
+        seen, unseen = ("decision", "tap"), ("unseen", None)
+        for step, kinds in (("bio-alone", [unseen]), ("bio-beside", [seen, unseen]), ("bio-behind", [seen, unseen]), ("bio-freed", [seen, unseen]),
+                            ("bio-open", [seen, unseen])):
+            self.same(step, ["unseen"], kinds=kinds)
+        self.same("bio-alone", ["divert"])
+
+    def test_a_session_of_several_references(self):
+        self.origin()
+        self.assertEqual(self.same("referred"), "referred 200\n")
+
+    def test_little_stack_and_no_thread_to_be_had(self):
+        """A session that began where there was enough: what comes next goes on, on a stack that is kept for that."""
+        self.origin()
+        self.assertEqual(self.same("cramped"), "cramped 200\n")
 
     def test_lives_of_a_connection(self):
         self.origin()
