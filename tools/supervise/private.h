@@ -47,10 +47,11 @@ struct answer {
 struct kt_engine *supervise_engine(struct kt_supervise *s);
 /* new; whose thread `tid` is. NULL where it is gone, or without memory. */
 struct kt_event_program *supervise_program(pid_t tid);
-/* An event of its own, and a line in kt.log. `program` is borrowed; NULL: kt's own. */
-void supervise_report(struct kt_supervise *s, const struct kt_event_program *program, const char *host,
-                      const char *detail);
-/* The same, of the process of a thread; `passed`: it goes on whatever fail_mode says. */
+/* An event of its own, and a line in kt.log. `program` is borrowed; NULL: kt's own.
+ * `passed`: it goes on whatever fail_mode says. */
+void supervise_report(struct kt_supervise *s, const struct kt_event_program *program, bool passed,
+                      const char *host, const char *detail);
+/* The same, of the process of a thread. */
 void supervise_report_of(struct kt_supervise *s, pid_t tid, bool passed, const char *host,
                          const char *detail);
 

@@ -102,16 +102,15 @@ static enum fate judge_front(struct relay *r, struct kt_span seen, char host[FIR
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
     if (relay_is_strange(r, seen, host)) {
-        supervise_report(r->s, host[0] ? host : NULL,
+        supervise_report(r->s, r->program, false, host[0] ? host : NULL,
                          "a TLS handshake with an intercepted host's address whose server name is encrypted "
                          "(ECH): refused under --strict");
         return FATE_REFUSE;
     }
     if (!atomic_flag_test_and_set(&told))
-        supervise_report_passed(
-            r->s, NULL,
-            "a TLS handshake whose server name is encrypted (ECH), with an address that no "
-            "intercepted host has: let through; said once");
+        supervise_report(r->s, r->program, true, NULL,
+                         "a TLS handshake whose server name is encrypted (ECH), with an address that no "
+                         "intercepted host has: let through; said once");
     return FATE_COPY;
 }
 
@@ -126,7 +125,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         return FATE_ENGINE;
     }
     if (kind == FIRST_UNREADABLE) {
-        supervise_report(r->s, r->program, NULL,
+        supervise_report(r->s, r->program, false, NULL,
                          "the first bytes of a connection could not be read: refused under --strict");
         return FATE_REFUSE;
     }
@@ -138,7 +137,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         if (!relay_is_strange(r, seen, host))
             return FATE_COPY;
         supervise_report(
-            r->s, r->program, host[0] ? host : NULL,
+            r->s, r->program, false, host[0] ? host : NULL,
             "a connection to an intercepted host whose first bytes are no TLS or HTTP/1 with a name: "
             "refused under --strict");
         return FATE_REFUSE;
@@ -147,7 +146,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         return FATE_COPY;
     if (kind != FIRST_CONNECT)
         return FATE_ENGINE;
-    supervise_report(r->s, r->program, host, "a tunnel through a proxy: refused under --strict");
+    supervise_report(r->s, r->program, false, host, "a tunnel through a proxy: refused under --strict");
     return FATE_REFUSE;
 }
 
@@ -200,7 +199,7 @@ void relay_run(struct relay *r)
             reset(r->app);
             close(r->app);
         } else if (!kt_is_ok(kt_engine_adopt_of(e, r->app, host, r->port, r->program))) {
-            supervise_report(r->s, r->program, host, "the engine could not take the connection");
+            supervise_report(r->s, r->program, false, host, "the engine could not take the connection");
         }
         return;
     }
