@@ -103,6 +103,15 @@ static double percentile(double *values, unsigned n, unsigned percent)
     return values[n * percent / 100];
 }
 
+/* A round of fixed work; then one run that does not count, since others had the caches meanwhile. */
+static void control_round(struct bench *b, const char *text, size_t len, double *out, unsigned n)
+{
+    double ignored[POLICIES_MAX] = {0};
+    for (unsigned i = 0; i < n; i++)
+        out[i] = fixed_work();
+    run_once(b, text, len, ignored);
+}
+
 /* Runs the texts by turns until the budget is spent; the number of runs, 0 = the chain failed. */
 static unsigned run_texts(struct bench *b, const char *texts, size_t len, unsigned variants, bool control,
                           double *times)
@@ -112,15 +121,14 @@ static unsigned run_texts(struct bench *b, const char *texts, size_t len, unsign
     for (unsigned v = 0; v < variants; v++) /* warm */
         if (run_once(b, texts + v * len, len, ignored) < 0)
             return 0;
-    for (; n < SAMPLES_MAX && (spent < b->budget_ns || n < least); n++) {
+    while (n < SAMPLES_MAX && (spent < b->budget_ns || n < least || (control && n % variants))) {
         double ns = run_once(b, texts + n % variants * len, len, times);
         spent += ns;
-        b->samples[n] = ns / 1e3 * 1024 / (double)len;
-        b->controls[n] = 0;
-        for (unsigned i = n + 1 - variants; control && (n + 1) % variants == 0 && i <= n; i++)
-            b->controls[i] = fixed_work();
+        b->samples[n++] = ns / 1e3 * 1024 / (double)len;
+        if (control && n % variants == 0)
+            control_round(b, texts + (variants - 1) * len, len, b->controls + n - variants, variants);
     }
-    return control ? n - n % variants : n;
+    return n - (control ? n % variants : 0);
 }
 
 /* The highest of the texts' own p50. */
