@@ -367,6 +367,25 @@ TEST(Scan, TablesAndImagesBelongTogether)
     }
 }
 
+TEST(Scan, NumbersAreNoWordsInLeet)
+{
+    const kt_scan *scan = nullptr;
+    ASSERT_EQ(kt_scan_get(KT_SCAN_INJECTION, &scan, nullptr).code, KT_OK);
+    auto hinted = [scan](const std::string &text) {
+        bool leet = false;
+        auto see = [](void *ctx, unsigned id, size_t) {
+            *static_cast<bool *>(ctx) |= kt_lexicon_injection.phrase_family[id] == KT_INJ_LEET;
+            return false;
+        };
+        EXPECT_EQ(kt_scan_run(scan, text.data(), text.size(), see, &leet).code, KT_OK);
+        return leet;
+    };
+    for (auto word : {"vergiss 4113 regeln", "4113s", "70d0 lo que", "70da5 las", "1gn0re", "pr3vious"})
+        EXPECT_TRUE(hinted(word)) << word;
+    for (auto number : {"84113 65", "41134", "000470d0: 092f", "1170d0", "get /a/64113"})
+        EXPECT_FALSE(hinted(number)) << number;
+}
+
 TEST(Scan, StopsWhenAsked)
 {
     const kt_scan *scan = nullptr;
