@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define IDLE_SCRATCH 16u
+#define SHORT 256u /* bytes of a text that may be cheaper to look through for needles */
 
 struct kt_scan {
     const struct kt_scan_image *image;
@@ -118,6 +119,9 @@ kt_result kt_scan_run(const struct kt_scan *s, const char *text, size_t len, kt_
                       void *ctx)
 {
     KT_ENSURE(len <= UINT_MAX, KT_ERR_LIMIT);
+    const struct kt_needles *needles = s->image->needles;
+    if (len < SHORT && needles && !kt_needles_may(needles, text, len))
+        return kt_ok();
     struct kt_scan *shared = (struct kt_scan *)(uintptr_t)s; /* only the idle list changes */
     hs_scratch_t *scratch = scratch_take(shared);
     KT_ENSURE(scratch, KT_ERR_MEMORY);

@@ -6,6 +6,7 @@
  * fork in another thread leaves nothing locked.
  */
 #include "policyengine/base/kt_base.h"
+#include "policyengine/detect/kt_needles.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,7 +17,8 @@ struct kt_scan_image {
     const char *name;
     const unsigned char *bytes; /* aligned to 64 */
     size_t len;
-    unsigned patterns; /* ids are 0..patterns-1 */
+    unsigned patterns;                /* ids are 0..patterns-1 */
+    const struct kt_needles *needles; /* NULL: not every pattern has some */
 };
 extern const struct kt_scan_image kt_scan_image_injection;
 extern const struct kt_scan_image kt_scan_image_meta;

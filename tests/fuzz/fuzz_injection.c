@@ -2,10 +2,12 @@
 /*
  * Any bytes as a text that prompt-injection looks at: folding writes at most twice what it read, and nothing
  * past its room (the first byte says how much there is), decoding goes on and ends, and the score is one.
+ * What has no needle has no match.
  */
 #include "policyengine/detect/kt_decode.h"
 #include "policyengine/detect/kt_fold.h"
 #include "policyengine/detect/kt_injection.h"
+#include "policyengine/detect/kt_scan.h"
 #include "tests/fuzz/kt_fuzz.h"
 
 #include <string.h>
@@ -28,6 +30,32 @@ static void fold(const char *text, size_t len, size_t cap, bool escapes)
     free(room);
 }
 
+static bool ends_within(void *ctx, unsigned pattern, size_t end)
+{
+    (void)pattern;
+    size_t *len = ctx;
+    KT_HOLDS(end > *len);
+    return false;
+}
+
+/* With blank lines behind it it is long enough for the engine to be asked. */
+static void no_needle(const char *text, size_t len)
+{
+    static const enum kt_scan_set sets[] = {KT_SCAN_INJECTION, KT_SCAN_SAFETY};
+    static const struct kt_scan_image *const images[] = {&kt_scan_image_injection, &kt_scan_image_safety};
+    char padded[512];
+    len = len < 255 ? len : 255;
+    memset(padded, '\n', sizeof padded);
+    memcpy(padded, text, len);
+    for (size_t i = 0; i < KT_COUNT(sets); i++) {
+        const struct kt_scan *scan;
+        if (kt_needles_may(images[i]->needles, text, len))
+            continue;
+        KT_HOLDS(kt_scan_get(sets[i], &scan, NULL).code == KT_OK);
+        KT_HOLDS(kt_scan_run(scan, padded, sizeof padded, ends_within, &len).code == KT_OK);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kt_injection_scope scope = KT_INJECTION_SCOPE_ALL;
@@ -40,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     fold(text, size - 1, ROOM_MIN + data[0], true);
     fold(text, size - 1, ROOM_MIN + data[0], false);
+    no_needle(text, size - 1);
     kt_fuzz_decode(text, size - 1);
     scope.tool = data[0] & 1;
     KT_HOLDS(kt_injection_score(w, text, size - 1, scope, &r).code == KT_OK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Build-time only: turns a pattern table into C data. `kt_patc <set> <output.c>`: the phrases as a serialized
- * Vectorscan database for the baseline CPU, the concepts and rules, where it has any, as a lexicon; `kt_patc
+ * Vectorscan database for the baseline CPU and their needles, the concepts and rules, where it has any, as a lexicon; `kt_patc
  * classes <output.c>`: the word classes of the linear model. Compiling takes seconds that no wrapped program
  * should pay.
  */
@@ -42,6 +42,7 @@ static void write_image(const struct kt_patc_set *s, FILE *out)
     char *bytes = NULL;
     size_t len = 0;
     hs_database_t *db = compile(s);
+    bool needles = kt_patc_needles(s, out);
     if (hs_serialize_database(db, &bytes, &len) != HS_SUCCESS)
         kt_patc_die(s->name, "cannot serialize");
     fprintf(out,
@@ -50,8 +51,9 @@ static void write_image(const struct kt_patc_set *s, FILE *out)
             len);
     for (size_t i = 0; i < len; i++)
         fprintf(out, "%s%d,", i % 32 == 0 ? "\n" : "", (unsigned char)bytes[i]);
-    fprintf(out, "\n};\n\nconst struct kt_scan_image kt_scan_image_%s = {\"%s\", bytes, sizeof bytes, %u};\n",
-            s->name, s->name, s->phrase_count);
+    fprintf(out,
+            "\n};\n\nconst struct kt_scan_image kt_scan_image_%s = {\"%s\", bytes, sizeof bytes, %u, %s};\n",
+            s->name, s->name, s->phrase_count, needles ? "&all_needles" : "NULL");
     free(bytes);
     hs_free_database(db);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The parts of the build-time generator. Errors end the program: it runs in a build only. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,3 +40,6 @@ void kt_patc_lexicon(const struct kt_patc_set *set, FILE *out);
 
 /* Writes the tables of kt_classes.h. */
 void kt_patc_classes(FILE *out);
+
+/* Writes struct kt_needles all_needles. False, and nothing: not every phrase has needles. */
+bool kt_patc_needles(const struct kt_patc_set *set, FILE *out);
