@@ -59,7 +59,7 @@ static kt_result set_proxy_exceptions(const struct kt_config *c)
     if (!proxy_configured())
         return kt_ok();
     const char *old = getenv("no_proxy");
-    if (!old)
+    if (!old || !*old) /* as libcurl reads them */
         old = getenv("NO_PROXY");
     if (!getenv("KT_UPSTREAM_NO_PROXY"))
         KT_GUARD(set("KT_UPSTREAM_NO_PROXY", old ? old : ""));

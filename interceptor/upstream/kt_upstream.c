@@ -32,25 +32,29 @@ static kt_result copy_env(const char *name, char **out)
     return *out ? kt_ok() : kt_err(KT_ERR_MEMORY);
 }
 
-/* The first of these names that is set. */
+/* The first of these names that is set; to libcurl an empty one is not. */
 static kt_result copy_first(const char *const *names, char **out)
 {
-    for (; !*out && *names; names++)
-        KT_GUARD(copy_env(*names, out));
+    for (; !*out && *names; names++) {
+        const char *value = getenv(*names);
+        if (value && *value)
+            KT_GUARD(copy_env(*names, out));
+    }
     return kt_ok();
 }
 
 /* The environment is read here, on the thread that starts the engine, and not by the loop thread while the
- * program may be in setenv. KT_UPSTREAM_CA_FILE is what SSL_CERT_FILE was before kt wrap put its own bundle
- * there; empty = it was not set. */
+ * program may be in setenv. KT_UPSTREAM_CA_FILE and KT_UPSTREAM_NO_PROXY are what SSL_CERT_FILE and
+ * no_proxy were before kt wrap put its own there; empty = they were not set. */
 static kt_result read_environment(struct kt_upstream *u)
 {
     /* As libcurl does it; HTTP_PROXY is no such name, because web servers let clients set it. */
     static const char *const http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
     static const char *const https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL};
-    static const char *const none[] = {"KT_UPSTREAM_NO_PROXY", "no_proxy", "NO_PROXY", NULL};
+    static const char *const none[] = {"no_proxy", "NO_PROXY", NULL};
     KT_GUARD(copy_first(http, &u->http_proxy));
     KT_GUARD(copy_first(https, &u->https_proxy));
+    KT_GUARD(copy_env("KT_UPSTREAM_NO_PROXY", &u->no_proxy));
     KT_GUARD(copy_first(none, &u->no_proxy));
     KT_GUARD(copy_env("KT_UPSTREAM_CA_FILE", &u->ca_file));
     if (!u->ca_file)

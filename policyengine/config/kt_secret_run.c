@@ -18,7 +18,8 @@
 
 #define SECOND 1000000000ull
 #define RETRY_NS (30 * SECOND)
-#define SIGNALLED 128 /* above it $? is a signal's number more */
+#define SIGNALLED 128 /* $? of a signal is its number more; programs and ssh end with 255 by themselves */
+#define SIGNALS 64
 enum {
     STATUS_FILENO = STDERR_FILENO + 1,
     STACK_BYTES = 64 * 1024,
@@ -301,7 +302,7 @@ static void conclude(struct kt_secret_run *r)
     r->phase = DONE;
     if (r->status != 0) {
         char what[64] = "was ended by a signal";
-        if (r->status > 0 && r->status <= SIGNALLED) {
+        if (r->status > 0 && (r->status <= SIGNALLED || r->status > SIGNALLED + SIGNALS)) {
             struct kt_error text = {KT_OK, ""};
             kt_fail(&text, KT_OK, "exited with status %d", r->status);
             memcpy(what, text.text, sizeof what - 1);

@@ -125,6 +125,17 @@ providers:
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(len(mock.requests()), 1)
 
+    def test_our_own_calls_take_the_proxy_that_libcurl_would(self):
+        """An empty variable is none."""
+        mock = self.lab.mock("up")
+        for env, tunnels in (({"https_proxy": "", "HTTPS_PROXY": "P"}, 1), ({"https_proxy": "", "all_proxy": "", "ALL_PROXY": "P"}, 1),
+                             ({"https_proxy": "P", "HTTPS_PROXY": "http://127.0.0.1:1"}, 1),
+                             ({"HTTPS_PROXY": "P", "no_proxy": "", "NO_PROXY": "127.0.0.1,localhost"}, 0), ({"https_proxy": "", "HTTPS_PROXY": ""}, 0)):
+            with ConnectProxy(mock.port) as proxy:
+                env = {name: value.replace("P", f"http://127.0.0.1:{proxy.port}") for name, value in env.items()}
+                self.run_ok("wrap", self.targets(mock), self.curl(), env={**env, "MISTRAL_API_KEY": "k"})
+                self.assertEqual(proxy.tunnels, tunnels, env)
+
     def test_proxy_tunnel_is_read_along_in_observe_mode(self):
         """The program keeps its proxy; kt wrap adds no exception."""
         mock = self.lab.mock("up", ["--name", "api.openai.com", "--dialect", "openai"])

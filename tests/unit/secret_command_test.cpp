@@ -81,6 +81,9 @@ TEST(SecretCommand, Failures)
     for (auto [command, code, text] :
          {std::tuple<const char *, kt_code, const char *>{"exit 3", KT_ERR_NOTFOUND, "exited with status 3"},
           {"echo key; exit 1", KT_ERR_NOTFOUND, "exited with status 1"},
+          {"exit 255", KT_ERR_NOTFOUND, "exited with status 255"},
+          {"exit 193", KT_ERR_NOTFOUND, "exited with status 193"},
+          {"kill -9 $$", KT_ERR_NOTFOUND, "was ended by a signal"},
           {"kill -9 $$", KT_ERR_NOTFOUND, "ended by a signal"},
           {"no-such-command-of-anyone", KT_ERR_NOTFOUND, "exited with status 127"},
           {"true", KT_ERR_NOTFOUND, "holds no key"},
