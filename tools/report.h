@@ -54,8 +54,13 @@ struct report {
     uint64_t from_ns, slice_ns;
     uint32_t slices[REPORT_SLICES][RULE_COUNT]; /* allow, redact, escalate, block, error */
     struct cJSON *calls;                        /* owned; newest last */
+    uint64_t missing; /* calls that are known to have no event: set behind report_collect, by who knows */
     bool out_of_memory;
 };
+
+/* What the figures cannot know, as a sentence: calls without an event, lines that cannot be read. False where
+ * there is nothing of the kind; *out is then "". */
+bool report_gaps(const struct report *r, char out[240]);
 
 /* Reads the log twice: sums first, then all that needs to know the whole. KT_ERR_NOTFOUND where there is no
  * log (all else is then empty and valid). report_free in any case. */

@@ -134,6 +134,9 @@ cJSON *report_tree(const struct report *r)
     cJSON_AddStringToObject(tree, "ktwrap", KT_VERSION);
     add_filters(tree, r->o);
     add_rule(tree, r);
+    char gaps[240];
+    if (report_gaps(r, gaps))
+        cJSON_AddStringToObject(tree, "gaps", gaps);
     add_groups(tree, "targets", r->tables[REPORT_TARGETS]);
     add_groups(tree, "models", r->tables[REPORT_MODELS]);
     add_groups(tree, "programs", r->tables[REPORT_PROGRAMS]);

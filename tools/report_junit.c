@@ -124,12 +124,15 @@ static kt_result write_junit(const struct report *r, FILE *to)
         s.failures = r->broken;
     else if (any)
         KT_GUARD(events_walk(r->o, count_case, &s, &skipped));
+    char gaps[240];
+    uint64_t more = report_gaps(r, gaps), tests = r->sums.events + more;
+    s.failures += more;
     double seconds = (double)r->sums.latency.sum / 1000;
     fprintf(to, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     fprintf(to, "<testsuites name=\"ktwrap\" tests=\"%" PRIu64 "\" failures=\"%" PRIu64 "\" errors=\"0\"",
-            r->sums.events, s.failures);
+            tests, s.failures);
     fprintf(to, " time=\"%.3f\">\n  <testsuite name=\"LLM calls\" tests=\"%" PRIu64 "\" failures=\"%" PRIu64,
-            seconds, r->sums.events, s.failures);
+            seconds, tests, s.failures);
     fprintf(to, "\" errors=\"0\" skipped=\"0\" time=\"%.3f\"", seconds);
     if (any) {
         fprintf(to, " timestamp=\"%.19s\"", r->sums.first);
@@ -137,6 +140,11 @@ static kt_result write_junit(const struct report *r, FILE *to)
     fputs(">\n", to);
     if (any)
         KT_GUARD(events_walk(r->o, put_case, &j, &skipped));
+    if (more)
+        fprintf(to,
+                "    <testcase classname=\"ktwrap\" name=\"the record is whole\">\n"
+                "      <failure type=\"missing\">%s</failure>\n    </testcase>\n",
+                gaps);
     fputs("  </testsuite>\n</testsuites>\n", to);
     return ferror(to) ? kt_err(KT_ERR_IO) : kt_ok();
 }

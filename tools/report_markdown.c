@@ -134,10 +134,16 @@ static void nothing(const struct events_options *o, FILE *to)
 
 static kt_result write_markdown(const struct report *r, FILE *to)
 {
+    char gaps[240];
+    bool whole = !report_gaps(r, gaps);
     fputs("## LLM calls\n\n", to);
-    if (r->sums.events == 0)
+    if (!whole)
+        fprintf(to, "**%s**\n\n", gaps);
+    else if (r->sums.events == 0)
         nothing(r->o, to);
-    if (r->rules)
+    if (r->rules && !r->broken && !whole)
+        fputs("**Nobody can tell whether a call broke the rule.**\n\n", to);
+    else if (r->rules)
         fprintf(to, r->broken ? "**%" PRIu64 " calls broke the rule.**\n\n" : "No call broke the rule.\n\n",
                 r->broken);
     if (r->sums.events) {

@@ -3,6 +3,8 @@
 #include "tools/report.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *const report_rule_names[RULE_COUNT] = {"block", "redact", "escalate", "error", "unseen"};
@@ -49,6 +51,23 @@ unsigned report_rule_broken(unsigned rules, const cJSON *event)
     else if (!(broken & RULE_BLOCK) && failed(event))
         broken |= RULE_ERROR;
     return broken & rules;
+}
+
+bool report_gaps(const struct report *r, char out[240])
+{
+    size_t n = 0;
+    out[0] = '\0';
+    if (r->missing)
+        n = (size_t)snprintf(out, 240,
+                             "Of %" PRIu64
+                             " more calls there is no event: they were under way still, or it could "
+                             "not be written.",
+                             r->missing);
+    if (r->sums.skipped)
+        snprintf(out + n, 240 - n,
+                 "%s%" PRIu64 " lines of the log cannot be read: 'kt events verify' names them.",
+                 n ? " " : "", r->sums.skipped);
+    return out[0] != '\0';
 }
 
 const char *report_base_name(const char *path)

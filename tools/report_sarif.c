@@ -101,6 +101,16 @@ static bool visit(void *arg, struct kt_span line, const cJSON *event)
     return true;
 }
 
+static void add_gaps(cJSON *run, const char *gaps)
+{
+    cJSON *invocation = cJSON_CreateObject(), *note = cJSON_CreateObject();
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(run, "invocations"), invocation);
+    cJSON_AddBoolToObject(invocation, "executionSuccessful", false);
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(invocation, "toolExecutionNotifications"), note);
+    cJSON_AddStringToObject(note, "level", "error");
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(note, "message"), "text", gaps);
+}
+
 static cJSON *tree(struct sarif *s)
 {
     cJSON *root = cJSON_CreateObject(), *runs, *run, *tool, *driver, *properties;
@@ -115,6 +125,9 @@ static cJSON *tree(struct sarif *s)
     cJSON_AddStringToObject(driver, "version", KT_VERSION);
     cJSON_AddItemToObject(driver, "rules", s->rules);
     cJSON_AddItemToObject(run, "results", s->results);
+    char gaps[240];
+    if (report_gaps(s->r, gaps))
+        add_gaps(run, gaps);
     properties = cJSON_AddObjectToObject(run, "properties");
     cJSON_AddNumberToObject(properties, "calls", (double)s->r->sums.events);
     cJSON_AddNumberToObject(properties, "resultsLeftOut", (double)s->left_out);

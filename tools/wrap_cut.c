@@ -60,13 +60,15 @@ static size_t cut_of(struct kt_state *s, const struct kt_engine_options *o, int 
     return kt_marks_any(s, kt_run_key(o->run)) ? write_events(s, o, looks, alive) : 0;
 }
 
-bool wrap_cut_say(struct wrap_report *w, const struct kt_engine_options *o)
+bool wrap_cut_say(struct wrap_report *w, const struct kt_engine_options *o, uint64_t *missing)
 {
     bool asked = w->rules || w->dir; /* else the program's output stays its own */
     struct kt_state *s = w->state ? w->state : open_state(o->state_dir);
     size_t alive, cut = cut_of(s, o, LOOKS, &alive);
+    *missing = alive;
     if (w->state && kt_marks_unlisted(s) > w->unlisted)
-        cut += (size_t)(kt_marks_unlisted(s) - w->unlisted);
+        *missing += kt_marks_unlisted(s) - w->unlisted;
+    cut += (size_t)(*missing - alive);
     if (!w->state)
         kt_state_free(s);
     if (cut && asked)

@@ -73,7 +73,7 @@ void wrap_report_begin(struct wrap_report *w, const char *state_dir)
                 w->state ? kt_state_problem(w->state) : "no memory");
 }
 
-static bool say_lost(struct wrap_report *w, const char *dir)
+static uint64_t say_lost(struct wrap_report *w, const char *dir)
 {
     uint64_t lost = kt_state_lost_events(w->state) - w->lost;
     kt_state_free(w->state);
@@ -83,13 +83,14 @@ static bool say_lost(struct wrap_report *w, const char *dir)
                 "kt wrap: %llu audit events could not be written to %s while the program ran: the record of "
                 "its LLM calls has holes\n",
                 (unsigned long long)lost, dir);
-    return lost > 0;
+    return lost;
 }
 
 int wrap_report_finish(struct wrap_report *w, const struct kt_engine_options *engine, int status)
 {
     const char *state_dir = engine->state_dir;
-    bool cut = wrap_cut_say(w, engine);
+    uint64_t missing;
+    bool cut = wrap_cut_say(w, engine, &missing);
     struct events_options o = {.state_dir = state_dir, .run = w->run};
     if (!w->rules && !w->dir)
         return status;
@@ -105,10 +106,11 @@ int wrap_report_finish(struct wrap_report *w, const struct kt_engine_options *en
         say_lost(w, o.dir);
         return w->rules ? KT_EXIT_POLICY : status ? status : KT_EXIT_USAGE;
     }
+    r.missing = missing + say_lost(w, o.dir);
     int wrote = w->dir ? write_all(&r, w->dir) : KT_EXIT_OK;
     if (r.broken)
         report_say_broken(&r, "wrap");
-    bool holes = say_lost(w, o.dir) || cut;
+    bool holes = r.missing || cut;
     if ((holes && w->rules) || r.broken)
         return KT_EXIT_POLICY;
     return status ? status : wrote;

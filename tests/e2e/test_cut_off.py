@@ -150,9 +150,13 @@ if pid == 0:
 os.read(r, 1)
 open("pid", "w").write(str(pid))
 """
-        stderr, events = self.wrap(code)
+        report = self.lab.tmp / "out"
+        stderr, events = self.wrap(code, options=["--fail-on", "block", "--report-dir", str(report)])
         self.assertIn("kt wrap: 1 LLM calls are still under way in processes that were left behind", stderr)
         self.assertEqual(events, [])
+        self.assertIn("Of 1 more calls there is no event", (report / "report.md").read_text())
+        self.assertNotIn("No ", (report / "report.md").read_text())  # call was made, call broke the rule
+        self.assertIn('failures="1"', (report / "junit.xml").read_text())
         os.kill(int((self.lab.tmp / "pid").read_text()), signal.SIGKILL)
         stderr, events = self.wrap("begin(); under_way(1); die(signal.SIGKILL)", status=-9, options=())
         self.assertEqual(stderr, "")

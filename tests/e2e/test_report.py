@@ -164,6 +164,20 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
         self.assertEqual((got.returncode, got.stdout), (2, ""))
         self.assertIn("--verdict wants allow, redact, escalate, block or error, not 'blok'", got.stderr)
 
+    def test_lines_that_cannot_be_read_are_no_clean_log(self):
+        self.log([event(0)])
+        with open(self.lab.state / "audit" / "current.jsonl", "a") as f:
+            f.write('{"id": torn\n')
+        gaps = "1 lines of the log cannot be read: 'kt events verify' names them."
+        markdown = self.report("--markdown", "-", "--fail-on", "block").stdout
+        self.assertIn(gaps, markdown)
+        self.assertNotIn("No call broke the rule", markdown)
+        suite = xml.fromstring(self.report("--junit", "-").stdout).find("testsuite")
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite[-1].find("failure").text), ("2", "1", gaps))
+        self.assertEqual(json.loads(self.report("--json", "-").stdout)["gaps"], gaps)
+        note = json.loads(self.report("--sarif", "-").stdout)["runs"][0]["invocations"][0]["toolExecutionNotifications"][0]
+        self.assertEqual(note["message"]["text"], gaps)
+
     def test_a_link_or_a_device_stays_what_it_is(self):
         """--html /dev/stdout as root: a rename would put a file in the place of the link."""
         self.log(SAMPLE)

@@ -72,7 +72,8 @@ class Provider:
         usage = {"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 16}
         head = {"id": "c1", "created": 1, "model": body["model"]}
         if to.path.endswith("/embeddings"):
-            data = [{"object": "embedding", "index": i, "embedding": [0.25, 0.5]} for i in range(len(body["input"]))]
+            vector = "AACAPgAAAD8=" if body.get("encoding_format") == "base64" else [0.25, 0.5]
+            data = [{"object": "embedding", "index": i, "embedding": vector} for i in range(len(body["input"]))]
             return self.send(to, {**head, "object": "list", "data": data, "usage": usage})
         message, finish = self.message(body)
         if not body.get("stream"):

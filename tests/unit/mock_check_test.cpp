@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the mock refuses, and in whose words.
 #include "tests/unit/mock_fixture.h"
+#include <map>
 
 namespace {
 
@@ -135,6 +136,23 @@ TEST_F(MockCheck, MistralsStrictness)
         EXPECT_EQ(ask(c.body), c.status) << c.body << "\n" << answer;
         EXPECT_NE(answer.find(c.has), std::string::npos) << c.body << "\n" << answer;
         EXPECT_NE(Json(answer).j, nullptr);
+    }
+}
+
+TEST_F(MockCheck, VectorsComeAsTheyAreAskedFor)
+{
+    start();
+    for (const auto &[format, vector] :
+         std::map<std::string, std::string>{{"", "[0.25,-0.5]"},
+                                            {",\"encoding_format\":\"float\"", "[0.25,-0.5]"},
+                                            {",\"encoding_format\":\"base64\"", "\"AACAPgAAAL8=\""}}) {
+        Client k(port);
+        std::string request = post("{\"model\":\"mistral-embed\",\"input\":\"x\"" + format + "}");
+        request.replace(request.find("/v1/chat/completions"), 20, "/v1/embeddings");
+        k.send(request);
+        ASSERT_TRUE(k.answer());
+        EXPECT_NE(k.body.find("\"embedding\":" + vector), std::string::npos) << k.body;
+        EXPECT_NE(k.body.find("\"model\":\"mistral-embed\""), std::string::npos) << k.body;
     }
 }
 

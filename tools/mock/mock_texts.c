@@ -55,15 +55,24 @@ static const char *complaint(const struct mock_conn *c, const cJSON *request, co
     return any || cJSON_IsString(t) || list ? NULL : "Input should be a valid string";
 }
 
-static bool embeddings(struct mock_conn *c, const struct kt_request *r, const cJSON *request)
+static bool embeddings(struct mock_conn *c, const struct kt_request *r, const cJSON *request,
+                       const char *model)
 {
     const cJSON *input = cJSON_GetObjectItemCaseSensitive(request, "input");
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(request, "encoding_format");
+    /* The same two numbers: OpenAI's clients ask for the bytes of float32 by themselves. */
+    bool packed = cJSON_IsString(format) && strcmp(format->valuestring, "base64") == 0;
+    const char *vector = packed ? "\"AACAPgAAAL8=\"" : "[0.25,-0.5]";
     int n = cJSON_IsArray(input) ? cJSON_GetArraySize(input) : 1;
     KT_CLEANUP(kt_buf_free) struct kt_buf b = KT_BUF_INIT(1u << 20);
-    kt_result ok = kt_buf_puts(&b, "{\"object\":\"list\",\"data\":[");
+    kt_result ok = kt_buf_puts(&b, "{\"id\":\"mock\",\"object\":\"list\",\"model\":\"");
+    if (ok.code == KT_OK)
+        ok = kt_event_text(&b, model, strlen(model));
+    if (ok.code == KT_OK)
+        ok = kt_buf_puts(&b, "\",\"data\":[");
     for (int i = 0; i < n && ok.code == KT_OK; i++)
-        ok = kt_buf_printf(&b, "%s{\"object\":\"embedding\",\"index\":%d,\"embedding\":[0.25,-0.5]}",
-                           i ? "," : "", i);
+        ok = kt_buf_printf(&b, "%s{\"object\":\"embedding\",\"index\":%d,\"embedding\":%s}", i ? "," : "", i,
+                           vector);
     if (ok.code == KT_OK)
         ok = kt_buf_puts(&b, "],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":0,\"total_tokens\":3}}");
     return ok.code == KT_OK && mock_send(c, r, 200, "application/json", "", kt_buf_span(&b));
@@ -97,7 +106,7 @@ static bool answer(struct mock_conn *c, const struct kt_request *r, const cJSON 
     if (status)
         return mock_send(c, r, status, "application/json", "", kt_buf_span(&body));
     if (vectors)
-        return embeddings(c, r, request);
+        return embeddings(c, r, request, model);
     return what == MOCK_FIM ? mock_chat(c, r, request, NULL) : text_completion(c, r);
 }
 

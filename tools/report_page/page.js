@@ -25,7 +25,8 @@
   // ---- head ----
   const filters = Object.entries(data.filters).map(([k, v]) => `${k} ${v}`).join(', ');
   put('about', data.events ? `${data.first} to ${data.last}` : 'no calls', filters ? ` (${filters})` : '');
-  if (data.rule.fail_on.length)
+  if (data.gaps) put('rule', el('p', { class: 'rule broken' }, data.gaps));
+  if (data.rule.fail_on.length && (data.rule.broken || !data.gaps))
     put('rule', el('p', { class: 'rule ' + (data.rule.broken ? 'broken' : 'kept') },
       data.rule.broken ? `${whole(data.rule.broken)} calls break the rule: ` +
         Object.entries(data.rule.broken_by).filter(b => b[1]).map(([k, v]) => `${k} ${whole(v)}`).join(', ')

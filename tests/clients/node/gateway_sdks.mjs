@@ -41,7 +41,7 @@ const cases = {
     return JSON.parse(r.choices[0].message.content);
   },
   async openai_embeddings() {
-    const r = await openai.embeddings.create({model: 'mistral-embed', input: ['one', 'two'], encoding_format: 'float'});
+    const r = await openai.embeddings.create({model: 'mistral-embed', input: ['one', 'two']});
     return {count: r.data.length, numbers: r.data[0].embedding.length > 0};
   },
   async openai_models() {
