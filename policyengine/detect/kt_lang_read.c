@@ -225,26 +225,72 @@ static bool quotation(struct kt_lang_tally *t, uint32_t *open, uint32_t cp)
 
 #define CODE_LINE_MAX 200u /* bytes */
 #define CODE_WORDS_MAX 9u  /* around an assignment: a sentence may have a sign in it */
+#define FEW_WORDS 5u       /* of which nobody could tell the language anyway */
 
-/* `for (var i = 0; ...) {`, `var ret = []`: words of programmes are words of languages too (Danish has "var",
- * "for" and "ret"). Prose has lists that end in a semicolon, but none of these. */
-static bool is_code_line(struct kt_span line)
+static size_t operators_of(struct kt_span line)
 {
-    static const char *const signs[] = {" = ", " == ", "=>", " && ", " || ", " += ", "->"};
-    size_t words = 1;
-    bool sign = false;
+    static const char *const signs[] = {" = ", " == ", "=>", " && ", " || ", " += ", "->", " < ", " > "};
+    size_t n = 0;
+    for (size_t k = 0; k < KT_COUNT(signs); k++) {
+        size_t len = strlen(signs[k]);
+        for (size_t i = 0; i + len <= line.len; i++)
+            n += memcmp(line.data + i, signs[k], len) == 0;
+    }
+    return n;
+}
+
+static bool alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* "this.head", "f(x)", "a[i]", "a_b", or ';' at the end: beside an operator it is no sentence. */
+static bool has_glue(struct kt_span line)
+{
+    if (line.data[line.len - 1] == ';')
+        return true;
+    for (size_t i = 1; i + 1 < line.len; i++)
+        if (alpha(line.data[i - 1]) && (line.data[i] == '(' || line.data[i] == '[' ||
+                                        (strchr("._", line.data[i]) && alpha(line.data[i + 1]))))
+            return true;
+    return false;
+}
+
+static bool declares(struct kt_span line)
+{
+    static const char *const words[] = {"var ",    "let ",  "const ", "int ",
+                                        "static ", "auto ", "local ", "return "};
+    for (size_t i = 0; i < KT_COUNT(words); i++)
+        if (line.len > strlen(words[i]) && memcmp(line.data, words[i], strlen(words[i])) == 0)
+            return true;
+    return memmem(line.data, line.len, " else ", 6) != NULL;
+}
+
+static struct kt_span trimmed(struct kt_span line)
+{
     while (line.len && memchr(" \t\r", line.data[line.len - 1], 3))
         line.len--;
+    while (line.len && memchr(" \t", line.data[0], 2))
+        line = kt_span(line.data + 1, line.len - 1);
+    return line;
+}
+
+/* `for (var i = 0; ...) {`, `var ret = []`: words of programmes are words of languages too (Danish has "var",
+ * "for" and "ret"). Prose has lists that end in a semicolon, and a sign now and then, but not two of these.
+ */
+static bool is_code_line(struct kt_span line)
+{
+    line = trimmed(line);
     if (line.len < 2 || line.len > CODE_LINE_MAX)
         return false;
     const char *tail = line.data + line.len - 2;
     if (tail[1] == '{' || memcmp(tail, ");", 2) == 0)
         return true;
+    size_t words = 1, operators = operators_of(line);
     for (size_t i = 1; i < line.len; i++)
         words += line.data[i] != ' ' && line.data[i - 1] == ' ';
-    for (size_t i = 0; i < KT_COUNT(signs) && !sign; i++)
-        sign = memmem(line.data, line.len, signs[i], strlen(signs[i])) != NULL;
-    return sign && words <= CODE_WORDS_MAX;
+    return operators && words <= CODE_WORDS_MAX &&
+           (words <= FEW_WORDS || operators > 1 || has_glue(line) || declares(line));
 }
 
 static struct kt_span line_at(const char *text, size_t len)

@@ -276,7 +276,8 @@ static enum kt_pii_answer plain(const struct kt_pii_view *v, size_t at, size_t *
         if (a == KT_PII_NO || !schemes[i].check(n->digits))
             continue;
         size_t tax = kt_pii_near(v, at, 48, KT_PII_W_TAX);
-        size_t named = kt_pii_near(v, at, 48, KT_PII_W_NATIONAL | KT_PII_W_IDENTITY | KT_PII_W_SSN);
+        size_t named =
+            kt_pii_near(v, at, 48, KT_PII_W_NATIONAL | KT_PII_W_IDENTITY | KT_PII_W_SSN | KT_PII_W_SOCIAL);
         /* "Steuer-ID 36 752 490 583" is no Canadian number behind 36 */
         bool of_tax = schemes[i].need & TAX && !kt_pii_row_goes_on(v, at);
         named = of_tax && tax < named ? tax : named;

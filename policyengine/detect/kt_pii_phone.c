@@ -35,9 +35,9 @@ static bool spoken_of(const struct kt_pii_number *n, unsigned groups, unsigned d
 
 /* A word names another number: what follows it is that, right or wrong. */
 #define NAMED_OTHERWISE                                                                                      \
-    (OTHERS | KT_PII_W_NHS | KT_PII_W_SSN | KT_PII_W_BANK | KT_PII_W_TAX | KT_PII_W_NATIONAL |               \
-     KT_PII_W_VAT | KT_PII_W_VIN | KT_PII_W_NPI | KT_PII_W_RECORD | KT_PII_W_MEMBER | KT_PII_W_PASSPORT |    \
-     KT_PII_W_LICENCE | KT_PII_W_CARD | KT_PII_W_VERSION)
+    (OTHERS | KT_PII_W_NHS | KT_PII_W_SSN | KT_PII_W_SOCIAL | KT_PII_W_BANK | KT_PII_W_TAX |                 \
+     KT_PII_W_NATIONAL | KT_PII_W_VAT | KT_PII_W_VIN | KT_PII_W_NPI | KT_PII_W_RECORD | KT_PII_W_MEMBER |    \
+     KT_PII_W_PASSPORT | KT_PII_W_LICENCE | KT_PII_W_CARD | KT_PII_W_VERSION)
 
 /* In a row of numbers (" 2222 | 910 962 6399 |") a cell that has the groups of a phone is none. */
 static bool among_cells(const struct kt_pii_view *v, size_t at)

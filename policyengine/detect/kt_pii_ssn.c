@@ -38,16 +38,78 @@ static bool of_something(const struct kt_pii_view *v, size_t at)
     return true;
 }
 
+/* "my social: ", "social number is ": nothing else stands between the word that ended `gap` bytes in front of
+ * `at` and the number. "social distancing" and "the social network has" are no such. */
+static bool right_in_front(const struct kt_pii_view *v, size_t at, size_t gap)
+{
+    static const char *const words[] = {"is", "no", "num", "number", "nr"};
+    if (gap > 16)
+        return false;
+    for (size_t i = at - gap, end; i < at; i = end) {
+        for (end = i; end < at && kt_pii_alpha((unsigned char)v->data[end]); end++)
+            ;
+        bool known = end == i;
+        for (size_t k = 0; k < KT_COUNT(words) && !known; k++)
+            known = strlen(words[k]) == end - i && kt_pii_same(v->data + i, words[k], end - i);
+        if (!known)
+            return false;
+        end += end == i;
+    }
+    return true;
+}
+
+/* "SS# ", "ss no. ". Two letters alone are seconds of a format, and much else. */
+static bool of_ss(const struct kt_pii_view *v, size_t at)
+{
+    size_t gap = kt_pii_near(v, at, 24, KT_PII_W_SS);
+    if (gap == KT_PII_FAR || !right_in_front(v, at, gap))
+        return false;
+    return memchr(v->data + at - gap, '#', gap) || kt_pii_near(v, at, 24, KT_PII_W_NUMBER) < gap;
+}
+
+/* A word in front says that the number is one of these. */
+static bool is_told(const struct kt_pii_view *v, size_t at)
+{
+    const size_t reach = 40;
+    if (kt_pii_context(v, at, reach, KT_PII_W_SSN | KT_PII_W_TAX))
+        return true;
+    size_t social = kt_pii_near(v, at, reach, KT_PII_W_SOCIAL);
+    if (social != KT_PII_FAR) {
+        size_t insured = kt_pii_near(v, at, reach, KT_PII_W_MEMBER); /* "social insurance number" */
+        return kt_pii_context(v, at, reach, KT_PII_W_SECURITY) || right_in_front(v, at, social) ||
+               (insured != KT_PII_FAR && right_in_front(v, at, insured));
+    }
+    if (kt_pii_context(v, at, reach, KT_PII_W_SOC))
+        return kt_pii_context(v, at, reach, KT_PII_W_SEC | KT_PII_W_SECURITY);
+    return of_ss(v, at);
+}
+
+/* "536228761 is my SSN": the word stands behind. */
+static enum kt_pii_answer told_behind(const struct kt_pii_view *v, size_t end)
+{
+    static const char *const words[] = {" is my ssn",  " is my social", " is his ssn", " is her ssn",
+                                        " is the ssn", " as my ssn",    " (ssn",       " is an ssn"};
+    for (size_t i = 0; i < KT_COUNT(words); i++) {
+        size_t n = strlen(words[i]), left = v->len - end;
+        if (!kt_pii_same(v->data + end, words[i], left < n ? left : n))
+            continue;
+        if (left >= n)
+            return KT_PII_YES;
+        if (!v->final)
+            return KT_PII_MORE;
+    }
+    return KT_PII_NO;
+}
+
 /* How many groups of the number make an SSN; 0 = none. Unusual writings need a word in front that says what
  * it is. */
 static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_number *n)
 {
-    uint64_t words = KT_PII_W_SSN | KT_PII_W_SECURITY | KT_PII_W_TAX;
     bool usual_sizes = n->size[0] == 3 && kt_pii_sizes(n, "324"), run = n->size[0] == 9;
     bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
     if (n->lead != 0 || !(usual_sizes || run || odd))
         return 0;
-    bool told = kt_pii_context(v, n->start, 40, words);
+    bool told = is_told(v, n->start);
     if (usual_sizes) {
         char sep = kt_pii_separator(n, 3);
         bool spaced = sep == ' ' && kt_pii_stands_alone(v, n->start) && (n->groups == 3 || n->sep[3] != ' ');
@@ -60,6 +122,12 @@ static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_numb
     return told ? (run ? 1 : 2) : 0;
 }
 
+/* Nine digits without a sign between them, and nothing in front that tells. */
+static bool asks_behind(const struct kt_pii_number *n, bool (*valid)(const char *digits))
+{
+    return n->lead == 0 && n->size[0] == 9 && valid(n->digits);
+}
+
 static enum kt_pii_answer match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end,
                                 bool (*valid)(const char *digits))
 {
@@ -70,6 +138,12 @@ static enum kt_pii_answer match(const struct kt_pii_view *v, size_t at, size_t *
     if (a != KT_PII_YES)
         return a;
     unsigned groups = n->count >= 9 && valid(n->digits) ? ssn_groups(v, n) : 0;
+    if (groups == 0 && asks_behind(n, valid)) {
+        a = told_behind(v, n->end[0]);
+        groups = 1;
+        if (a != KT_PII_YES)
+            return a;
+    }
     if (groups == 0)
         return KT_PII_NO;
     *start = at;

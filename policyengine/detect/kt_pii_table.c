@@ -17,9 +17,9 @@
 
 /* "Account | Company" heads nothing: one of the words names a value of a person. */
 #define TELLING                                                                                              \
-    (KT_PII_W_PHONE | KT_PII_W_CARD | KT_PII_W_SSN | KT_PII_W_BANK | KT_PII_W_NHS | KT_PII_W_BIRTH |         \
-     KT_PII_W_VIN | KT_PII_W_CRYPTO | KT_PII_W_VAT | KT_PII_W_TAX | KT_PII_W_PASSPORT | KT_PII_W_LICENCE |   \
-     KT_PII_W_NPI | KT_PII_W_RECORD | KT_PII_W_MEMBER | KT_PII_W_NATIONAL | KT_PII_W_MAC)
+    (KT_PII_W_PHONE | KT_PII_W_CARD | KT_PII_W_SSN | KT_PII_W_SOCIAL | KT_PII_W_BANK | KT_PII_W_NHS |        \
+     KT_PII_W_BIRTH | KT_PII_W_VIN | KT_PII_W_CRYPTO | KT_PII_W_VAT | KT_PII_W_TAX | KT_PII_W_PASSPORT |     \
+     KT_PII_W_LICENCE | KT_PII_W_NPI | KT_PII_W_RECORD | KT_PII_W_MEMBER | KT_PII_W_NATIONAL | KT_PII_W_MAC)
 
 /* Bytes at which the state may change; the others only make cells longer. */
 static const bool marks[256] = {

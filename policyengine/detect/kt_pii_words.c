@@ -16,6 +16,10 @@
 #define CVV KT_PII_W_CVV
 #define EXPIRY KT_PII_W_EXPIRY
 #define SSN KT_PII_W_SSN
+#define SOCIAL KT_PII_W_SOCIAL
+#define SOC KT_PII_W_SOC
+#define SEC KT_PII_W_SEC
+#define SS KT_PII_W_SS
 #define BANK KT_PII_W_BANK
 #define NHS KT_PII_W_NHS
 #define BIRTH KT_PII_W_BIRTH

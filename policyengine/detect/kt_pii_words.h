@@ -37,9 +37,15 @@ extern "C" {
 #define KT_PII_W_SECURITY (1ull << 24)
 #define KT_PII_W_CODE (1ull << 25)
 #define KT_PII_W_PATIENT (1ull << 26)
-#define KT_PII_W_ID (1ull << 28)      /* "id", "guid": some identifier */
-#define KT_PII_W_NUMBER (1ull << 30)  /* "number", "no": of whatever is named beside it */
-#define KT_PII_W_SELF (1ull << 29)    /* "I", "my": somebody speaks of himself */
+#define KT_PII_W_ID (1ull << 28)     /* "id", "guid": some identifier */
+#define KT_PII_W_NUMBER (1ull << 30) /* "number", "no": of whatever is named beside it */
+#define KT_PII_W_SELF (1ull << 29)   /* "I", "my": somebody speaks of himself */
+/* Words that are a social security number's only together, or beside a sign: "social security", "Soc. Sec.",
+ * "SS#". */
+#define KT_PII_W_SOCIAL (1ull << 31)
+#define KT_PII_W_SOC (1ull << 32)
+#define KT_PII_W_SEC (1ull << 33)
+#define KT_PII_W_SS (1ull << 34)
 #define KT_PII_W_NETWORK (1ull << 27) /* "ip", "host", "dns" */
 
 #define KT_PII_PLAIN_MAX 42

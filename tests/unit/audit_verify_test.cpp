@@ -142,6 +142,7 @@ TEST_F(AuditVerify, PlainEventIsHeldByTheChainedOneBehindIt)
 {
     write_events(2, 0, false);
     write_events(2, 0, true);
+    expect_ok(4);
     Lines x = lines();
     x[1].replace(x[1].find("allow"), 5, "block");
     put(x);
@@ -151,6 +152,7 @@ TEST_F(AuditVerify, PlainEventIsHeldByTheChainedOneBehindIt)
 TEST_F(AuditVerify, PlainLastEventIsHeldByTheHead)
 {
     write_events(2, 0, false);
+    expect_ok(2);
     Lines x = lines();
     x[1].replace(x[1].find("allow"), 5, "block");
     put(x);
@@ -195,7 +197,9 @@ TEST_F(AuditVerify, CutTailOfARotatedFile)
 TEST_F(AuditVerify, PlainLastLineOfARotatedFileIsHeldByItsCheckpoint)
 {
     write_events(60, 4000, false);
+    expect_ok(60);
     auto files = named("0");
+    ASSERT_GT(files.size(), 1u);
     Lines x = lines(files[1]);
     x.back().replace(x.back().find("allow"), 5, "block");
     put(x, files[1]);

@@ -135,7 +135,10 @@ TEST(LanguageValidator, CodeNamesAndPhrasesPass)
           "Stack.prototype.cut = function (start, count) {\n  for (var i = 0, at = this.head; at && i "
           "< start; i++) {\n    at = at.next\n  }\n  var ret = []\n  for (var i = 0; at && i < "
           "count; i++) {\n    ret.push(at.value)\n    at = this.drop(at)\n  }\n  return ret\n}",
-          "a b c d e f g h i j k l m n o p q", "def main(): print(a, b, c, d, e)"})
+          "ret = mod if start else var", "var ret = mod + start", "  for at = at.next ret var mod start",
+          "while at && start && ret do mod", "ret = mod[var] + start for x;",
+          "at = this.drop(at, ret, mod, var, for)", "a b c d e f g h i j k l m n o p q",
+          "def main(): print(a, b, c, d, e)"})
         EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_ALLOW) << text;
 }
 
@@ -145,7 +148,9 @@ TEST(LanguageValidator, TextBesideCodeIsRead)
     Configured c("language-validator", "{allowed_languages: [en]}");
     for (const char *text :
          {"Warum gibt diese Funktion hier immer null zurück, und was muss ich an ihr ändern?\nvar x = f(a);",
-          "Bitte erkläre mir, warum in dieser Formel a = b gilt und was das für die Summe heißt."})
+          "Bitte erkläre mir, warum in dieser Formel a = b gilt und was das für die Summe heißt.",
+          "Warum ist bei mir die Summe = null?", "Das Ergebnis ist nicht richtig -> was muss ich tun?",
+          "Pourquoi est-ce que la somme = zéro ici ?"})
         EXPECT_EQ(c->whole(text).verdict, KT_VERDICT_BLOCK) << text;
 }
 
