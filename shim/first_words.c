@@ -70,13 +70,6 @@ static void report(const char *host, bool watching, bool passes)
         passes);
 }
 
-/* What goes before a handshake (to a proxy, in the clear) decides nothing, for so many writes. */
-static void look_on(int fd)
-{
-    unsigned flag = kt_tap_flag(fd);
-    set_flag(fd, flag < KT_TAP_LAST_LOOK ? flag + KT_TAP_ONE_LOOK : 0);
-}
-
 /* Nobody can tell whom it means, and most of them mean none of ours (browsers send one to everybody): said
  * once, and let go. */
 static void note_encrypted(const char *front)
@@ -116,27 +109,23 @@ static bool forbid_hello(int fd, const char *host)
     return true;
 }
 
+/* What goes before a handshake (to a proxy, in the clear) decides nothing, and costs no system call. */
 static bool forbid(int fd, const struct iovec *iov, size_t count)
 {
     struct kt_client_hello h = {.has_random = false};
     struct kt_host known;
-    bool begins = *(const uint8_t *)iov->iov_base == KT_HELLO_RECORD;
-    if (!begins && (unsigned)fd >= KT_TAP_FDS && !kt_hello_parts_any())
+    if (!iov->iov_base) /* EFAULT is the kernel's to say */
+        return false;
+    if (*(const uint8_t *)iov->iov_base != KT_HELLO_RECORD && !kt_hello_parts_has(fd))
         return false;
     if (!is_stream(fd)) {
         set_flag(fd, 0);
         return false;
     }
-    enum kt_hello kind = KT_HELLO_NONE;
-    if (begins || kt_hello_parts_has(fd))
-        kind = kt_hello_parts_read(fd, iov, count, &h);
+    enum kt_hello kind = kt_hello_parts_read(fd, iov, count, &h);
     bool ours = h.host[0] && kt_plan_host(h.host, KT_PLAN_MAKE, false, &known) == KT_HOST_OURS;
-    if (kind == KT_HELLO_MORE && !ours)
+    if (kind == KT_HELLO_NONE || (kind == KT_HELLO_MORE && !ours))
         return false;
-    if (kind == KT_HELLO_NONE) {
-        look_on(fd);
-        return false;
-    }
     set_flag(fd, 0);
     if (kind == KT_HELLO_MORE)
         kt_hello_parts_drop(fd);

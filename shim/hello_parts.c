@@ -10,11 +10,13 @@
 #include <sys/stat.h>
 
 #define PLACES 32
-#define ROOM 8192 /* of one hello: with the keys of post-quantum ciphers it has 2 KiB */
+#define ROOM 65536    /* of one hello: with the keys of post-quantum ciphers it has 2 KiB */
+#define PATIENCE_S 60 /* no server waits longer for the rest */
 
 struct place { /* pages that are never touched cost nothing */
     ino_t ino; /* of the socket; 0 = free */
     unsigned turn;
+    time_t since;
     size_t said, saying; /* bytes that have left, and behind them those that are about to */
     uint8_t bytes[ROOM];
 };
@@ -61,6 +63,22 @@ static void let_go(struct place *p)
     atomic_fetch_sub(&used, 1);
 }
 
+static time_t now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return t.tv_sec;
+}
+
+/* Those that will never end: others would be asked about for ever. */
+static void let_old_go(void)
+{
+    time_t now = now_s();
+    for (unsigned i = 0; i < PLACES; i++)
+        if (places[i].ino && now - places[i].since > PATIENCE_S)
+            let_go(&places[i]);
+}
+
 static struct place *take(ino_t ino)
 {
     struct place *p = find(0);
@@ -70,6 +88,7 @@ static struct place *take(ino_t ino)
     if (p->ino)
         let_go(p);
     p->ino = ino;
+    p->since = now_s();
     atomic_fetch_add(&used, 1);
     return p;
 }
@@ -122,6 +141,8 @@ bool kt_hello_parts_has(int fd)
         return false;
     kt_lock(&lock);
     bool has = find(ino) != NULL;
+    if (!has)
+        let_old_go();
     kt_unlock(&lock);
     errno = saved;
     return has;

@@ -152,6 +152,7 @@ KT_HOOK void SSL_free(SSL *ssl)
     if (kt_ssl_nameless && KT_SEALED(kt_ssl_nameless) && kt_ssl_nameless->ssl == ssl)
         kt_ssl_nameless = NULL;
     kt_ssl_call_begins(&t, ssl); /* of the last one nobody else would see what it said before */
+    kt_ssl_call_is_over(&t, ssl);
     if (!kt_bypass() && !kt_ssl_life_is_followed(t.api))
         kt_ssl_table_drop(ssl);
     if (t.fn)

@@ -17,6 +17,7 @@ struct kt_ssl_account {
     atomic_uint copies; /* how often plaintext was copied */
     atomic_ullong said; /* bytes of TLS that hooked calls have made, where `counts` */
     atomic_bool counts;
+    atomic_bool inside;   /* a hooked call is under way: `said` is behind */
     atomic_bool reported; /* once is enough */
 };
 

@@ -36,6 +36,7 @@ void kt_ssl_watch_before_call(const struct kt_ssl_api *api, SSL *ssl)
             went_past(e);
         e->wbio = bio;
         e->written = written;
+        atomic_store(&e->account->inside, true);
     }
     errno = saved;
 }
@@ -53,6 +54,7 @@ void kt_ssl_watch_behind_call(const struct kt_ssl_api *api, SSL *ssl)
         uint64_t written = api->BIO_number_written(bio), before = e->wbio == bio ? e->written : 0;
         atomic_fetch_add(&e->account->said, written >= before ? written - before : written);
         atomic_store(&e->account->counts, true);
+        atomic_store(&e->account->inside, false);
         e->wbio = bio;
         e->written = written;
     }

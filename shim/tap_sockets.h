@@ -22,9 +22,7 @@ enum {
     KT_TAP_LOOK = 2,       /* a bit: something must be decided before anything is written */
     KT_TAP_REFUSED = KT_TAP_LOOK,
     KT_TAP_STRANGER = KT_TAP_LOOK | 4, /* of shim/first_words.h */
-    KT_TAP_HEIR = KT_TAP_LOOK | 8,     /* of shim/heir.h */
-    KT_TAP_ONE_LOOK = 16,              /* at a stranger; counted in the bits above */
-    KT_TAP_LAST_LOOK = KT_TAP_STRANGER | 0xf0
+    KT_TAP_HEIR = KT_TAP_LOOK | 8      /* of shim/heir.h */
 };
 
 /* Of fds above nothing is kept: whatever they say is looked at, as a stranger's first words are. */
@@ -37,7 +35,7 @@ static inline unsigned char kt_tap_flag(int fd)
 
 static inline bool kt_tap_is_stranger(int fd)
 {
-    return (kt_tap_flag(fd) & (KT_TAP_ONE_LOOK - 1)) == KT_TAP_STRANGER;
+    return kt_tap_flag(fd) == KT_TAP_STRANGER;
 }
 
 /* Is fd one of them? One load. */

@@ -86,7 +86,7 @@ enum kt_tap_tls_state kt_tap_tls_ends(struct kt_tap_tls *t, int fd)
 {
     struct kt_ssl_account *a = t->account;
     bool past = a && atomic_load(&a->copies) == 0 && kt_tls_records_spoke(&t->records);
-    if (a && !past && kt_tap_tls_counts(t))
+    if (a && !past && kt_tap_tls_counts(t) && !atomic_load(&a->inside))
         past = atomic_load(&a->copies) > 0 && written(fd) > atomic_load(&a->said) + KT_ACCOUNT_SLACK;
     return past && !is_reported(t) ? KT_TAP_TLS_PAST_HOOKS : KT_TAP_TLS_OPEN;
 }

@@ -87,7 +87,9 @@ def in_five(s):
 def by_twins(s): s.sendall(hello[:60]); os.write(os.dup(s.fileno()), hello[60:])
 def in_records(s):  # the message in records of 30 bytes, each by a call
     for i in range(5, len(hello), 30): s.sendall(hello[:3] + len(hello[i:i + 30]).to_bytes(2, "big") + hello[i:i + 30])
-def behind_words(s): s.sendall(b"STARTTLS\\r\\n"); bytewise(s)
+def behind_words(s):
+    for i in range(40): s.sendall(b"STARTTLS\\r\\n")
+    bytewise(s)
 for how in bytewise, first_alone, in_five, by_twins, in_records, behind_words: say(how.__name__, how, dial())
 open = [dial() for i in range(40)]  # more at a time than are kept: the oldest give way
 for s in open: s.sendall(hello[:9])

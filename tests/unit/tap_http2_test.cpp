@@ -157,6 +157,29 @@ TEST_F(TapHttp2, SaysThatAnHttp2RequestIsTooLarge)
     expect_whole(event());
 }
 
+// RFC 8441: what goes on in the stream is no request, and another stream beside it is read as ever.
+TEST_F(TapHttp2, SaysThatAWebSocketIsNotLookedAt)
+{
+    H2Call k;
+    uint64_t id = open();
+    const h2::Fields upgrade = {{":method", "CONNECT"},
+                                {":protocol", "websocket"},
+                                {":scheme", "https"},
+                                {":path", "/v1/realtime"},
+                                {":authority", "api.openai.com"}};
+    out(id, h2::kPreface + k.c.headers(1, upgrade));
+    in(id, k.s.headers(1, {{":status", "200"}}));
+    out(id, h2::data(1, "\x81\x05hello"));
+    in(id, h2::data(1, "\x81\x05hello"));
+    out(id, k.request(3, chat("small")));
+    in(id, k.answer(3, kAnswer));
+    close(id);
+    ASSERT_EQ(said.size(), 1u);
+    EXPECT_NE(said[0].find("WebSocket"), std::string::npos) << said[0];
+    ASSERT_EQ(event_lines().size(), 1u);
+    expect_whole(event());
+}
+
 TEST_F(TapHttp2, BoundsTheStreamsOfAConnection)
 {
     H2Call k;
