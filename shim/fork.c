@@ -9,7 +9,6 @@
 #include "shim/heir.h"
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
-#include "shim/near.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
@@ -218,7 +217,7 @@ void kt_fork_threads(void)
 
 void kt_fork_before(const void *handler)
 {
-    if (!kt_near_defines(handler, "malloc"))
+    if (!kt_object_defines(handler, "malloc"))
         kt_fork_register();
 }
 
