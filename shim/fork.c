@@ -32,7 +32,6 @@
  * thread that makes a plan holds our lock while it waits for the engine's. */
 static atomic_bool threads, forked;
 enum { NOT_PREPARED, LOCKS, LOCKS_AND_ENGINE, NESTED /* each fork by a handler of the program's */ };
-__thread unsigned kt_forking __attribute__((tls_model("initial-exec")));
 
 /* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
  * of one: the child may execute or end; it is no process of ours (kt_engine_get). */
