@@ -10,7 +10,6 @@
 #include "shim/heir.h"
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
-#include "shim/near.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
@@ -35,7 +34,6 @@
  * thread that makes a plan holds our lock while it waits for the engine's. */
 static atomic_bool threads, forked;
 enum { NOT_PREPARED, LOCKS, LOCKS_AND_ENGINE, NESTED /* each fork by a handler of the program's */ };
-__thread unsigned kt_forking __attribute__((tls_model("initial-exec")));
 
 /* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
  * of one: the child may execute or end; it is no process of ours (kt_engine_get). */
@@ -223,7 +221,7 @@ void kt_fork_threads(void)
 
 void kt_fork_before(const void *handler)
 {
-    if (!kt_near_defines(handler, "malloc"))
+    if (!kt_object_defines(handler, "malloc"))
         kt_fork_register();
 }
 

@@ -115,6 +115,16 @@ bool kt_libc_is_first(const char *name)
     return true;
 }
 
+bool kt_object_defines(const void *address, const char *name)
+{
+    const struct link_map *holds = NULL;
+    struct tables t;
+    for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next)
+        if (m->l_addr <= (ElfW(Addr))address && (!holds || m->l_addr >= holds->l_addr))
+            holds = m;
+    return holds && read_tables(holds, &t) && find(&t, name);
+}
+
 void *kt_elf_symbol(ElfW(Addr) base, const ElfW(Dyn) * dyn, const char *name)
 {
     struct tables t;

@@ -10,6 +10,8 @@
 void *kt_libc_symbol(const char *name);
 /* Is the first one that defines `name`, in the order of the loader, libc? */
 bool kt_libc_is_first(const char *name);
+/* Does the object that holds `address` define `name` itself? */
+bool kt_object_defines(const void *address, const char *name);
 
 /* The default version of `name` in one object; NULL = none, or one that has to be asked what it is (IFUNC).
  */

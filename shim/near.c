@@ -143,12 +143,6 @@ bool kt_near_wraps(const void *fn, const char *name)
     return s.met && s.in_front && find(&own) && is_wrapper(&own.found, name);
 }
 
-bool kt_near_defines(const void *address, const char *name)
-{
-    struct search s = {.address = address};
-    return find(&s) && kt_elf_symbol(s.found.base, s.found.dyn, name) != NULL;
-}
-
 /* In the order of the loader. What is in none of those that are found may be in one that is not. */
 bool kt_near_symbol(const void *address, const char *name, void **out)
 {

@@ -19,5 +19,3 @@ bool kt_near_symbol(const void *address, const char *name, void **out);
 bool kt_near_wraps(const void *fn, const char *name);
 /* `name` in one that was preloaded behind us, for a call from `address`. NULL = none, or it has its own. */
 void *kt_near_preloaded(const void *address, const char *name);
-/* Does the object that holds `address` itself define `name`? */
-bool kt_near_defines(const void *address, const char *name);

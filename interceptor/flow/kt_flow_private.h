@@ -8,6 +8,7 @@
  * program inside the chain.
  */
 #include "interceptor/flow/kt_flow.h"
+#include "interceptor/tls/kt_ca.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -72,8 +73,9 @@ struct kt_flow {
     struct kt_loop_watch watch; /* its fd is the flow's; owned */
     struct kt_timer timer;
     struct kt_flow *next, *prev;
-    SSL *ssl;         /* owned; NULL = plain */
-    bool hello;       /* a ClientHello came */
+    SSL *ssl;   /* owned; NULL = plain */
+    bool hello; /* a ClientHello came */
+    enum kt_ca_kind leaf;
     bool reported;    /* an event says why the client left */
     bool half_closed; /* its side has ended: no further request, but on a plain connection the answers to
                          those that came may be wanted */

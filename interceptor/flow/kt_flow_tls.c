@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 /* --- a BIO over send and recv: the stock one writes with write(2), which can raise SIGPIPE --- */
@@ -44,6 +45,38 @@ static int bio_create(BIO *b)
 
 /* --- the handshake's callbacks --- */
 
+#define TLS13_SUITES 0x13 /* their first byte; they leave the key of the certificate open */
+
+static bool has_cipher(SSL *ssl)
+{
+    const unsigned char *list;
+    size_t len = SSL_client_hello_get0_ciphers(ssl, &list);
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        const SSL_CIPHER *c = SSL_CIPHER_find(ssl, list + i);
+        if (c && (list[i] == TLS13_SUITES || SSL_CIPHER_get_auth_nid(c) == NID_auth_ecdsa))
+            return true;
+    }
+    return false;
+}
+
+/* RFC 8446, 4.2.3: ecdsa_secp256r1_sha256. */
+static bool has_algorithm(SSL *ssl)
+{
+    const unsigned char *list;
+    size_t len;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_signature_algorithms, &list, &len) != 1)
+        return true;
+    for (size_t i = 2; i + 1 < len; i += 2)
+        if (list[i] == 4 && list[i + 1] == 3)
+            return true;
+    return false;
+}
+
+static bool takes_ecdsa(SSL *ssl)
+{
+    return has_cipher(ssl) && has_algorithm(ssl);
+}
+
 static int on_hello(SSL *ssl, int *alert, void *arg)
 {
     (void)alert, (void)arg;
@@ -52,6 +85,7 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
     if (SSL_client_hello_get0_random(ssl, &random) == sizeof f->random)
         kt_flows_map(f, random);
     f->hello = true;
+    f->leaf = takes_ecdsa(ssl) ? KT_CA_P256 : KT_CA_RSA;
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -65,9 +99,9 @@ static int on_name(SSL *ssl, int *alert, void *arg)
     struct kt_ca *ca = door ? NULL : f->fs->o.ca(f->fs->o.owner);
     const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     SSL_CTX *leaf = NULL;
-    bool found = ca && sni && kt_ca_server_ctx(ca, sni, &leaf).code == KT_OK;
+    bool found = ca && sni && kt_ca_server_ctx_of(ca, sni, f->leaf, &leaf).code == KT_OK;
     if (!found)
-        found = ca && kt_ca_server_ctx(ca, f->host, &leaf).code == KT_OK;
+        found = ca && kt_ca_server_ctx_of(ca, f->host, f->leaf, &leaf).code == KT_OK;
     KT_TRACE(TLS, "ClientHello for %s, server name %s%s", f->host, sni ? sni : "(none)",
              found ? "" : ": no leaf");
     if (found && SSL_set_SSL_CTX(ssl, leaf))
@@ -159,10 +193,16 @@ static void report_leaving(struct kt_flow *f, unsigned long error, bool in_hands
 {
     if (f->fs->o.door)
         return; /* the certificate is the operator's, and anybody may knock */
+    char text[128];
     int alert = alert_of(error);
-    const char *why = distrust_of(alert);
+    const char *why = distrust_of(alert), *reason = ERR_reason_error_string(error);
     if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0)
         why = "the client closed the connection inside the TLS handshake, without a reason";
+    if (!why && in_handshake && f->hello) { /* of a kind that does not fit: ciphers, versions */
+        snprintf(text, sizeof text, "the TLS handshake failed: %s",
+                 reason ? reason : "OpenSSL gives no reason");
+        why = text;
+    }
     KT_TRACE(TLS, "%s: the client left: alert %d, error %lx", f->host, alert, error);
     f->reported = why != NULL;
     if (why)

@@ -22,8 +22,8 @@ static kt_result complete(struct kt_ca *ca)
     ca->der_len = (size_t)n;
     KT_ENSURE(ASN1_TIME_to_tm(X509_get0_notAfter(ca->cert), &tm) == 1, KT_ERR_CRYPTO);
     ca->expires = timegm(&tm);
-    ca->leaf_key = kt_mint_key();
-    KT_ENSURE(ca->leaf_key, KT_ERR_CRYPTO);
+    ca->leaf_key[KT_CA_P256] = kt_mint_key();
+    KT_ENSURE(ca->leaf_key[KT_CA_P256], KT_ERR_CRYPTO);
     KT_ENSURE(ca->expires > time(NULL), KT_ERR_STATE);
     return kt_ok();
 }
@@ -67,14 +67,16 @@ void kt_ca_free(struct kt_ca *ca)
     if (!ca)
         return;
     for (size_t i = 0; i < ca->leaf_count; i++) {
-        SSL_CTX_free(ca->leaves[i].ctx);
+        for (int kind = 0; kind < KT_CA_KINDS; kind++)
+            SSL_CTX_free(ca->leaves[i].ctx[kind]);
         free(ca->leaves[i].name);
     }
     free(ca->leaves);
     pthread_mutex_destroy(&ca->lock);
     OPENSSL_free(ca->der);
     X509_free(ca->cert);
-    EVP_PKEY_free(ca->leaf_key);
+    for (int kind = 0; kind < KT_CA_KINDS; kind++)
+        EVP_PKEY_free(ca->leaf_key[kind]);
     EVP_PKEY_free(ca->key);
     free(ca);
 }

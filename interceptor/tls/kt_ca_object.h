@@ -6,13 +6,13 @@
 #include <pthread.h>
 
 struct kt_ca_leaf {
-    char *name;   /* owned; canonical */
-    SSL_CTX *ctx; /* owned */
+    char *name;                /* owned; canonical */
+    SSL_CTX *ctx[KT_CA_KINDS]; /* owned; NULL = not asked for yet */
 };
 
 struct kt_ca {
     X509 *cert;
-    EVP_PKEY *key, *leaf_key; /* one leaf key for all leaves */
+    EVP_PKEY *key, *leaf_key[KT_CA_KINDS]; /* one of a kind for all leaves */
     unsigned char *der;
     size_t der_len;
     time_t expires;

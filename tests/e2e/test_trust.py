@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Self-capture, clients without SNI, clients that refuse the leaf, proxies: handled or reported, never silent."""
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
@@ -85,6 +86,23 @@ providers:
             result = self.run_ok("wrap", self.targets(mock), [PYTHON, "-c", NO_SNI], env={"MISTRAL_API_KEY": "k"}, trace=trace)
             self.assertEqual(result.stdout.strip(), "HTTP/1.1 200 OK")
         self.assertEqual({e["origin"] for e in self.lab.events()}, {"api.openai.com:443"})
+
+    def test_clients_that_take_rsa_alone(self):
+        """By ciphers, or by signature algorithms (a hardened openssl.cnf); and one that takes nothing of ours is no silence."""
+        mock = self.lab.mock("up", tls=False)  # the config is the engine's OpenSSL's, too
+        cfg = self.targets(mock)
+        cfg.write_text(re.sub(r", tls: {ca_file:[^}]*}", "", cfg.read_text()))
+        conf = self.lab.tmp / "openssl.cnf"
+        conf.write_text("openssl_conf = o\n[o]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\nSignatureAlgorithms = RSA-PSS+SHA256:RSA+SHA256\n")
+        for more, env in ((["--tls-max", "1.2", "--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"], {}), ([], {"OPENSSL_CONF": str(conf)})):
+            for via in ("wrap", "preload"):
+                result = self.run_ok(via, cfg, self.curl(*more), env={"MISTRAL_API_KEY": "k", **env})
+                self.assertIn("chat.completion", result.stdout)
+        self.assertEqual([e["event_type"] for e in self.lab.events()], ["decision"] * 4)
+        result = self.lab.run("wrap", cfg, self.curl("--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256", "--curves", "X25519"), env={"MISTRAL_API_KEY": "k"})
+        self.assertEqual(result.returncode, 35, result.stderr)
+        self.assertEqual([e["event_type"] for e in self.lab.events()[4:]], ["client_distrusts"])
+        self.assertEqual(len(mock.requests()), 4)
 
     def test_client_that_refuses_the_leaf(self):
         """A Python context whose own verification cannot be helped: the certificate is checked against a pin in its handshake."""
