@@ -28,7 +28,7 @@ extern const struct kt_command kt_cmd_wrap;
 struct wrap {
     struct kt_strings files;
     const char *mode, *fail_mode, *state_dir;
-    char **command;
+    char **command, *word; /* of the command line; argv[0] */
     struct kt_config *config;
     struct kt_paths paths;
     struct kt_plan_made plan;
@@ -297,6 +297,7 @@ static int run_program(struct wrap *w, int *sig)
 {
     const struct wrap_program p = {
         .argv = w->command,
+        .word = w->word,
         .setup = setup_child,
         .ended = remove_plan,
         .arg = w,
@@ -325,6 +326,7 @@ static int run(int argc, char **argv)
     KT_CLEANUP(wrap_free) struct wrap w;
     memset(&w, 0, sizeof w);
     w.config_paths.max = PATHS_MAX;
+    w.word = argv[0];
     int rc = parse(&w, argc, argv);
     if (w.help) {
         fputs(kt_cmd_wrap.usage, stdout);

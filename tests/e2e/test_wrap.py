@@ -96,6 +96,41 @@ class Wrap(e2e.KtTest):
         self.assertEqual(proc.wait(10), 42)
         proc.stdout.close()
 
+    def test_a_signal_comes_once(self):
+        """To the group (timeout, CI runners), to kt alone, to its keeper alone; whether the program is in that group or has left it."""
+        code = """
+import os, signal, sys, time
+seen = []
+signal.signal(signal.SIGTERM, lambda s, f: seen.append(s))
+if sys.argv[1] == "leaves": os.setsid()
+print(os.getppid(), flush=True)
+end = time.monotonic() + 20
+while not seen and time.monotonic() < end: time.sleep(0.02)
+time.sleep(0.4)  # for a second one, which kt would send within 0.25 s
+sys.exit(40 + len(seen))
+"""
+        to_group, to_kt, to_keeper = (lambda kt, keeper: os.killpg(kt, signal.SIGTERM), lambda kt, keeper: os.kill(kt, signal.SIGTERM),
+                                      lambda kt, keeper: os.kill(keeper, signal.SIGTERM))
+
+        def timeout_does(kt, keeper):
+            to_kt(kt, keeper)
+            to_group(kt, keeper)
+
+        cases = [(options, where, send) for options in ((), ("--no-supervise",)) for where, send in
+                 (("stays", to_group), ("stays", timeout_does), ("stays", to_kt), ("stays", to_keeper), ("leaves", timeout_does), ("leaves", to_kt))]
+        cases += [(("--", str(self.lab.kt), "wrap"), "stays", send) for send in (to_group, to_kt)]
+        running = []
+        for options, where, send in cases:
+            argv = [str(self.lab.kt), "wrap", *options, "--", PYTHON, "-c", code, where]
+            kt = subprocess.Popen(argv, env=self.lab.env({"KT_STATE_DIR": str(self.lab.state)}), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                  cwd=self.lab.tmp, start_new_session=True)
+            running.append((kt, options, where, send))
+        for kt, options, where, send in running:
+            send(kt.pid, int(kt.stdout.readline()))
+        for kt, options, where, send in running:
+            self.assertEqual(kt.wait(30), 41, (options, where, cases.index((options, where, send))))
+            kt.stdout.close()
+
     def test_env_conventions(self):
         self.assertEqual(self.wrap("--", "/no/such/program").returncode, 127)
         self.assertEqual(self.wrap("--", "/etc/passwd").returncode, 126)
