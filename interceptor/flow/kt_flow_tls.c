@@ -161,7 +161,7 @@ static void report_leaving(struct kt_flow *f, unsigned long error, bool in_hands
         return; /* the certificate is the operator's, and anybody may knock */
     int alert = alert_of(error);
     const char *why = distrust_of(alert);
-    if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0)
+    if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0 && !kt_flow_is_trusted(f))
         why = "the client closed the connection inside the TLS handshake, without a reason";
     KT_TRACE(TLS, "%s: the client left: alert %d, error %lx", f->host, alert, error);
     f->reported = why != NULL;
