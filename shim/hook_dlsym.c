@@ -6,6 +6,7 @@
  */
 #include "shim/caller.h"
 #include "shim/guard.h"
+#include "shim/java_trust.h"
 #include "shim/real.h"
 #include "shim/tls_libraries.h"
 #include "shim/via.h"
@@ -66,10 +67,23 @@ static void *without_any(void)
     return handle;
 }
 
+static struct kt_symbol_jump java_jump(struct kt_symbol_jump j, void *handle, const char *name,
+                                       const char *version)
+{
+    int saved = errno;
+    void *fn = ask(handle, name, version);
+    if (fn && !is_of_program(fn))
+        j = (struct kt_symbol_jump){(void *)itself, kt_java_create_for(fn)};
+    errno = saved;
+    return j;
+}
+
 static struct kt_symbol_jump jump(void *real, void *handle, const char *name, const char *version,
                                   const void *caller)
 {
     struct kt_symbol_jump j = {real, handle};
+    if (name && kt_is_java_create(name) && handle != RTLD_NEXT && !kt_bypass())
+        return java_jump(j, handle, name, version);
     int id = name && !kt_bypass() ? kt_via_id(name) : -1;
     if (id < 0 || (handle == RTLD_NEXT && !is_of_program(caller)))
         return j; /* a library that asks for the next one was itself called through our hook */
