@@ -122,6 +122,7 @@ static const struct kt_engine_abi *find(void)
     if (!handle) {
         const char *why = dlerror();
         KT_TRACE_SHIM("engine: %s", why ? why : "cannot be opened");
+        kt_engine_missing(why ? why : path);
         return NULL;
     }
     kt_engine_abi_fn ask;
@@ -129,6 +130,7 @@ static const struct kt_engine_abi *find(void)
     const struct kt_engine_abi *abi = ask ? ask() : NULL;
     if (!abi || abi->version != KT_ABI_VERSION || abi->size < sizeof *abi) {
         KT_TRACE_SHIM("engine: %s speaks another ABI", path);
+        kt_engine_missing("it is of another version than libkt.so");
         return NULL;
     }
     if (abi->start(&host) != 0) {

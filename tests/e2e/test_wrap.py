@@ -9,6 +9,7 @@ import os  # noqa: E402
 import pty  # noqa: E402
 import re  # noqa: E402
 import select  # noqa: E402
+import shutil  # noqa: E402
 import signal  # noqa: E402
 import subprocess  # noqa: E402
 import time  # noqa: E402
@@ -130,6 +131,41 @@ sys.exit(40 + len(seen))
         for kt, options, where, send in running:
             self.assertEqual(kt.wait(30), 41, (options, where, cases.index((options, where, send))))
             kt.stdout.close()
+
+    def test_an_installation_that_cannot_work_starts_nothing(self):
+        """A path that LD_PRELOAD cannot name; an engine that is missing. kt env and kt doctor say it, too, and the shim has a line for kt.log."""
+        self.install_for_others()
+
+        def refused(kt, word):
+            for command, status in ((("wrap", "--", "echo", "started"), 125), (("env",), 2), (("doctor",), 1)):
+                got = subprocess.run([str(kt), *command], env=self.lab.env({"KT_STATE_DIR": str(self.lab.state)}), capture_output=True, text=True, timeout=60,
+                                     cwd=self.lab.tmp)
+                self.assertEqual((got.returncode, "started" in got.stdout), (status, False), got.stderr)
+                self.assertIn(word, got.stdout + got.stderr, command)
+
+        for name in ("my tools", "a:b"):
+            (self.lab.tmp / name).mkdir()
+            for folder in ("bin", "lib"):
+                (self.lab.tmp / folder).rename(self.lab.tmp / name / folder)
+            refused(self.lab.tmp / name / "bin/kt", "LD_PRELOAD cannot name")
+            for folder in ("bin", "lib"):
+                (self.lab.tmp / name / folder).rename(self.lab.tmp / folder)
+        (self.lab.tmp / "lib/libktengine.so").unlink()
+        refused(self.lab.kt, "the engine cannot be loaded: ")
+        shutil.rmtree(self.lab.state, ignore_errors=True)
+        got = self.lab.run("preload", self.targets(self.lab.mock("up")), ["curl", "-sS", "http://api.openai.com/v1/models"])
+        self.assertNotEqual(got.returncode, 0, got.stdout)
+        self.assertRegex((self.lab.state / "kt.log").read_text(), r"^\d+\.\d{9} \[\d+\] the engine cannot be loaded: .*libktengine.so")
+
+    def test_a_limit_on_file_sizes(self):
+        """Too small for what must be written it is said, else the program runs, and its own SIGXFSZ is as without us."""
+        status = "ulimit -f {}; exec {} grep SigIgn /proc/self/status"
+        want = subprocess.run(["sh", "-c", status.format(4000, "")], capture_output=True, text=True).stdout
+        kt = f"{self.lab.kt} wrap --state-dir {self.lab.state} --"
+        for limit, expected in ((4, (125, "")), (4000, (0, want))):
+            got = subprocess.run(["sh", "-c", status.format(limit, kt)], env=self.lab.env(), capture_output=True, text=True, timeout=60, cwd=self.lab.tmp)
+            self.assertEqual((got.returncode, got.stdout), expected, (limit, got.stderr))
+            self.assertEqual("ulimit -f" in got.stderr, got.returncode != 0, got.stderr)
 
     def test_env_conventions(self):
         self.assertEqual(self.wrap("--", "/no/such/program").returncode, 127)
