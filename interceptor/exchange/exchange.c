@@ -19,6 +19,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .tls = origin->tls,
         .origin_unknown = origin->unknown,
         .lane = origin->lane,
+        .program = kt_event_program_ref(origin->program),
         .real_ns = kt_now_real_ns(),
         .mono_ns = kt_now_mono_ns(),
         .external_answer = KT_BUF_INIT(KT_X_MAX_ERROR_BODY),
@@ -38,6 +39,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
     x->host = strdup(origin->host);
     kt_result r = x->host ? kt_event_new_id(x->id) : kt_err(KT_ERR_MEMORY);
     if (!kt_is_ok(r)) {
+        kt_event_program_unref(x->program);
         free(x->host);
         free(x);
         return r;

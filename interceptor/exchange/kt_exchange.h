@@ -75,6 +75,7 @@ struct kt_exchange_origin {
     bool tls;
     const char *lane; /* static */
     bool unknown;     /* `host` is only where the request came in: nobody knows what the program meant */
+    struct kt_event_program *program; /* a reference is taken; NULL = this process */
 };
 
 /* new. Takes the contents of `request` (it is empty afterwards). */

@@ -87,6 +87,7 @@ struct kt_exchange {
     bool tls, origin_unknown, shared; /* shared: many callers use this process */
     uint64_t caller;                  /* a digest that tells this one; 0 = not known */
     const char *lane;
+    struct kt_event_program *program; /* a reference; NULL = this process */
     struct kt_reply_sink sink;
     struct kt_exchange_watcher watcher;
     bool tapped; /* watched only: the answer comes from elsewhere, and goes nowhere */

@@ -84,6 +84,9 @@ void kt_flows_drain(struct kt_flows *fs);
 
 /* Any thread. Takes `fd`, also on failure. `host` is copied. */
 kt_result kt_flows_adopt(struct kt_flows *fs, int fd, const char *host, uint16_t port) KT_MUST;
+/* The same for a connection of another process; takes a reference of `program` (NULL: this one). */
+kt_result kt_flows_adopt_of(struct kt_flows *fs, int fd, const char *host, uint16_t port,
+                            struct kt_event_program *program) KT_MUST;
 /* Any thread. A new reference to the flow whose ClientHello carried this random; NULL = none. */
 struct kt_flow *kt_flows_by_random(struct kt_flows *fs, const uint8_t random[32]);
 /* Any thread but the loop's. Returns len, or -1 with errno EPIPE where the flow is gone. Runs the request

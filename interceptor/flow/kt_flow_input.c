@@ -90,6 +90,7 @@ static void complete(struct kt_flow *f, bool handoff)
     const struct kt_exchange_origin origin = {.host = f->host,
                                               .port = f->port,
                                               .tls = f->tls,
+                                              .program = f->program,
                                               .lane = door         ? door->lane
                                                       : f->handoff ? "handoff"
                                                                    : lane_of(f),

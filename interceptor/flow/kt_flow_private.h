@@ -61,9 +61,10 @@ struct kt_flow_reader {
 };
 
 struct kt_flow {
-    struct kt_flows *fs; /* a reference */
-    atomic_uint refs;    /* the loop's one, each handoff's, each queued job's */
-    char *host;          /* owned */
+    struct kt_flows *fs;              /* a reference */
+    atomic_uint refs;                 /* the loop's one, each handoff's, each queued job's */
+    char *host;                       /* owned */
+    struct kt_event_program *program; /* a reference; NULL = this process */
     uint16_t port;
     bool tls; /* set once, before anybody else can find the flow */
 

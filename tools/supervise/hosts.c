@@ -105,7 +105,7 @@ static void say_unseen(struct kt_supervise *s, const struct seccomp_notif *n)
         "a program looks names up by itself, and no /etc/hosts with ours can be made for "
         "it: its calls are not seen";
     if (answer_is_news(s, n, detail))
-        supervise_report_passed(s, NULL, detail);
+        supervise_report_of(s, (pid_t)n->pid, true, NULL, detail);
 }
 
 struct answer answer_open(struct kt_supervise *s, const struct seccomp_notif *n, unsigned path,

@@ -99,7 +99,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         return FATE_ENGINE;
     }
     if (kind == FIRST_UNREADABLE) {
-        supervise_report(r->s, NULL,
+        supervise_report(r->s, r->program, NULL,
                          "the first bytes of a connection could not be read: refused under --strict");
         return FATE_REFUSE;
     }
@@ -109,7 +109,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         if (!relay_is_strange(r, seen, host))
             return FATE_COPY;
         supervise_report(
-            r->s, host[0] ? host : NULL,
+            r->s, r->program, host[0] ? host : NULL,
             "a connection to an intercepted host whose first bytes are no TLS or HTTP/1 with a name: "
             "refused under --strict");
         return FATE_REFUSE;
@@ -118,7 +118,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         return FATE_COPY;
     if (kind != FIRST_CONNECT)
         return FATE_ENGINE;
-    supervise_report(r->s, host, "a tunnel through a proxy: refused under --strict");
+    supervise_report(r->s, r->program, host, "a tunnel through a proxy: refused under --strict");
     return FATE_REFUSE;
 }
 
@@ -167,8 +167,8 @@ void relay_run(struct relay *r)
         if (!e) {
             reset(r->app);
             close(r->app);
-        } else if (!kt_is_ok(kt_engine_adopt(e, r->app, host, r->port))) {
-            supervise_report(r->s, host, "the engine could not take the connection");
+        } else if (!kt_is_ok(kt_engine_adopt_of(e, r->app, host, r->port, r->program))) {
+            supervise_report(r->s, r->program, host, "the engine could not take the connection");
         }
         return;
     }
