@@ -123,6 +123,7 @@ static const struct kt_engine_abi *find(void)
     if (!handle) {
         const char *why = dlerror();
         KT_TRACE_SHIM("engine: %s", why ? why : "cannot be opened");
+        kt_engine_missing(why ? why : path);
         return NULL;
     }
     kt_engine_abi_fn ask;
@@ -130,6 +131,7 @@ static const struct kt_engine_abi *find(void)
     const struct kt_engine_abi *abi = ask ? ask() : NULL;
     if (!abi || abi->version != KT_ABI_VERSION || abi->size < sizeof *abi) {
         KT_TRACE_SHIM("engine: %s speaks another ABI", path);
+        kt_engine_missing("it is of another version than libkt.so");
         return NULL;
     }
     if (abi->start(&host) != 0) {

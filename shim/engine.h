@@ -17,6 +17,8 @@ const struct kt_engine_abi *kt_engine_loaded(void);
 const struct kt_engine_abi *kt_engine_here(void);
 /* engine_apart.c: the same engine, whose slots that need much stack find it. Once; borrowed for ever. */
 const struct kt_engine_abi *kt_engine_apart(const struct kt_engine_abi *abi);
+/* engine_missing.c: a line in kt.log, by the shim itself. Guarded. */
+void kt_engine_missing(const char *why);
 /* A call that such a child makes past us, or is refused: its event is written by the next who looks for those
  * of dead processes. */
 void kt_shim_note_unseen(const char *host, uint16_t port);

@@ -7,6 +7,7 @@
 #include "shim/by_handle.h"
 #include "shim/caller.h"
 #include "shim/guard.h"
+#include "shim/java_trust.h"
 #include "shim/real.h"
 #include "shim/tls_libraries.h"
 #include "shim/via.h"
@@ -85,12 +86,25 @@ static struct kt_symbol_jump of_libc(struct kt_symbol_jump j, const char *name, 
     return j;
 }
 
+static struct kt_symbol_jump java_jump(struct kt_symbol_jump j, void *handle, const char *name,
+                                       const char *version)
+{
+    int saved = errno;
+    void *fn = ask(handle, name, version);
+    if (fn && !is_of_program(fn))
+        j = (struct kt_symbol_jump){(void *)itself, kt_java_create_for(fn)};
+    errno = saved;
+    return j;
+}
+
 static struct kt_symbol_jump jump(void *real, void *handle, const char *name, const char *version,
                                   const void *caller)
 {
     struct kt_symbol_jump j = {real, handle};
     if (!name || kt_bypass())
         return j;
+    if (handle != RTLD_NEXT && kt_is_java_create(name))
+        return java_jump(j, handle, name, version);
     int id = kt_via_id(name);
     if (id < 0)
         return of_libc(j, name, version);

@@ -186,6 +186,11 @@ bool kt_plan_observes(void)
     return kt_plan_ready(KT_PLAN_LOADED) && own.plan.observe;
 }
 
+const char *kt_plan_truststore_path(void)
+{
+    return kt_plan_ready(KT_PLAN_LOADED) && own.plan.truststore ? own.plan.text + own.plan.truststore : NULL;
+}
+
 const char *kt_plan_ca_path(void)
 {
     return kt_plan_ready(KT_PLAN_LOADED) && own.plan.ca ? own.plan.text + own.plan.ca : NULL;

@@ -43,6 +43,8 @@ bool kt_plan_fail_allows(void);
 bool kt_plan_observes(void);
 /* Path of the CA certificate; NULL where there is none. Borrowed for ever. */
 const char *kt_plan_ca_path(void);
+/* The same of the store for Java, which may not exist yet. */
+const char *kt_plan_truststore_path(void);
 
 /* Around fork. */
 void kt_plan_lock(void);

@@ -12,7 +12,7 @@ void kt_plan_reset(struct kt_plan *p)
     /* Not memset of the whole: a fresh one lies in pages that were never touched, and should stay there. */
     p->used = p->consumed = 0;
     p->magic = p->fail_allow = p->observe = p->live = false;
-    p->ca = p->bundle = 0;
+    p->ca = p->bundle = p->truststore = 0;
     p->expires = 0;
     p->next_wild = KT_SYNTH_WILD + 1;
     p->exclude_count = p->wild_count = p->literal_count = 0;
@@ -111,6 +111,8 @@ static void parse_line(struct kt_plan *p, char *line)
         p->ca = (uint32_t)(rest - p->text);
     else if (strcmp(word, "bundle") == 0)
         p->bundle = (uint32_t)(rest - p->text);
+    else if (strcmp(word, "truststore") == 0)
+        p->truststore = (uint32_t)(rest - p->text);
     else if (strcmp(word, "fail_mode") == 0)
         p->fail_allow = strcmp(next_word(&rest), "allow") == 0;
     else if (strcmp(word, "mode") == 0)

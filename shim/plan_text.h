@@ -30,10 +30,10 @@ struct kt_plan {
     size_t used;     /* bytes of text that hold file content */
     size_t consumed; /* up to here lines were parsed; the same offset in the file */
     bool magic, fail_allow, observe;
-    bool live;           /* readers exist: only `name` lines are taken from now on */
-    uint32_t ca, bundle; /* offsets, 0 = none */
-    int64_t expires;     /* 0 = never */
-    uint32_t next_wild;  /* the lowest address that no name has yet */
+    bool live;                       /* readers exist: only `name` lines are taken from now on */
+    uint32_t ca, bundle, truststore; /* offsets, 0 = none */
+    int64_t expires;                 /* 0 = never */
+    uint32_t next_wild;              /* the lowest address that no name has yet */
     uint32_t excludes[KT_PLAN_MAX_PATTERNS], wilds[KT_PLAN_MAX_PATTERNS];
     size_t exclude_count, wild_count;
     struct kt_plan_literal literals[KT_PLAN_MAX_HOSTS];

@@ -43,10 +43,11 @@ static bool look_at_machine(struct doctor *d)
     char lib[PATH_MAX], yama[8] = "";
     if (uname(&u) == 0)
         doctor_add(d, "machine", DOCTOR_OK, "Linux %s, %s", u.release, u.machine);
-    if (kt_find_libkt("doctor", lib))
-        doctor_add(d, "machine", DOCTOR_OK, "libkt.so: %.300s", lib);
+    struct kt_error err = {KT_OK, ""};
+    if (kt_find_libkt(lib, &err) && kt_try_engine(lib, &err))
+        doctor_add(d, "machine", DOCTOR_OK, "libkt.so: %.300s, and its engine loads", lib);
     else
-        doctor_add(d, "machine", DOCTOR_BAD, "libkt.so is not found: nothing can be captured");
+        doctor_add(d, "machine", DOCTOR_BAD, "nothing can be captured: %s", err.text);
     FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
     if (f && fgets(yama, sizeof yama, f))
         doctor_add(d, "machine", yama[0] > '1' ? DOCTOR_NOTE : DOCTOR_OK, "yama ptrace_scope is %c", yama[0]);
@@ -73,6 +74,8 @@ static void look_at_state(struct doctor *d, const char *state_dir)
                    err.text[0] ? err.text : strerror(errno));
         return;
     }
+    if (!kt_is_ok(kt_make_private_dir(paths.runtime_dir, &err)))
+        doctor_add(d, "state", DOCTOR_BAD, "no plan can be made: %s", err.text);
     bool remote = statfs(paths.state_dir, &fs) == 0 && (fs.f_type == 0x6969 || fs.f_type == 0xff534d42);
     doctor_add(d, "state", remote ? DOCTOR_NOTE : DOCTOR_OK, "%.300s: writable%s", paths.state_dir,
                remote ? "; on a network file system, where locks of several machines may fail" : "");

@@ -143,17 +143,17 @@ static int read_config(struct env *e)
 static bool find_lib(struct env *e)
 {
     char given[PATH_MAX];
-    if (!kt_find_libkt("env", given))
-        return false;
-    if (given[0] == '/')
+    struct kt_error err = {KT_OK, ""};
+    bool found = kt_find_libkt(given, &err);
+    if (found && given[0] == '/')
         snprintf(e->libkt, sizeof e->libkt, "%s", given);
-    else if (!realpath(given, e->libkt))
-        return false;
-    if (!strpbrk(e->libkt, " :"))
-        return true;
-    fprintf(stderr, "kt env: LD_PRELOAD cannot name '%s': it separates files by spaces and colons\n",
-            e->libkt);
-    return false;
+    else if (found && (!realpath(given, e->libkt) || strpbrk(e->libkt, " :")))
+        found = kt_is_ok(kt_fail(&err, KT_ERR_USAGE,
+                                 "LD_PRELOAD cannot name '%.300s': it separates files by spaces and colons",
+                                 e->libkt));
+    if (!found || !kt_try_engine(e->libkt, &err))
+        fprintf(stderr, "kt env: %s\n", err.text);
+    return !err.text[0];
 }
 
 static kt_result put_escaped(struct kt_buf *out, enum form form, const char *v)

@@ -134,14 +134,19 @@ static const struct {
     {"--prometheus", OPT_PROMETHEUS, set_prometheus},
 };
 
-static int parse_valued(struct events_options *o, const struct sub *s, int argc, char **argv, int *i)
+static int parse_valued(struct events_options *o, const struct sub *s, int argc, char **argv, int *i,
+                        unsigned *given)
 {
     bool missing = false;
     for (size_t k = 0; k < KT_COUNT(valued) && !missing; k++) {
         const char *v =
             s->options & valued[k].option ? kt_option_value(valued[k].name, argc, argv, i, &missing) : NULL;
-        if (v)
+        if (v && (*given >> k) & 1)
+            return kt_option_twice(&kt_cmd_events, valued[k].name);
+        if (v) {
+            *given |= 1u << k;
             return valued[k].set(o, v);
+        }
     }
     if (missing)
         return kt_usage_error(&kt_cmd_events, "%s needs a value", argv[*i]);
@@ -150,6 +155,7 @@ static int parse_valued(struct events_options *o, const struct sub *s, int argc,
 
 static int parse(struct events_options *o, const struct sub *s, int argc, char **argv)
 {
+    unsigned given = 0; /* of `valued` */
     for (int i = 2; i < argc; i++) {
         int status = 0;
         if ((s->options & OPT_JSON) && strcmp(argv[i], "--json") == 0)
@@ -160,7 +166,7 @@ static int parse(struct events_options *o, const struct sub *s, int argc, char *
         else if ((s->options & OPT_PRUNE) && strcmp(argv[i], "--dry-run") == 0)
             o->dry_run = true;
         else
-            status = parse_valued(o, s, argc, argv, &i);
+            status = parse_valued(o, s, argc, argv, &i, &given);
         if (status != 0)
             return status;
     }

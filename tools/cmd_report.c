@@ -18,6 +18,8 @@ struct options {
 
 static int set_time(const char *option, const char *text, char out[31])
 {
+    if (out[0])
+        return kt_option_twice(&kt_cmd_report, option);
     if (events_parse_since(text, kt_now_real_ns(), out))
         return 0;
     return kt_usage_error(&kt_cmd_report, "%s wants " EVENTS_SINCE_HELP ", not '%s'", option, text);
@@ -25,14 +27,15 @@ static int set_time(const char *option, const char *text, char out[31])
 
 static int set_rules(struct options *o, const char *text)
 {
-    o->rules = report_rule_parse(text);
-    if (o->rules)
+    unsigned rules = report_rule_parse(text);
+    o->rules |= rules; /* several add up */
+    if (rules)
         return 0;
     return kt_usage_error(&kt_cmd_report, "--fail-on wants a list of " REPORT_RULES_HELP ", not '%s'", text);
 }
 
-/* 1 where argv[*i] is one of the plain filters, with its value stored. */
-static int filter(struct options *o, int argc, char **argv, int *i, bool *missing)
+/* *took: argv[*i] is one of these, and its value is stored. Returns the exit status. */
+static int filter(struct options *o, int argc, char **argv, int *i, bool *missing, bool *took)
 {
     struct {
         const char *name, **to;
@@ -42,22 +45,26 @@ static int filter(struct options *o, int argc, char **argv, int *i, bool *missin
         {"--state-dir", &o->events.state_dir}};
     for (size_t k = 0; k < KT_COUNT(all) && !*missing; k++) {
         const char *v = kt_option_value(all[k].name, argc, argv, i, missing);
-        if (v) {
+        if ((*took = v != NULL)) {
+            if (*all[k].to)
+                return kt_option_twice(&kt_cmd_report, all[k].name);
             *all[k].to = v;
-            return 1;
+            return o->events.verdict ? events_check_verdict(&kt_cmd_report, o->events.verdict) : 0;
         }
     }
     return 0;
 }
 
-static int form(struct options *o, int argc, char **argv, int *i, bool *missing)
+static int form(struct options *o, int argc, char **argv, int *i, bool *missing, bool *took)
 {
     for (size_t k = 0; k < report_format_count && !*missing; k++) {
         const char *v = kt_option_value(report_formats[k]->option, argc, argv, i, missing);
-        if (v) {
+        if ((*took = v != NULL)) {
+            if (o->paths[k])
+                return kt_option_twice(&kt_cmd_report, report_formats[k]->option);
             o->paths[k] = v;
             o->any = true;
-            return 1;
+            return 0;
         }
     }
     return 0;
@@ -65,12 +72,13 @@ static int form(struct options *o, int argc, char **argv, int *i, bool *missing)
 
 static int parse_one(struct options *o, int argc, char **argv, int *i)
 {
-    bool missing = false;
+    bool missing = false, took = false;
     const char *v, *name = argv[*i];
-    if (filter(o, argc, argv, i, &missing))
-        return o->events.verdict ? events_check_verdict(&kt_cmd_report, o->events.verdict) : 0;
-    if (form(o, argc, argv, i, &missing))
-        return 0;
+    int status = filter(o, argc, argv, i, &missing, &took);
+    if (!took && !missing)
+        status = form(o, argc, argv, i, &missing, &took);
+    if (took)
+        return status;
     if (!missing && (v = kt_option_value("--since", argc, argv, i, &missing)))
         return set_time("--since", v, o->events.since);
     if (!missing && (v = kt_option_value("--until", argc, argv, i, &missing)))
@@ -149,7 +157,7 @@ static const char usage[] =
     "  --fail-on RULE  exit status 1 where a call broke it: a list of " REPORT_RULES_HELP ";\n"
     "                  error: a call that failed, for a policy, all targets or a status of 400 and\n"
     "                  more; unseen: one that ktwrap could not look into. Observed calls count by what\n"
-    "                  would have happened\n"
+    "                  would have happened. Several add up\n"
     "  --since T       only calls from T on: " EVENTS_SINCE_HELP "\n"
     "  --until T       only those before T\n"
     "  --verdict V, --policy P, --model M, --target T\n"

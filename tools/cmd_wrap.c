@@ -28,7 +28,7 @@ extern const struct kt_command kt_cmd_wrap;
 struct wrap {
     struct kt_strings files;
     const char *mode, *fail_mode, *state_dir;
-    char **command;
+    char **command, *word; /* of the command line; argv[0] */
     struct kt_config *config;
     struct kt_paths paths;
     struct kt_plan_made plan;
@@ -37,7 +37,8 @@ struct wrap {
     struct kt_buf config_paths;
     char libkt[PATH_MAX];
     char program[PATH_MAX];
-    bool help; /* asked for */
+    bool help;              /* asked for */
+    void (*file_size)(int); /* what SIGXFSZ did */
 };
 
 static void wrap_free(struct wrap *w)
@@ -54,32 +55,35 @@ static int one_of(const char *option, const char *value, const char *a, const ch
     return kt_usage_error(&kt_cmd_wrap, "%s takes %s or %s, not '%s'", option, a, b, value ? value : "");
 }
 
-/* 1 where argv[*i] is an option with a value, which is stored; -1 where there is no memory. */
-static int valued(struct wrap *w, int argc, char **argv, int *i, bool *missing)
+/* *took: argv[*i] is an option with a value, which is stored. Returns the exit status. */
+static int valued(struct wrap *w, int argc, char **argv, int *i, bool *took)
 {
     struct {
         const char *name, **to;
     } all[] = {{"--mode", &w->mode},
                {"--fail-mode", &w->fail_mode},
                {"--state-dir", &w->state_dir},
-               {"--fail-on", &w->report.fail_on},
                {"--report-dir", &w->report.dir}};
-    const char *v = kt_option_value("--policy-config", argc, argv, i, missing);
-    if (v)
-        return kt_strings_add(&w->files, v).code == KT_OK ? 1 : -1;
-    for (size_t k = 0; k < KT_COUNT(all) && !*missing; k++)
-        if ((v = kt_option_value(all[k].name, argc, argv, i, missing))) {
+    bool missing = false;
+    const char *name = argv[*i], *v = kt_option_value("--policy-config", argc, argv, i, &missing);
+    if ((*took = v != NULL))
+        return kt_is_ok(kt_strings_add(&w->files, v)) ? KT_EXIT_OK : WRAP_FAILED;
+    if (!missing && (*took = (v = kt_option_value("--fail-on", argc, argv, i, &missing)) != NULL))
+        wrap_report_rule(&w->report, v);
+    for (size_t k = 0; k < KT_COUNT(all) && !missing && !*took; k++)
+        if ((*took = (v = kt_option_value(all[k].name, argc, argv, i, &missing)) != NULL)) {
+            if (*all[k].to)
+                return kt_option_twice(&kt_cmd_wrap, all[k].name);
             *all[k].to = v;
-            return 1;
         }
-    return 0;
+    return missing ? kt_usage_error(&kt_cmd_wrap, "%s needs a value", name) : KT_EXIT_OK;
 }
 
 static int parse(struct wrap *w, int argc, char **argv)
 {
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
-        bool missing = false;
+        bool took = false;
         const char *name = argv[i];
         if (strcmp(argv[i], "--") == 0) {
             i++;
@@ -91,11 +95,9 @@ static int parse(struct wrap *w, int argc, char **argv)
         }
         if (wrap_guard_option(&w->guard, argv[i]))
             continue;
-        int took = valued(w, argc, argv, &i, &missing);
-        if (took < 0)
-            return WRAP_FAILED;
-        if (missing)
-            return kt_usage_error(&kt_cmd_wrap, "%s needs a value", name);
+        int status = valued(w, argc, argv, &i, &took);
+        if (status != KT_EXIT_OK)
+            return status;
         if (!took)
             return kt_usage_error(&kt_cmd_wrap, "unknown option '%s'", name);
     }
@@ -236,25 +238,6 @@ static int prepare_state(struct wrap *w)
     return KT_EXIT_OK;
 }
 
-/* The file that execvp will run, for a look at its TLS stack; the name itself where it is not found. */
-static void find_program(struct wrap *w)
-{
-    const char *name = w->command[0], *path = getenv("PATH");
-    snprintf(w->program, sizeof w->program, "%s", name);
-    if (strchr(name, '/') || !path)
-        return;
-    while (*path) {
-        size_t n = strcspn(path, ":");
-        char candidate[PATH_MAX];
-        int len = snprintf(candidate, sizeof candidate, "%.*s/%s", (int)n, path, name);
-        if (len > 0 && (size_t)len < sizeof candidate && access(candidate, X_OK) == 0) {
-            snprintf(w->program, sizeof w->program, "%s", candidate);
-            return;
-        }
-        path += n + (path[n] == ':');
-    }
-}
-
 static void warn_rights(const struct wrap *w)
 {
     if (!kt_program_gives_rights(w->program))
@@ -269,9 +252,19 @@ static void warn_rights(const struct wrap *w)
             w->program);
 }
 
+static int find_libraries(struct wrap *w)
+{
+    struct kt_error err = {KT_OK, ""};
+    if (kt_find_libkt(w->libkt, &err) && kt_try_engine(w->libkt, &err))
+        return KT_EXIT_OK;
+    fprintf(stderr, "kt wrap: %s; nothing was started\n", err.text);
+    return WRAP_FAILED;
+}
+
 static bool setup_child(void *arg)
 {
     const struct wrap *w = arg;
+    signal(SIGXFSZ, w->file_size);
     struct kt_wrap_env env = {w->libkt,
                               w->config_paths.data ? w->config_paths.data : "",
                               w->mode,
@@ -297,6 +290,7 @@ static int run_program(struct wrap *w, int *sig)
 {
     const struct wrap_program p = {
         .argv = w->command,
+        .word = w->word,
         .setup = setup_child,
         .ended = remove_plan,
         .arg = w,
@@ -307,6 +301,7 @@ static int run_program(struct wrap *w, int *sig)
                    .plan = w->plan.path,
                    .trace = getenv("KT_TRACE"),
                    .run = w->report.run,
+                   .run_state = getenv("KT_RUN_STATE"),
                    .lane = "supervise"},
     };
     int status = wrap_guard_run(&w->guard, &p, sig);
@@ -325,13 +320,15 @@ static int run(int argc, char **argv)
     KT_CLEANUP(wrap_free) struct wrap w;
     memset(&w, 0, sizeof w);
     w.config_paths.max = PATHS_MAX;
+    w.word = argv[0];
+    w.file_size = signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like a full disk */
     int rc = parse(&w, argc, argv);
     if (w.help) {
         fputs(kt_cmd_wrap.usage, stdout);
         return KT_EXIT_OK;
     }
-    if (rc == KT_EXIT_OK && !kt_find_libkt("wrap", w.libkt))
-        rc = WRAP_FAILED;
+    if (rc == KT_EXIT_OK)
+        rc = find_libraries(&w);
     if (rc == KT_EXIT_OK)
         rc = wrap_report_prepare(&w.report);
     if (rc == KT_EXIT_OK)
@@ -343,7 +340,7 @@ static int run(int argc, char **argv)
     if (rc != KT_EXIT_OK)
         return rc;
     wrap_report_begin(&w.report, w.paths.state_dir);
-    find_program(&w);
+    kt_find_program(w.command[0], w.program);
     warn_rights(&w);
     int sig;
     rc = run_program(&w, &sig);
@@ -369,7 +366,7 @@ const struct kt_command kt_cmd_wrap = {
         "  --fail-on RULE     exit status 1 where a call of the program, or of its children, broke it: a "
         "list of\n"
         "                     " REPORT_RULES_HELP "; error: it failed; unseen: ktwrap\n"
-        "                     could not look into it\n"
+        "                     could not look into it. Several add up\n"
         "  --report-dir D     at the end, reports of the program's calls: report.html, report.md, "
         "junit.xml,\n"
         "                     report.sarif, report.json\n"

@@ -20,5 +20,7 @@ bool kt_is_help(const char *arg);
 /* The value of "--name V" or "--name=V", borrowed; NULL where argv[*i] is another option. *missing: no value
  * follows. *i moves on to the last argument that was used. */
 const char *kt_option_value(const char *name, int argc, char **argv, int *i, bool *missing);
+/* Says that only one value of the option counts, and that there were two; returns KT_EXIT_USAGE. */
+int kt_option_twice(const struct kt_command *c, const char *name);
 /* `given` where it is set, else the variable where it is not empty, else NULL. Borrowed. */
 const char *kt_option_or_env(const char *given, const char *variable);

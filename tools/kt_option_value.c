@@ -15,6 +15,11 @@ const char *kt_option_value(const char *name, int argc, char **argv, int *i, boo
     return *missing ? NULL : argv[++*i];
 }
 
+int kt_option_twice(const struct kt_command *c, const char *name)
+{
+    return kt_usage_error(c, "%s is given twice, and only one can count", name);
+}
+
 const char *kt_option_or_env(const char *given, const char *variable)
 {
     const char *value = given ? given : getenv(variable);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/wrap_env.h"
 
+#include "tools/kt.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,21 +69,6 @@ static kt_result set_proxy_exceptions(const struct kt_config *c)
     return add_no_proxy("NO_PROXY", c);
 }
 
-static kt_result set_java(const struct kt_plan_made *plan)
-{
-    if (!plan->truststore_p12[0] || strchr(plan->truststore_p12, ' '))
-        return kt_ok(); /* JAVA_TOOL_OPTIONS knows no quoting */
-    const char *old = getenv("JAVA_TOOL_OPTIONS");
-    if (old && strstr(old, "javax.net.ssl.trustStore"))
-        return kt_ok();
-    KT_CLEANUP(kt_buf_free) struct kt_buf b = KT_BUF_INIT(ENV_MAX);
-    KT_GUARD(kt_buf_printf(&b,
-                           "%s%s-Djavax.net.ssl.trustStore=%s -Djavax.net.ssl.trustStorePassword=changeit "
-                           "-Djavax.net.ssl.trustStoreType=PKCS12",
-                           old ? old : "", old && *old ? " " : "", plan->truststore_p12));
-    return set("JAVA_TOOL_OPTIONS", b.data);
-}
-
 /* Never REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE: they would override what the program says itself
  * (session.verify). */
 static kt_result set_trust(const struct kt_wrap_env *w)
@@ -89,10 +76,7 @@ static kt_result set_trust(const struct kt_wrap_env *w)
     KT_GUARD(set("NODE_EXTRA_CA_CERTS", w->plan->extra_pem));
     if (!getenv("DENO_CERT"))
         KT_GUARD(set("DENO_CERT", w->plan->ca_pem));
-    enum kt_program_trust trust = kt_program_trust(w->program);
-    if (trust == KT_TRUST_JAVA)
-        return set_java(w->plan);
-    if (trust != KT_TRUST_OWN_STACK)
+    if (kt_program_trust(w->program) != KT_TRUST_OWN_STACK) /* Java's is the shim's (java_trust.h) */
         return kt_ok();
     /* The bundle was made from the user's own value; our upstream calls keep that one, without our CA. */
     const char *own = getenv("SSL_CERT_FILE");
@@ -114,6 +98,9 @@ kt_result kt_wrap_setenv(const struct kt_wrap_env *w)
     if (w->fail_mode)
         KT_GUARD(set("KT_FAIL_MODE", w->fail_mode));
     KT_GUARD(set("KT_PLAN", w->plan->path));
+    bool inside = kt_option_or_env(NULL, "KT_RUN") && kt_option_or_env(NULL, "KT_RUN_STATE");
+    if (w->run && !inside) /* else the outermost run's stays, which must hear of other folders */
+        KT_GUARD(set("KT_RUN_STATE", w->state_dir));
     if (w->run)
         KT_GUARD(set("KT_RUN", w->run));
     /* What is only read along may keep its proxy: TLS says the host. */

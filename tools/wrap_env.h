@@ -30,9 +30,14 @@ enum kt_program_trust kt_program_trust(const char *path);
 /* Does this file give rights to who runs it (setuid, setgid, capabilities)? */
 bool kt_program_gives_rights(const char *path);
 
-/* libkt.so lies in ../lib beside the folder of kt, or where KT_LIB says. False where it cannot be read; said
- * on stderr as `kt <command>`. */
-bool kt_find_libkt(const char *command, char out[PATH_MAX]);
+/* libkt.so lies in ../lib beside the folder of kt, or where KT_LIB says. False where it cannot be read, or
+ * where LD_PRELOAD cannot name it; `err` says which. */
+bool kt_find_libkt(char out[PATH_MAX], struct kt_error *err);
+/* The file that execvp will run, for a look at its TLS stack; the name itself where it is not found. */
+void kt_find_program(const char *name, char out[PATH_MAX]);
+/* Loads the engine that a libkt.so there would load, and lets it go. False where that cannot be; `err` says
+ * why. */
+bool kt_try_engine(const char *libkt, struct kt_error *err);
 /* `files` as they were given, else those of KT_POLICY_CONFIG, else ./policy-config.yaml, else none; `paths`
  * receives their absolute paths joined by colons. KT_ERR_USAGE where one holds a colon itself; said on stderr
  * as `kt <command>`. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a wrapped program needs from the file system: the library and the configs. */
+#include "interceptor/abi/kt_engine_abi.h"
 #include "tools/wrap_env.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,18 +29,60 @@ static void look_around(char out[PATH_MAX])
     snprintf(out, PATH_MAX, "%.*s", PATH_MAX - 1, path);
 }
 
-bool kt_find_libkt(const char *command, char out[PATH_MAX])
+bool kt_find_libkt(char out[PATH_MAX], struct kt_error *err)
 {
     const char *env = getenv("KT_LIB");
     if (env && *env)
         snprintf(out, PATH_MAX, "%s", env);
     else
         look_around(out);
-    if (access(out, R_OK) == 0)
-        return true;
-    fprintf(stderr, "kt %s: cannot read %s: %s (KT_LIB names another place)\n", command, out,
-            strerror(errno));
-    return false;
+    if (access(out, R_OK) != 0)
+        return kt_is_ok(kt_fail(err, KT_ERR_IO, "cannot read %.400s: %s (KT_LIB names another place)", out,
+                                strerror(errno)));
+    if (strpbrk(out, " :"))
+        return kt_is_ok(kt_fail(err, KT_ERR_USAGE,
+                                "LD_PRELOAD cannot name '%.300s', it separates files by spaces and colons: "
+                                "install ktwrap elsewhere, or let KT_LIB name a link without them",
+                                out));
+    return true;
+}
+
+void kt_find_program(const char *name, char out[PATH_MAX])
+{
+    const char *path = getenv("PATH");
+    snprintf(out, PATH_MAX, "%s", name);
+    if (strchr(name, '/') || !path)
+        return;
+    while (*path) {
+        size_t n = strcspn(path, ":");
+        char candidate[PATH_MAX];
+        int len = snprintf(candidate, sizeof candidate, "%.*s/%s", (int)n, path, name);
+        if (len > 0 && (size_t)len < sizeof candidate && access(candidate, X_OK) == 0) {
+            snprintf(out, PATH_MAX, "%s", candidate);
+            return;
+        }
+        path += n + (path[n] == ':');
+    }
+}
+
+bool kt_try_engine(const char *libkt, struct kt_error *err)
+{
+    char path[PATH_MAX + 32];
+    const char *env = getenv("KT_ENGINE"), *slash = strrchr(libkt, '/');
+    if (env && *env)
+        snprintf(path, sizeof path, "%s", env);
+    else
+        snprintf(path, sizeof path, "%.*s/libktengine.so", slash ? (int)(slash - libkt) : 1,
+                 slash ? libkt : ".");
+    void *engine = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const char *why = engine ? NULL : dlerror();
+    if (!engine)
+        return kt_is_ok(
+            kt_fail(err, KT_ERR_IO, "the engine cannot be loaded: %s", why ? why : "nobody says why"));
+    if (!dlsym(engine, KT_ENGINE_ABI_SYMBOL))
+        why = "it is no engine of ktwrap";
+    dlclose(engine);
+    return why ? kt_is_ok(kt_fail(err, KT_ERR_IO, "%.400s: %s", path, why)) : true;
 }
 
 /* Whatever lies there is meant: what cannot be read is the reader's to say, not "no config". */

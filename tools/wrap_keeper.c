@@ -3,6 +3,7 @@
 
 #include "tools/wrap_cut.h"
 #include "tools/wrap_run.h"
+#include "tools/wrap_signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,7 +30,8 @@ struct keeper {
     const struct wrap_guard *guard;
     const struct wrap_program *program;
     struct kt_supervise *supervise;
-    int to_kt;
+    int kt;                        /* a stream: news go there, words of its signals come */
+    const sigset_t *waited, *mask; /* of kt_run_block_signals */
 };
 
 bool wrap_guard_option(struct wrap_guard *g, const char *option)
@@ -51,7 +54,7 @@ bool wrap_guard_setenv(const struct wrap_guard *g)
 
 static void tell(const struct keeper *k, struct news n)
 {
-    while (send(k->to_kt, &n, sizeof n, MSG_NOSIGNAL) < 0 && errno == EINTR)
+    while (send(k->kt, &n, sizeof n, MSG_NOSIGNAL) < 0 && errno == EINTR)
         ;
 }
 
@@ -63,12 +66,14 @@ static void on_stopped(void *arg, int sig)
 static bool in_child(void *arg)
 {
     struct keeper *k = arg;
-    return k->program->setup(k->program->arg) && kt_supervise_child(k->supervise);
+    return k->program->setup(k->program->arg) && (k->guard->off || kt_supervise_child(k->supervise));
 }
 
 static void on_started(void *arg, pid_t child)
 {
     struct keeper *k = arg;
+    if (k->guard->off)
+        return;
     kt_supervise_parent(k->supervise, child);
     const char *trouble = kt_supervise_trouble(k->supervise);
     if (trouble && k->guard->strict)
@@ -95,24 +100,38 @@ static void let_go(void)
         return; /* a folder that stays busy, no more */
 }
 
+/* Serves what the program has left behind, for as long as it lives. */
+static void stay(struct keeper *k)
+{
+    signal(SIGCHLD, SIG_IGN);
+    let_go();
+    setsid();
+    kt_supervise_wait(k->supervise, -1);
+}
+
+static void call_it_keeper(struct keeper *k)
+{
+    prctl(PR_SET_NAME, "kt-keeper");
+    if (strcmp(k->program->word, "wrap") == 0)
+        memcpy(k->program->word, "keep", 4);
+}
+
 static _Noreturn void keep(struct keeper *k)
 {
     const struct kt_supervise_options o = {
         .engine = k->program->engine, .plan = k->program->engine.plan, .strict = k->guard->strict};
-    const struct kt_run run = {k->program->argv, in_child, on_started, on_stopped, k};
+    const struct kt_run run = {k->program->argv, in_child, on_started, on_stopped, k,
+                               k->waited,        k->mask,  k->kt};
     struct news n = {NEWS_ENDED, FAILED, 0};
-    if (!kt_is_ok(kt_supervise_new(&o, &k->supervise))) {
+    if (!k->guard->off && !kt_is_ok(kt_supervise_new(&o, &k->supervise))) {
         fputs("kt wrap: no memory or no sockets for the supervisor\n", stderr);
         _exit(FAILED);
     }
     n.status = kt_run_child(&run, &n.signal);
-    bool alone = kt_supervise_wait(k->supervise, LAST_LOOK_MS);
+    bool alone = !k->supervise || kt_supervise_wait(k->supervise, LAST_LOOK_MS);
     if (!alone) {
         tell(k, n);
-        signal(SIGCHLD, SIG_IGN);
-        let_go();
-        setsid();
-        kt_supervise_wait(k->supervise, -1);
+        stay(k);
     }
     kt_supervise_free(k->supervise);
     if (!alone)
@@ -134,17 +153,25 @@ static int bury(pid_t keeper, int *sig)
     return FAILED;
 }
 
-/* Signals go to the keeper, which passes them on; its news come back. */
+static void pass_word(int signals, int keeper)
+{
+    struct signalfd_siginfo si;
+    if (read(signals, &si, sizeof si) != (ssize_t)sizeof si || si.ssi_signo == SIGCHLD)
+        return;
+    const struct kt_signal_word word = {(unsigned char)si.ssi_signo, si.ssi_code <= 0};
+    while (send(keeper, &word, sizeof word, MSG_NOSIGNAL) < 0 && errno == EINTR)
+        ;
+}
+
+/* The keeper hears of our signals, and passes on what the program has not got itself; its news come back. */
 static int attend(pid_t keeper, int news_fd, int signals, int *sig)
 {
     for (;;) {
         struct pollfd p[2] = {{news_fd, POLLIN, 0}, {signals, POLLIN, 0}};
         if (poll(p, 2, -1) < 0)
             continue;
-        struct signalfd_siginfo si;
-        if (p[1].revents && read(signals, &si, sizeof si) == (ssize_t)sizeof si && si.ssi_signo != SIGCHLD &&
-            (si.ssi_code <= 0 || si.ssi_signo == SIGCONT))
-            kill(keeper, (int)si.ssi_signo);
+        if (p[1].revents)
+            pass_word(signals, news_fd);
         if (!p[0].revents)
             continue;
         struct news n;
@@ -171,9 +198,11 @@ static int run_kept(struct keeper *k, int *sig)
     kt_run_block_signals(&waited, &before);
     pid_t keeper = fork();
     if (keeper == 0) {
-        sigprocmask(SIG_SETMASK, &before, NULL);
         close(pair[0]);
-        k->to_kt = pair[1];
+        k->kt = pair[1];
+        k->waited = &waited;
+        k->mask = &before;
+        call_it_keeper(k);
         keep(k);
     }
     close(pair[1]);
@@ -190,13 +219,7 @@ static int run_kept(struct keeper *k, int *sig)
 
 int wrap_guard_run(const struct wrap_guard *g, const struct wrap_program *p, int *sig)
 {
-    struct keeper k = {g, p, NULL, -1};
+    struct keeper k = {.guard = g, .program = p, .kt = -1};
     *sig = 0;
-    if (g->off) {
-        const struct kt_run run = {p->argv, p->setup, NULL, NULL, p->arg};
-        int status = kt_run_child(&run, sig);
-        p->ended(p->arg);
-        return status;
-    }
     return run_kept(&k, sig);
 }

@@ -3,7 +3,8 @@
 /*
  * `kt wrap` under the supervise lane. The keeper, a child of kt, is the parent of the program and serves its
  * filter; kt ends when the program ends, while the keeper stays for as long as any process of the tree lives:
- * a filter that nobody serves would break every connect.
+ * a filter that nobody serves would break every connect. Under --no-supervise it only waits: it is the
+ * witness of signals to the whole group (wrap_signals.h).
  */
 #include "tools/supervise/kt_supervise.h"
 
@@ -14,6 +15,7 @@ struct wrap_guard {
 
 struct wrap_program { /* all borrowed */
     char **argv;
+    char *word; /* "wrap" of the command line: the keeper's says otherwise, so that pkill means kt alone */
     bool (*setup)(void *arg); /* in the program's process, before it is one */
     void (*ended)(void *arg); /* once nothing of the tree is left */
     void *arg;

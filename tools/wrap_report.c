@@ -7,6 +7,7 @@
 #include "tools/wrap_cut.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,14 @@ static bool name_run(char out[WRAP_RUN_MAX])
     return true;
 }
 
+void wrap_report_rule(struct wrap_report *w, const char *list)
+{
+    unsigned rules = report_rule_parse(list);
+    w->rules |= rules;
+    if (!rules)
+        w->no_rule = list;
+}
+
 int wrap_report_prepare(struct wrap_report *w)
 {
     extern const struct kt_command kt_cmd_wrap;
@@ -34,9 +43,9 @@ int wrap_report_prepare(struct wrap_report *w)
         fputs("kt wrap: no random numbers can be had\n", stderr);
         return KT_EXIT_USAGE;
     }
-    if (w->fail_on && !(w->rules = report_rule_parse(w->fail_on)))
+    if (w->no_rule)
         return kt_usage_error(&kt_cmd_wrap, "--fail-on wants a list of " REPORT_RULES_HELP ", not '%s'",
-                              w->fail_on);
+                              w->no_rule);
     if (w->dir && mkdir(w->dir, 0777) != 0 && errno != EEXIST) {
         fprintf(stderr, "kt wrap: cannot make --report-dir %s: %s\n", w->dir, strerror(errno));
         return KT_EXIT_USAGE;
@@ -62,8 +71,34 @@ static int write_all(const struct report *r, const char *dir)
     return status;
 }
 
+/* The audit log's lock lives as long as the log does, through rotation and pruning. */
+static int open_lock(const char *state_dir)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/audit/lock", state_dir);
+    return n < (int)sizeof path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+}
+
+/* Only what is held open tells: the number of a file that is gone is soon another's. */
+static bool say_replaced(struct wrap_report *w, const char *state_dir)
+{
+    KT_CLEANUP(kt_cleanup_fd) int before = w->log;
+    KT_CLEANUP(kt_cleanup_fd) int now = before < 0 ? -1 : open_lock(state_dir);
+    struct stat a, b;
+    w->log = -1;
+    if (before < 0 || (now >= 0 && fstat(before, &a) == 0 && fstat(now, &b) == 0 && a.st_dev == b.st_dev &&
+                       a.st_ino == b.st_ino))
+        return false;
+    fprintf(stderr,
+            "kt wrap: the audit log in %s/audit was removed while the program ran: calls of before are not "
+            "known. Keep --state-dir where the build does not clean\n",
+            state_dir);
+    return true;
+}
+
 void wrap_report_begin(struct wrap_report *w, const char *state_dir)
 {
+    w->log = w->rules || w->dir ? open_lock(state_dir) : -1;
     if ((w->rules || w->dir) && !kt_is_ok(kt_state_open(state_dir, &w->state)))
         w->state = NULL;
     w->lost = kt_state_lost_events(w->state);
@@ -104,13 +139,14 @@ int wrap_report_finish(struct wrap_report *w, const struct kt_engine_options *en
                 "kt wrap: the audit log in %s cannot be read (%s): nothing is known about the LLM calls\n",
                 o.dir, kt_code_name(read.code));
         say_lost(w, o.dir);
+        say_replaced(w, state_dir);
         return w->rules ? KT_EXIT_POLICY : status ? status : KT_EXIT_USAGE;
     }
     r.missing = missing + say_lost(w, o.dir);
     int wrote = w->dir ? write_all(&r, w->dir) : KT_EXIT_OK;
     if (r.broken)
         report_say_broken(&r, "wrap");
-    bool holes = r.missing || cut;
+    bool replaced = say_replaced(w, state_dir), holes = r.missing || cut || replaced;
     if ((holes && w->rules) || r.broken)
         return KT_EXIT_POLICY;
     return status ? status : wrote;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/wrap_run.h"
 
+#include "tools/wrap_signals.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,9 +17,8 @@
 static const int forwarded[] = {SIGHUP,   SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
                                 SIGWINCH, SIGCONT, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
 
-void kt_run_block_signals(void *waited_sigset, void *before_sigset)
+void kt_run_block_signals(sigset_t *waited, sigset_t *before)
 {
-    sigset_t *waited = waited_sigset, *before = before_sigset;
     sigemptyset(waited);
     for (size_t i = 0; i < KT_COUNT(forwarded); i++)
         sigaddset(waited, forwarded[i]);
@@ -23,11 +26,11 @@ void kt_run_block_signals(void *waited_sigset, void *before_sigset)
     sigprocmask(SIG_BLOCK, waited, before);
 }
 
-static _Noreturn void exec_child(const struct kt_run *run, const sigset_t *mask)
+static _Noreturn void exec_child(const struct kt_run *run)
 {
-    sigprocmask(SIG_SETMASK, mask, NULL);
     if (!run->setup(run->arg))
         _exit(125);
+    sigprocmask(SIG_SETMASK, run->mask, NULL);
     execvp(run->argv[0], run->argv);
     int status = errno == ENOENT ? 127 : 126;
     fprintf(stderr, "kt wrap: %s: %s\n", run->argv[0], strerror(errno));
@@ -92,45 +95,84 @@ static bool reap(const struct kt_run *run, pid_t child, int *status, int *sig)
         *status = 125;
         return true;
     }
-    if (stop && run->stopped)
+    if (stop)
         run->stopped(run->arg, stop);
-    else if (stop)
-        kt_stop_like(stop);
     return false;
+}
+
+/* What came to us and not to a child that was not there yet. It has them blocked: one that it has, too, is
+ * one. */
+static void pass_earlier(pid_t child)
+{
+    sigset_t pending;
+    if (sigpending(&pending) != 0)
+        return;
+    for (size_t i = 0; i < KT_COUNT(forwarded); i++)
+        if (sigismember(&pending, forwarded[i]) == 1)
+            kill(child, forwarded[i]);
+}
+
+struct waiting {
+    const struct kt_run *run;
+    pid_t child;
+    int signals, words; /* fds; words = -1 once kt is gone */
+    struct kt_signals known;
+};
+
+/* Ours before kt's: what has come to both is then seen to have. */
+static void read_signals(struct waiting *w)
+{
+    struct signalfd_siginfo si;
+    while (read(w->signals, &si, sizeof si) == (ssize_t)sizeof si)
+        if (si.ssi_signo != SIGCHLD)
+            kt_signals_own(&w->known, (int)si.ssi_signo, kt_now_mono_ns());
+}
+
+static void read_word(struct waiting *w)
+{
+    struct kt_signal_word word;
+    ssize_t n = read(w->words, &word, sizeof word);
+    if (n == (ssize_t)sizeof word) {
+        bool left = getpgid(w->child) != getpgrp();
+        if (kt_signals_asked(&w->known, word, left, kt_now_mono_ns()))
+            kill(w->child, word.signal);
+    } else if (n == 0 || errno != EINTR) {
+        w->words = -1;
+    }
+}
+
+static int wait_for_end(struct waiting *w, int *sig)
+{
+    for (int status = 125;;) {
+        struct pollfd p[2] = {{w->signals, POLLIN, 0}, {w->words, POLLIN, 0}};
+        poll(p, 2, kt_signals_wait_ms(&w->known, kt_now_mono_ns()));
+        read_signals(w);
+        if (p[1].revents)
+            read_word(w);
+        if (reap(w->run, w->child, &status, sig))
+            return status;
+        reap_orphans(w->child);
+        for (int due; (due = kt_signals_due(&w->known, kt_now_mono_ns())) != 0;)
+            kill(w->child, due);
+    }
 }
 
 int kt_run_child(const struct kt_run *run, int *sig)
 {
-    sigset_t waited, before;
+    struct waiting w = {.run = run, .words = run->words};
     *sig = 0;
-    /* An ignored SIGCHLD, inherited from whoever started us, would make the child's status vanish. */
-    signal(SIGCHLD, SIG_DFL);
-    kt_run_block_signals(&waited, &before);
-    fflush(NULL);
-    pid_t child = fork();
-    if (child < 0) {
+    KT_CLEANUP(kt_cleanup_fd) int signals = w.signals = signalfd(-1, run->waited, SFD_CLOEXEC | SFD_NONBLOCK);
+    w.child = signals < 0 ? -1 : fork();
+    if (w.child < 0) {
         fprintf(stderr, "kt wrap: cannot fork: %s\n", strerror(errno));
         return 125;
     }
-    if (child == 0)
-        exec_child(run, &before);
+    if (w.child == 0)
+        exec_child(run);
+    pass_earlier(w.child);
     if (run->started)
-        run->started(run->arg, child);
-    int status = 125;
-    for (;;) {
-        siginfo_t si;
-        if (sigwaitinfo(&waited, &si) < 0)
-            continue;
-        if (si.si_signo == SIGCHLD || si.si_signo == SIGCONT) {
-            if (reap(run, child, &status, sig))
-                return status;
-            reap_orphans(child);
-            if (si.si_signo == SIGCONT)
-                kill(child, SIGCONT);
-        } else if (si.si_code <= 0) {
-            kill(child, si.si_signo); /* from a process; the terminal signals the whole group itself */
-        }
-    }
+        run->started(run->arg, w.child);
+    return wait_for_end(&w, sig);
 }
 
 void kt_die_by_signal(int sig)

@@ -27,6 +27,7 @@ struct kt_engine_options kt_engine_options_from(const struct kt_shim_host *host)
                                       .plan = ask(host, "KT_PLAN"),
                                       .trace = ask(host, "KT_TRACE"),
                                       .run = ask(host, "KT_RUN"),
+                                      .run_state = ask(host, "KT_RUN_STATE"),
                                       .guard_thread = host ? host->guard_thread : NULL,
                                       .forked = host ? host->forked : NULL};
 }
@@ -69,6 +70,7 @@ static kt_result load(struct kt_engine *e, const struct kt_engine_options *o, st
     kt_event_set_run(o->run);
     if (o->trace)
         kt_trace_open(o->trace, e->paths.state_dir);
+    kt_engine_tell_outer(o, e->paths.state_dir);
     open_audit(e, 0);
     const struct kt_runtimes_options ro = {.config_paths = e->config_paths,
                                            .mode = e->mode,

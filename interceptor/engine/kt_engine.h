@@ -33,6 +33,7 @@ struct kt_engine_options {      /* all borrowed for the call; NULL = not set */
     const char *plan;           /* KT_PLAN */
     const char *trace;          /* KT_TRACE; NULL leaves the trace as it is */
     const char *run;            /* KT_RUN */
+    const char *run_state;      /* KT_RUN_STATE: the state folder of the outermost of these runs */
     const char *lane;           /* static: what events call the way of adopted connections; NULL = divert */
     void (*guard_thread)(void); /* first call on the event thread; lives for ever */
     int (*forked)(void);        /* as of kt_shim_host; NULL = every child of a fork counts */

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DEFAULT_MAX_BODY (64u << 20)
 
@@ -65,7 +66,8 @@ kt_result kt_engine_start(struct kt_engine *e)
     e->ctx.witness = (struct kt_witness){kt_otlp_exchange, e->otlp};
     if (!e->prober)
         KT_GUARD(kt_prober_new(&e->ctx, &e->prober));
-    const struct kt_flows_options o = {.ctx = &e->ctx,
+    const struct kt_flows_options o = {.many = strcmp(e->ctx.lane, "supervise") == 0,
+                                       .ctx = &e->ctx,
                                        .service = &exchanges,
                                        .owner = e,
                                        .ca = ca,

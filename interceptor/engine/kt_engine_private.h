@@ -83,6 +83,11 @@ bool kt_engine_give(struct kt_engine *e, const char *host);
 /* Events for the calls of dead processes that belong to no `kt wrap`. */
 void kt_engine_sweep(void *engine);
 
+/* kt_engine_outer.c */
+/* An event "unseen" in the log of the `kt wrap` that this process runs under, where that is not the log of
+ * `state_dir`. The run must be known to kt_event_set_run. */
+void kt_engine_tell_outer(const struct kt_engine_options *o, const char *state_dir);
+
 /* kt_engine_lost.c */
 void kt_engine_tell_supervisor(void);
 

@@ -30,7 +30,7 @@ static void on_timer(void *flow)
 static void report_pin(const struct kt_flow *f)
 {
     if (f->phase == KT_PHASE_OPEN && f->ssl && !f->fs->o.door && !f->reported && !f->fs->closing &&
-        !atomic_load(&f->spoken))
+        !atomic_load(&f->spoken) && !kt_flow_is_trusted(f))
         f->fs->o.event(f->fs->o.owner, "client_distrusts", f->host, f->port, 0,
                        "the client left behind the TLS handshake without a request, as one with a pinned "
                        "certificate does");
@@ -41,6 +41,7 @@ void kt_flow_close(struct kt_flow *f)
     if (f->phase == KT_PHASE_CLOSED)
         return;
     report_pin(f);
+    kt_flow_trust_note(f);
     KT_TRACE(FLOW, "%s: closed in phase %d%s", f->host, (int)f->phase, f->x ? ", client gone" : "");
     f->phase = KT_PHASE_CLOSED;
     atomic_store(&f->input, KT_INPUT_SHUT);

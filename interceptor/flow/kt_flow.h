@@ -58,6 +58,7 @@ struct kt_flow_door {
 
 struct kt_flows_options {
     const struct kt_flow_door *door;       /* borrowed for ever; NULL: flows of a wrapped program */
+    bool many;                             /* clients in several processes: one's trust is not another's */
     struct kt_engine_ctx *ctx;             /* borrowed; its loop carries the flows */
     const struct kt_flow_service *service; /* borrowed */
     void *owner;                           /* for the slots below */

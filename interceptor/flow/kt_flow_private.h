@@ -15,6 +15,7 @@
 
 #define KT_FLOW_READ_BYTES 16384
 #define KT_FLOW_MAP_BUCKETS 1024
+#define KT_FLOW_TRUSTED 16               /* hosts */
 #define KT_FLOW_AHEAD_BYTES (256u << 10) /* of pipelined requests */
 
 enum kt_flow_phase {
@@ -141,6 +142,8 @@ struct kt_flows {
     atomic_bool forgotten;           /* by a fork child */
     bool closing;                    /* loop thread */
     struct kt_flow *first;           /* loop thread, as all up to hold_watch */
+    char *trusted[KT_FLOW_TRUSTED];  /* owned: hosts to which closed TLS flows spoke */
+    unsigned trusted_next;           /* place in it that is used next */
     size_t held;                     /* flows of which something waits for a read */
     unsigned lost;                   /* reads that did not come, in 64ths */
     bool ticks;                      /* the timer is set */
@@ -158,6 +161,14 @@ void kt_flows_map(struct kt_flow *f, const uint8_t random[32]);
 void kt_flows_unmap(struct kt_flow *f);
 void kt_flows_link(struct kt_flow *f);
 void kt_flows_unlink(struct kt_flow *f);
+
+/* kt_flow_trust.c; loop thread */
+/* True where this program has sent a request to that host over TLS: what leaves without one now was not
+ * needed. */
+bool kt_flow_is_trusted(const struct kt_flow *f);
+/* The flow ends. */
+void kt_flow_trust_note(const struct kt_flow *f);
+void kt_flow_trust_free(struct kt_flows *fs);
 
 /* kt_flow.c: the connection's life; loop thread */
 /* Queues `bits` of work for behind the current callback; safe inside a sink slot. */

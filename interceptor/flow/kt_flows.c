@@ -17,6 +17,7 @@ static void unref_set(struct kt_flows *fs)
     if (atomic_fetch_sub(&fs->refs, 1) != 1)
         return;
     kt_flow_tls_teardown(fs);
+    kt_flow_trust_free(fs);
     pthread_mutex_destroy(&fs->map_lock);
     free(fs);
 }

@@ -72,7 +72,8 @@ kt_result kt_file_write(const char *dir, const char *name, struct kt_span data, 
     int why = errno;
     unlink(temp);
     errno = why;
-    return kt_fail(err, KT_ERR_IO, "cannot write %.300s: %s", path, strerror(why));
+    return kt_fail(err, KT_ERR_IO, "cannot write %.300s: %s", path,
+                   why == EFBIG ? "the limit on file sizes (ulimit -f) is too small for it" : strerror(why));
 }
 
 int kt_file_lock(const char *dir)

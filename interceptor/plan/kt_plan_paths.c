@@ -49,19 +49,36 @@ static bool usable_runtime(const char *dir)
            access(dir, W_OK | X_OK) == 0;
 }
 
-kt_result kt_paths_resolve(const char *state_dir, struct kt_paths *out, struct kt_error *err)
+/* Anybody may make a folder in /tmp, and who made this one keeps it. */
+static bool taken(const char *dir)
+{
+    struct stat st;
+    return lstat(dir, &st) == 0 && (!S_ISDIR(st.st_mode) || st.st_uid != geteuid());
+}
+
+static kt_result find_runtime_dir(struct kt_paths *out)
 {
     const char *runtime = env("XDG_RUNTIME_DIR");
+    if (usable_runtime(runtime))
+        return kt_path_format(out->runtime_dir, sizeof out->runtime_dir, "%s/ktwrap", runtime);
+    KT_GUARD(
+        kt_path_format(out->runtime_dir, sizeof out->runtime_dir, "/tmp/ktwrap-%u", (unsigned)geteuid()));
+    return taken(out->runtime_dir)
+               ? kt_path_format(out->runtime_dir, sizeof out->runtime_dir, "%s/run", out->state_dir)
+               : kt_ok();
+}
+
+kt_result kt_paths_resolve(const char *state_dir, struct kt_paths *out, struct kt_error *err)
+{
     kt_result r = find_state_dir(state_dir, out->state_dir, sizeof out->state_dir);
     if (!kt_is_ok(r))
         return kt_fail(err, r.code == KT_ERR_LIMIT ? KT_ERR_USAGE : r.code,
                        "cannot resolve the state folder: %s",
                        r.code == KT_ERR_LIMIT ? "its path is too long" : strerror(errno));
-    if (usable_runtime(runtime))
-        r = kt_path_format(out->runtime_dir, sizeof out->runtime_dir, "%s/ktwrap", runtime);
-    else
-        r = kt_path_format(out->runtime_dir, sizeof out->runtime_dir, "/tmp/ktwrap-%u", (unsigned)geteuid());
-    return kt_is_ok(r) ? r : kt_fail(err, KT_ERR_USAGE, "XDG_RUNTIME_DIR is too long");
+    r = find_runtime_dir(out);
+    return kt_is_ok(r)
+               ? r
+               : kt_fail(err, KT_ERR_USAGE, "the path of the runtime folder (XDG_RUNTIME_DIR) is too long");
 }
 
 /* True where it was created by this call. A failure shows when the path is looked at afterwards. */

@@ -257,11 +257,43 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
         got = self.lab.run("wrap", cfg, limited, env=KEY, options=["--fail-on", "block", "--fail-mode", "allow"])
         self.assertEqual((got.returncode, "choices" in got.stdout), (1, True), got.stderr)
         self.assertIn("1 audit events could not be written", got.stderr)
+        # A log that the program removes proves nothing, whether another one was begun behind that or not.
+        for behind in ("true", "'" + "' '".join(curl("hello")) + "'"):
+            got = self.lab.run("wrap", cfg, ["sh", "-c", f"{line}; rm -rf {self.lab.state}; {behind}"], env=KEY, options=["--fail-on", "block"])
+            self.assertEqual(got.returncode, 1, got.stderr)
+            self.assertIn("was removed while the program ran", got.stderr)
+        # Rules add up; of other options only one can be meant.
+        got = self.lab.run("wrap", cfg, curl(BAD), env=KEY, options=["--fail-on", "block", "--fail-on", "unseen"])
+        self.assertEqual(got.returncode, 1, got.stderr)
+        self.assertEqual(self.report("--fail-on", "block", "--fail-on", "unseen").returncode, 1)
+        for twice in ("wrap", "--mode", "observe"), ("report", "--markdown", "-"), ("report", "--since", "1h"), ("report", "--policy", "x"), ("events", "--limit", "3"):
+            words = [twice[0], *(["tail"] if twice[0] == "events" else []), *twice[1:], *twice[1:], *(["true"] if twice[0] == "wrap" else [])]
+            got = subprocess.run([str(self.lab.kt), *words], capture_output=True, text=True, timeout=60, env=self.lab.env())
+            self.assertEqual((got.returncode, got.stdout), (2, ""), words)
+            self.assertIn(f"{twice[1]} is given twice", got.stderr)
         got = self.lab.run("wrap", cfg, ["true"], options=["--fail-on", "everything"])
         self.assertEqual(got.returncode, 2)
         self.assertIn("block, redact, escalate, error and unseen", got.stderr)
         got = self.lab.run("wrap", cfg, ["true"], options=["--report-dir", "/dev/null/x"])
         self.assertEqual(got.returncode, 2)
+
+    def test_a_record_in_another_folder_is_told_to_the_run_around_it(self):
+        """By `kt wrap` or by a variable: its events are there, and here is one that says so."""
+        cfg, other = self.targets(self.lab.mock("up")), self.lab.tmp / "other"
+        line = "'" + "' '".join(curl(BAD)) + "'"
+        inner = f"{self.lab.kt} wrap --policy-config {cfg} --state-dir"
+        for elsewhere in (f"{inner} {other} --", f"env KT_STATE_DIR={other}", f"{inner} {other} -- {inner} {other}2 --"):
+            known = len(self.lab.events())
+            got = self.lab.run("wrap", cfg, ["sh", "-c", f"{elsewhere} {line}"], env=KEY, options=["--fail-on", "unseen"])
+            self.assertEqual(got.returncode, 1, got.stderr)
+            self.assertEqual([(e["event_type"], e["reason_code"]) for e in self.lab.events()[known:]], [("unseen", "recorded_elsewhere")], elsewhere)
+        self.assertEqual([len(self.lab.events(f)) for f in (other, self.lab.tmp / "other2")], [2, 1])
+        self.lab.verify()
+        link = self.lab.tmp / "link"
+        link.symlink_to(self.lab.state)
+        for same in (f"{inner} {link} --", f"env KT_STATE_DIR={link}"):
+            got = self.lab.run("wrap", cfg, ["sh", "-c", f"{same} {line}"], env=KEY, options=["--fail-on", "unseen"])
+            self.assertEqual(got.returncode, 0, got.stderr)
 
     def scripts(self, name):
         """The shell parts of a CI example, in order: blocks of `run: |` and the items of `script:` and `after_script:`."""
@@ -280,7 +312,7 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
     def test_the_ci_examples_work(self):
         mock = self.lab.mock("up")
         self.targets(mock)
-        env = {**self.lab.env(KEY), "PATH": f"{self.lab.kt.parent}:{os.environ['PATH']}", "KT_STATE_DIR": "kt-state",
+        env = {**self.lab.env(KEY), "PATH": f"{self.lab.kt.parent}:{os.environ['PATH']}", "KT_STATE_DIR": str(self.lab.tmp / "kt-state"), "RUNNER_TEMP": str(self.lab.tmp),
                "GITHUB_STEP_SUMMARY": str(self.lab.tmp / "summary.md")}
         ci = {"github-actions.yml": {"GITHUB_RUN_ID": "7", "GITHUB_WORKFLOW": "test", "GITHUB_JOB": "test", "GITHUB_SHA": "c0ffee", "GITHUB_REF_NAME": "main"},
               "gitlab-ci.yml": {"CI_JOB_ID": "7", "CI_PIPELINE_ID": "9", "CI_COMMIT_SHA": "c0ffee", "CI_COMMIT_REF_NAME": "main"}}

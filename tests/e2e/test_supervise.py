@@ -162,6 +162,26 @@ print(seen)
         self.assertEqual(proc.communicate(timeout=20)[0], "on\n")
         self.assertEqual(proc.returncode, 0)
 
+    def test_where_no_file_can_be_made_in_memory(self):
+        """Filters of containers refuse memfd_create: /etc/hosts is then a file without a name, or it is said that the program is not seen."""
+        deny = """
+import ctypes, os, struct, sys
+memfd, openat = {"x86_64": (319, 257), "aarch64": (279, 56)}[os.uname().machine]
+code = [(0x20, 0, 0, 0), (0x15, 4, 0, memfd), (0x15, 0, 2, openat), (0x20, 0, 0, 32), (0x45, int(sys.argv[1]), 0, 0x400000), (6, 0, 0, 0x7fff0000), (6, 0, 0, 0x50001)]
+raw = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *c) for c in code))
+prog = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(code), ctypes.addressof(raw)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(prog), 0, 0) == 0, ctypes.get_errno()
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+        cfg = self.targets(self.lab.mock("up"))
+        for nameless, want in ((0, (0, '{"status": 200}\n')), (1, (1, ""))):
+            known = len(self.lab.events())
+            argv, env = self.lab.wrapped("wrap", cfg, [self.c("static", "-static"), "libc"], env=KEY, options=("--fail-on", "unseen"))
+            got = subprocess.run([PYTHON, "-c", deny, str(nameless), *argv], env=env, capture_output=True, text=True, timeout=60, cwd=self.lab.tmp)
+            self.assertEqual((got.returncode, got.stdout), want, got.stderr)
+            self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen" if nameless else "decision"])
+
     def test_many_processes_that_connect_and_die(self):
         """Notifications of processes that are killed while they wait must not harm the next ones."""
         self.lab.mock("up")

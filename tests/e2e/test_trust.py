@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import shutil  # noqa: E402
 import subprocess  # noqa: E402
-from ktlib import PYTHON  # noqa: E402
+from ktlib import PYTHON, ROOT, compiled  # noqa: E402
 from servers import ConnectProxy  # noqa: E402
 
 BODY = '{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}'
@@ -79,6 +79,19 @@ providers:
                 mock.stop()
             program.stdin.close()
         self.assertEqual([e["target"] for e in self.lab.events()], ["first", "second"])
+
+    def test_java_is_not_only_the_program_itself(self):
+        """Below a shell, in a clean environment; who names a store keeps it, and nothing is said of a variable."""
+        if not shutil.which("javac"):
+            self.skipTest("no JDK")
+        classes = compiled(e2e.BUILD, "java", ROOT / "tests/clients/Chat.java", ["javac", "-d", "{out}", "{source}"])
+        java = f"java -XX:TieredStopAtLevel=1 -cp {classes} Chat client"
+        cfg = self.targets(self.lab.mock("up"))
+        for command in (java, f"env -i PATH=$PATH MISTRAL_API_KEY=k {java}"):
+            result = self.run_ok("wrap", cfg, ["sh", "-c", f"{command}; exit $?"], env={"MISTRAL_API_KEY": "k"})
+            self.assertEqual((result.stdout.count('"status":200'), result.stderr), (2, ""), command)
+        own = java.replace(" -cp", f" -Djavax.net.ssl.trustStore={self.lab.tmp}/none -cp")
+        self.assertNotIn('"status":200', self.lab.run("wrap", cfg, own.split(), env={"MISTRAL_API_KEY": "k"}).stdout)
 
     def test_client_without_sni(self):
         mock = self.lab.mock("up")

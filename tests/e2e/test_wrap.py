@@ -9,6 +9,7 @@ import os  # noqa: E402
 import pty  # noqa: E402
 import re  # noqa: E402
 import select  # noqa: E402
+import shutil  # noqa: E402
 import signal  # noqa: E402
 import subprocess  # noqa: E402
 import time  # noqa: E402
@@ -95,6 +96,76 @@ class Wrap(e2e.KtTest):
         proc.send_signal(signal.SIGTERM)
         self.assertEqual(proc.wait(10), 42)
         proc.stdout.close()
+
+    def test_a_signal_comes_once(self):
+        """To the group (timeout, CI runners), to kt alone, to its keeper alone; whether the program is in that group or has left it."""
+        code = """
+import os, signal, sys, time
+seen = []
+signal.signal(signal.SIGTERM, lambda s, f: seen.append(s))
+if sys.argv[1] == "leaves": os.setsid()
+print(os.getppid(), flush=True)
+end = time.monotonic() + 20
+while not seen and time.monotonic() < end: time.sleep(0.02)
+time.sleep(0.4)  # for a second one, which kt would send within 0.25 s
+sys.exit(40 + len(seen))
+"""
+        to_group, to_kt, to_keeper = (lambda kt, keeper: os.killpg(kt, signal.SIGTERM), lambda kt, keeper: os.kill(kt, signal.SIGTERM),
+                                      lambda kt, keeper: os.kill(keeper, signal.SIGTERM))
+
+        def timeout_does(kt, keeper):
+            to_kt(kt, keeper)
+            to_group(kt, keeper)
+
+        cases = [(options, where, send) for options in ((), ("--no-supervise",)) for where, send in
+                 (("stays", to_group), ("stays", timeout_does), ("stays", to_kt), ("stays", to_keeper), ("leaves", timeout_does), ("leaves", to_kt))]
+        cases += [(("--", str(self.lab.kt), "wrap"), "stays", send) for send in (to_group, to_kt)]
+        running = []
+        for options, where, send in cases:
+            argv = [str(self.lab.kt), "wrap", *options, "--", PYTHON, "-c", code, where]
+            kt = subprocess.Popen(argv, env=self.lab.env({"KT_STATE_DIR": str(self.lab.state)}), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                  cwd=self.lab.tmp, start_new_session=True)
+            running.append((kt, options, where, send))
+        for kt, options, where, send in running:
+            send(kt.pid, int(kt.stdout.readline()))
+        for kt, options, where, send in running:
+            self.assertEqual(kt.wait(30), 41, (options, where, cases.index((options, where, send))))
+            kt.stdout.close()
+
+    def test_an_installation_that_cannot_work_starts_nothing(self):
+        """A path that LD_PRELOAD cannot name; an engine that is missing. kt env and kt doctor say it, too, and the shim has a line for kt.log."""
+        self.install_for_others()
+
+        def refused(kt, word):
+            for command, status in ((("wrap", "--", "echo", "started"), 125), (("env",), 2), (("doctor",), 1)):
+                got = subprocess.run([str(kt), *command], env=self.lab.env({"KT_STATE_DIR": str(self.lab.state)}), capture_output=True, text=True, timeout=60,
+                                     cwd=self.lab.tmp)
+                self.assertEqual((got.returncode, "started" in got.stdout), (status, False), got.stderr)
+                self.assertIn(word, got.stdout + got.stderr, command)
+
+        for name in ("my tools", "a:b"):
+            (self.lab.tmp / name).mkdir()
+            for folder in ("bin", "lib"):
+                (self.lab.tmp / folder).rename(self.lab.tmp / name / folder)
+            refused(self.lab.tmp / name / "bin/kt", "LD_PRELOAD cannot name")
+            for folder in ("bin", "lib"):
+                (self.lab.tmp / name / folder).rename(self.lab.tmp / folder)
+        (self.lab.tmp / "lib/libktengine.so").unlink()
+        refused(self.lab.kt, "the engine cannot be loaded: ")
+        shutil.rmtree(self.lab.state, ignore_errors=True)
+        got = self.lab.run("preload", self.targets(self.lab.mock("up")), ["curl", "-sS", "http://api.openai.com/v1/models"])
+        self.assertNotEqual(got.returncode, 0, got.stdout)
+        self.assertRegex((self.lab.state / "kt.log").read_text(), r"^\d+\.\d{9} \[\d+\] the engine cannot be loaded: .*libktengine.so")
+
+    def test_a_limit_on_file_sizes(self):
+        """Too small for what must be written it is said, else the program runs, and its own SIGXFSZ is as without us."""
+        status = "ulimit -f {}; exec {} grep SigIgn /proc/self/status"
+        want = subprocess.run(["sh", "-c", status.format(4000, "")], capture_output=True, text=True).stdout
+        kt = f"{self.lab.kt} wrap --state-dir {self.lab.state} --"
+        for limit, expected in ((4, (125, "")), (4000, (0, want))):
+            got = subprocess.run(["sh", "-c", status.format(limit, kt)], env=self.lab.env(), capture_output=True, text=True, timeout=60, cwd=self.lab.tmp)
+            self.assertEqual((got.returncode, got.stdout), expected, (limit, got.stderr))
+            self.assertEqual("ulimit -f" in got.stderr, got.returncode != 0, got.stderr)
 
     def test_env_conventions(self):
         self.assertEqual(self.wrap("--", "/no/such/program").returncode, 127)

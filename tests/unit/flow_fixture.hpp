@@ -80,7 +80,7 @@ struct Harness {
     }
     std::atomic<int> gone{0}, ended{0}, dropped{0}, live{0};
 
-    explicit Harness(const kt_flow_door *door = nullptr);
+    explicit Harness(const kt_flow_door *door = nullptr, bool many = false);
     ~Harness();
     void stop();
     void post(std::function<void()> f);
@@ -191,7 +191,7 @@ inline kt_loop_watch *x_waits_for(const kt_exchange *x)
 inline const kt_flow_service service = {x_open,     x_prepare, x_start,     x_gone,
                                         x_writable, x_drop,    x_waits_for, nullptr};
 
-inline Harness::Harness(const kt_flow_door *door)
+inline Harness::Harness(const kt_flow_door *door, bool many)
 {
     script = echo;
     EXPECT_TRUE(kt_is_ok(kt_loop_new(&loop)));
@@ -205,6 +205,7 @@ inline Harness::Harness(const kt_flow_door *door)
     ctx.owner = this;
     kt_flows_options o{};
     o.door = door;
+    o.many = many;
     o.ctx = &ctx;
     o.service = &service;
     o.owner = this;

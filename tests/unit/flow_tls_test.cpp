@@ -146,10 +146,43 @@ TEST(FlowTls, AClientThatLeavesWithoutARequestIsReportedOnce)
             ASSERT_EQ(c.answer().status, 200);
         }
         SSL_shutdown(c.ssl);
+        close(c.fd);
+        c.fd = -1;
+        EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; }));
     }
-    EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; }));
     ASSERT_EQ(h.reports().size(), 1u);
     EXPECT_EQ(h.reports()[0].type, "client_distrusts");
+}
+
+/* Node does so behind each stream that it breaks off. Its trust is that of one program, and of one host. */
+TEST(FlowTls, ASpareConnectionOfAProgramThatTrustsUsIsNoDistrust)
+{
+    for (bool many : {false, true}) {
+        Harness h(nullptr, many);
+        auto first = std::make_unique<Client>(h, "api.test");
+        ASSERT_EQ(first->tls(h, "api.test"), 1);
+        ASSERT_TRUE(first->send(GET));
+        ASSERT_EQ(first->answer().status, 200);
+        auto spare = [&](const char *host) {
+            {
+                Client c(h, host);
+                ASSERT_EQ(c.tls(h, host), 1);
+            }
+            EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == (first ? 1u : 0u); }));
+        };
+        spare("api.test"); /* beside the first */
+        first.reset();
+        EXPECT_TRUE(h.wait([&] { return kt_flows_count(h.flows) == 0; }));
+        spare("api.test"); /* behind it */
+        EXPECT_EQ(h.reports().size(), many ? 2u : 0u);
+        spare("other.test");
+        EXPECT_EQ(h.reports().size(), many ? 3u : 1u);
+        {
+            Client c(h, "api.test"); /* with a reason it is one, whoever spoke before */
+            EXPECT_LE(c.tls(h, "api.test", false), 0);
+        }
+        EXPECT_TRUE(h.wait([&] { return h.reports().size() == (many ? 4u : 2u); }));
+    }
 }
 
 TEST(FlowTls, IdleFlowsAreSmall)

@@ -58,6 +58,26 @@ TEST_F(Plan, RuntimeDirOfAnotherUserIsIgnored)
     EXPECT_EQ(std::string(p.runtime_dir), "/tmp/ktwrap-0");
 }
 
+/* In /tmp anybody may make it first, and nobody can take it from him. */
+TEST_F(Plan, RuntimeDirThatSomebodyElseMadeIsLeftToHim)
+{
+    if (geteuid() != 0)
+        GTEST_SKIP() << "needs root to be two users";
+    const uid_t us = 54321; /* has no folder of its own */
+    std::string usual = "/tmp/ktwrap-" + std::to_string(us), state = dir + "/state";
+    chmod(dir.c_str(), 0777);
+    for (bool theirs : {true, false}) {
+        ASSERT_EQ(mkdir(usual.c_str(), 0700), 0);
+        ASSERT_EQ(chown(usual.c_str(), theirs ? 12345 : us, 0), 0);
+        kt_paths p;
+        ASSERT_EQ(seteuid(us), 0);
+        EXPECT_TRUE(kt_is_ok(kt_paths_resolve(state.c_str(), &p, nullptr)));
+        EXPECT_EQ(std::string(p.runtime_dir), theirs ? state + "/run" : usual);
+        ASSERT_EQ(seteuid(0), 0);
+        rmdir(usual.c_str());
+    }
+}
+
 TEST_F(Plan, PrivateDirIsMadePrivate)
 {
     mode_t old = umask(0);

@@ -93,8 +93,7 @@ static bool may_concern_us(struct kt_supervise *s, const struct target_dest *d)
     return s->o.strict || is_synthetic(d) || find_host(s, d, host);
 }
 
-/* The first time for this process: once is enough to know. */
-static bool is_news(struct kt_supervise *s, const struct seccomp_notif *n, const char *detail)
+bool answer_is_news(struct kt_supervise *s, const struct seccomp_notif *n, const char *detail)
 {
     pid_t process = target_process((pid_t)n->pid);
     bool told = false;
@@ -111,7 +110,7 @@ static bool is_news(struct kt_supervise *s, const struct seccomp_notif *n, const
 static struct answer not_seen(struct kt_supervise *s, const struct seccomp_notif *n, int error,
                               const char *detail)
 {
-    if (is_news(s, n, detail))
+    if (answer_is_news(s, n, detail))
         supervise_report_of(s, (pid_t)n->pid, false, NULL, detail);
     return refuse(error);
 }
@@ -122,7 +121,7 @@ static void hidden_notice(struct kt_supervise *s, const struct seccomp_notif *n)
 {
     static const char detail[] = "a program whose memory nobody may read (PR_SET_DUMPABLE) connects by "
                                  "itself: where to is not known";
-    if (n->data.instruction_pointer >> 32 < filter_mmap_area() && is_news(s, n, detail))
+    if (n->data.instruction_pointer >> 32 < filter_mmap_area() && answer_is_news(s, n, detail))
         supervise_report_of(s, (pid_t)n->pid, !s->o.strict, NULL, detail);
 }
 

@@ -29,11 +29,22 @@ static void read_hosts(pid_t tid, struct kt_buf *out)
             return;
 }
 
-/* A read-only file in memory; -1. */
-static int make_file(struct kt_span text)
+/* In memory, or where that is forbidden (filters of containers) beside the plan, without a name; -1. */
+static int nameless_file(const char *plan)
+{
+    char folder[PATH_MAX];
+    int fd = memfd_create("hosts", MFD_CLOEXEC);
+    const char *slash = fd < 0 && plan ? strrchr(plan, '/') : NULL;
+    if (!slash || snprintf(folder, sizeof folder, "%.*s", (int)(slash - plan), plan) >= (int)sizeof folder)
+        return fd;
+    return open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0400);
+}
+
+/* A read-only file of nobody else; -1. */
+static int make_file(const struct kt_supervise *s, struct kt_span text)
 {
     char path[64];
-    KT_CLEANUP(kt_cleanup_fd) int fd = memfd_create("hosts", MFD_CLOEXEC);
+    KT_CLEANUP(kt_cleanup_fd) int fd = nameless_file(s->o.plan);
     if (fd < 0)
         return -1;
     for (size_t at = 0; at < text.len;) {
@@ -63,7 +74,7 @@ static int hosts_for(struct kt_supervise *s, pid_t tid)
     pthread_mutex_lock(&s->lock);
     kt_result made = names_hosts_file(&s->names, kt_buf_span(&real), &text);
     pthread_mutex_unlock(&s->lock);
-    return made.code == KT_OK ? make_file(kt_buf_span(&text)) : -1;
+    return made.code == KT_OK ? make_file(s, kt_buf_span(&text)) : -1;
 }
 
 /* The system's roots and our CA, where `path` is the file of those roots; -1. */
@@ -88,6 +99,15 @@ static bool is_the_shims(const struct seccomp_notif *n)
     return target_has_shim((pid_t)n->pid, &known) || !known;
 }
 
+static void say_unseen(struct kt_supervise *s, const struct seccomp_notif *n)
+{
+    static const char detail[] =
+        "a program looks names up by itself, and no /etc/hosts with ours can be made for "
+        "it: its calls are not seen";
+    if (answer_is_news(s, n, detail))
+        supervise_report_of(s, (pid_t)n->pid, true, NULL, detail);
+}
+
 struct answer answer_open(struct kt_supervise *s, const struct seccomp_notif *n, unsigned path,
                           unsigned flags)
 {
@@ -97,7 +117,10 @@ struct answer answer_open(struct kt_supervise *s, const struct seccomp_notif *n,
     size_t got = target_read(tid, n->data.args[path], name, sizeof name);
     if (got == 0 || !memchr(name, '\0', got) || strncmp(name, "/etc/", 5) != 0 || is_the_shims(n))
         return go_on;
-    KT_CLEANUP(kt_cleanup_fd) int fd = strcmp(name, HOSTS) == 0 ? hosts_for(s, tid) : roots_for(s, name);
+    bool hosts = strcmp(name, HOSTS) == 0;
+    KT_CLEANUP(kt_cleanup_fd) int fd = hosts ? hosts_for(s, tid) : roots_for(s, name);
+    if (fd < 0 && hosts && !s->o.strict) /* strict looks at every connect */
+        say_unseen(s, n);
     if (fd < 0 || !give(s, n, fd, (unsigned)n->data.args[flags]))
         return go_on;
     return (struct answer){ANSWER_SENT, 0};

@@ -90,6 +90,8 @@ void serve_answer(const struct kt_supervise *s, const struct seccomp_notif *n, s
 struct answer answer_call(struct kt_supervise *s, const struct seccomp_notif *n);
 /* Is the notification still waiting for its answer? False: its process is gone, or was interrupted. */
 bool answer_is_wanted(const struct kt_supervise *s, const struct seccomp_notif *n);
+/* `detail` (static) for the first time for this process: once is enough to know. */
+bool answer_is_news(struct kt_supervise *s, const struct seccomp_notif *n, const char *detail);
 
 /* hosts.c */
 struct answer answer_open(struct kt_supervise *s, const struct seccomp_notif *n, unsigned path,
