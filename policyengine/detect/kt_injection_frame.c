@@ -124,13 +124,27 @@ static bool ends_open(const char *text, size_t len)
     return false;
 }
 
+/* What a program does not promise its model. */
+static bool sets_free(const char *text, size_t len)
+{
+    /* clang-format off */
+    static const char *const words[] = {
+        "unfiltered", "uncensored", "unrestricted", "no rules", "no restrictions", "no limits", "no filter", "without rules", "without restrictions",
+        "without limits", "without filter", "without any", "keine regeln", "ohne regeln", "ohne filter", "keine filter", "sans regle", "sans filtre",
+        "plus de regles", "aucune regle", "aucune limite", "sin reglas", "sin filtros", "sin limites", "senza regole", "senza filtri", "senza limiti",
+    };
+    /* clang-format on */
+    return has_any(text, len, words, KT_COUNT(words));
+}
+
 enum kt_injection_frame kt_injection_frame_of(const char *text, size_t len, bool opens)
 {
     bool cut = len > 1 && is_quote(text[len - 1]) &&
                strchr(" :=", text[len - 2]); /* to be continued with the prompt */
     if (!cut && in_code(text, len))
         return KT_INJECTION_CODE;
-    return opens && ends_open(text, len) && has_user(text, len) ? KT_INJECTION_TEMPLATE : KT_INJECTION_PLAIN;
+    bool template = opens && ends_open(text, len) && has_user(text, len) && !sets_free(text, len);
+    return template ? KT_INJECTION_TEMPLATE : KT_INJECTION_PLAIN;
 }
 
 void kt_injection_excuse(struct kt_injection *w)
