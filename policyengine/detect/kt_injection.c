@@ -2,6 +2,7 @@
 #include "policyengine/detect/kt_injection.h"
 
 #include "policyengine/detect/kt_bytes.h"
+#include "policyengine/detect/kt_injection_frame.h"
 #include "policyengine/detect/kt_injection_work.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_scan.h"
@@ -32,7 +33,11 @@
 #define ORDERS 1.75      /* log odds that orders take more where they are ordinary: .8 is asked like .96 */
 #define SCRAMBLED 2u     /* words with their letters out of order: one is a slip of the hand */
 #define RULES_REACH 1024u /* bytes within which signs count together */
-#define QUOTE_REACH 160u  /* bytes around a sign in which quotes are looked for */
+#define FORM_ODDS 0.8     /* ... what orders on the form of an answer take off, ... */
+#define FORM_RULES 0.5    /* ... up to this much evidence, ... */
+#define KEEPS_ODDS 1.0    /* ... and an order to keep the prompt secret */
+#define CODE_ODDS 2.5     /* log odds that messages in code take more, ... */
+#define CODE_ROLES 0.15   /* ... and what a fake role counts there */
 
 /* The strongest signs of one family, each once. */
 struct top {
@@ -64,48 +69,6 @@ static bool add_phrase(void *ctx, unsigned pattern, size_t end)
 {
     const struct kt_lexicon *lex = &kt_lexicon_injection;
     add_hit(ctx, lex->phrase_family[pattern], lex->phrase_weight[pattern], RULES_MAX + pattern, end);
-    return false;
-}
-
-static bool is_quote(char c)
-{
-    return c == '"' || c == '\'' || c == '`';
-}
-
-static bool glued(const char *text, size_t len, size_t at)
-{
-    return at < len && kt_lexicon_letter((unsigned char)text[at]);
-}
-
-static bool opens(const char *text, size_t len, size_t at)
-{
-    bool inner = glued(text, len, at + 1) || (text[at] == '"' && at + 1 < len && text[at + 1] == ' ' &&
-                                              glued(text, len, at + 2)); /* French */
-    return is_quote(text[at]) && inner && !(at > 0 && glued(text, len, at - 1));
-}
-
-/* The first `q` from `from` on that ends a quotation; `to` where there is none. */
-static size_t closing(const char *text, size_t len, size_t from, size_t to, char q)
-{
-    for (size_t k = from; k < to; k++)
-        if (text[k] == q && !glued(text, len, k + 1))
-            return k;
-    return to;
-}
-
-/* True where the sign that ends at `end` stands inside of quotes: somebody's words, not a command. */
-static bool quoted(const char *text, size_t len, size_t end)
-{
-    if (end == 0)
-        return false;
-    size_t low = end > QUOTE_REACH ? end - QUOTE_REACH : 0,
-           high = len - end > QUOTE_REACH ? end + QUOTE_REACH : len;
-    for (size_t at = end - 1; at > low; at--)
-        if (opens(text, len, at - 1)) {
-            size_t close = closing(text, len, at, high, text[at - 1]);
-            if (close >= end && close < high)
-                return true;
-        }
     return false;
 }
 
@@ -168,6 +131,32 @@ static double rate_reach(const struct kt_injection *w, const double *weights, si
     return combine(tops, families);
 }
 
+/* Few blocks have a sign of roles, and only they are looked at for what they are in. Foreign text and what
+ * was decoded get no benefit of the doubt. */
+static enum kt_injection_frame frame_of(const struct kt_injection *w, const char *text, size_t len,
+                                        bool disguised)
+{
+    bool opens = has_family(w, KT_INJ_OPENS);
+    if (w->scope.tool || disguised ||
+        !(opens || has_family(w, KT_INJ_BOUNDARY) || has_family(w, KT_INJ_ROLES)))
+        return KT_INJECTION_PLAIN;
+    return kt_injection_frame_of(text, len, opens);
+}
+
+/* The model has seen many orders on form in attacks; without a word of the rules they are what programs say.
+ */
+static double calm(const struct kt_injection *w, enum kt_injection_frame frame, double rules)
+{
+    if (w->scope.tool)
+        return 0;
+    double form = rules < FORM_RULES && has_family(w, KT_INJ_FORM) ? FORM_ODDS : 0;
+    double keeps = has_family(w, KT_INJ_KEEPS) ? KEEPS_ODDS : 0;
+    return form + keeps +
+           (frame == KT_INJECTION_CODE       ? CODE_ODDS
+            : frame == KT_INJECTION_TEMPLATE ? ORDERS
+                                             : 0);
+}
+
 static bool stop_at_first(void *ctx, unsigned pattern, size_t end)
 {
     (void)pattern, (void)end;
@@ -188,13 +177,16 @@ static bool talks(struct kt_injection *w, const char *text, size_t len)
 
 /* What each sign counts. What is quoted where the block talks about attacks is told, not ordered; few texts
  * have a quoted sign, and only they are looked through for such talk. */
-static void weigh_hits(struct kt_injection *w, const char *text, size_t len, double *weights)
+static void weigh_hits(struct kt_injection *w, const char *text, size_t len, enum kt_injection_frame frame,
+                       double *weights)
 {
+    double roles = frame == KT_INJECTION_CODE ? CODE_ROLES : frame == KT_INJECTION_TEMPLATE ? 0 : 1;
     int meta = -1; /* not known yet */
     for (unsigned i = 0; i < w->hit_count; i++) {
         const struct kt_injection_hit *h = &w->hits[i];
         weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 : 0;
-        if (weights[i] == 0 || meta == 0 || !quoted(text, len, h->end))
+        weights[i] *= h->family == KT_INJ_BOUNDARY ? roles : 1;
+        if (weights[i] == 0 || meta == 0 || !kt_injection_quoted(text, len, h->end))
             continue;
         meta = meta < 0 ? talks(w, text, len) : meta;
         weights[i] *= meta ? 0.45 : 1;
@@ -202,11 +194,12 @@ static void weigh_hits(struct kt_injection *w, const char *text, size_t len, dou
 }
 
 /* The strongest stretch of the block: weak signs that stand pages apart are no evidence together. */
-static double rate_hits(struct kt_injection *w, const char *text, size_t len, unsigned *families)
+static double rate_hits(struct kt_injection *w, const char *text, size_t len, enum kt_injection_frame frame,
+                        unsigned *families)
 {
     double weights[KT_INJECTION_HITS], best = 0;
     *families = 0;
-    weigh_hits(w, text, len, weights);
+    weigh_hits(w, text, len, frame, weights);
     for (size_t from = 0; w->hit_count && from <= len; from += RULES_REACH / 2) {
         unsigned here;
         double sum = rate_reach(w, weights, from, &here);
@@ -240,6 +233,7 @@ static double weigh(const struct kt_injection_result *r, bool orders)
         odds += DISGUISE;
     if (orders)
         odds -= ORDERS;
+    odds -= r->calm;
     return 1 / (1 + exp(-odds));
 }
 
@@ -253,9 +247,12 @@ static void scan_block(struct kt_injection *w, const char *text, size_t len, boo
     if (kt_scan_get(KT_SCAN_INJECTION, &scan, NULL).code != KT_OK ||
         kt_scan_run(scan, text, len, add_phrase, w).code != KT_OK)
         w->failed = true;
+    kt_injection_excuse(w);
+    enum kt_injection_frame frame = frame_of(w, text, len, disguised);
     struct kt_injection_result now = {.decoded = disguised};
     struct kt_linear_score model;
-    now.rules = rate_hits(w, text, len, &now.families);
+    now.rules = rate_hits(w, text, len, frame, &now.families);
+    now.calm = calm(w, frame, now.rules);
     kt_linear_run(&kt_linear_injection, &w->linear, text, len, &model);
     now.best = model.best;
     now.whole = model.whole;

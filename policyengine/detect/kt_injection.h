@@ -39,6 +39,7 @@ struct kt_injection_result {
     double best;       /* ... log odds of the model for its worst window, ... */
     double length;     /* ... log2 of the sentences of that block, or of a long text, ... */
     double whole;      /* ... and log odds of the block as one window */
+    double calm;       /* log odds taken off for what the block is (code, a template) */
 };
 
 /* Working memory out of a pool of a few idle ones that all threads share without a lock (so a fork leaves

@@ -25,7 +25,13 @@ enum kt_injection_family {
     KT_INJ_REVERSED,             /* ... backwards ... */
     KT_INJ_LEET,                 /* ... with digits for letters ... */
     KT_INJ_SPACED,               /* ... with every letter by itself (no pattern: kt_decode_spaced.c) ... */
-    KT_INJ_SCRAMBLED             /* ... with letters out of order (no pattern: kt_decode_scrambled.c) */
+    KT_INJ_SCRAMBLED,            /* ... with letters out of order (no pattern: kt_decode_scrambled.c) */
+    KT_INJ_OVERRIDE_ANY,         /* an override of any or all orders, unless ... */
+    KT_INJ_DOCUMENT,             /* ... it names those of a document */
+    KT_INJ_ROLES,                /* a message with its role, as code writes them */
+    KT_INJ_OPENS,                /* the text begins with a turn of a conversation */
+    KT_INJ_KEEPS,                /* "do not reveal these instructions" */
+    KT_INJ_FORM                  /* "answer only in rhymes" */
 };
 
 /* Categories of patterns/safety.def; the names go into events and `block_if`. */

@@ -2,7 +2,8 @@
 /*
  * IPv4 and IPv6 addresses with their prefix length or zone. Private and loopback addresses count: they
  * describe a network. What does not count: a "::" that nothing calls an address and slices such as "a[::2]",
- * object identifiers (1.3.6.1.4.1), versions behind the word.
+ * object identifiers (1.3.6.1.4.1), versions behind the word, netmasks, and the machine itself as programs
+ * and commands write it ("http://127.0.0.1:8000", "--host 0.0.0.0"): every machine has that one.
  */
 #include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_pii_text.h"
@@ -145,6 +146,57 @@ static enum kt_pii_answer form_v4(const struct kt_pii_view *v, size_t at, size_t
     return boundary(v, i);
 }
 
+static uint32_t value_v4(const char *s, size_t len)
+{
+    uint32_t all = 0, octet = 0;
+    for (size_t i = 0; i < len; i++) {
+        all = s[i] == '.' ? all << 8 | octet : all;
+        octet = s[i] == '.' ? 0 : octet * 10 + (uint32_t)(s[i] - '0');
+    }
+    return all << 8 | octet;
+}
+
+/* 255.255.254.0, and turned round 0.0.1.255. Without the ends: all ones is the broadcast address. */
+static bool netmask(uint32_t value)
+{
+    uint32_t low = value >> 31 ? ~value : value;
+    return low > 0 && low < 1u << 24 && (low & (low + 1)) == 0;
+}
+
+/* ":8000" behind an address. */
+static enum kt_pii_answer port(const struct kt_pii_view *v, size_t end)
+{
+    if (end < v->len && v->data[end] != ':')
+        return KT_PII_NO;
+    if (end + 1 >= v->len)
+        return v->final ? KT_PII_NO : KT_PII_MORE;
+    return kt_pii_digit((unsigned char)v->data[end + 1]) ? KT_PII_YES : KT_PII_NO;
+}
+
+/* "--host " and "-b " right in front. */
+static bool behind_option(const struct kt_pii_view *v, size_t at)
+{
+    if (at < 3 || (v->data[at - 1] != ' ' && v->data[at - 1] != '='))
+        return false;
+    size_t i = at - 1;
+    for (size_t n = 0;
+         i > 0 && n < 24 && (kt_pii_alpha((unsigned char)v->data[i - 1]) || v->data[i - 1] == '-'); n++)
+        i--;
+    return i + 1 < at && v->data[i] == '-' && (i == 0 || v->data[i - 1] == ' ');
+}
+
+/* YES: loopback or "any" as a place where a program listens or calls, not as a fact about somebody's network.
+ */
+static enum kt_pii_answer own_machine(const struct kt_pii_view *v, size_t at, size_t end, uint32_t value)
+{
+    if (value != 0 && value >> 24 != 127)
+        return KT_PII_NO;
+    char quote = at > 0 ? v->data[at - 1] : 0;
+    bool quoted = (quote == '"' || quote == '\'') && end < v->len && v->data[end] == quote;
+    bool url = at >= 2 && quote == '/' && v->data[at - 2] == '/';
+    return quoted || url || behind_option(v, at) ? KT_PII_YES : port(v, end);
+}
+
 static enum kt_pii_answer match_v4(const struct kt_pii_view *v, size_t at, size_t *end)
 {
     if (!kt_pii_starts_number(v, at))
@@ -152,6 +204,10 @@ static enum kt_pii_answer match_v4(const struct kt_pii_view *v, size_t at, size_
     enum kt_pii_answer a = form_v4(v, at, end);
     if (a != KT_PII_YES)
         return a;
+    uint32_t value = value_v4(v->data + at, *end - at);
+    enum kt_pii_answer own = own_machine(v, at, *end, value);
+    if (own != KT_PII_NO || netmask(value))
+        return own == KT_PII_MORE ? own : KT_PII_NO;
     return meant_as_v4(v, at, *end) ? suffix(v, 32, false, end) : KT_PII_NO;
 }
 
@@ -216,8 +272,8 @@ static bool meant_as_v6(const struct kt_pii_view *v, size_t at, size_t len)
         return false;
     bool indexed = at >= 2 && v->data[at - 1] == '[' &&
                    (kt_pii_word((unsigned char)v->data[at - 2]) || strchr(")]", v->data[at - 2]));
-    if (len <= 5 && !letter) /* "::1" is the loopback; "1::2", "::3" are slices */
-        return len == 3 && memcmp(s, "::1", 3) == 0 && !indexed;
+    if (len <= 5 && !letter) /* "::1" is the loopback, "[::1]" one of a program; "1::2", "::3" are slices */
+        return len == 3 && memcmp(s, "::1", 3) == 0 && !indexed && (at == 0 || v->data[at - 1] != '[');
     return !indexed;
 }
 

@@ -8,6 +8,10 @@
 namespace pii_texts {
 
 inline const Case kinds_found[] = {
+    {"localhost is 127.0.0.1 here", "localhost is [IP_1] here"},
+    {"Default 0.0.0.0, broadcast 255.255.255.255", "Default [IP_1], broadcast [IP_2]"},
+    {"curl http://10.1.2.3:8080/ --host 192.168.7.9", "curl http://[IP_1]:8080/ --host [IP_2]"},
+    {"ip 255.0.255.0", "ip [IP_1]"},
     {"Bitte \xc3\xbc"
      "berweisen auf DE66370400440532013123.",
      "Bitte \xc3\xbc"

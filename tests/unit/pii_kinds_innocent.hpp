@@ -8,6 +8,14 @@
 namespace pii_texts {
 
 inline const char *const kinds_innocent[] = {
+    "uvicorn app:app --host 0.0.0.0 --port 8000",
+    "curl http://127.0.0.1:8080/v1/models",
+    "app.listen(80, '127.0.0.1')",
+    "redis-server --bind=127.0.0.1",
+    "listen 127.0.0.1:5432;",
+    "http://[::1]:8080/",
+    "netmask 255.255.255.0, wildcard 0.0.0.255",
+    "ip addr 255.255.240.0",
     "y = q@k.transpose(-2, -1)",
     "Meine Steuer-ID lautet 36 752 490 583, bitte aktualisieren.",
     "Steuer-ID: 25 804 136 475. Vielen Dank!",

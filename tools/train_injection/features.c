@@ -69,8 +69,9 @@ static void one_text(struct kt_injection *w, const char *text, size_t len)
     if (!kt_is_ok(kt_injection_score(w, text, len, scope, &user)) ||
         !kt_is_ok(kt_injection_score(w, text, len, from_tool, &tool)))
         exit(1);
-    float signs[] = {(float)user.score, (float)tool.score,  (float)user.rules, (float)tool.rules,
-                     (float)user.best,  (float)user.length, user.decoded,      (float)user.whole};
+    float signs[] = {(float)user.score, (float)tool.score, (float)user.rules,
+                     (float)tool.rules, (float)user.best,  (float)user.length,
+                     user.decoded,      (float)user.whole, (float)user.calm};
     put(signs, sizeof signs);
     struct kt_fold fold = {.out = folded, .cap = sizeof folded, .escapes = true};
     kt_fold_text(&fold, text, len, true);

@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 BUCKETS = 1 << 19
-SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "length", "decoded", "whole")
+SIGNS = ("score", "tool_score", "rules", "tool_rules", "best", "length", "decoded", "whole", "calm")
 
 
 class _Rows(ctypes.Structure):

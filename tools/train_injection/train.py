@@ -84,7 +84,7 @@ def signs(row):
 
 
 def odds(row):
-    return sum(a * b for a, b in zip(JOIN, signs(row)))
+    return sum(a * b for a, b in zip(JOIN, signs(row))) - row.signs["calm"]
 
 
 def line_of(scores, share):

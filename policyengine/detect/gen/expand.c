@@ -2,6 +2,7 @@
 /* Spells out the finite expressions of KT_CONCEPT: alternatives, (?:..), [..], '?'. */
 #include "policyengine/detect/gen/kt_patc.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +80,8 @@ static struct rows piece(struct parser *p)
         r = one_of(p);
     } else {
         char c = *p->at++;
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr(" '-*#", c)))
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+        if (!letter && !strchr(" '-*#", c))
             kt_patc_die(p->where, "only words, (?:..|..), [..], '?', '*' and '#' can stand here");
         rows_add(&r, (const char[]){c == '-' ? ' ' : c, 0});
     }
