@@ -291,16 +291,10 @@ static inline bool may_be_codes(const char *p, size_t left, size_t size)
     return (b <= 9) & (c <= 9) & ((value - ' ' < 0x7f - ' ') | (value == '\n'));
 }
 
-/* True where the run of base64 letters at `p` may be something else than a word. */
-static inline bool of_interest(const char *p, size_t left, size_t size)
-{
-    return (size >= KT_DECODE_RUN) | may_be_units(p, left, size) | may_be_codes(p, left, size);
-}
-
 /* A run of base64 letters at *at: a blob, a unit of hex, a number of a character, or a word. */
-static size_t run_at(const char *text, size_t len, size_t *at, size_t end, char *out)
+static size_t run_at(const char *text, size_t len, size_t *at, char *out)
 {
-    size_t i = *at, size = end - i, n = 0;
+    size_t i = *at, end = kt_bytes_end(text, len, i, kt_bytes_base64), size = end - i, n = 0;
     if (may_be_units(text + i, len - i, size) && units_start(text, len, i))
         return units_decode(text, len, at, out);
     if (may_be_codes(text + i, len - i, size) && kt_decode_codes_start(text, len, i) &&
@@ -327,35 +321,25 @@ static size_t sign_at(const char *text, size_t len, size_t *at, char *out)
     return n;
 }
 
-/* From *at on to the next run of base64 letters of interest, or a sign that may begin an escape: most words
- * and signs are neither. Moves *at there; *end is where the run ends, 0 = it is a sign. False where there is
- * none. */
-static bool find_place(const char *text, size_t len, size_t *at, size_t *end)
-{
-    static const bool sign[256] = {['%'] = true, ['\\'] = true, ['&'] = true, ['.'] = true};
-    struct kt_runs runs = kt_runs_of(text + *at, len - *at);
-    size_t from = *at, start, base = *at;
-    do {
-        if (!kt_runs_next(&runs, kt_bytes_base64, &start, end))
-            start = *end = len - base;
-        for (size_t i = from; i < base + start; i++)
-            if (sign[(unsigned char)text[i]]) {
-                *at = i;
-                *end = 0;
-                return true;
-            }
-        *at = base + start;
-        from = *end += base;
-    } while (*at < len && !of_interest(text + *at, len - *at, *end - *at));
-    return *at < len;
-}
-
 size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
 {
-    size_t end = 0, n = 0;
-    while (n == 0 && *at < len && find_place(text, len, at, &end)) {
+    enum { PLAIN, LETTER, SIGN };
+    static const unsigned char class[256] = {['A' ... 'Z'] = LETTER,
+                                             ['a' ... 'z'] = LETTER,
+                                             ['0' ... '9'] = LETTER,
+                                             ['+'] = LETTER,
+                                             ['-'] = LETTER,
+                                             ['/'] = LETTER,
+                                             ['_'] = LETTER,
+                                             ['%'] = SIGN,
+                                             ['\\'] = SIGN,
+                                             ['&'] = SIGN,
+                                             ['.'] = SIGN};
+    size_t n = 0;
+    while (n == 0 && *at < len) {
         size_t before = *at;
-        n = end > 0 ? run_at(text, len, at, end, out) : sign_at(text, len, at, out);
+        unsigned is = class[(unsigned char)text[*at]];
+        n = is == LETTER ? run_at(text, len, at, out) : is == SIGN ? sign_at(text, len, at, out) : 0;
         *at += n == 0 && *at == before;
     }
     return n;
