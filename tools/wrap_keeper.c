@@ -24,12 +24,14 @@
 struct news { /* from the keeper */
     enum { NEWS_STOPPED, NEWS_ENDED } kind;
     int status, signal;
+    pid_t program;
 };
 
 struct keeper {
     const struct wrap_guard *guard;
     const struct wrap_program *program;
     struct kt_supervise *supervise;
+    pid_t child;
     int kt;                        /* a stream: news go there, words of its signals come */
     const sigset_t *waited, *mask; /* of kt_run_block_signals */
 };
@@ -60,7 +62,8 @@ static void tell(const struct keeper *k, struct news n)
 
 static void on_stopped(void *arg, int sig)
 {
-    tell(arg, (struct news){NEWS_STOPPED, 0, sig});
+    const struct keeper *k = arg;
+    tell(k, (struct news){NEWS_STOPPED, 0, sig, k->child});
 }
 
 static bool in_child(void *arg)
@@ -72,6 +75,7 @@ static bool in_child(void *arg)
 static void on_started(void *arg, pid_t child)
 {
     struct keeper *k = arg;
+    k->child = child;
     if (k->guard->off)
         return;
     kt_supervise_parent(k->supervise, child);
@@ -122,7 +126,7 @@ static _Noreturn void keep(struct keeper *k)
         .engine = k->program->engine, .plan = k->program->engine.plan, .strict = k->guard->strict};
     const struct kt_run run = {k->program->argv, in_child, on_started, on_stopped, k,
                                k->waited,        k->mask,  k->kt};
-    struct news n = {NEWS_ENDED, FAILED, 0};
+    struct news n = {.kind = NEWS_ENDED, .status = FAILED};
     if (!k->guard->off && !kt_is_ok(kt_supervise_new(&o, &k->supervise))) {
         fputs("kt wrap: no memory or no sockets for the supervisor\n", stderr);
         _exit(FAILED);
@@ -153,14 +157,28 @@ static int bury(pid_t keeper, int *sig)
     return FAILED;
 }
 
-static void pass_word(int signals, int keeper)
+/* All that waits, before news of a stop: what stopped us must have been told. */
+static void pass_words(int signals, int keeper)
 {
     struct signalfd_siginfo si;
-    if (read(signals, &si, sizeof si) != (ssize_t)sizeof si || si.ssi_signo == SIGCHLD)
-        return;
-    const struct kt_signal_word word = {(unsigned char)si.ssi_signo, si.ssi_code <= 0};
-    while (send(keeper, &word, sizeof word, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        ;
+    while (read(signals, &si, sizeof si) == (ssize_t)sizeof si) {
+        const struct kt_signal_word word = {(unsigned char)si.ssi_signo, si.ssi_code <= 0};
+        while (si.ssi_signo != SIGCHLD && send(keeper, &word, sizeof word, MSG_NOSIGNAL) < 0 &&
+               errno == EINTR)
+            ;
+    }
+}
+
+/* On a busy machine the news may be older than the shell's `fg`. */
+static bool still_stopped(pid_t program)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)program);
+    KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    line[n > 0 ? n : 0] = '\0';
+    const char *state = strrchr(line, ')');
+    return state && state[1] == ' ' && state[2] == 'T';
 }
 
 /* The keeper hears of our signals, and passes on what the program has not got itself; its news come back. */
@@ -170,8 +188,7 @@ static int attend(pid_t keeper, int news_fd, int signals, int *sig)
         struct pollfd p[2] = {{news_fd, POLLIN, 0}, {signals, POLLIN, 0}};
         if (poll(p, 2, -1) < 0)
             continue;
-        if (p[1].revents)
-            pass_word(signals, news_fd);
+        pass_words(signals, news_fd);
         if (!p[0].revents)
             continue;
         struct news n;
@@ -181,7 +198,8 @@ static int attend(pid_t keeper, int news_fd, int signals, int *sig)
             *sig = n.signal;
             return n.status;
         }
-        kt_stop_like(n.signal);
+        if (still_stopped(n.program))
+            kt_stop_like(n.signal);
     }
 }
 
@@ -206,7 +224,7 @@ static int run_kept(struct keeper *k, int *sig)
         keep(k);
     }
     close(pair[1]);
-    KT_CLEANUP(kt_cleanup_fd) int signals = signalfd(-1, &waited, SFD_CLOEXEC);
+    KT_CLEANUP(kt_cleanup_fd) int signals = signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK);
     KT_CLEANUP(kt_cleanup_fd) int news = pair[0];
     if (keeper < 0 || signals < 0) {
         fprintf(stderr, "kt wrap: cannot start the supervisor: %s\n", strerror(errno));

@@ -63,6 +63,8 @@ class Wrap(e2e.KtTest):
                     types("41+2\n", b"sum 43")
                 types("\x1a", b"Stopped")
                 types("bg\n", b"adds.py")
+                while b"Stopped" not in seen:  # it reads the terminal, which is not its own; bash's fg wakes only what it knows to be stopped
+                    types("jobs\n", rb"(Stopped|Running) [^\n]*adds.py")
                 types("fg\n", b"adds.py")
                 types("42+2\n", b"sum 44")
                 types("\x04", b"P> ")
