@@ -198,7 +198,8 @@ static void report_leaving(struct kt_flow *f, unsigned long error, bool in_hands
     const char *why = distrust_of(alert), *reason = ERR_reason_error_string(error);
     if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0 && !kt_flow_is_trusted(f))
         why = "the client closed the connection inside the TLS handshake, without a reason";
-    if (!why && in_handshake && f->hello && ERR_GET_LIB(error) != 0) { /* of a kind that does not fit: ciphers, versions */
+    if (!why && in_handshake && f->hello &&
+        ERR_GET_LIB(error) != 0) { /* of a kind that does not fit: ciphers, versions */
         snprintf(text, sizeof text, "the TLS handshake failed: %s",
                  reason ? reason : "OpenSSL gives no reason");
         why = text;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Build-time only: turns a pattern table into C data. `kt_patc <set> <output.c>`: the phrases as a serialized
- * Vectorscan database for the baseline CPU and their needles, the concepts and rules, where it has any, as a lexicon; `kt_patc
- * classes <output.c>`: the word classes of the linear model. Compiling takes seconds that no wrapped program
- * should pay.
+ * Vectorscan database for the baseline CPU and their needles, the concepts and rules, where it has any, as a
+ * lexicon; `kt_patc classes <output.c>`: the word classes of the linear model. Compiling takes seconds that
+ * no wrapped program should pay.
  */
 #include "policyengine/detect/gen/kt_patc.h"
 
