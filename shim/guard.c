@@ -19,7 +19,6 @@
 #define FOREVER 0x80000000u
 
 __thread int kt_locks_held __attribute__((tls_model("initial-exec")));
-__thread unsigned kt_forking __attribute__((tls_model("initial-exec")));
 __thread unsigned kt_guard_depth __attribute__((tls_model("initial-exec")));
 
 /* Of the outermost kt_signals_hold: what was before it. In the 64 bits that the kernel has of a mask (a
