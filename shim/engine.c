@@ -5,6 +5,7 @@
 #include "shim/env.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/last_thread.h"
 #include "shim/libc_symbol.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
@@ -168,6 +169,8 @@ const struct kt_engine_abi *kt_engine_get(void)
     }
     kt_unlock(&lock);
     kt_guard_leave(saved);
+    if (abi)
+        kt_last_thread_engine();
     return abi;
 }
 

@@ -7,6 +7,7 @@
 #include "shim/fdtab.h"
 #include "shim/guard.h"
 #include "shim/heir.h"
+#include "shim/last_thread.h"
 #include "shim/lock.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
@@ -110,6 +111,7 @@ static void in_child(void)
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
     kt_heirs_forked();
+    kt_last_thread_forked();
     unlock_all();
     kt_guard_leave(saved);
 }

@@ -3,6 +3,7 @@
  * runs in a thread. */
 #include "shim/fork.h"
 #include "shim/guard.h"
+#include "shim/last_thread.h"
 #include "shim/real.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <threads.h>
+#include <unistd.h>
 
 struct start {
     void *(*fn)(void *);
@@ -63,4 +65,13 @@ KT_HOOK int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
     before_second_thread();
     __typeof__(&thrd_create) real = KT_REAL(thrd_create);
     return real ? real(thread, fn, arg) : thrd_error;
+}
+
+KT_HOOK void pthread_exit(void *value)
+{
+    if (gettid() == getpid() && !kt_bypass())
+        kt_last_thread_main_ends();
+    __typeof__(&pthread_exit) real = KT_REAL(pthread_exit);
+    real(value);
+    __builtin_unreachable();
 }

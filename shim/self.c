@@ -35,7 +35,7 @@ static int path_from_maps(uintptr_t addr, char *out)
     char buf[PATH_MAX + 256];
     size_t used = 0;
     int found = 0;
-    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int fd = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;
     for (;;) {

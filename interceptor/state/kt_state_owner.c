@@ -55,7 +55,7 @@ static struct process look(pid_t pid)
 static uint64_t space(void)
 {
     struct stat st;
-    return stat("/proc/self/ns/pid", &st) == 0 ? bits((uint64_t)st.st_ino, SPACE_BITS) : 0;
+    return stat("/proc/thread-self/ns/pid", &st) == 0 ? bits((uint64_t)st.st_ino, SPACE_BITS) : 0;
 }
 
 uint64_t kt_owner_me(void)

@@ -47,7 +47,7 @@ static void find_ci_job(void)
 
 static void look_up(void)
 {
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    ssize_t n = readlink("/proc/thread-self/exe", exe, sizeof exe - 1);
     exe[n > 0 ? n : 0] = '\0';
     if (!getcwd(cwd, sizeof cwd))
         cwd[0] = '\0';

@@ -41,7 +41,7 @@ kt_result kt_secret_accept(const char *value, size_t len, const char *kind, cons
 static const char *from_start(const char *name, struct kt_buf *all)
 {
     size_t len = strlen(name);
-    int fd = kt_off_std(open("/proc/self/environ", O_RDONLY | O_CLOEXEC));
+    int fd = kt_off_std(open("/proc/thread-self/environ", O_RDONLY | O_CLOEXEC));
     bool read = fd >= 0 && kt_is_ok(kt_read_to_end(fd, all));
     if (fd >= 0)
         close(fd);

@@ -255,6 +255,26 @@ static void step_quick(void)
     quick_exit(7);
 }
 
+static void at_exit(void)
+{
+    say("at-exit", 0);
+}
+
+static void step_at_exit(void)
+{
+    say("registered", atexit(at_exit));
+}
+
+static void *go_on(void *step);
+static char **next_step;
+
+static void step_main_ends(void)
+{
+    pthread_t t;
+    say("main-ends", pthread_create(&t, NULL, go_on, next_step));
+    pthread_exit(NULL);
+}
+
 static const struct {
     const char *name;
     void (*fn)(void);
@@ -280,13 +300,33 @@ static const struct {
     {"vfork", step_vfork},   /* a child by vfork, which gives up its rights */
     {"high", step_high},     /* how many of eight high fds of its own it could not close */
     {"no-fds", step_no_fds}, /* RLIMIT_NOFILE 5 */
+    {"at-exit", step_at_exit},
+    {"main-ends",
+     step_main_ends}, /* the rest is done by another thread, behind the main one's pthread_exit */
 };
+
+static void run(char **step)
+{
+    for (; *step; step++) {
+        next_step = step + 1;
+        for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++)
+            if (strcmp(*step, steps[s].name) == 0)
+                steps[s].fn();
+    }
+}
+
+static void *go_on(void *step)
+{
+    char c; /* a main thread that has ended has no executable */
+    while (readlink("/proc/self/exe", &c, 1) == 1)
+        usleep(1000);
+    run(step);
+    return NULL;
+}
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
-        for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++)
-            if (strcmp(argv[i], steps[s].name) == 0)
-                steps[s].fn();
+    (void)argc;
+    run(argv + 1);
     return 0;
 }

@@ -130,6 +130,18 @@ class OddHosts(e2e.KtTest):
         self.assertEqual((said, len(events)), (["thread 0", "call 200", "unshare 0", "call -111"], 1))
         self.assert_unseen_later()
 
+    def test_a_main_thread_that_ends_first(self):
+        """Without us such a process ends with its last thread, by exit(); and another may make the first call."""
+        self.origin()
+        for steps, said in (("at-exit call main-ends", ["registered 0", "call 200", "main-ends 0", "at-exit 0"]),
+                            ("at-exit main-ends call", ["registered 0", "main-ends 0", "call 200", "at-exit 0"]),
+                            ("call main-ends call", ["call 200", "main-ends 0", "call 200"])):
+            for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
+                with self.subTest(steps, via=via, options=options):
+                    got, events = self.steps(steps, via=via, options=options)
+                    self.assertEqual(got, said)
+                    self.assertEqual([(e["event_type"], bool(e["app"]["exe"])) for e in events], [("decision", True)] * steps.count("call"))
+
 
 if __name__ == "__main__":
     e2e.main()
