@@ -23,6 +23,17 @@ bool kt_dest_is_readable(const struct sockaddr *sa, socklen_t len)
     return can;
 }
 
+bool kt_can_read(const void *at, size_t len)
+{
+    int saved = errno;
+    uintptr_t from = (uintptr_t)at, end = from + len;
+    bool can = len == 0 || (at && end > from);
+    for (uintptr_t page = from; can && page < end; page = (page | 4095) + 1)
+        can = can_read(page);
+    errno = saved;
+    return can;
+}
+
 bool kt_dest_parse(const struct sockaddr *sa, socklen_t len, struct kt_dest *d)
 {
     if (!sa || len < sizeof(struct sockaddr_in))

@@ -2,6 +2,7 @@
 #include "shim/first_words.h"
 
 #include "shim/client_hello.h"
+#include "shim/dest.h"
 #include "shim/engine.h"
 #include "shim/env.h"
 #include "shim/guard.h"
@@ -12,6 +13,7 @@
 #include "shim/trace.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -138,6 +140,22 @@ static bool forbid(int fd, const struct iovec *iov, size_t count)
     shutdown(
         fd,
         SHUT_RDWR); /* Node takes no notice of a failed write in a handshake, and would wait for an answer */
+    return true;
+}
+
+#define LOOKED_AT (5 + 16384) /* a record, at most */
+
+bool kt_first_words_readable(const struct iovec *iov, size_t count)
+{
+    size_t left = LOOKED_AT;
+    if (count > IOV_MAX || !kt_can_read(iov, count * sizeof *iov))
+        return false;
+    for (size_t i = 0; i < count && left > 0; i++) {
+        size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
+        if (!kt_can_read(iov[i].iov_base, part))
+            return false;
+        left -= part;
+    }
     return true;
 }
 

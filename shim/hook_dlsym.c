@@ -6,6 +6,7 @@
  */
 #include "shim/caller.h"
 #include "shim/guard.h"
+#include "shim/preloads.h"
 #include "shim/real.h"
 #include "shim/tls_libraries.h"
 #include "shim/via.h"
@@ -71,7 +72,7 @@ static struct kt_symbol_jump jump(void *real, void *handle, const char *name, co
 {
     struct kt_symbol_jump j = {real, handle};
     int id = name && !kt_bypass() ? kt_via_id(name) : -1;
-    if (id < 0 || (handle == RTLD_NEXT && !is_of_program(caller)))
+    if (id < 0 || (handle == RTLD_NEXT && !is_of_program(caller)) || kt_preload_calls(caller, name))
         return j; /* a library that asks for the next one was itself called through our hook */
     int saved = errno;
     void *fn = ask(handle == RTLD_NEXT ? RTLD_DEFAULT : handle, name, version);

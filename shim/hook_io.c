@@ -3,6 +3,7 @@
  * Reading and writing, for the tap lane's plain sockets. For every other fd a hook costs one load. The
  * functions with _chk are what _FORTIFY_SOURCE makes of these.
  */
+#include "shim/dest.h"
 #include "shim/divert.h"
 #include "shim/first_words.h"
 #include "shim/guard.h"
@@ -45,16 +46,22 @@ static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
 
 /* May nothing leave by this fd? Asked before every write: a handshake whose peer is not known yet is about to
  * say its first words. Two loads for everybody else. */
+static inline bool has_to_be_looked_at(int fd)
+{
+    return __builtin_expect(kt_ssl_nameless || (kt_tap_flag(fd) & KT_TAP_LOOK), 0) && !kt_bypass();
+}
+
 static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
 {
-    bool known = __builtin_expect(!kt_ssl_nameless && !(kt_tap_flag(fd) & KT_TAP_LOOK), 1);
-    if (known || kt_bypass())
+    if (!has_to_be_looked_at(fd))
         return false;
     if (kt_ssl_nameless)
         kt_ssl_met_socket(fd);
-    if (kt_tap_flag(fd) == KT_TAP_HEIR)
+    bool heir = kt_tap_flag(fd) == KT_TAP_HEIR;
+    bool can = (heir || kt_tap_is_stranger(fd)) && kt_first_words_readable(iov, count);
+    if (heir && can)
         kt_heir_look(fd, iov, count);
-    bool stranger = kt_tap_is_stranger(fd) && kt_first_words_forbid(fd, iov, count);
+    bool stranger = can && kt_tap_is_stranger(fd) && kt_first_words_forbid(fd, iov, count);
     if (!stranger && !kt_tap_socket_is_refused(fd))
         return false;
     errno = ECONNREFUSED;
@@ -88,7 +95,7 @@ static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_
  */
 static int fast_opened(int fd, const struct sockaddr *sa, socklen_t len, int flags)
 {
-    if (!(flags & MSG_FASTOPEN) || !sa || kt_bypass())
+    if (!(flags & MSG_FASTOPEN) || !sa || kt_bypass() || !kt_dest_is_readable(sa, len))
         return 0;
     if (!kt_divert_wants(fd, sa, len)) {
         kt_first_words_await(fd, sa, len, 0);
@@ -100,7 +107,8 @@ static int fast_opened(int fd, const struct sockaddr *sa, socklen_t len, int fla
 /* The same to another address: the tap lane must know the socket before its first bytes. */
 static ssize_t fast_sent(int fd, const struct sockaddr *sa, socklen_t len, int flags, ssize_t n)
 {
-    if ((flags & MSG_FASTOPEN) && sa && kt_tap_used() && !kt_bypass())
+    bool begun = n >= 0 || errno == EINPROGRESS;
+    if ((flags & MSG_FASTOPEN) && sa && begun && kt_tap_used() && !kt_bypass())
         kt_tap_connected(fd, sa, len, n < 0 ? -1 : 0);
     return n;
 }
@@ -174,7 +182,7 @@ KT_HOOK ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t o
 KT_HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
     ssize_t n = KT_REAL(recvmsg)(fd, m, flags);
-    return moved(fd, KT_ABI_IN, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0, flags, n);
+    return n < 0 ? n : moved(fd, KT_ABI_IN, m->msg_iov, m->msg_iovlen, flags, n);
 }
 
 KT_HOOK ssize_t write(int fd, const void *buf, size_t n)
@@ -227,10 +235,13 @@ KT_HOOK ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t 
 KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct msghdr rest;
-    const struct sockaddr *sa = m && (flags & MSG_FASTOPEN) ? m->msg_name : NULL;
-    socklen_t len = sa ? m->msg_namelen : 0;
+    const struct msghdr none = {.msg_name = NULL};
+    bool look = (flags & MSG_FASTOPEN) || has_to_be_looked_at(fd);
+    const struct msghdr *seen = look && kt_can_read(m, sizeof *m) ? m : &none;
+    const struct sockaddr *sa = (flags & MSG_FASTOPEN) ? seen->msg_name : NULL;
+    socklen_t len = sa ? seen->msg_namelen : 0;
     int opened = fast_opened(fd, sa, len, flags);
-    if (opened < 0 || is_mute_iov(fd, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0))
+    if (opened < 0 || is_mute_iov(fd, seen->msg_iov, seen->msg_iovlen))
         return -1;
     if (opened) {
         rest = *m;
@@ -240,7 +251,7 @@ KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     ssize_t n = KT_REAL(sendmsg)(fd, opened ? &rest : m, opened ? flags & ~MSG_FASTOPEN : flags);
     if (!opened)
         fast_sent(fd, sa, len, flags, n);
-    return moved(fd, KT_ABI_OUT, m ? m->msg_iov : NULL, m ? m->msg_iovlen : 0, flags, n);
+    return n <= 0 ? n : moved(fd, KT_ABI_OUT, m->msg_iov, m->msg_iovlen, flags, n);
 }
 
 static ssize_t sent_file(int fd, ssize_t n)

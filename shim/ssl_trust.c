@@ -194,6 +194,13 @@ static enum kt_ssl_verdict look_and_judge(const struct kt_ssl_api *api, SSL *ssl
     return p.nameless && (p.connects || kt_fdtab_used()) ? KT_SSL_NAMELESS : KT_SSL_PASS;
 }
 
+/* A handler or a callback of the program writes to its log or its own pipe meanwhile. */
+static bool is_of_another(const struct kt_ssl_nameless *n, enum kt_tls_path path, int fd)
+{
+    int own = n->api->SSL_get_wfd(n->ssl);
+    return own >= 0 ? own != fd : path == KT_PATH_UNKNOWN;
+}
+
 void kt_ssl_met_socket(int fd)
 {
     const struct kt_ssl_nameless *at = kt_ssl_nameless;
@@ -204,6 +211,11 @@ void kt_ssl_met_socket(int fd)
         return;
     const struct kt_ssl_nameless n = *at;
     p.path = kt_tls_path_of(fd, &p.d);
+    if (is_of_another(&n, p.path, fd)) {
+        kt_ssl_nameless = at;
+        errno = saved;
+        return;
+    }
     kt_tls_host(n.api->SSL_get_servername(n.ssl, NAMETYPE_HOST), p.path, &p.d, p.host);
     if (p.host[0] && judge(n.api, n.ssl, &p) == KT_SSL_REFUSE)
         kt_tap_socket_refuse(fd);

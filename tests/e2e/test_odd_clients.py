@@ -69,6 +69,33 @@ class OddClients(e2e.KtTest):
                     self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
                     self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * alone.stdout.count(" 200"))
 
+    def test_others_stand_in_front(self):
+        """Other preloaded libraries that wrap OpenSSL, behind us and before us, and a program with wrappers of its own."""
+        self.origin()
+        lib = self.compiled("in_front.so", "in_front.c", "-shared", "-fPIC")
+        own = self.compiled("odd_ssl_wrapped", "odd_ssl.c", *self.parts, str(ROOT / "tests/clients/in_front.c"))
+        kt, said = f"{self.lab.build}/lib/libkt.so", "in front: 1 1\n"
+        for program, preloads in ((self.program, f"{lib}:{kt}"), (self.program, f"{kt}:{lib}"), (own, kt)):
+            for options in ((), ("--mode", "observe")):
+                with self.subTest(preloads, program=program, options=options):
+                    known = len(self.lab.events())
+                    got = self.lab.run("wrap", self.cfg, ["env", f"LD_PRELOAD={preloads}", str(program), "plain"], env=self.env, options=options)
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "plain 200\n", said))
+                    lanes = [(e["event_type"], e["lane"]) for e in self.lab.events()[known:]]
+                    self.assertEqual(lanes, [("decision", "tap" if options else "handoff")])
+
+    def test_a_client_without_ecdsa_does_not_fail_in_silence(self):
+        self.cfg = self.targets(self.lab.mock("up"))
+        code = "\n".join(("import socket, ssl", "c = ssl.create_default_context()", "c.maximum_version = ssl.TLSVersion.TLSv1_2",
+                          "c.set_ciphers('ECDHE-RSA-AES128-GCM-SHA256')",
+                          "try: c.wrap_socket(socket.create_connection(('api.openai.com', 443)), server_hostname='api.openai.com')",
+                          "except ssl.SSLError as e: print(e.reason)"))
+        got = self.run_ok("wrap", self.cfg, [PYTHON, "-c", code], env={"MISTRAL_API_KEY": "target-key-0001"})
+        self.assertIn("HANDSHAKE_FAILURE", got.stdout)
+        events = self.lab.events()
+        self.assertEqual([e["event_type"] for e in events], ["client_distrusts"])
+        self.assertIn("no shared cipher", str(events[0]))
+
     def test_ways_to_wait_and_to_carry(self):
         self.origin()
         self.assertEqual(self.same(WAYS).count(" 200\n"), len(WAYS.split()))
@@ -76,7 +103,7 @@ class OddClients(e2e.KtTest):
     def test_a_bio_that_does_it_all(self):
         """BIO_write is no SSL_write: no hook sees it, and where only is observed that is said."""
         self.origin()
-        self.same("bio-connect", ["divert"])
+        self.same("bio-connect bio-logged", ["divert"])
         self.same("bio-connect", ["unseen"], kinds=[("unseen", None)])
 
     def test_lives_of_a_connection(self):
