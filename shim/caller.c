@@ -2,7 +2,6 @@
 #include "shim/caller.h"
 
 #include "shim/near.h"
-#include "shim/preloads.h"
 #include "shim/real.h"
 #include "shim/via.h"
 
@@ -108,7 +107,8 @@ void *kt_symbol_near(const void *address, const char *name)
         return near;
     if (!dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
         return NULL;
-    return symbol_of(map->l_name, name);
+    void *fn = symbol_of(map->l_name, name);
+    return fn && kt_near_wraps(fn, name) ? NULL : fn;
 }
 
 static int take_libssl(struct dl_phdr_info *info, size_t size, void *path)
@@ -126,18 +126,9 @@ static void *symbol_anywhere(const char *name)
 {
     char path[PATH_MAX];
     void *fn = kt_real_dlsym(RTLD_NEXT, name);
-    bool found = fn && fn != kt_preload_behind(name);
-    if (found || !dl_iterate_phdr(take_libssl, path))
+    if (fn || !dl_iterate_phdr(take_libssl, path))
         return fn;
     return symbol_of(path, name);
-}
-
-/* The library's own. Who has one of that name and calls us nevertheless means the next. */
-static void *library_function(const char *name, const void *return_address)
-{
-    void *fn = kt_symbol_near(return_address, name);
-    void *next = !fn || kt_preload_is_in_front(fn, name) ? symbol_anywhere(name) : NULL;
-    return next ? next : fn;
 }
 
 struct kt_found kt_caller_resolve(unsigned id, const char *name, const void *return_address,
@@ -150,12 +141,13 @@ struct kt_found kt_caller_resolve(unsigned id, const char *name, const void *ret
         return f;
     int saved = errno;
     unsigned seen = atomic_load(&generation);
-    f.fn = meant ? meant : library_function(name, return_address);
+    f.fn = meant ? meant : kt_symbol_near(return_address, name);
+    if (!f.fn)
+        f.fn = symbol_anywhere(name);
     if (f.fn) {
-        void *between = meant ? NULL : kt_preload_behind(name);
-        void *library = between ? kt_preload_behind(*name == 'S' ? "SSL_new" : "gnutls_init") : NULL;
-        f.extra = describe(library ? library : f.fn); /* preloaded itself, or what `between` goes on to */
-        f.fn = between ? between : f.fn;
+        void *front = meant ? NULL : kt_near_preloaded(return_address, name);
+        f.extra = describe(f.fn);
+        f.fn = front ? front : f.fn;
         remember(key, &f, seen);
     }
     errno = saved;

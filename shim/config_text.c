@@ -70,7 +70,8 @@ bool kt_config_names_local(void)
     if (k == 0) {
         int saved = kt_guard_enter();
         bool found = false;
-        kt_stack_call(look, &found);
+        if (!kt_stack_call(look, &found))
+            found = true; /* then a plan is wanted */
         k = found ? 2 : 1;
         kt_guard_leave(saved);
         atomic_store_explicit(&known, k, memory_order_relaxed);

@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/dest.h"
 
+#include "shim/readable.h"
+
 #include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-/* The kernel reads 8 bytes before it looks at the first argument, which is none. */
-static bool can_read(uintptr_t at)
-{
-    return syscall(SYS_rt_sigprocmask, ~0L, at & ~(uintptr_t)7, NULL, 8) == 0 || errno != EFAULT;
-}
 
 bool kt_dest_is_readable(const struct sockaddr *sa, socklen_t len)
 {
-    int saved = errno;
-    uintptr_t at = (uintptr_t)sa;
-    bool can = len == 0 || (sa && can_read(at) && can_read(at + (len < 128 ? len : 128) - 1));
-    errno = saved;
-    return can;
-}
-
-bool kt_can_read(const void *at, size_t len)
-{
-    int saved = errno;
-    uintptr_t from = (uintptr_t)at, end = from + len;
-    bool can = len == 0 || (at && end > from);
-    for (uintptr_t page = from; can && page < end; page = (page | 4095) + 1)
-        can = can_read(page);
-    errno = saved;
-    return can;
+    return kt_readable(sa, len < 128 ? len : 128);
 }
 
 bool kt_dest_parse(const struct sockaddr *sa, socklen_t len, struct kt_dest *d)

@@ -2,7 +2,6 @@
 #pragma once
 /* A destination in one form for both families. */
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -15,8 +14,6 @@ struct kt_dest {
 /* False where these bytes cannot be read: the kernel is to say so (EFAULT), not a signal. `len` is that of an
  * address. Keeps errno. */
 bool kt_dest_is_readable(const struct sockaddr *sa, socklen_t len);
-/* The same of any bytes of the program's. A system call a page: for what has to be looked at, and seldom. */
-bool kt_can_read(const void *at, size_t len);
 /* False where it is no internet address. */
 bool kt_dest_parse(const struct sockaddr *sa, socklen_t len, struct kt_dest *d);
 /* Is `fd` a stream socket? Keeps errno. */

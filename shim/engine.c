@@ -63,7 +63,7 @@ void kt_engine_disown(void)
 
 bool kt_engine_is_of_this_process(void)
 {
-    return atomic_load(&owner) == getpid();
+    return atomic_load(&owner) == getpid() && !kt_forking; /* it stands still */
 }
 
 const struct kt_engine_abi *kt_engine_loaded(void)
@@ -150,27 +150,26 @@ const struct kt_engine_abi *kt_engine_get(void)
     const struct kt_engine_abi *abi = kt_engine_loaded();
     if (abi) /* a child by clone() or by a signal handler inside of us has no thread that would serve it */
         return kt_engine_is_of_this_process() ? abi : NULL;
-    if (atomic_load(&failed))
+    if (atomic_load(&failed) || kt_forking)
         return NULL;
     kt_fork_register();
     int saved = kt_guard_enter();
     kt_lock(&lock);
     abi = atomic_load(&engine);
     if (!abi && !atomic_load(&failed)) {
-        kt_stack_call(load, &abi);
+        bool tried = kt_stack_call(load, &abi);
         atomic_store(&owner, getpid());
         if (abi) {
             abi = kt_engine_apart(abi);
             atomic_store_explicit(&engine, abi, memory_order_release);
             kt_quick_exit_register();
+            kt_main_may_have_left();
         } else {
-            atomic_store(&failed, true);
+            atomic_store(&failed, tried);
         }
     }
     kt_unlock(&lock);
     kt_guard_leave(saved);
-    if (abi)
-        kt_last_thread_engine();
     return abi;
 }
 

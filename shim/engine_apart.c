@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine's longer ways, on a stack that suffices: a program's thread may have as little as 16 KiB. */
 #include "shim/engine.h"
+#include "shim/own_fd.h"
+#include "shim/real.h"
 #include "shim/stack.h"
+#include "shim/trace.h"
+
+#include <unistd.h>
 
 static const struct kt_engine_abi *real;
 
@@ -19,7 +24,10 @@ static void adopt_now(void *arg)
 static int adopt(int fd, const struct kt_abi_origin *origin)
 {
     struct adopted a = {fd, -1, origin};
-    kt_stack_call(adopt_now, &a);
+    if (!kt_stack_call(adopt_now, &a)) { /* it closes what it does not take */
+        kt_shim_own_fd(fd, 0);
+        KT_REAL(close)(fd);
+    }
     return a.rc;
 }
 
@@ -37,8 +45,7 @@ static void ca_now(void *arg)
 static size_t ca_der(const uint8_t **der)
 {
     struct ca c = {der, 0};
-    kt_stack_call(ca_now, &c);
-    return c.len;
+    return kt_stack_call(ca_now, &c) ? c.len : 0;
 }
 
 struct opened {
@@ -56,8 +63,7 @@ static void open_now(void *arg)
 static uint64_t tap_open(const struct kt_abi_origin *origin, int tls)
 {
     struct opened o = {origin, tls, 0};
-    kt_stack_call(open_now, &o);
-    return o.id;
+    return kt_stack_call(open_now, &o) ? o.id : 0;
 }
 
 struct report {
@@ -74,7 +80,8 @@ static void report_now(void *arg)
 static void report(enum kt_abi_event what, const char *host, const char *detail)
 {
     struct report r = {what, host, detail};
-    kt_stack_call(report_now, &r);
+    if (!kt_stack_call(report_now, &r))
+        KT_TRACE_SHIM("no stack for an event about %s: %s", host, detail);
 }
 
 const struct kt_engine_abi *kt_engine_apart(const struct kt_engine_abi *abi)

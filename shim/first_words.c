@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/first_words.h"
 
-#include "shim/client_hello.h"
-#include "shim/dest.h"
-#include "shim/engine.h"
 #include "shim/env.h"
-#include "shim/guard.h"
+#include "shim/fdtab.h"
+#include "shim/hello_parts.h"
 #include "shim/plan.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
+#include "shim/tls_peer.h"
 #include "shim/trace.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
-
-static atomic_uint judged;
-
-void kt_first_words_judged(void)
-{
-    atomic_fetch_add_explicit(&judged, 1, memory_order_relaxed);
-}
-
-static bool was_judged(void)
-{
-    unsigned n = atomic_load_explicit(&judged, memory_order_relaxed);
-    while (n > 0 && !atomic_compare_exchange_weak(&judged, &n, n - 1))
-        ;
-    return n > 0;
-}
+#include <unistd.h>
 
 static bool is_begun(int rc)
 {
@@ -38,19 +22,26 @@ static bool is_begun(int rc)
            errno == EINTR; /* not EALREADY, EISCONN: that was another call */
 }
 
+/* What is kept of fd's socket; of one that is too high, nothing is. */
+static void set_flag(int fd, unsigned flag)
+{
+    if ((unsigned)fd < KT_TAP_FDS)
+        atomic_store_explicit(&kt_tap_flags[fd], (unsigned char)flag, memory_order_relaxed);
+}
+
 void kt_first_words_await(int fd, const struct sockaddr *sa, socklen_t len, int rc)
 {
-    if ((unsigned)fd >= KT_TAP_FDS || !is_begun(rc) || !sa || len < sizeof(sa_family_t) ||
+    if (!is_begun(rc) || !sa || len < sizeof(sa_family_t) ||
         (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
         return;
     if (!kt_tap_socket_is_known(fd)) /* what else is noted there was of an earlier socket */
-        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_STRANGER, memory_order_relaxed);
+        set_flag(fd, KT_TAP_STRANGER);
 }
 
 void kt_first_words_ours(int fd, int rc)
 {
     if (kt_tap_is_stranger(fd) && is_begun(rc)) /* of an earlier socket with this number */
-        atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
+        set_flag(fd, 0);
 }
 
 /* It may be something else by now that has the number. */
@@ -71,66 +62,48 @@ static bool others_look(void)
 
 static void report(const char *host, bool watching, bool passes)
 {
-    const struct kt_engine_abi *engine = kt_engine_get();
-    if (!engine) {
-        kt_shim_note_unseen(host, 443);
-        return;
-    }
-    int saved = kt_guard_enter();
-    engine->report(
-        passes ? KT_ABI_PASSED : KT_ABI_UNSEEN, host,
+    kt_tls_report_unseen(
+        host,
         watching ? "TLS of a library that cannot be read along, on a socket of its own (a proxy, another "
                    "resolver, a literal address)"
-                 : "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)");
-    kt_guard_leave(saved);
-}
-
-#define PIECES_MAX 4096 /* of a ClientHello that one call writes from several places */
-
-static size_t gather(uint8_t room[PIECES_MAX], const struct iovec *iov, size_t count)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count && n < PIECES_MAX; i++) {
-        size_t part = iov[i].iov_len < PIECES_MAX - n ? iov[i].iov_len : PIECES_MAX - n;
-        memcpy(room + n, iov[i].iov_base, part);
-        n += part;
-    }
-    return n;
-}
-
-static __attribute__((noinline)) bool name_in_pieces(const struct iovec *iov, size_t count,
-                                                     char host[KT_HELLO_HOST_MAX])
-{
-    uint8_t room[PIECES_MAX];
-    return kt_client_hello_name(room, gather(room, iov, count), host);
+                 : "TLS on a socket that was not diverted (a proxy, another resolver, a literal address)",
+        passes);
 }
 
 /* What goes before a handshake (to a proxy, in the clear) decides nothing, for so many writes. */
 static void look_on(int fd)
 {
     unsigned flag = kt_tap_flag(fd);
-    unsigned next = flag < KT_TAP_LAST_LOOK ? flag + KT_TAP_ONE_LOOK : 0;
-    atomic_store_explicit(&kt_tap_flags[fd], (unsigned char)next, memory_order_relaxed);
+    set_flag(fd, flag < KT_TAP_LAST_LOOK ? flag + KT_TAP_ONE_LOOK : 0);
 }
 
-static bool forbid(int fd, const struct iovec *iov, size_t count)
+/* Nobody can tell whom it means, and most of them mean none of ours (browsers send one to everybody): said
+ * once, and let go. */
+static void note_encrypted(const char *front)
 {
-    char host[KT_HELLO_HOST_MAX];
-    struct kt_host known;
-    bool stream = is_stream(fd);
-    if (stream && *(const uint8_t *)iov->iov_base != KT_HELLO_RECORD) {
-        look_on(fd);
-        return false;
-    }
-    atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
-    bool named = stream && (count > 1 ? name_in_pieces(iov, count, host)
-                                      : kt_client_hello_name(iov->iov_base, iov->iov_len, host));
-    if (!named || others_look() || kt_plan_host(host, KT_PLAN_MAKE, false, &known) != KT_HOST_OURS ||
-        was_judged())
-        return false;
+    static _Atomic(pid_t) noted;
+    if (others_look() || atomic_exchange(&noted, getpid()) == getpid())
+        return;
+    KT_TRACE_SHIM("a handshake with %s whose real server name is encrypted", front);
+    kt_tls_report_unseen(
+        front[0] ? front : "unknown",
+        "a TLS handshake whose server name is encrypted (ECH): whom it means cannot be told; "
+        "said once a process",
+        true);
+}
+
+/* A session that our hooks know, or a socket that is ours (one whose fd is too high has no flag that says
+ * so). */
+static bool is_known(int fd, const struct kt_client_hello *h)
+{
+    struct kt_diverted d;
+    return kt_fdtab_find(fd, &d) || (h->has_random && kt_ssl_table_claims(h->random, NULL));
+}
+
+/* To an intercepted host. */
+static bool forbid_hello(int fd, const char *host)
+{
     bool watching = kt_tap_on();
-    if (watching && kt_ssl_table_taps(known.name ? known.name : host))
-        return false; /* a library that we see */
     KT_TRACE_SHIM("fd %d: a handshake with %s that nobody saw", fd, host);
     bool passes = watching || kt_plan_fail_allows();
     report(host, watching, passes);
@@ -143,20 +116,33 @@ static bool forbid(int fd, const struct iovec *iov, size_t count)
     return true;
 }
 
-#define LOOKED_AT (5 + 16384) /* a record, at most */
-
-bool kt_first_words_readable(const struct iovec *iov, size_t count)
+static bool forbid(int fd, const struct iovec *iov, size_t count)
 {
-    size_t left = LOOKED_AT;
-    if (count > IOV_MAX || !kt_can_read(iov, count * sizeof *iov))
+    struct kt_client_hello h = {.has_random = false};
+    struct kt_host known;
+    bool begins = *(const uint8_t *)iov->iov_base == KT_HELLO_RECORD;
+    if (!begins && (unsigned)fd >= KT_TAP_FDS && !kt_hello_parts_any())
         return false;
-    for (size_t i = 0; i < count && left > 0; i++) {
-        size_t part = iov[i].iov_len < left ? iov[i].iov_len : left;
-        if (!kt_can_read(iov[i].iov_base, part))
-            return false;
-        left -= part;
+    if (!is_stream(fd)) {
+        set_flag(fd, 0);
+        return false;
     }
-    return true;
+    enum kt_hello kind = KT_HELLO_NONE;
+    if (begins || kt_hello_parts_has(fd))
+        kind = kt_hello_parts_read(fd, iov, count, &h);
+    bool ours = h.host[0] && kt_plan_host(h.host, KT_PLAN_MAKE, false, &known) == KT_HOST_OURS;
+    if (kind == KT_HELLO_MORE && !ours)
+        return false;
+    if (kind == KT_HELLO_NONE) {
+        look_on(fd);
+        return false;
+    }
+    set_flag(fd, 0);
+    if (kind == KT_HELLO_MORE)
+        kt_hello_parts_drop(fd);
+    if (h.encrypted && !ours && !is_known(fd, &h))
+        note_encrypted(h.host);
+    return ours && !others_look() && !is_known(fd, &h) && forbid_hello(fd, h.host);
 }
 
 bool kt_first_words_forbid(int fd, const struct iovec *iov, size_t count)

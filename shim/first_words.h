@@ -15,11 +15,6 @@
 void kt_first_words_await(int fd, const struct sockaddr *sa, socklen_t len, int rc);
 /* The same, and it is ours. Keeps errno. */
 void kt_first_words_ours(int fd, int rc);
-/* False: the kernel is to say EFAULT of them, and nobody looks. */
-bool kt_first_words_readable(const struct iovec *iov, size_t count);
 /* `fd` is one of these and is about to say `iov`. True: it must not, and is refused from now on. Keeps
  * errno. */
 bool kt_first_words_forbid(int fd, const struct iovec *iov, size_t count);
-/* A hooked TLS library has judged a session that is about to say its first words on a connection of the
- * program's own: it counts once. */
-void kt_first_words_judged(void);

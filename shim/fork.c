@@ -6,12 +6,15 @@
 #include "shim/env.h"
 #include "shim/fdtab.h"
 #include "shim/guard.h"
+#include "shim/hello_parts.h"
 #include "shim/heir.h"
-#include "shim/last_thread.h"
+#include "shim/libc_symbol.h"
 #include "shim/lock.h"
+#include "shim/near.h"
 #include "shim/own_fd.h"
 #include "shim/plan.h"
 #include "shim/real.h"
+#include "shim/stack.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
@@ -31,11 +34,8 @@
 /* The order is that of nesting elsewhere: plan, engine, then the leaves. The engine comes last, because a
  * thread that makes a plan holds our lock while it waits for the engine's. */
 static atomic_bool threads, forked;
-static __thread enum {
-    NOT_PREPARED,
-    LOCKS,
-    LOCKS_AND_ENGINE
-} prepared __attribute__((tls_model("initial-exec")));
+enum { NOT_PREPARED, LOCKS, LOCKS_AND_ENGINE, NESTED /* each fork by a handler of the program's */ };
+__thread unsigned kt_forking __attribute__((tls_model("initial-exec")));
 
 /* A fork by the engine itself, which may hold these locks, or by a signal handler that interrupted us inside
  * of one: the child may execute or end; it is no process of ours (kt_engine_get). */
@@ -51,23 +51,35 @@ static void lock_all(void)
     kt_tap_lock();
     kt_fdtab_lock();
     kt_ssl_table_lock();
+    kt_hello_parts_lock();
+}
+
+static bool nested_fork_ends(void)
+{
+    bool nested = kt_forking >= NESTED;
+    if (nested)
+        kt_forking -= NESTED;
+    return nested;
 }
 
 static void prepare(void)
 {
-    prepared = NOT_PREPARED;
-    if (must_not_wait())
+    if (kt_forking)
+        kt_forking += NESTED;
+    if (kt_forking || must_not_wait())
         return;
     int saved = kt_guard_enter();
     lock_all();
     const struct kt_engine_abi *e = kt_engine_loaded();
-    prepared = !e || e->fork_prepare() == 0 ? LOCKS_AND_ENGINE : LOCKS;
+    unsigned what = !e || e->fork_prepare() == 0 ? LOCKS_AND_ENGINE : LOCKS;
     kt_shim_environ_lock(); /* last: the event thread asks for it before it stands still */
+    kt_forking = what;
     kt_guard_leave(saved);
 }
 
 static void unlock_all(void)
 {
+    kt_hello_parts_unlock();
     kt_ssl_table_unlock();
     kt_fdtab_unlock();
     kt_tap_unlock();
@@ -77,12 +89,12 @@ static void unlock_all(void)
 
 static void in_parent(void)
 {
-    if (!prepared)
+    if (nested_fork_ends() || !kt_forking)
         return;
+    const struct kt_engine_abi *e = kt_forking == LOCKS_AND_ENGINE ? kt_engine_loaded() : NULL;
+    kt_forking = NOT_PREPARED;
     kt_shim_environ_unlock();
     int saved = kt_guard_enter();
-    const struct kt_engine_abi *e = prepared == LOCKS_AND_ENGINE ? kt_engine_loaded() : NULL;
-    prepared = NOT_PREPARED;
     if (e)
         e->fork_parent();
     unlock_all();
@@ -93,17 +105,18 @@ static void in_child(void)
 {
     if (atomic_load(&threads))
         atomic_store(&forked, true);
-    if (!prepared)
+    if (nested_fork_ends() || !kt_forking)
         return;
+    bool whole = kt_forking == LOCKS_AND_ENGINE; /* else it is no process of the engine's (kt_engine_get) */
+    kt_forking = NOT_PREPARED;
     kt_shim_environ_unlock();
-    bool whole = prepared == LOCKS_AND_ENGINE; /* else it is no process of the engine's (kt_engine_get) */
-    prepared = NOT_PREPARED;
     int saved = kt_guard_enter();
     const struct kt_engine_abi *e = whole ? kt_engine_loaded() : NULL;
     if (whole) {
         kt_shim_own_fd_forget_all(); /* the engine closes what it has; what it keeps it marks again */
         kt_audit_fds_mark();
     }
+    kt_stack_forked();
     if (e)
         e->fork_child();
     if (whole)
@@ -111,7 +124,6 @@ static void in_child(void)
     kt_ssl_table_forked();
     kt_tap_sockets_forked();
     kt_heirs_forked();
-    kt_last_thread_forked();
     unlock_all();
     kt_guard_leave(saved);
 }
@@ -136,8 +148,7 @@ static bool is_ending(long tid)
     return name_end && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & ENDING);
 }
 
-/* Is there another thread for which `matters`? */
-static bool any_other(bool (*matters)(long tid))
+bool kt_fork_any_other(bool (*matters)(long tid))
 {
     DIR *tasks = opendir("/proc/self/task");
     bool any = !tasks;
@@ -159,7 +170,7 @@ static bool stays_behind(long tid)
 
 static bool has_other_threads(void)
 {
-    return any_other(stays_behind);
+    return kt_fork_any_other(stays_behind);
 }
 
 /* Behind a split that was not announced: those that share this thread's table came with it. */
@@ -170,7 +181,7 @@ static bool has_another_table(long tid)
 
 static bool has_strangers(void)
 {
-    return any_other(has_another_table);
+    return kt_fork_any_other(has_another_table);
 }
 
 static void split(bool (*others)(void))
@@ -210,10 +221,20 @@ void kt_fork_threads(void)
     kt_fork_register();
 }
 
+void kt_fork_before(const void *handler)
+{
+    if (!kt_near_defines(handler, "malloc"))
+        kt_fork_register();
+}
+
 void kt_fork_register(void)
 {
     static atomic_bool done;
     if (atomic_load_explicit(&done, memory_order_relaxed) || atomic_exchange(&done, true))
         return;
+    if (!kt_libc_is_first("malloc")) {
+        void *volatile p = malloc(1); /* its handlers come first (kt_fork_before) */
+        free(p);
+    }
     pthread_atfork(prepare, in_parent, in_child);
 }

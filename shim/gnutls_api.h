@@ -20,6 +20,8 @@ void gnutls_deinit(gnutls_session_t session);
 ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t len);
 ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t len, size_t pad,
                             unsigned flags);
+ssize_t gnutls_record_send_range(gnutls_session_t session, const void *data, size_t len, const void *range);
+ssize_t gnutls_record_send_early_data(gnutls_session_t session, const void *data, size_t len);
 int gnutls_record_uncork(gnutls_session_t session, unsigned flags);
 ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len);
 ssize_t gnutls_record_recv_seq(gnutls_session_t session, void *data, size_t len, unsigned char *seq);
@@ -36,6 +38,8 @@ struct kt_gnutls_api {
     void (*gnutls_certificate_set_verify_function)(gnutls_certificate_credentials_t, kt_gnutls_verify_fn);
     int (*gnutls_certificate_set_x509_trust_mem)(gnutls_certificate_credentials_t,
                                                  const struct kt_gnutls_datum *, int format);
+    void (*gnutls_session_get_random)(gnutls_session_t, struct kt_gnutls_datum *client,
+                                      struct kt_gnutls_datum *server);
     bool complete;
 };
 
@@ -46,6 +50,8 @@ struct kt_gnutls_api {
     KT_GNUTLS_FN(KT_GNUTLS_DEINIT, gnutls_deinit)                                                            \
     KT_GNUTLS_FN(KT_GNUTLS_SEND, gnutls_record_send)                                                         \
     KT_GNUTLS_FN(KT_GNUTLS_SEND2, gnutls_record_send2)                                                       \
+    KT_GNUTLS_FN(KT_GNUTLS_SEND_RANGE, gnutls_record_send_range)                                             \
+    KT_GNUTLS_FN(KT_GNUTLS_SEND_EARLY, gnutls_record_send_early_data)                                        \
     KT_GNUTLS_FN(KT_GNUTLS_UNCORK, gnutls_record_uncork)                                                     \
     KT_GNUTLS_FN(KT_GNUTLS_RECV, gnutls_record_recv)                                                         \
     KT_GNUTLS_FN(KT_GNUTLS_RECV_SEQ, gnutls_record_recv_seq)                                                 \

@@ -4,9 +4,9 @@
 #include "shim/caller.h"
 #include "shim/engine.h"
 #include "shim/gnutls_credentials.h"
-#include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
+#include "shim/ssl_account.h"
 #include "shim/ssl_api.h"
 #include "shim/ssl_table.h"
 #include "shim/tls_peer.h"
@@ -48,7 +48,9 @@ static const void *describe(void *fn)
         kt_symbol_near(fn, "gnutls_certificate_set_verify_function");
     *(void **)&api.gnutls_certificate_set_x509_trust_mem =
         kt_symbol_near(fn, "gnutls_certificate_set_x509_trust_mem");
-    api.complete = api.gnutls_transport_get_ptr && api.gnutls_credentials_get && api.gnutls_credentials_set &&
+    *(void **)&api.gnutls_session_get_random = kt_symbol_near(fn, "gnutls_session_get_random");
+    api.complete = api.gnutls_session_get_random && api.gnutls_transport_get_ptr &&
+                   api.gnutls_credentials_get && api.gnutls_credentials_set &&
                    api.gnutls_certificate_allocate_credentials && api.gnutls_certificate_free_credentials &&
                    api.gnutls_certificate_set_verify_function && api.gnutls_certificate_set_x509_trust_mem;
     atomic_store(&api_state, 2);
@@ -109,6 +111,35 @@ void *kt_gnutls_ended(gnutls_session_t session)
     return credentials;
 }
 
+static size_t random_of(const void *g, const void *session, uint8_t out[32])
+{
+    struct kt_gnutls_datum client = {NULL, 0}, server = {NULL, 0};
+    ((const struct kt_gnutls_api *)g)
+        ->gnutls_session_get_random((gnutls_session_t)(uintptr_t)session, &client, &server);
+    if (!client.data || client.size != 32)
+        return 0;
+    memcpy(out, client.data, 32);
+    return 32;
+}
+
+/* Its handshake goes past us with our knowledge. */
+static void watch_hello(const struct kt_gnutls_api *g, gnutls_session_t session)
+{
+    kt_ssl_table_tells(session, &(struct kt_ssl_hello){.random_of = random_of, .api = g});
+}
+
+static bool unseen(const struct kt_gnutls_api *g, gnutls_session_t session, struct kt_ssl_entry *e,
+                   enum kt_tls_path path)
+{
+    bool allow = kt_plan_fail_allows();
+    if (!e->reported)
+        kt_tls_report_unseen(e->host, kt_tls_unseen_detail(path), allow);
+    if (!e->reported && allow)
+        watch_hello(g, session);
+    e->reported = true;
+    return allow;
+}
+
 static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
 {
     struct kt_ssl_entry *e = kt_ssl_table_get(session);
@@ -128,18 +159,13 @@ static bool judge(const struct kt_gnutls_api *g, gnutls_session_t session)
     memcpy(e->host, host, sizeof host);
     if (!kt_tls_ours(path, host) && kt_tls_tapped(path, &d, &e->port)) {
         e->state = KT_SSL_TAPPED;
+        e->account = e->account ? e->account : kt_ssl_account_new();
+        watch_hello(g, session);
         KT_TRACE_SHIM("gnutls %p: to %s:%u is tapped", (void *)session, host, e->port);
         return true;
     }
-    if (!kt_tls_ours(path, host)) {
-        if (!e->reported) {
-            kt_tls_report_unseen(host, kt_tls_unseen_detail(path), kt_plan_fail_allows());
-            if (kt_plan_fail_allows())
-                kt_first_words_judged();
-        }
-        e->reported = true;
-        return kt_plan_fail_allows();
-    }
+    if (!kt_tls_ours(path, host))
+        return unseen(g, session, e, path);
     e->state = KT_SSL_TLS;
     give_trust(g, session, e);
     return true;

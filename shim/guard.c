@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/guard.h"
 
-#include "shim/last_thread.h"
 #include "shim/lock.h"
 
 #include <errno.h>
@@ -194,7 +193,6 @@ void kt_guard_leave(int saved_errno)
 void kt_guard_thread(void)
 {
     kt_guard_depth |= FOREVER;
-    kt_last_thread_ours();
 }
 
 bool kt_secure_process(void)

@@ -4,9 +4,9 @@
  * where a library has such a function. The real ones read their return address for RTLD_NEXT and
  * RTLD_DEFAULT, so these hooks leave no frame: stubs that ask kt_*_jump what to do and jump.
  */
+#include "shim/by_handle.h"
 #include "shim/caller.h"
 #include "shim/guard.h"
-#include "shim/preloads.h"
 #include "shim/real.h"
 #include "shim/tls_libraries.h"
 #include "shim/via.h"
@@ -67,12 +67,34 @@ static void *without_any(void)
     return handle;
 }
 
+/* Not RTLD_DEFAULT, which finds our hook by itself, nor RTLD_NEXT: who asks so stands behind us. */
+static struct kt_symbol_jump of_libc(struct kt_symbol_jump j, const char *name, const char *version)
+{
+    void *handle = j.first, *hook = NULL;
+    if (handle != RTLD_DEFAULT && handle != RTLD_NEXT)
+        hook = kt_by_handle_hook(name);
+    if (!hook)
+        return j;
+    int saved = errno;
+    void *fn = ask(handle, name, version);
+    if (fn && kt_by_handle_is_behind(name, fn)) {
+        dlerror();
+        j = (struct kt_symbol_jump){(void *)itself, hook};
+    }
+    errno = saved;
+    return j;
+}
+
 static struct kt_symbol_jump jump(void *real, void *handle, const char *name, const char *version,
                                   const void *caller)
 {
     struct kt_symbol_jump j = {real, handle};
-    int id = name && !kt_bypass() ? kt_via_id(name) : -1;
-    if (id < 0 || (handle == RTLD_NEXT && !is_of_program(caller)) || kt_preload_calls(caller, name))
+    if (!name || kt_bypass())
+        return j;
+    int id = kt_via_id(name);
+    if (id < 0)
+        return of_libc(j, name, version);
+    if (handle == RTLD_NEXT && !is_of_program(caller))
         return j; /* a library that asks for the next one was itself called through our hook */
     int saved = errno;
     void *fn = ask(handle == RTLD_NEXT ? RTLD_DEFAULT : handle, name, version);

@@ -24,7 +24,10 @@ KT_HOOK int gnutls_handshake(gnutls_session_t session)
     struct kt_gnutls_target t = REAL(KT_GNUTLS_HANDSHAKE);
     if (!t.fn || (!kt_bypass() && !kt_gnutls_before_handshake(t.api, session)))
         return E_PUSH_ERROR;
-    return CALL(t, gnutls_handshake)(session);
+    int rc = CALL(t, gnutls_handshake)(session);
+    if (kt_ssl_table_telling() && !kt_bypass())
+        kt_ssl_table_told(session);
+    return rc;
 }
 
 KT_HOOK void gnutls_deinit(gnutls_session_t session)
@@ -85,6 +88,17 @@ KT_HOOK ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, 
                                     unsigned flags)
 {
     RECORD(KT_GNUTLS_SEND2, KT_ABI_OUT, CALL(t, gnutls_record_send2)(session, data, len, pad, flags));
+}
+
+KT_HOOK ssize_t gnutls_record_send_range(gnutls_session_t session, const void *data, size_t len,
+                                         const void *range)
+{
+    RECORD(KT_GNUTLS_SEND_RANGE, KT_ABI_OUT, CALL(t, gnutls_record_send_range)(session, data, len, range));
+}
+
+KT_HOOK ssize_t gnutls_record_send_early_data(gnutls_session_t session, const void *data, size_t len)
+{
+    RECORD(KT_GNUTLS_SEND_EARLY, KT_ABI_OUT, CALL(t, gnutls_record_send_early_data)(session, data, len));
 }
 
 /* What it sends was copied when the program gave it to gnutls_record_send, which it calls again. */

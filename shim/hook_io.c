@@ -8,6 +8,8 @@
 #include "shim/first_words.h"
 #include "shim/guard.h"
 #include "shim/heir.h"
+#include "shim/hello_parts.h"
+#include "shim/readable.h"
 #include "shim/real.h"
 #include "shim/ssl_await.h"
 #include "shim/ssl_trust.h"
@@ -44,24 +46,24 @@ static ssize_t got(int fd, const void *buf, size_t room, int flags, ssize_t n)
     return n;
 }
 
-/* May nothing leave by this fd? Asked before every write: a handshake whose peer is not known yet is about to
- * say its first words. Two loads for everybody else. */
-static inline bool has_to_be_looked_at(int fd)
+/* Two loads. */
+static inline bool is_known(int fd)
 {
-    return __builtin_expect(kt_ssl_nameless || (kt_tap_flag(fd) & KT_TAP_LOOK), 0) && !kt_bypass();
+    return __builtin_expect(!kt_ssl_nameless && !(kt_tap_flag(fd) & KT_TAP_LOOK), 1);
 }
 
+/* May nothing leave by this fd? Asked before every write: a handshake whose peer is not known yet is about to
+ * say its first words. */
 static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
 {
-    if (!has_to_be_looked_at(fd))
+    if (is_known(fd) || kt_bypass())
         return false;
+    count = kt_readable_pieces(iov, count);
     if (kt_ssl_nameless)
         kt_ssl_met_socket(fd);
-    bool heir = kt_tap_flag(fd) == KT_TAP_HEIR;
-    bool can = (heir || kt_tap_is_stranger(fd)) && kt_first_words_readable(iov, count);
-    if (heir && can)
+    if (kt_tap_flag(fd) == KT_TAP_HEIR)
         kt_heir_look(fd, iov, count);
-    bool stranger = can && kt_tap_is_stranger(fd) && kt_first_words_forbid(fd, iov, count);
+    bool stranger = kt_tap_is_stranger(fd) && kt_first_words_forbid(fd, iov, count);
     if (!stranger && !kt_tap_socket_is_refused(fd))
         return false;
     errno = ECONNREFUSED;
@@ -74,8 +76,16 @@ static inline bool is_mute(int fd, const void *buf, size_t n)
     return is_mute_iov(fd, &one, 1);
 }
 
+/* Of first words that were looked at. */
+static inline void said(int fd, ssize_t n)
+{
+    if (__builtin_expect(kt_tap_is_stranger(fd), 0) && kt_hello_parts_any() && !kt_bypass())
+        kt_hello_parts_said(fd, n);
+}
+
 static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 {
+    said(fd, n);
     if (n > 0 && is_watched(fd) && !(flags & MSG_OOB))
         kt_tap_socket_copy(fd, KT_ABI_OUT, buf, (size_t)n);
     return n;
@@ -83,6 +93,8 @@ static ssize_t put(int fd, const void *buf, int flags, ssize_t n)
 
 static ssize_t moved(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, int flags, ssize_t n)
 {
+    if (dir == KT_ABI_OUT)
+        said(fd, n);
     if (n > 0 && (flags & (MSG_TRUNC | MSG_PEEK)) == MSG_TRUNC && dir == KT_ABI_IN && is_watched(fd))
         kt_tap_socket_unread(fd, "an answer that was thrown away by MSG_TRUNC");
     if (n >= 0 && count > 0 && is_watched(fd) && !(flags & (dir == KT_ABI_IN ? NO_STREAM : MSG_OOB)))
@@ -107,8 +119,7 @@ static int fast_opened(int fd, const struct sockaddr *sa, socklen_t len, int fla
 /* The same to another address: the tap lane must know the socket before its first bytes. */
 static ssize_t fast_sent(int fd, const struct sockaddr *sa, socklen_t len, int flags, ssize_t n)
 {
-    bool begun = n >= 0 || errno == EINPROGRESS;
-    if ((flags & MSG_FASTOPEN) && sa && begun && kt_tap_used() && !kt_bypass())
+    if ((flags & MSG_FASTOPEN) && sa && kt_tap_used() && !kt_bypass() && kt_dest_is_readable(sa, len))
         kt_tap_connected(fd, sa, len, n < 0 ? -1 : 0);
     return n;
 }
@@ -235,13 +246,13 @@ KT_HOOK ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t 
 KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct msghdr rest;
-    const struct msghdr none = {.msg_name = NULL};
-    bool look = (flags & MSG_FASTOPEN) || has_to_be_looked_at(fd);
-    const struct msghdr *seen = look && kt_can_read(m, sizeof *m) ? m : &none;
-    const struct sockaddr *sa = (flags & MSG_FASTOPEN) ? seen->msg_name : NULL;
-    socklen_t len = sa ? seen->msg_namelen : 0;
+    bool plain = is_known(fd) && !is_watched(fd) && !(flags & MSG_FASTOPEN);
+    if (plain || !kt_readable(m, sizeof *m))
+        return KT_REAL(sendmsg)(fd, m, flags);
+    const struct sockaddr *sa = flags & MSG_FASTOPEN ? m->msg_name : NULL;
+    socklen_t len = sa ? m->msg_namelen : 0;
     int opened = fast_opened(fd, sa, len, flags);
-    if (opened < 0 || is_mute_iov(fd, seen->msg_iov, seen->msg_iovlen))
+    if (opened < 0 || is_mute_iov(fd, m->msg_iov, m->msg_iovlen))
         return -1;
     if (opened) {
         rest = *m;
@@ -251,7 +262,7 @@ KT_HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     ssize_t n = KT_REAL(sendmsg)(fd, opened ? &rest : m, opened ? flags & ~MSG_FASTOPEN : flags);
     if (!opened)
         fast_sent(fd, sa, len, flags, n);
-    return n <= 0 ? n : moved(fd, KT_ABI_OUT, m->msg_iov, m->msg_iovlen, flags, n);
+    return moved(fd, KT_ABI_OUT, m->msg_iov, m->msg_iovlen, flags, n);
 }
 
 static ssize_t sent_file(int fd, ssize_t n)

@@ -2,12 +2,14 @@
 /* Rarer ways to move bytes: of several messages each is one of hook_io.c's; what splice moves nobody can
  * read. */
 #include "shim/guard.h"
+#include "shim/readable.h"
 #include "shim/real.h"
 #include "shim/ssl_trust.h"
 #include "shim/tap_sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/socket.h>
 
 static bool concerns_us(int fd, int flags)
@@ -26,7 +28,7 @@ static size_t bytes_of(const struct msghdr *m)
 /* As the kernel does it: up to the first that fails or is taken in part. */
 KT_HOOK int sendmmsg(int fd, struct mmsghdr *all, unsigned count, int flags)
 {
-    if (!concerns_us(fd, flags) || !all)
+    if (!concerns_us(fd, flags) || count > IOV_MAX || !kt_readable(all, count * sizeof *all))
         return KT_REAL(sendmmsg)(fd, all, count, flags);
     unsigned done = 0;
     bool whole = true;

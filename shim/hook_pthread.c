@@ -67,11 +67,22 @@ KT_HOOK int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
     return real ? real(thread, fn, arg) : thrd_error;
 }
 
-KT_HOOK void pthread_exit(void *value)
+static void leaves(void)
 {
     if (gettid() == getpid() && !kt_bypass())
-        kt_last_thread_main_ends();
-    __typeof__(&pthread_exit) real = KT_REAL(pthread_exit);
-    real(value);
+        kt_main_leaves();
+}
+
+KT_HOOK void pthread_exit(void *value)
+{
+    leaves();
+    KT_REAL(pthread_exit)(value);
+    __builtin_unreachable();
+}
+
+KT_HOOK void thrd_exit(int value)
+{
+    leaves();
+    KT_REAL(thrd_exit)(value);
     __builtin_unreachable();
 }

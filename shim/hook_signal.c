@@ -6,17 +6,22 @@
 
 #include <signal.h>
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* programs use them all the same */
+
 /* POSIX's name for it in strict programs; glibc declares the other one as well. */
 __sighandler_t __sysv_signal(int sig, __sighandler_t handler);
+__sighandler_t bsd_signal(int sig, __sighandler_t handler);
 
 /* A handler may call these, and the first one is set by one of them: from then on none is looked for. */
 static void about_to_set(__sighandler_t handler, unsigned flags)
 {
-    if (handler == SIG_DFL || handler == SIG_IGN)
+    if (handler == SIG_DFL || handler == SIG_IGN || handler == SIG_HOLD)
         return;
     (void)KT_REAL(sigaction);
     (void)KT_REAL(signal);
     (void)KT_REAL(__sysv_signal);
+    (void)KT_REAL(sigset);
+    (void)KT_REAL(siginterrupt);
     kt_ssl_await_handler(flags);
 }
 
@@ -36,6 +41,29 @@ KT_HOOK __sighandler_t __sysv_signal(int sig, __sighandler_t handler)
 KT_HOOK __sighandler_t sysv_signal(int sig, __sighandler_t handler)
 {
     return __sysv_signal(sig, handler);
+}
+
+KT_HOOK __sighandler_t sigset(int sig, __sighandler_t handler)
+{
+    about_to_set(handler, 0);
+    return KT_REAL(sigset)(sig, handler);
+}
+
+/* Of the handler that is there. */
+KT_HOOK int siginterrupt(int sig, int interrupts)
+{
+    kt_ssl_await_handler(interrupts ? 0 : SA_RESTART);
+    return KT_REAL(siginterrupt)(sig, interrupts);
+}
+
+KT_HOOK __sighandler_t bsd_signal(int sig, __sighandler_t handler)
+{
+    return signal(sig, handler);
+}
+
+KT_HOOK __sighandler_t ssignal(int sig, __sighandler_t handler)
+{
+    return signal(sig, handler);
 }
 
 KT_HOOK __sighandler_t signal(int sig, __sighandler_t handler)

@@ -4,6 +4,7 @@
 #include "shim/guard.h"
 #include "shim/ssl_api.h"
 #include "shim/ssl_table.h"
+#include "shim/ssl_watch.h"
 
 int SSL_connect(SSL *ssl);
 int SSL_do_handshake(SSL *ssl);
@@ -26,6 +27,19 @@ static inline void kt_ssl_copied(SSL *ssl, enum kt_abi_dir dir, const void *data
 {
     if (len > 0 && !kt_bypass())
         kt_ssl_table_copy(ssl, dir, data, len);
+}
+
+/* Around the real function. */
+static inline void kt_ssl_call_begins(const struct kt_ssl_target *t, SSL *ssl)
+{
+    if (!kt_bypass())
+        kt_ssl_watch_before_call(t->api, ssl);
+}
+
+static inline void kt_ssl_call_is_over(const struct kt_ssl_target *t, SSL *ssl)
+{
+    if (!kt_bypass())
+        kt_ssl_watch_behind_call(t->api, ssl);
 }
 
 #define KT_SSL_CALL(target, name) ((__typeof__(&name))(target).fn)

@@ -4,12 +4,19 @@
 #include "shim/caller.h"
 #include "shim/hook_ssl.h"
 #include "shim/ssl_await.h"
+#include "shim/ssl_life.h"
 #include "shim/ssl_table.h"
 #include "shim/ssl_trust.h"
 
-static bool may_not(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
+/* `early`: data in front of the handshake, which cannot be made first. */
+static bool may_not(const struct kt_ssl_target *t, SSL *ssl, bool early)
 {
-    return !t->fn || (!kt_bypass() && kt_ssl_before_handshake(t->api, ssl, is_connect) == KT_SSL_REFUSE);
+    int rc;
+    enum kt_ssl_verdict v = KT_SSL_PASS;
+    if (t->fn && !kt_bypass())
+        v = kt_ssl_before_handshake(t->api, ssl, false);
+    return !t->fn || v == KT_SSL_REFUSE ||
+           (v == KT_SSL_NAMELESS && !early && !kt_ssl_shake_nameless(t->api, ssl, &rc));
 }
 
 /* Behind the real read, which did not read from the fd where it found an error first. */
@@ -40,7 +47,9 @@ static int shake_hands(const struct kt_ssl_target *t, SSL *ssl, bool is_connect)
         this = (struct kt_ssl_nameless){t->api, ssl, KT_SEAL(&this)};
         kt_ssl_nameless = &this;
     }
+    kt_ssl_call_begins(t, ssl);
     int rc = real(ssl);
+    kt_ssl_call_is_over(t, ssl);
     kt_ssl_nameless = outer;
     return judged(t, ssl, rc);
 }
@@ -65,7 +74,9 @@ KT_HOOK int SSL_read(SSL *ssl, void *buf, int num)
     size_t n = kt_bypass() || num <= 0 ? 0 : kt_ssl_await(t.api, ssl, buf, (size_t)num);
     if (n > 0)
         return (int)n;
+    kt_ssl_call_begins(&t, ssl);
     int rc = KT_SSL_CALL(t, SSL_read)(ssl, buf, num);
+    kt_ssl_call_is_over(&t, ssl);
     has_read();
     kt_ssl_copied(ssl, KT_ABI_IN, buf, rc > 0 ? (size_t)rc : 0);
     return rc;
@@ -81,7 +92,9 @@ KT_HOOK int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *got)
         *got = n;
         return 1;
     }
+    kt_ssl_call_begins(&t, ssl);
     int rc = KT_SSL_CALL(t, SSL_read_ex)(ssl, buf, num, got);
+    kt_ssl_call_is_over(&t, ssl);
     has_read();
     kt_ssl_copied(ssl, KT_ABI_IN, buf, rc == 1 ? *got : 0);
     return rc;
@@ -90,21 +103,33 @@ KT_HOOK int SSL_read_ex(SSL *ssl, void *buf, size_t num, size_t *got)
 KT_HOOK int SSL_peek(SSL *ssl, void *buf, int num)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_peek);
-    return may_not(&t, ssl, false) ? -1 : KT_SSL_CALL(t, SSL_peek)(ssl, buf, num);
+    if (may_not(&t, ssl, false))
+        return -1;
+    kt_ssl_call_begins(&t, ssl);
+    int rc = KT_SSL_CALL(t, SSL_peek)(ssl, buf, num);
+    kt_ssl_call_is_over(&t, ssl);
+    return rc;
 }
 
 KT_HOOK int SSL_peek_ex(SSL *ssl, void *buf, size_t num, size_t *got)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_peek_ex);
-    return may_not(&t, ssl, false) ? 0 : KT_SSL_CALL(t, SSL_peek_ex)(ssl, buf, num, got);
+    if (may_not(&t, ssl, false))
+        return 0;
+    kt_ssl_call_begins(&t, ssl);
+    int rc = KT_SSL_CALL(t, SSL_peek_ex)(ssl, buf, num, got);
+    kt_ssl_call_is_over(&t, ssl);
+    return rc;
 }
 
 KT_HOOK int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *done)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_write_early_data);
-    if (may_not(&t, ssl, false))
+    if (may_not(&t, ssl, true))
         return 0;
+    kt_ssl_call_begins(&t, ssl);
     int rc = KT_SSL_CALL(t, SSL_write_early_data)(ssl, buf, num, done);
+    kt_ssl_call_is_over(&t, ssl);
     kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);
     return rc;
 }
@@ -113,7 +138,9 @@ KT_HOOK int SSL_write_early_data(SSL *ssl, const void *buf, size_t num, size_t *
 KT_HOOK int SSL_shutdown(SSL *ssl)
 {
     struct kt_ssl_target t = KT_SSL_REAL(SSL_shutdown);
+    kt_ssl_call_begins(&t, ssl);
     int rc = t.fn ? KT_SSL_CALL(t, SSL_shutdown)(ssl) : -1;
+    kt_ssl_call_is_over(&t, ssl);
     if (rc == 1 && !kt_bypass())
         kt_ssl_table_end_tap(ssl);
     return rc;
@@ -124,7 +151,8 @@ KT_HOOK void SSL_free(SSL *ssl)
     struct kt_ssl_target t = KT_SSL_REAL(SSL_free);
     if (kt_ssl_nameless && KT_SEALED(kt_ssl_nameless) && kt_ssl_nameless->ssl == ssl)
         kt_ssl_nameless = NULL;
-    if (!kt_bypass())
+    kt_ssl_call_begins(&t, ssl); /* of the last one nobody else would see what it said before */
+    if (!kt_bypass() && !kt_ssl_life_is_followed(t.api))
         kt_ssl_table_drop(ssl);
     if (t.fn)
         KT_SSL_CALL(t, SSL_free)(ssl);

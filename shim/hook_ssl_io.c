@@ -20,7 +20,9 @@ KT_HOOK int SSL_write(SSL *ssl, const void *buf, int num)
     struct kt_ssl_target t = KT_SSL_REAL(SSL_write);
     enum kt_ssl_write w = step(&t, ssl, buf, num > 0 ? (size_t)num : 0, &failed);
     if (w == KT_SSL_WRITE_REAL) {
+        kt_ssl_call_begins(&t, ssl);
         int rc = KT_SSL_CALL(t, SSL_write)(ssl, buf, num);
+        kt_ssl_call_is_over(&t, ssl);
         kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc > 0 ? (size_t)rc : 0);
         return rc;
     }
@@ -35,7 +37,9 @@ KT_HOOK int SSL_write_ex(SSL *ssl, const void *buf, size_t num, size_t *done)
     if (w == KT_SSL_WRITE_REAL) {
         struct kt_inside here;
         KT_INSIDE(&here, t.fn); /* OpenSSL 3.3 goes on in SSL_write_ex2 */
+        kt_ssl_call_begins(&t, ssl);
         int rc = KT_SSL_CALL(t, SSL_write_ex)(ssl, buf, num, done);
+        kt_ssl_call_is_over(&t, ssl);
         kt_inside = NULL;
         kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);
         return rc;
@@ -53,7 +57,9 @@ KT_HOOK int SSL_write_ex2(SSL *ssl, const void *buf, size_t num, uint64_t flags,
         return t.fn ? KT_SSL_CALL(t, SSL_write_ex2)(ssl, buf, num, flags, done) : 0;
     enum kt_ssl_write w = step(&t, ssl, buf, num, &failed);
     if (w == KT_SSL_WRITE_REAL) {
+        kt_ssl_call_begins(&t, ssl);
         int rc = KT_SSL_CALL(t, SSL_write_ex2)(ssl, buf, num, flags, done);
+        kt_ssl_call_is_over(&t, ssl);
         kt_ssl_copied(ssl, KT_ABI_OUT, buf, rc == 1 ? *done : 0);
         return rc;
     }

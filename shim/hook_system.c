@@ -6,9 +6,11 @@
 #include "shim/child_env.h"
 #include "shim/guard.h"
 #include "shim/real.h"
+#include "shim/trace.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +28,27 @@ static char *quote(char *out, const char *entry)
     return stpcpy(out, "'");
 }
 
-static bool is_ours(char *const *env, size_t i, size_t own)
+/* Other names the shell takes for commands, or for a reason to stop. */
+static bool has_shell_name(const char *entry)
 {
-    return i >= own || env[i] != environ[i];
+    size_t n = strspn(entry, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+    return entry[n] == '=' && n > 0 && !(*entry >= '0' && *entry <= '9');
+}
+
+/* Is the i-th one ours, and can a shell have it? */
+static bool is_exported(char *const *env, size_t i, size_t own)
+{
+    return (i >= own || env[i] != environ[i]) && has_shell_name(env[i]);
+}
+
+/* Makes "-c" and what follows it longer than the kernel takes. */
+static bool is_too_long(const char *full, const char *command)
+{
+    const size_t max = (size_t)32 * 4096; /* MAX_ARG_STRLEN */
+    bool too_long = strlen(full) >= max && strlen(command) < max;
+    if (too_long)
+        KT_TRACE_SHIM("system: a command of %zu bytes leaves no room for LD_PRELOAD", strlen(command));
+    return too_long;
 }
 
 /* new (free); NULL where nothing is missing, or there is no memory. On one line, as messages of the shell
@@ -39,20 +59,26 @@ static char *with_exports(const char *command)
     struct kt_missing m;
     size_t room = kt_child_env_need(&m, environ);
     char *const *env = room ? kt_child_env(&m, environ, KT_SCRATCH(&s, room)) : environ;
+    bool any = false;
     size_t own = 0, need = sizeof "export; " + strlen(command);
     while (environ && environ[own])
         own++;
     for (size_t i = 0; env != environ && env[i]; i++)
-        need += is_ours(env, i, own) ? 4 * strlen(env[i]) + 4 : 0;
-    char *out = env != environ ? malloc(need) : NULL, *end = out ? stpcpy(out, "export") : NULL;
+        if (is_exported(env, i, own))
+            need += 4 * strlen(env[i]) + 4, any = true;
+    char *out = any ? malloc(need) : NULL, *end = out ? stpcpy(out, "export") : NULL;
     for (size_t i = 0; end && env[i]; i++)
-        if (is_ours(env, i, own)) {
+        if (is_exported(env, i, own)) {
             *end++ = ' ';
             end = quote(end, env[i]);
         }
     if (end)
         stpcpy(stpcpy(end, "; "), command);
     kt_scratch_done(&s);
+    if (out && is_too_long(out, command)) {
+        free(out);
+        return NULL;
+    }
     return out;
 }
 

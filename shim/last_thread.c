@@ -6,124 +6,75 @@
 #include "shim/guard.h"
 #include "shim/real.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/stat.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define MS 1000000L
-#define FIRST_MS 5
-#define LAST_MS 320
+#define LOOK_NS 50000000
 
-static atomic_int ours;
-static atomic_bool main_ends, waits;
+static _Atomic(pid_t) left; /* the process whose first thread has */
+static sigset_t mask;       /* what that one blocked */
 
-static pthread_key_t key;
-static bool have_key;
-
-static void has_ended(void *none)
+/* Threads take their name from the one that begins them. */
+static bool is_programs(long tid)
 {
+    static const char engines[] = "kt-engine\n";
+    char path[48], name[20] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%ld/comm", tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? KT_REAL(read)(fd, name, sizeof name - 1) : -1;
+    if (fd >= 0)
+        KT_REAL(close)(fd);
+    return n > 0 && strcmp(name, engines) != 0;
+}
+
+static bool any_of_program(void)
+{
+    int saved = kt_guard_enter();
+    bool any = kt_fork_any_other(is_programs);
+    kt_guard_leave(saved);
+    return any;
+}
+
+/* When the engine's has ended, this one is the last, in which libc ends the process. */
+static void *be_the_last(void *none)
+{
+    const struct timespec pause = {0, LOOK_NS};
     (void)none;
-    atomic_fetch_sub(&ours, 1);
+    while (any_of_program())
+        nanosleep(&pause, NULL);
+    kt_before_split();
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    return NULL;
 }
 
-static void make_key(void)
-{
-    have_key = pthread_key_create(&key, has_ended) == 0;
-}
-
-void kt_last_thread_ours(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_key);
-    if (!have_key || pthread_getspecific(key) || pthread_setspecific(key, &key) != 0)
-        return; /* it counts as one of theirs, and is waited for */
-    atomic_fetch_add(&ours, 1);
-}
-
-/* Without an fd, whose number the program might just want: the links of this folder are two, and one for each
- * thread. A main thread that has ended is one to the end. 0: not to be told. */
-static int threads(void)
-{
-    struct stat st;
-    return stat("/proc/self/task", &st) == 0 && st.st_nlink > 2 ? (int)st.st_nlink - 2 : 0;
-}
-
-bool kt_thread_is_alone(void)
-{
-    int saved = errno;
-    bool alone = threads() - atomic_load(&ours) == 1;
-    errno = saved;
-    return alone;
-}
-
-/* Then it has no memory any more, and so no executable. */
-static bool main_has_ended(void)
-{
-    char c;
-    return readlink("/proc/self/exe", &c, 1) < 0 && errno == ENOENT;
-}
-
-static bool others_live(void)
-{
-    int all = threads();
-    return all == 0 || !main_has_ended() || all - 2 > atomic_load(&ours);
-}
-
-/* What libc does in the last of its threads, which it will not see in us. The atexit handlers run here. */
-static void *wait_for_all(void *none)
-{
-    (void)none;
-    long ms = FIRST_MS;
-    sigset_t no_signal;
-    while (others_live()) {
-        nanosleep(&(struct timespec){0, ms * MS}, NULL);
-        ms = ms < LAST_MS ? ms * 2 : ms;
-    }
-    sigemptyset(&no_signal);
-    pthread_sigmask(SIG_SETMASK, &no_signal, NULL); /* nobody else is there whom one could reach */
-    exit(0);
-}
-
-static void begin_to_wait(void)
+static void begin(void)
 {
     pthread_t thread;
-    pthread_attr_t attr;
-    if (atomic_exchange(&waits, true))
-        return;
-    kt_fork_threads();
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    kt_signals_hold(); /* inherited: until it is alone no handler of the program runs there */
-    int rc = KT_REAL(pthread_create)(&thread, &attr, wait_for_all, NULL);
-    kt_signals_let_go();
-    pthread_attr_destroy(&attr);
-    if (rc != 0)
-        atomic_store(&waits, false);
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (KT_REAL(pthread_create)(&thread, NULL, be_the_last, NULL) == 0)
+        pthread_detach(thread);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-void kt_last_thread_main_ends(void)
+void kt_main_leaves(void)
 {
-    atomic_store(&main_ends, true);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    atomic_store(&left, getpid());
     if (kt_engine_here())
-        begin_to_wait();
+        begin();
 }
 
-void kt_last_thread_engine(void)
+void kt_main_may_have_left(void)
 {
-    int saved = errno;
-    if (atomic_load(&main_ends) || (threads() > 0 && main_has_ended()))
-        begin_to_wait();
-    errno = saved;
-}
-
-void kt_last_thread_forked(void)
-{
-    atomic_store(&main_ends, false);
-    atomic_store(&waits, false);
-    atomic_store(&ours, 0);
+    if (atomic_load(&left) == getpid())
+        begin();
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -40,6 +41,17 @@ void *kt_real_lookup(enum kt_real_id id)
     atomic_store_explicit(&found[id], fn, memory_order_relaxed);
     errno = saved;
     return fn;
+}
+
+bool kt_real_by_name(const char *name, void **fn)
+{
+    for (int i = 0; i < KT_REAL_COUNT; i++) {
+        if (strcmp(symbols[i].name, name) != 0)
+            continue;
+        *fn = kt_real_lookup((enum kt_real_id)i);
+        return true;
+    }
+    return false;
 }
 
 void kt_real_warm(void)

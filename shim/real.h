@@ -14,6 +14,9 @@ enum kt_real_id {
 /* NULL only where this libc has no such function (an old glibc and closefrom, say). Keeps errno. */
 void *kt_real_lookup(enum kt_real_id id);
 
+/* The same by name; false where no hook needs it (it calls another one that has one). */
+bool kt_real_by_name(const char *name, void **fn);
+
 /* dlsym, as libc has it: the shim's own is a hook. RTLD_NEXT means: behind libkt.so. */
 void *kt_real_dlsym(void *handle, const char *name);
 

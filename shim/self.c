@@ -35,6 +35,7 @@ static int path_from_maps(uintptr_t addr, char *out)
     char buf[PATH_MAX + 256];
     size_t used = 0;
     int found = 0;
+    /* Of this thread: the first one may have left. */
     int fd = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return 0;

@@ -52,8 +52,14 @@ struct kt_ssl_api {
     void (*ERR_clear_error)(void);
     /* These may be missing (OpenSSL 1.1). */
     int (*SSL_has_pending)(const SSL *);
+    int (*SSL_get_shutdown)(const SSL *);
     void *(*SSL_get_rbio)(const SSL *);
+    void *(*SSL_get_wbio)(const SSL *);
     int (*BIO_method_type)(const void *);
+    uint64_t (*BIO_number_written)(void *);
+    int (*CRYPTO_get_ex_new_index)(int, long, void *, void *, void *,
+                                   void (*)(void *, void *, void *, int, long, void *));
+    int (*SSL_get_ex_new_index)(void); /* no function of OpenSSL, but of its relatives */
     void *(*SSL_get0_param)(SSL *);
     void (*ERR_new)(void);
     void (*ERR_set_error)(int lib, int reason, const char *fmt, ...);
@@ -63,6 +69,7 @@ struct kt_ssl_api {
     _Atomic(void *) store; /* X509_STORE with nothing but our CA; made when first wanted, lives for ever */
     _Atomic(const unsigned char *) ca; /* the CA that was added last; compared, not read */
     _Atomic(pid_t) maker;              /* the process that made `store` */
+    _Atomic(int) life;                 /* of shim/ssl_life.h */
     bool complete;                     /* no function is missing */
 };
 
@@ -70,6 +77,13 @@ struct kt_ssl_target {
     void *fn;                     /* the real function; NULL where the process has none */
     const struct kt_ssl_api *api; /* NULL or incomplete: nothing but passing on is possible */
 };
+
+enum { KT_SSL_SENT_SHUTDOWN = 1, KT_SSL_RECEIVED_SHUTDOWN = 2 }; /* SSL_get_shutdown */
+
+static inline bool kt_ssl_has_closed(const struct kt_ssl_api *api, const SSL *ssl, int which)
+{
+    return api->SSL_get_shutdown && (api->SSL_get_shutdown(ssl) & which);
+}
 
 /* The real function `id` for the caller at `return_address`. Keeps errno. */
 struct kt_ssl_target kt_ssl_resolve(enum kt_ssl_id id, const void *return_address);

@@ -11,12 +11,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #define BIO_DESCRIPTOR 0x0100 /* the bit of BIO_method_type: reads an fd and has no buffer of its own */
-#define TURN_MS 1000
+#define TURN_MS 250           /* a loan of the engine ends 400 ms behind the last turn */
 
 __thread int kt_interrupted_read __attribute__((tls_model("initial-exec")));
 
@@ -41,7 +42,8 @@ static int fd_of(const struct kt_ssl_api *api, SSL *ssl)
 {
     struct timeval limit = {.tv_sec = 0};
     socklen_t len = sizeof limit;
-    if (!api->SSL_has_pending || !api->SSL_get_rbio || !api->BIO_method_type || api->SSL_has_pending(ssl))
+    if (!api->SSL_has_pending || !api->SSL_get_rbio || !api->BIO_method_type || api->SSL_has_pending(ssl) ||
+        !api->SSL_is_init_finished(ssl) || kt_ssl_has_closed(api, ssl, KT_SSL_RECEIVED_SHUTDOWN))
         return -1;
     const void *bio = api->SSL_get_rbio(ssl);
     int fd = bio && (api->BIO_method_type(bio) & BIO_DESCRIPTOR) ? api->SSL_get_rfd(ssl) : -1;
@@ -90,13 +92,24 @@ static enum handlers look_at_handlers(void)
     return found;
 }
 
+/* Differs where handlers were set, or the thread blocks other signals; never 0. */
+static unsigned handlers_now(void)
+{
+    uint64_t bits;
+    sigset_t blocked;
+    kt_signals_mask(&blocked);
+    memcpy(&bits, &blocked, sizeof bits);
+    bits = bits * 0x9e3779b97f4a7c15u + atomic_load_explicit(&changed, memory_order_relaxed);
+    return (unsigned)(bits * 0x9e3779b97f4a7c15u >> 32) | 1;
+}
+
 /* poll never goes on behind a handler, a read does where the handler's SA_RESTART says so, and which handler
  * ran nobody tells, still less of one for a single time (SA_RESETHAND, counted as BOTH), which is gone. So a
  * thread whose handlers differ is not for us: it sleeps in its own read. */
 static bool enough(void)
 {
-    static __thread unsigned looked __attribute__((tls_model("initial-exec"))); /* 1 more than the change */
-    unsigned now = atomic_load_explicit(&changed, memory_order_relaxed) + 1;
+    static __thread unsigned looked __attribute__((tls_model("initial-exec")));
+    unsigned now = handlers_now();
     if (looked != now && look_at_handlers() == BOTH)
         atomic_store_explicit(&off, true, memory_order_relaxed);
     looked = now;
@@ -104,7 +117,8 @@ static bool enough(void)
 }
 
 /* NONE: libc's own signals (setuid in a program with threads), behind which a read goes on; or a handler for
- * one time, that was set while we slept. */
+ * one time, that was set while we slept. BOTH, where they did not differ before: a read that ends in vain
+ * does no harm, one that is to end and does not may last for ever. */
 static enum kt_abi_wait interrupted(int fd)
 {
     enum handlers h = look_at_handlers();
@@ -112,7 +126,7 @@ static enum kt_abi_wait interrupted(int fd)
         atomic_store_explicit(&off, true, memory_order_relaxed);
     if (h == NONE && atomic_load_explicit(&one_time, memory_order_relaxed))
         h = INTERRUPT;
-    if (h == INTERRUPT)
+    if (h == INTERRUPT || h == BOTH)
         kt_interrupted_read = fd + 1;
     return h == BOTH || h == INTERRUPT ? KT_ABI_WAIT_END : KT_ABI_WAIT_BEGIN;
 }

@@ -52,7 +52,7 @@ static enum kt_ssl_write hand_over(const struct kt_ssl_api *api, struct kt_ssl_e
     int saved = kt_guard_enter();
     struct write w = {engine, e->flow, data, len, -1, 0};
     /* The connection may have begun on a larger stack than this one. */
-    w.error = kt_stack_try(write_now, &w) ? w.error : EAGAIN;
+    w.error = kt_stack_call(write_now, &w) ? w.error : EAGAIN;
     ssize_t n = w.n;
     int err = w.error;
     kt_guard_leave(saved);
@@ -98,37 +98,44 @@ static bool is_stale(const struct kt_ssl_api *api, const struct kt_ssl_entry *e,
            memcmp(now, e->random, sizeof now) != 0;
 }
 
+/* Before the first write, or behind SSL_key_update, which a real write or read would send. */
+static bool finish_handshake(const struct kt_ssl_api *api, SSL *ssl, int *failed)
+{
+    int rc = api->SSL_is_init_finished(ssl) ? 1 : api->SSL_do_handshake(ssl);
+    if (rc > 0)
+        return true;
+    kt_ssl_after_failure(api, ssl);
+    *failed = rc < 0 ? rc : -1;
+    return false;
+}
+
 enum kt_ssl_write kt_ssl_write(const struct kt_ssl_api *api, SSL *ssl, const void *data, size_t len,
                                int *failed)
 {
-    if (kt_ssl_before_handshake(api, ssl, false) == KT_SSL_REFUSE) {
-        *failed = -1;
+    enum kt_ssl_verdict v = kt_ssl_before_handshake(api, ssl, false);
+    *failed = -1;
+    if (v == KT_SSL_REFUSE || (v == KT_SSL_NAMELESS && !kt_ssl_shake_nameless(api, ssl, failed)))
         return KT_SSL_WRITE_FAIL;
-    }
     if (!kt_ssl_table_used())
         return KT_SSL_WRITE_REAL;
     kt_signals_hold(); /* once for all that nests in it: two system calls each */
     struct kt_ssl_entry *e = api && api->complete ? kt_ssl_table_get(ssl) : NULL;
-    bool flows = e && e->state == KT_SSL_HANDOFF && len > 0 && !is_stale(api, e, ssl);
+    bool closed = e && kt_ssl_has_closed(api, ssl, KT_SSL_SENT_SHUTDOWN); /* it says so itself */
+    bool flows = e && e->state == KT_SSL_HANDOFF && len > 0 && !closed && api->SSL_is_init_finished(ssl) &&
+                 !is_stale(api, e, ssl);
     enum kt_ssl_write done = flows ? hand_over(api, e, ssl, data, len, failed) : KT_SSL_WRITE_REAL;
     kt_signals_let_go();
     if (flows)
         return done;
-    if (!e || e->state == KT_SSL_TLS || e->state == KT_SSL_TAPPED || len == 0)
+    if (!e || e->state == KT_SSL_TLS || e->state == KT_SSL_TAPPED || len == 0 || closed)
         return KT_SSL_WRITE_REAL;
     if (e->state == KT_SSL_REFUSED) {
         kt_ssl_say_refused(api, ssl);
         return fail(failed, EACCES);
     }
+    if (!finish_handshake(api, ssl, failed))
+        return KT_SSL_WRITE_FAIL;
     if (e->state == KT_SSL_TRUSTED) {
-        if (!api->SSL_is_init_finished(ssl)) {
-            int rc = api->SSL_do_handshake(ssl);
-            if (rc <= 0) {
-                kt_ssl_after_failure(api, ssl);
-                *failed = rc < 0 ? rc : -1;
-                return KT_SSL_WRITE_FAIL;
-            }
-        }
         enum kt_ssl_write w = decide(api, e, ssl, failed);
         if (w != KT_SSL_WRITE_REAL || e->state != KT_SSL_HANDOFF)
             return w;

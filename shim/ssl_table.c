@@ -4,6 +4,7 @@
 #include "shim/engine.h"
 #include "shim/guard.h"
 #include "shim/lock.h"
+#include "shim/ssl_account.h"
 #include "shim/tap.h"
 
 #include <pthread.h>
@@ -11,13 +12,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUCKETS 256
-#define COUNTERS 64
 
 static struct kt_ssl_entry *buckets[BUCKETS];
 static atomic_uint count;
-static atomic_uint copies[COUNTERS]; /* by host */
+static atomic_uint telling;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Every read asks several times for the same SSL, and the lock costs two system calls. What this thread found
@@ -84,12 +85,25 @@ struct kt_ssl_entry *kt_ssl_table_get(const void *ssl)
     return e;
 }
 
+/* Lock held. */
+static void stop_telling(struct kt_ssl_entry *e)
+{
+    if (e->hello.teller)
+        atomic_fetch_sub(&telling, 1);
+    e->hello.teller = 0;
+}
+
 static void clear(struct kt_ssl_entry *e)
 {
     const size_t links = offsetof(struct kt_ssl_entry, state); /* others walk over them just now */
     struct kt_abi_flow *flow = e->flow;
+    struct kt_ssl_account *account = e->account;
     uint64_t tap = e->tap;
+    kt_lock(&lock);
+    stop_telling(e);
     memset((char *)e + links, 0, sizeof *e - links);
+    kt_unlock(&lock);
+    kt_ssl_account_unref(account);
     kt_tap_close(tap);
     release(flow);
 }
@@ -115,19 +129,6 @@ struct kt_ssl_entry *kt_ssl_table_put(const void *ssl)
     return e;
 }
 
-static atomic_uint *copies_of(const char *host)
-{
-    uint32_t h = 5381;
-    for (; *host; host++)
-        h = h * 33 + (unsigned char)*host;
-    return &copies[h % COUNTERS];
-}
-
-unsigned kt_ssl_table_copies(const char *host)
-{
-    return atomic_load_explicit(copies_of(host), memory_order_relaxed);
-}
-
 void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len)
 {
     struct kt_ssl_entry *e = len > 0 ? kt_ssl_table_get(ssl) : NULL;
@@ -139,7 +140,8 @@ void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, s
         e->opened = true;
         e->tap = kt_tap_open(e->host, e->port, true);
     }
-    atomic_fetch_add_explicit(copies_of(e->host), 1, memory_order_relaxed);
+    if (e->account)
+        atomic_fetch_add_explicit(&e->account->copies, 1, memory_order_relaxed);
     kt_tap_copy(e->tap, dir, data, len);
 }
 
@@ -152,15 +154,65 @@ void kt_ssl_table_end_tap(const void *ssl)
     e->tap = 0;
 }
 
-bool kt_ssl_table_taps(const char *host)
+bool kt_ssl_table_telling(void)
 {
-    bool found = false;
+    return atomic_load_explicit(&telling, memory_order_relaxed) > 0;
+}
+
+void kt_ssl_table_tells(const void *ssl, const struct kt_ssl_hello *how)
+{
+    kt_lock(&lock);
+    struct kt_ssl_entry *e = *link_of(ssl);
+    if (e) {
+        stop_telling(e);
+        e->hello = *how;
+        e->hello.teller = gettid();
+        atomic_fetch_add(&telling, 1);
+    }
+    kt_unlock(&lock);
+}
+
+/* Lock held. Only where nobody else may be inside of that session. */
+static void learn(struct kt_ssl_entry *e)
+{
+    struct kt_ssl_hello *h = &e->hello;
+    static const uint8_t none[32];
+    h->known = h->random_of(h->api, e->ssl, h->random) == sizeof h->random &&
+               memcmp(h->random, none, sizeof none) != 0;
+}
+
+void kt_ssl_table_told(const void *ssl)
+{
+    kt_lock(&lock);
+    struct kt_ssl_entry *e = *link_of(ssl);
+    if (e && e->hello.teller == gettid()) {
+        learn(e);
+        stop_telling(e);
+    }
+    kt_unlock(&lock);
+}
+
+/* Lock held. */
+static bool is_hello_of(struct kt_ssl_entry *e, const uint8_t random[32], pid_t self)
+{
+    struct kt_ssl_hello *h = &e->hello;
+    if (h->teller == self)
+        learn(e); /* its handshake made it a moment ago */
+    return h->known && memcmp(h->random, random, sizeof h->random) == 0;
+}
+
+bool kt_ssl_table_claims(const uint8_t random[32], struct kt_ssl_account **account)
+{
+    struct kt_ssl_entry *found = NULL;
+    pid_t self = gettid();
     kt_lock(&lock);
     for (int i = 0; i < BUCKETS && !found; i++)
         for (struct kt_ssl_entry *e = buckets[i]; e && !found; e = e->next)
-            found = e->state == KT_SSL_TAPPED && strcmp(e->host, host) == 0;
+            found = is_hello_of(e, random, self) ? e : NULL;
+    if (account)
+        *account = found && found->account ? kt_ssl_account_ref(found->account) : NULL;
     kt_unlock(&lock);
-    return found;
+    return found != NULL;
 }
 
 void kt_ssl_table_drop(const void *ssl)
@@ -171,12 +223,14 @@ void kt_ssl_table_drop(const void *ssl)
     struct kt_ssl_entry **l = link_of(ssl), *e = *l;
     if (e) {
         *l = e->next;
+        stop_telling(e);
         atomic_fetch_sub(&count, 1);
         atomic_fetch_add(&generation, 1);
     }
     kt_unlock(&lock);
     if (!e)
         return;
+    kt_ssl_account_unref(e->account);
     kt_tap_close(e->tap);
     release(e->flow);
     free(e);
@@ -188,6 +242,7 @@ void kt_ssl_table_forked(void)
         for (struct kt_ssl_entry *e = buckets[i]; e; e = e->next) {
             if (e->state == KT_SSL_HANDOFF)
                 e->state = KT_SSL_TLS;
+            stop_telling(e);
             e->flow = NULL; /* the parent's engine owns it */
             e->tap = 0;     /* and this, too: the child's own begins with what it says */
             e->opened = false;

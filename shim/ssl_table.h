@@ -8,7 +8,11 @@
 #include "interceptor/abi/kt_engine_abi.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+struct kt_ssl_account;
 
 enum kt_ssl_state {
     KT_SSL_TRUSTED, /* has our CA; nothing was written yet */
@@ -16,6 +20,15 @@ enum kt_ssl_state {
     KT_SSL_HANDOFF, /* for good: what it writes goes to `flow` */
     KT_SSL_TAPPED,  /* on a connection of its own: copied to `tap` */
     KT_SSL_REFUSED  /* to an intercepted host on a connection that is not ours */
+};
+
+/* Which ClientHello is that of a session that concerns us, and goes past us with our knowledge. */
+struct kt_ssl_hello {
+    size_t (*random_of)(const void *api, const void *ssl, uint8_t out[32]); /* 32 where it is known */
+    const void *api;
+    pid_t teller; /* the thread inside of the call that says it; 0 = none */
+    bool known;   /* else `random` is not there yet */
+    uint8_t random[32];
 };
 
 struct kt_ssl_entry {
@@ -32,6 +45,10 @@ struct kt_ssl_entry {
     uint64_t taken;     /* bytes that were read from the connection */
     uint8_t random[32]; /* of the handshake that `flow` belongs to */
     void *credentials;  /* of a GnuTLS session, which needs them to its end: ours (gnutls_credentials.h) */
+    struct kt_ssl_account *account; /* KT_SSL_TAPPED: owned reference */
+    const void *wbio;               /* what `written` was asked of; compared, not read */
+    uint64_t written;               /* bytes that this BIO has taken behind the last hooked call */
+    struct kt_ssl_hello hello;
 };
 
 /* The entry of this SSL, new or emptied. NULL where memory is short. */
@@ -44,10 +61,15 @@ struct kt_ssl_entry *kt_ssl_table_get(const void *ssl);
 void kt_ssl_table_copy(const void *ssl, enum kt_abi_dir dir, const void *data, size_t len);
 /* The peer and we have said farewell. */
 void kt_ssl_table_end_tap(const void *ssl);
-/* Is some session with that host tapped? */
-bool kt_ssl_table_taps(const char *host);
-/* How often plaintext for that host was copied so far; grows with other hosts' at times. */
-unsigned kt_ssl_table_copies(const char *host);
+/* The session, which has an entry and has said nothing yet, is about to, by a call of this thread. */
+void kt_ssl_table_tells(const void *ssl, const struct kt_ssl_hello *how);
+/* False: no thread is inside of such a call. One load. */
+bool kt_ssl_table_telling(void);
+/* That call is over. */
+void kt_ssl_table_told(const void *ssl);
+/* Is a ClientHello with this random one of those? *account (NULL is allowed): of a tapped session, a new
+ * reference, else NULL. */
+bool kt_ssl_table_claims(const uint8_t random[32], struct kt_ssl_account **account);
 /* Ends the entry and its flow. */
 void kt_ssl_table_drop(const void *ssl);
 

@@ -4,10 +4,12 @@
 #include "shim/caller.h"
 #include "shim/engine.h"
 #include "shim/fdtab.h"
-#include "shim/first_words.h"
 #include "shim/fork.h"
 #include "shim/guard.h"
 #include "shim/plan.h"
+#include "shim/ssl_account.h"
+#include "shim/ssl_life.h"
+#include "shim/ssl_watch.h"
 #include "shim/tap_sockets.h"
 #include "shim/tls_peer.h"
 #include "shim/trace.h"
@@ -146,12 +148,20 @@ bool kt_ssl_unseen(struct kt_ssl_entry *e, const char *detail)
 }
 
 /* Before its ClientHello, which counts once. */
-static bool let_go(struct kt_ssl_entry *e, const char *detail)
+static bool let_go(const struct kt_ssl_api *api, SSL *ssl, struct kt_ssl_entry *e, const char *detail)
 {
-    bool again = e->reported, allow = kt_ssl_unseen(e, detail);
-    if (allow && !again)
-        kt_first_words_judged();
+    bool allow = kt_ssl_unseen(e, detail);
+    if (allow)
+        kt_ssl_watch_hello(api, ssl);
     return allow;
+}
+
+static void tap(const struct kt_ssl_api *api, SSL *ssl, struct kt_ssl_entry *e)
+{
+    e->state = KT_SSL_TAPPED;
+    e->account = e->account ? e->account : kt_ssl_account_new();
+    kt_ssl_watch_hello(api, ssl);
+    KT_TRACE_SHIM("ssl %p: to %s:%u is tapped", e->ssl, e->host, e->port);
 }
 
 /* An entry of an earlier SSL at the same address tells nothing, unless it is this one, asked again. */
@@ -171,13 +181,13 @@ static enum kt_ssl_verdict judge(const struct kt_ssl_api *api, SSL *ssl, const s
     struct kt_ssl_entry *e = entry_for(ssl, p->host);
     if (!e)
         return kt_plan_fail_allows() ? KT_SSL_PASS : KT_SSL_REFUSE;
+    kt_ssl_life_follow(api);
     if (!kt_tls_ours(p->path, p->host) && kt_tls_tapped(p->path, &p->d, &e->port)) {
-        e->state = KT_SSL_TAPPED;
-        KT_TRACE_SHIM("ssl %p: to %s:%u is tapped", (void *)ssl, p->host, e->port);
+        tap(api, ssl, e);
         return KT_SSL_PASS;
     }
     if (!kt_tls_ours(p->path, p->host))
-        return let_go(e, kt_tls_unseen_detail(p->path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
+        return let_go(api, ssl, e, kt_tls_unseen_detail(p->path)) ? KT_SSL_PASS : KT_SSL_REFUSE;
     e->state = KT_SSL_TRUSTED;
     e->by_random = p->path == KT_PATH_UNKNOWN;
     give_trust(api, ssl, p->host);
@@ -194,24 +204,18 @@ static enum kt_ssl_verdict look_and_judge(const struct kt_ssl_api *api, SSL *ssl
     return p.nameless && (p.connects || kt_fdtab_used()) ? KT_SSL_NAMELESS : KT_SSL_PASS;
 }
 
-/* A handler or a callback of the program writes to its log or its own pipe meanwhile. */
-static bool is_of_another(const struct kt_ssl_nameless *n, enum kt_tls_path path, int fd)
-{
-    int own = n->api->SSL_get_wfd(n->ssl);
-    return own >= 0 ? own != fd : path == KT_PATH_UNKNOWN;
-}
-
 void kt_ssl_met_socket(int fd)
 {
     const struct kt_ssl_nameless *at = kt_ssl_nameless;
     int saved = errno;
     struct peer p;
-    kt_ssl_nameless = NULL; /* the first bytes tell, no others */
+    kt_ssl_nameless = NULL;
     if (!KT_SEALED(at))
         return;
     const struct kt_ssl_nameless n = *at;
+    int own = n.api->SSL_get_wfd(n.ssl);
     p.path = kt_tls_path_of(fd, &p.d);
-    if (is_of_another(&n, p.path, fd)) {
+    if (own >= 0 ? own != fd : p.path == KT_PATH_UNKNOWN) { /* a log, a handler's pipe */
         kt_ssl_nameless = at;
         errno = saved;
         return;
@@ -235,6 +239,18 @@ enum kt_ssl_verdict kt_ssl_before_handshake(const struct kt_ssl_api *api, SSL *s
     if (v == KT_SSL_REFUSE)
         kt_ssl_say_refused(api, ssl);
     return v;
+}
+
+bool kt_ssl_shake_nameless(const struct kt_ssl_api *api, SSL *ssl, int *rc)
+{
+    struct kt_ssl_nameless this = {api, ssl, KT_SEAL(&this)};
+    const struct kt_ssl_nameless *outer = kt_ssl_nameless;
+    kt_ssl_nameless = &this;
+    *rc = api->SSL_do_handshake(ssl);
+    kt_ssl_nameless = outer;
+    if (*rc <= 0)
+        kt_ssl_after_failure(api, ssl);
+    return *rc > 0;
 }
 
 void kt_ssl_say_refused(const struct kt_ssl_api *api, SSL *ssl)

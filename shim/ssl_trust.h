@@ -30,6 +30,10 @@ extern __thread const struct kt_ssl_nameless *kt_ssl_nameless
 /* This thread, which has one, sent on `fd`. Keeps errno. */
 void kt_ssl_met_socket(int fd);
 
+/* Its handshake, by a call that would make it on the way to something else. False: *rc is what that call
+ * returns. */
+bool kt_ssl_shake_nameless(const struct kt_ssl_api *api, SSL *ssl, int *rc);
+
 /* Behind a refusal: an SSL over memory says by its error queue that it failed. With errno alone (a system
  * error) asyncio would wait for more. Keeps errno. */
 void kt_ssl_say_refused(const struct kt_ssl_api *api, SSL *ssl);

@@ -2,11 +2,15 @@
 #include "shim/stack.h"
 
 #include "shim/guard.h"
+#include "shim/lock.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define MAIN_MAX ((uintptr_t)64 << 20) /* where the limit is "unlimited" */
@@ -84,7 +88,65 @@ static void *apart(void *arg)
     return NULL;
 }
 
-bool kt_stack_try(void (*fn)(void *arg), void *arg)
+/* ---- without a thread ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static bool on_reserve(struct call *c)
+{
+    (void)c;
+    return false;
+}
+#else
+#define RESERVE ((size_t)8 * KT_STACK_NEED)
+#define PAGE 4096u
+
+static struct {
+    uint8_t end[PAGE]; /* of no use to anybody: what needs more than there is dies here */
+    uint8_t stack[RESERVE];
+} reserve __attribute__((aligned(PAGE))); /* pages that are never touched cost nothing */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(pid_t) owner; /* the thread that works there */
+static ucontext_t here, there;
+static struct call *under_way;
+
+static void begin(void)
+{
+    under_way->fn(under_way->arg);
+}
+
+static bool on_reserve(struct call *c)
+{
+    if (atomic_load(&owner) == gettid()) { /* it calls itself, from there */
+        c->fn(c->arg);
+        return true;
+    }
+    if (!kt_lock_soon(&lock)) /* who is there may wait for a lock of our caller's */
+        return false;
+    bool can = mprotect(reserve.end, PAGE, PROT_NONE) == 0 && getcontext(&there) == 0;
+    if (can) {
+        under_way = c;
+        there.uc_stack.ss_sp = reserve.stack;
+        there.uc_stack.ss_size = sizeof reserve.stack;
+        there.uc_link = &here;
+        makecontext(&there, begin, 0);
+        atomic_store(&owner, gettid());
+        can = swapcontext(&here, &there) == 0;
+        atomic_store(&owner, 0);
+    }
+    kt_unlock(&lock);
+    return can;
+}
+#endif
+
+void kt_stack_forked(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    atomic_store(&owner, 0);
+    pthread_mutex_init(&lock, NULL); /* who worked there is no thread of this process */
+#endif
+}
+
+bool kt_stack_call(void (*fn)(void *arg), void *arg)
 {
     struct call c = {fn, arg};
     pthread_t thread;
@@ -93,18 +155,13 @@ bool kt_stack_try(void (*fn)(void *arg), void *arg)
         fn(arg);
         return true;
     }
-    if (pthread_attr_init(&large) != 0)
-        return false;
-    pthread_attr_setstacksize(&large, 8 * KT_STACK_NEED);
-    bool begun = pthread_create(&thread, &large, apart, &c) == 0;
-    pthread_attr_destroy(&large);
+    bool begun = pthread_attr_init(&large) == 0;
+    if (begun) {
+        pthread_attr_setstacksize(&large, 8 * KT_STACK_NEED);
+        begun = pthread_create(&thread, &large, apart, &c) == 0;
+        pthread_attr_destroy(&large);
+    }
     if (begun)
         pthread_join(thread, NULL);
-    return begun;
-}
-
-void kt_stack_call(void (*fn)(void *arg), void *arg)
-{
-    if (!kt_stack_try(fn, arg))
-        fn(arg);
+    return begun || on_reserve(&c);
 }

@@ -11,8 +11,11 @@
  * handler. Asks libc once a thread. Keeps errno. */
 bool kt_stack_suffices(void);
 
-/* Calls fn(arg): in a guarded thread with a stack of its own where this one's does not suffice. The caller is
- * guarded, and waits. False: no thread was to be had, and nothing was called. */
-bool kt_stack_try(void (*fn)(void *arg), void *arg);
-/* The same, but what has to be done is done here in that case. */
-void kt_stack_call(void (*fn)(void *arg), void *arg);
+/* Calls fn(arg): in a guarded thread with a stack of its own where this one's does not suffice, and where no
+ * thread is to be had (no memory, too many of them, a filter) on a stack that is kept for that, one caller at
+ * a time. The caller is guarded, and waits. False: nothing was called (that stack is taken, or a sanitizer
+ * does not know it). */
+__attribute__((warn_unused_result)) bool kt_stack_call(void (*fn)(void *arg), void *arg);
+
+/* In the child of a fork. */
+void kt_stack_forked(void);

@@ -4,13 +4,14 @@
 #include "shim/engine.h"
 #include "shim/guard.h"
 #include "shim/lock.h"
-#include "shim/ssl_table.h"
 #include "shim/tap.h"
-#include "shim/tls_records.h"
+#include "shim/tap_tls.h"
+#include "shim/tls_peer.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,9 +26,7 @@ struct watched {
     uint16_t port;
     bool refused;
     bool opened;
-    bool tls; /* a hooked library began it; watched until its plaintext was seen once */
-    unsigned copies;
-    struct kt_tls_records records;
+    struct kt_tap_tls tls; /* watched until its plaintext was seen once; then its end */
 };
 
 atomic_uchar kt_tap_flags[KT_TAP_FDS];
@@ -45,6 +44,8 @@ void kt_tap_sockets_unlock(void)
 {
     kt_unlock(&lock);
 }
+
+static const char too_high[] = "a socket whose fd is too high to be watched";
 
 static ino_t inode_of(int fd)
 {
@@ -66,29 +67,33 @@ static void forget_locked(int fd)
 {
     atomic_store_explicit(&kt_tap_flags[fd], 0, memory_order_relaxed);
     kt_tap_close(sockets[fd].tap);
+    kt_tap_tls_forget(&sockets[fd].tls);
     memset(&sockets[fd], 0, sizeof sockets[fd]);
 }
 
-/* fd is no name of this socket any more: what is known goes to a duplicate. True: there is one. */
-static bool leave_locked(int fd)
+/* A duplicate of the socket that fd's entry is about; -1 = none. */
+static int heir_of_locked(int fd)
+{
+    const struct watched *s = &sockets[fd];
+    for (unsigned i = 0; any_twin && !s->twin_of && s->ino && i < used; i++)
+        if (sockets[i].twin_of == fd + 1 && inode_of((int)i) == s->ino)
+            return (int)i;
+    return -1;
+}
+
+/* fd is no name of this socket any more: what is known goes to a duplicate. */
+static void leave_locked(int fd)
 {
     struct watched *s = &sockets[fd];
-    int heir = -1;
-    bool twin = s->twin_of != 0;
-    for (unsigned i = 0; any_twin && !twin && s->ino && i < used; i++) {
-        if (sockets[i].twin_of != fd + 1)
-            continue;
-        if (heir < 0 && inode_of((int)i) == s->ino) {
-            heir = (int)i;
-            sockets[i] = *s;
-        } else if (heir >= 0) {
-            sockets[i].twin_of = heir + 1;
-        }
-    }
-    if (heir >= 0)
+    int heir = heir_of_locked(fd);
+    if (heir >= 0) {
+        sockets[heir] = *s;
         memset(s, 0, sizeof *s);
+    }
+    for (unsigned i = 0; heir >= 0 && i < used; i++)
+        if (sockets[i].twin_of == fd + 1)
+            sockets[i].twin_of = heir + 1;
     forget_locked(fd);
-    return twin || heir >= 0;
 }
 
 static void forget_socket_locked(const struct watched *s)
@@ -109,7 +114,7 @@ void kt_tap_sockets_forked(void)
     for (unsigned fd = 0; fd < used; fd++) {
         sockets[fd].tap = 0;
         sockets[fd].opened = false;
-        if (sockets[fd].tls) /* what the parent says on it counts there */
+        if (sockets[fd].tls.begun) /* what the parent says on it counts there */
             forget_locked((int)fd);
     }
 }
@@ -117,7 +122,7 @@ void kt_tap_sockets_forked(void)
 void kt_tap_socket_add(int fd, const char *host, uint16_t port)
 {
     if ((unsigned)fd >= KT_TAP_FDS) {
-        report(host, "a socket whose fd is too high to be watched");
+        report(host, too_high);
         return;
     }
     ino_t ino = inode_of(fd);
@@ -141,44 +146,46 @@ static struct watched *at(int fd)
 }
 
 static const char *const unknown_library = "TLS of a library that cannot be read along";
-static const char *const around_us = "TLS whose plaintext went past every hook";
 
-/* The first bytes tell. True: TLS of a library that we see, from here on; or *why is set, and it is over. */
-static bool begins_tls(struct watched *s, enum kt_abi_dir dir, const unsigned char *data, const char **why)
+/* Why a TLS connection must be reported; NULL = it need not. */
+static const char *why_of(enum kt_tap_tls_state state)
 {
-    if (s->opened || dir != KT_ABI_OUT || data[0] != TLS_HANDSHAKE)
-        return false;
-    s->tls = kt_ssl_table_taps(s->host);
-    s->copies = kt_ssl_table_copies(s->host);
-    if (s->tls)
-        return true;
-    *why = unknown_library;
-    forget_socket_locked(s);
-    return false;
+    return state == KT_TAP_TLS_UNKNOWN      ? unknown_library
+           : state == KT_TAP_TLS_PAST_HOOKS ? kt_tls_past_hooks
+                                            : NULL;
 }
 
-/* The handshake came through our hooks; did what was said come, too? */
-static void watch_tls(struct watched *s, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n,
-                      const char **why)
+static bool is_tls(struct watched *s, enum kt_abi_dir dir, const unsigned char *data)
 {
-    bool read_along = kt_ssl_table_copies(s->host) != s->copies;
-    for (size_t i = 0; !read_along && i < count && n > 0; i++) {
-        size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
-        kt_tls_records_feed(&s->records, dir == KT_ABI_OUT, iov[i].iov_base, part);
-        n -= part;
-    }
-    /* An answer proves it: by then a hook would have had the request. */
-    if (!read_along && kt_tls_records_answered(&s->records))
-        *why = around_us;
-    if (read_along || *why)
+    s->tls.begun = s->tls.begun || (!s->opened && dir == KT_ABI_OUT && data[0] == TLS_HANDSHAKE);
+    return s->tls.begun;
+}
+
+static const char *copy_tls(int fd, struct watched *s, enum kt_abi_dir dir, const struct iovec *iov,
+                            size_t count, size_t n)
+{
+    enum kt_tap_tls_state state = kt_tap_tls_feed(&s->tls, dir == KT_ABI_OUT, iov, count, n);
+    if (state == KT_TAP_TLS_READ && kt_tap_tls_counts(&s->tls))
+        atomic_store_explicit(&kt_tap_flags[fd], KT_TAP_READ_ALONG, memory_order_relaxed);
+    else if (state != KT_TAP_TLS_OPEN)
         forget_socket_locked(s);
+    return why_of(state);
 }
 
-/* A TLS connection ends. */
-static const char *last_word(const struct watched *s)
+/* The program ends and has left these open. Before the engine's handler of exit, because ours is set later.
+ */
+static void at_exit(void)
 {
-    bool unread = s->tls && kt_tls_records_spoke(&s->records) && kt_ssl_table_copies(s->host) == s->copies;
-    return unread ? around_us : NULL;
+    for (unsigned fd = 0; fd < used && !kt_bypass(); fd++)
+        if (sockets[fd].tls.account)
+            kt_tap_socket_closed((int)fd);
+}
+
+static void look_at_exit(void)
+{
+    static atomic_flag set = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&set))
+        atexit(at_exit);
 }
 
 static void copy_plain(struct watched *s, enum kt_abi_dir dir, const struct iovec *iov, size_t count,
@@ -204,17 +211,20 @@ static void copy(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t co
     kt_lock(&lock);
     struct watched *s = at(fd);
     host = s ? s->host : NULL;
-    if (s && count > 0 && n > 0 && (s->tls || begins_tls(s, dir, iov->iov_base, &why))) {
-        watch_tls(s, dir, iov, count, n, &why);
-    } else if (s && !why && count > 0 && n > 0) {
+    if (s && count > 0 && n > 0 && is_tls(s, dir, iov->iov_base)) {
+        why = copy_tls(fd, s, dir, iov, count, n);
+    } else if (s && count > 0 && n > 0) {
         copy_plain(s, dir, iov, count, n);
-    } else if (s && !why && n == 0 && dir == KT_ABI_IN) {
-        why = last_word(s);
+    } else if (s && n == 0 && dir == KT_ABI_IN) {
+        why = why_of(kt_tap_tls_ends(&s->tls, fd));
         forget_socket_locked(s);
     }
+    bool read_along = s && s->tls.account;
     kt_unlock(&lock);
     if (why)
         report(host, why);
+    if (read_along)
+        look_at_exit();
 }
 
 void kt_tap_socket_copy_iov(int fd, enum kt_abi_dir dir, const struct iovec *iov, size_t count, size_t n)
@@ -235,7 +245,7 @@ void kt_tap_socket_unread(int fd, const char *why)
     int saved = errno;
     kt_lock(&lock);
     struct watched *s = at(fd);
-    const char *host = s && !s->tls && !s->refused ? s->host : NULL;
+    const char *host = s && !s->tls.begun && !s->refused ? s->host : NULL;
     if (host)
         forget_socket_locked(s);
     kt_unlock(&lock);
@@ -247,13 +257,14 @@ void kt_tap_socket_unread(int fd, const char *why)
 void kt_tap_socket_closed(int fd)
 {
     int saved = errno;
-    if (kt_memory_is_borrowed())
+    if ((unsigned)fd >= KT_TAP_FDS || kt_memory_is_borrowed())
         return; /* the parent has it still */
     kt_lock(&lock);
     struct watched *s = at(fd);
-    const char *host = s ? s->host : NULL, *why = s ? last_word(s) : NULL;
-    if (leave_locked(fd))
-        why = NULL;
+    const char *host = s ? s->host : NULL;
+    bool last = s && !sockets[fd].twin_of && heir_of_locked(fd) < 0;
+    const char *why = last ? why_of(kt_tap_tls_ends(&s->tls, fd)) : NULL;
+    leave_locked(fd);
     kt_unlock(&lock);
     if (why)
         report(host, why);
@@ -274,7 +285,7 @@ void kt_tap_socket_dup(int from, int to)
     if (s && (unsigned)to < KT_TAP_FDS) {
         struct watched twin = {.ino = s->ino, .twin_of = s->refused ? 0 : (int)(s - sockets) + 1};
         twin.refused = s->refused;
-        set_locked(to, &twin, s->refused ? KT_TAP_REFUSED : KT_TAP_WATCHED);
+        set_locked(to, &twin, s->refused ? KT_TAP_REFUSED : kt_tap_flag(from));
         any_twin = true;
     } else if (kt_tap_is_stranger(from) && (unsigned)to < KT_TAP_FDS) { /* whatever was there */
         atomic_store_explicit(&kt_tap_flags[to], kt_tap_flag(from), memory_order_relaxed);
@@ -282,6 +293,8 @@ void kt_tap_socket_dup(int from, int to)
     kt_unlock(&lock);
     if (s && (unsigned)to <= STDERR_FILENO)
         kt_tap_socket_unread(to, "a socket that became a standard stream");
+    else if (s && (unsigned)to >= KT_TAP_FDS)
+        kt_tap_socket_unread(from, too_high);
     errno = saved;
 }
 
@@ -299,7 +312,7 @@ void kt_tap_socket_refuse(int fd)
 bool kt_tap_socket_is_known(int fd)
 {
     unsigned char flag = kt_tap_flag(fd);
-    if (flag != KT_TAP_WATCHED && flag != KT_TAP_REFUSED)
+    if (flag != KT_TAP_WATCHED && flag != KT_TAP_READ_ALONG && flag != KT_TAP_REFUSED)
         return false;
     int saved = errno;
     kt_lock(&lock);

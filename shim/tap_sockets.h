@@ -10,13 +10,16 @@
 #include <stdbool.h>
 #include <sys/uio.h>
 
+#ifndef KT_TAP_FDS /* a test has few */
 #define KT_TAP_FDS 65536
+#endif
 
 extern atomic_uchar kt_tap_flags[KT_TAP_FDS];
 
 enum {
     KT_TAP_WATCHED = 1,
-    KT_TAP_LOOK = 2, /* a bit: something must be decided before anything is written */
+    KT_TAP_READ_ALONG = 4, /* TLS that hooks of its library copy; only its end is looked at */
+    KT_TAP_LOOK = 2,       /* a bit: something must be decided before anything is written */
     KT_TAP_REFUSED = KT_TAP_LOOK,
     KT_TAP_STRANGER = KT_TAP_LOOK | 4, /* of shim/first_words.h */
     KT_TAP_HEIR = KT_TAP_LOOK | 8,     /* of shim/heir.h */
@@ -24,9 +27,12 @@ enum {
     KT_TAP_LAST_LOOK = KT_TAP_STRANGER | 0xf0
 };
 
+/* Of fds above nothing is kept: whatever they say is looked at, as a stranger's first words are. */
 static inline unsigned char kt_tap_flag(int fd)
 {
-    return (unsigned)fd < KT_TAP_FDS ? atomic_load_explicit(&kt_tap_flags[fd], memory_order_relaxed) : 0;
+    if (__builtin_expect((unsigned)fd < KT_TAP_FDS, 1))
+        return atomic_load_explicit(&kt_tap_flags[fd], memory_order_relaxed);
+    return fd < 0 ? 0 : KT_TAP_STRANGER;
 }
 
 static inline bool kt_tap_is_stranger(int fd)

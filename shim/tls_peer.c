@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+const char kt_tls_past_hooks[] = "TLS whose plaintext went past every hook";
+
 enum kt_tls_path kt_tls_path_of(int fd, struct kt_diverted *d)
 {
     int domain = 0;

@@ -24,5 +24,7 @@ bool kt_tls_ours(enum kt_tls_path path, const char *host);
 bool kt_tls_tapped(enum kt_tls_path path, const struct kt_diverted *d, uint16_t *port);
 /* Why a session that is not ours counts as unseen; static. */
 const char *kt_tls_unseen_detail(enum kt_tls_path path);
+/* Why one that is tapped counts as unseen all the same. */
+extern const char kt_tls_past_hooks[] __attribute__((visibility("hidden")));
 /* Writes the event `unseen`, of what is let through or refused. */
 void kt_tls_report_unseen(const char *host, const char *detail, bool passes);

@@ -99,8 +99,8 @@ static void look_at_config(struct doctor *d, struct options *o)
     KT_CLEANUP(kt_diags_free) struct kt_diags diags = {NULL, 0, 0};
     KT_CLEANUP(kt_buf_free) struct kt_buf paths = KT_BUF_INIT(64u << 10);
     struct kt_config *c = NULL;
-    if (!kt_is_ok(kt_find_configs(&o->files, &paths)))
-        return doctor_add(d, "config", DOCTOR_BAD, "the paths of the config cannot be read");
+    if (!kt_is_ok(kt_find_configs("doctor", &o->files, &paths)))
+        return doctor_add(d, "config", DOCTOR_BAD, "its path cannot be used");
     if (o->files.count == 0)
         return doctor_add(d, "config", DOCTOR_NOTE, "none: calls go to their origin and are only audited");
     kt_result r = kt_config_load((const char *const *)o->files.items, o->files.count, &c, &diags);

@@ -123,11 +123,12 @@ static int read_config(struct env *e)
 {
     KT_CLEANUP(kt_diags_free) struct kt_diags diags = {NULL, 0, 0};
     struct kt_config *config = NULL;
-    if (!kt_is_ok(kt_find_configs(&e->files, &e->paths)))
-        return kt_usage_error(&kt_cmd_env, "the list of config files is too long");
-    kt_result r = e->files.count
-                      ? kt_config_load((const char *const *)e->files.items, e->files.count, &config, &diags)
-                      : kt_config_default(&config);
+    kt_result r = kt_find_configs("env", &e->files, &e->paths);
+    if (r.code != KT_OK)
+        return r.code == KT_ERR_USAGE ? KT_EXIT_USAGE
+                                      : kt_usage_error(&kt_cmd_env, "the list of config files is too long");
+    r = e->files.count ? kt_config_load((const char *const *)e->files.items, e->files.count, &config, &diags)
+                       : kt_config_default(&config);
     print_diags(&diags);
     int status =
         r.code == KT_OK ? settle(e) : kt_usage_error(&kt_cmd_env, "the policy config cannot be used");

@@ -67,14 +67,8 @@ static int set_days(struct events_options *o, const char *text)
 
 static int set_verdict(struct events_options *o, const char *text)
 {
-    static const char *const known[] = {"allow", "redact", "escalate", "block", "error"};
-    for (size_t i = 0; i < KT_COUNT(known); i++)
-        if (strcmp(text, known[i]) == 0) {
-            o->verdict = known[i];
-            return 0;
-        }
-    return kt_usage_error(&kt_cmd_events, "--verdict wants allow, redact, escalate, block or error, not '%s'",
-                          text);
+    o->verdict = text;
+    return events_check_verdict(&kt_cmd_events, text);
 }
 
 static int set_form(struct events_options *o, const char *text)

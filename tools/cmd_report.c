@@ -67,7 +67,9 @@ static int parse_one(struct options *o, int argc, char **argv, int *i)
 {
     bool missing = false;
     const char *v, *name = argv[*i];
-    if (filter(o, argc, argv, i, &missing) || form(o, argc, argv, i, &missing))
+    if (filter(o, argc, argv, i, &missing))
+        return o->events.verdict ? events_check_verdict(&kt_cmd_report, o->events.verdict) : 0;
+    if (form(o, argc, argv, i, &missing))
         return 0;
     if (!missing && (v = kt_option_value("--since", argc, argv, i, &missing)))
         return set_time("--since", v, o->events.since);
@@ -145,8 +147,9 @@ static const char usage[] =
     "  --sarif F       SARIF 2.1.0: a result per finding in a call that did not pass untouched\n"
     "  --json F        the sums, the tables and the calls that the page lists\n"
     "  --fail-on RULE  exit status 1 where a call broke it: a list of " REPORT_RULES_HELP ";\n"
-    "                  unseen: a call that ktwrap could not look into. Observed calls count by what would\n"
-    "                  have happened\n"
+    "                  error: a call that failed, for a policy, all targets or a status of 400 and\n"
+    "                  more; unseen: one that ktwrap could not look into. Observed calls count by what\n"
+    "                  would have happened\n"
     "  --since T       only calls from T on: " EVENTS_SINCE_HELP "\n"
     "  --until T       only those before T\n"
     "  --verdict V, --policy P, --model M, --target T\n"

@@ -168,8 +168,9 @@ static bool chain_can_be_made(const struct kt_config *config)
 static int load_config(struct wrap *w)
 {
     KT_CLEANUP(kt_diags_free) struct kt_diags diags = {NULL, 0, 0};
-    if (!kt_is_ok(kt_find_configs(&w->files, &w->config_paths)))
-        return WRAP_FAILED;
+    kt_result r = kt_find_configs("wrap", &w->files, &w->config_paths);
+    if (r.code != KT_OK)
+        return r.code == KT_ERR_USAGE ? KT_EXIT_USAGE : WRAP_FAILED;
     if (w->files.count == 0) {
         fputs("kt wrap: no policy config (--policy-config, KT_POLICY_CONFIG or ./policy-config.yaml): calls "
               "go to their "
@@ -177,7 +178,7 @@ static int load_config(struct wrap *w)
               stderr);
         return kt_is_ok(kt_config_default(&w->config)) ? KT_EXIT_OK : WRAP_FAILED;
     }
-    kt_result r = kt_config_load((const char *const *)w->files.items, w->files.count, &w->config, &diags);
+    r = kt_config_load((const char *const *)w->files.items, w->files.count, &w->config, &diags);
     print_diags(&diags);
     if (r.code != KT_OK) {
         fputs("kt wrap: the policy config cannot be used; nothing was started\n", stderr);
@@ -367,7 +368,8 @@ const struct kt_command kt_cmd_wrap = {
         "  --fail-mode M      what happens to LLM calls when ktwrap itself fails: block (default) or allow\n"
         "  --fail-on RULE     exit status 1 where a call of the program, or of its children, broke it: a "
         "list of\n"
-        "                     " REPORT_RULES_HELP "; unseen: ktwrap could not look into it\n"
+        "                     " REPORT_RULES_HELP "; error: it failed; unseen: ktwrap\n"
+        "                     could not look into it\n"
         "  --report-dir D     at the end, reports of the program's calls: report.html, report.md, "
         "junit.xml,\n"
         "                     report.sarif, report.json\n"

@@ -32,6 +32,9 @@ struct cJSON;
 /* False where `text` is neither. */
 bool events_parse_since(const char *text, uint64_t now_ns, char out[31]);
 
+/* 0, or the exit status where no event has such a verdict; said as `command`. */
+int events_check_verdict(const struct kt_command *command, const char *text);
+
 /* Nanoseconds since 1970 of an event's timestamp. */
 bool events_time(const char *timestamp, uint64_t *ns);
 
@@ -63,6 +66,8 @@ int events_walk_failed(const struct events_options *o, kt_result r);
 /* Text and number of a member, also where `object` is NULL: NULL and -1 where there is none. */
 const char *events_text(const struct cJSON *object, const char *member);
 double events_number(const struct cJSON *object, const char *member);
+/* False where the chain passed this member of `policies` over, behind a block. */
+bool events_looked(const struct cJSON *policy);
 /* True where this member of an event's `policies` found or decided something. */
 bool events_acted(const struct cJSON *policy);
 

@@ -80,6 +80,15 @@ bool events_parse_since(const char *text, uint64_t now_ns, char out[31])
     return true;
 }
 
+int events_check_verdict(const struct kt_command *command, const char *text)
+{
+    static const char *const known[] = {"allow", "redact", "escalate", "block", "error"};
+    for (size_t i = 0; i < KT_COUNT(known); i++)
+        if (strcmp(text, known[i]) == 0)
+            return 0;
+    return kt_usage_error(command, "--verdict wants allow, redact, escalate, block or error, not '%s'", text);
+}
+
 static bool text_is(const char *text, const char *wanted)
 {
     return !wanted || (text && strcmp(text, wanted) == 0);
@@ -108,10 +117,17 @@ static bool run_is(const char *run, const char *wanted)
     return n == 0 || (run && strncmp(run, wanted, n) == 0 && (run[n] == '\0' || run[n] == '/'));
 }
 
+bool events_looked(const cJSON *policy)
+{
+    const char *verdict = events_text(policy, "verdict");
+    return !verdict || strcmp(verdict, "skipped") != 0;
+}
+
 bool events_acted(const cJSON *policy)
 {
     const char *verdict = events_text(policy, "verdict");
-    return events_number(policy, "matches") > 0 || (verdict && strcmp(verdict, "allow") != 0);
+    return events_looked(policy) &&
+           (events_number(policy, "matches") > 0 || (verdict && strcmp(verdict, "allow") != 0));
 }
 
 bool events_wanted(const struct events_options *o, const cJSON *event)

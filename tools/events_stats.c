@@ -29,12 +29,12 @@ static void count_policies(struct events_sums *s, const cJSON *event)
     {
         const char *kind = events_text(p, "kind");
         bool acted = false, first = true;
-        if (!kind || seen++ >= 64)
+        if (!kind || !events_looked(p) || seen++ >= 64)
             continue;
         cJSON_ArrayForEach(q, all)
         {
             const char *other = events_text(q, "kind");
-            if (!other || strcmp(other, kind) != 0)
+            if (!other || strcmp(other, kind) != 0 || !events_looked(q))
                 continue;
             if (first && q != p)
                 break; /* counted with the earlier one */

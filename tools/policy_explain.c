@@ -168,7 +168,7 @@ kt_result explain_end_of(const struct explained *e, struct explain_end *out)
         out->fate = FATE_FAILED;
         out->status = 503;
         char message[256];
-        kt_policy_failed_message(message, sizeof message, o->failed, o->error_blocks);
+        kt_policy_failed_message(message, sizeof message, o->failed, kt_outcome_failed_by(o));
         return kt_openai_error(&out->answer, message, "policy_error", "policy_failed", o->failed);
     }
     const char *by = request ? none_admitted(e) : NULL;

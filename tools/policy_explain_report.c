@@ -242,6 +242,10 @@ static void put_targets(const struct explained *e)
 
 static void put_failure(const struct kt_outcome *o, bool fail_open)
 {
+    if (kt_outcome_failed_by(o) == KT_FAILED_BY_LOSS) {
+        puts("note     the policy chain failed: what it was to take out is not");
+        return;
+    }
     bool own = o->error_blocks || o->failed_open;
     bool blocks = o->error_blocks || (!o->failed_open && !fail_open);
     if (o->failed || o->internal_error || o->error_blocks)

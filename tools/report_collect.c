@@ -46,12 +46,12 @@ static void add_to_group(struct report *r, int table, const char *name, const cJ
         return;
     }
     unsigned all = report_rule_broken(~0u, event);
-    double status = events_number(event, "status"), cost = events_number(event, "cost_usd");
+    double cost = events_number(event, "cost_usd");
     double latency = events_number(event, "latency_ms");
     g->calls++;
     g->blocked += (all & RULE_BLOCK) != 0;
     g->redacted += (all & RULE_REDACT) != 0;
-    g->failed += (all & RULE_ERROR) != 0 || (status >= 400 && !(all & RULE_BLOCK));
+    g->failed += (all & RULE_ERROR) != 0;
     g->tokens += whole(events_number(cJSON_GetObjectItemCaseSensitive(event, "usage"), "total_tokens"));
     g->retried += cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(event, "attempts")) > 1;
     g->cost_usd += cost > 0 && cost < 1e9 ? cost : 0;
@@ -77,7 +77,7 @@ static void add_policies(struct report *r, const cJSON *event)
     cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(event, "policies"))
     {
         const char *kind = events_text(p, "kind"), *verdict = events_text(p, "verdict");
-        struct report_policy *to = kind ? policy_of(r, kind) : NULL;
+        struct report_policy *to = kind && events_looked(p) ? policy_of(r, kind) : NULL;
         if (!to)
             continue;
         to->looked++;

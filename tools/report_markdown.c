@@ -119,11 +119,24 @@ static void notable(const struct report *r, FILE *to)
         putc('\n', to);
 }
 
+/* An empty choice proves nothing of what was not chosen. */
+static void nothing(const struct events_options *o, FILE *to)
+{
+    const bool chosen =
+        o->since[0] || o->until[0] || o->verdict || o->policy || o->model || o->target || o->exe;
+    if (chosen)
+        fputs("No LLM call in the log is one of those asked for.\n\n", to);
+    else if (o->run && *o->run)
+        fprintf(to, "No LLM call of run %s is in the log.\n\n", o->run);
+    else
+        fputs("No LLM call was made.\n\n", to);
+}
+
 static kt_result write_markdown(const struct report *r, FILE *to)
 {
     fputs("## LLM calls\n\n", to);
     if (r->sums.events == 0)
-        fputs("No LLM call was made.\n\n", to);
+        nothing(r->o, to);
     if (r->rules)
         fprintf(to, r->broken ? "**%" PRIu64 " calls broke the rule.**\n\n" : "No call broke the rule.\n\n",
                 r->broken);

@@ -30,6 +30,13 @@ unsigned report_rule_parse(const char *text)
     }
 }
 
+/* Whoever hangs up has had enough, which is no fault. */
+static bool failed(const cJSON *event)
+{
+    const char *error = events_text(event, "error");
+    return events_number(event, "status") >= 400 || (error && strcmp(error, "client_gone") != 0);
+}
+
 unsigned report_rule_broken(unsigned rules, const cJSON *event)
 {
     const char *verdict = events_text(event, "verdict"), *would = events_text(event, "would_verdict");
@@ -39,6 +46,8 @@ unsigned report_rule_broken(unsigned rules, const cJSON *event)
         broken |= rule_named(would, strlen(would));
     if (type && (strcmp(type, "unseen") == 0 || strcmp(type, "client_distrusts") == 0))
         broken |= RULE_UNSEEN;
+    else if (!(broken & RULE_BLOCK) && failed(event))
+        broken |= RULE_ERROR;
     return broken & rules;
 }
 

@@ -34,5 +34,6 @@ bool kt_program_gives_rights(const char *path);
  * on stderr as `kt <command>`. */
 bool kt_find_libkt(const char *command, char out[PATH_MAX]);
 /* `files` as they were given, else those of KT_POLICY_CONFIG, else ./policy-config.yaml, else none; `paths`
- * receives their absolute paths joined by colons. */
-kt_result kt_find_configs(struct kt_strings *files, struct kt_buf *paths) KT_MUST;
+ * receives their absolute paths joined by colons. KT_ERR_USAGE where one holds a colon itself; said on stderr
+ * as `kt <command>`. */
+kt_result kt_find_configs(const char *command, struct kt_strings *files, struct kt_buf *paths) KT_MUST;

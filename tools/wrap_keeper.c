@@ -55,9 +55,9 @@ static void tell(const struct keeper *k, struct news n)
         ;
 }
 
-static void on_stopped(void *arg)
+static void on_stopped(void *arg, int sig)
 {
-    tell(arg, (struct news){NEWS_STOPPED, 0, 0});
+    tell(arg, (struct news){NEWS_STOPPED, 0, sig});
 }
 
 static bool in_child(void *arg)
@@ -69,13 +69,6 @@ static bool in_child(void *arg)
 static void on_started(void *arg, pid_t child)
 {
     struct keeper *k = arg;
-    /* kt stops and goes on with its terminal; whoever serves the filter must not. */
-    sigset_t stops;
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGTSTP);
-    sigaddset(&stops, SIGTTIN);
-    sigaddset(&stops, SIGTTOU);
-    sigprocmask(SIG_BLOCK, &stops, NULL);
     kt_supervise_parent(k->supervise, child);
     const char *trouble = kt_supervise_trouble(k->supervise);
     if (trouble && k->guard->strict)
@@ -161,7 +154,7 @@ static int attend(pid_t keeper, int news_fd, int signals, int *sig)
             *sig = n.signal;
             return n.status;
         }
-        raise(SIGSTOP); /* the shell waits for us: job control must see us stop too */
+        kt_stop_like(n.signal);
     }
 }
 

@@ -9,8 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int forwarded[] = {SIGHUP,  SIGINT,   SIGQUIT, SIGTERM, SIGUSR1,
-                                SIGUSR2, SIGWINCH, SIGCONT, SIGALRM};
+/* A terminal's stop reaches the child as it reaches us: we stop once the child has, and only if it has. */
+static const int forwarded[] = {SIGHUP,   SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+                                SIGWINCH, SIGCONT, SIGALRM, SIGTSTP, SIGTTIN, SIGTTOU};
 
 void kt_run_block_signals(void *waited_sigset, void *before_sigset)
 {
@@ -60,10 +61,20 @@ static void reap_orphans(pid_t child)
     }
 }
 
+void kt_stop_like(int sig)
+{
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, sig);
+    kill(getpid(), sig); /* one with the terminal's, if that waits; raise() would be a second */
+    sigprocmask(SIG_UNBLOCK, &one, NULL);
+    sigprocmask(SIG_BLOCK, &one, NULL);
+}
+
 /* True once the child ended; *status is then the exit status. */
 static bool reap(const struct kt_run *run, pid_t child, int *status, int *sig)
 {
-    int ws;
+    int ws, stop = 0;
     pid_t got;
     while ((got = waitpid(child, &ws, WNOHANG | WUNTRACED | WCONTINUED)) == child) {
         if (WIFEXITED(ws)) {
@@ -75,15 +86,16 @@ static bool reap(const struct kt_run *run, pid_t child, int *status, int *sig)
             *status = 128 + *sig;
             return true;
         }
-        if (WIFSTOPPED(ws) && run->stopped)
-            run->stopped(run->arg);
-        else if (WIFSTOPPED(ws))
-            raise(SIGSTOP); /* the shell waits for us: job control must see us stop too */
+        stop = WIFSTOPPED(ws) ? WSTOPSIG(ws) : 0; /* a stop that is over by now is nobody's */
     }
     if (got < 0 && errno == ECHILD) {
         *status = 125;
         return true;
     }
+    if (stop && run->stopped)
+        run->stopped(run->arg, stop);
+    else if (stop)
+        kt_stop_like(stop);
     return false;
 }
 

@@ -9,7 +9,7 @@ struct kt_run {
     char **argv;
     bool (*setup)(void *arg);                /* in the child, before execvp; false ends it with 125 */
     void (*started)(void *arg, pid_t child); /* in the parent, after the fork; may be NULL */
-    void (*stopped)(void *arg);              /* the child was stopped; NULL = stop as well */
+    void (*stopped)(void *arg, int signal);  /* the child was stopped; NULL = kt_stop_like(signal) */
     void *arg;
 };
 
@@ -21,6 +21,10 @@ int kt_run_child(const struct kt_run *run, int *signal);
 
 /* The signals that kt_run_child passes on, and SIGCHLD; blocked from now on. `before` receives the mask. */
 void kt_run_block_signals(void *waited_sigset, void *before_sigset);
+
+/* Stops this process by the signal that stopped its child: the shell waits for us, and its job control must
+ * see us stop, too. Returns when it goes on. */
+void kt_stop_like(int signal);
 
 /* Ends this process by the same signal that killed the child, without a core file of our own. Returns only if
  * it cannot. */

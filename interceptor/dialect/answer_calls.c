@@ -4,12 +4,12 @@
  * has its number. Mistral's schema allows arguments that are an object, and calls
  * without a number, of which clients would make one.
  */
-#include "interceptor/dialect/kt_dialect.h"
+#include "interceptor/dialect/kt_rules.h"
 
 #include <stdio.h>
 
-static KT_MUST kt_result as_string(const struct kt_json *j, uint32_t object, const char *name,
-                                   struct kt_edits *edits)
+kt_result kt_rule_as_string(const struct kt_json *j, uint32_t object, const char *name,
+                            struct kt_edits *edits)
 {
     uint32_t tok = kt_json_member(j, object, name, NULL);
     if (!tok || j->tok[tok].type == KT_JSON_STRING || j->tok[tok].type == KT_JSON_NULL)
@@ -86,7 +86,7 @@ static KT_MUST kt_result mend_delta(const struct kt_json *j, uint32_t delta, uns
 {
     uint32_t legacy = object_at(j, delta, "function_call");
     if (legacy)
-        KT_GUARD(as_string(j, legacy, "arguments", edits));
+        KT_GUARD(kt_rule_as_string(j, legacy, "arguments", edits));
     uint32_t list = delta ? kt_json_member(j, delta, "tool_calls", NULL) : 0;
     if (!list || j->tok[list].type != KT_JSON_ARRAY)
         return kt_ok();
@@ -95,9 +95,9 @@ static KT_MUST kt_result mend_delta(const struct kt_json *j, uint32_t delta, uns
             continue;
         uint32_t function = object_at(j, c, "function"), custom = object_at(j, c, "custom");
         if (function)
-            KT_GUARD(as_string(j, function, "arguments", edits));
+            KT_GUARD(kt_rule_as_string(j, function, "arguments", edits));
         if (custom)
-            KT_GUARD(as_string(j, custom, "input", edits));
+            KT_GUARD(kt_rule_as_string(j, custom, "input", edits));
         if (next)
             KT_GUARD(number(j, c, next, edits));
     }

@@ -29,5 +29,6 @@ kt_result kt_chat_body_for(const struct kt_chat *c, const struct kt_target *t, c
         KT_GUARD(provider->translate(c, model ? model : c->model, t, &edits));
     if (model)
         KT_GUARD(put_model(c, model, &edits));
-    return kt_edits_apply(&edits, c->json.text, c->json.len, out);
+    KT_GUARD(kt_edits_apply(&edits, c->json.text, c->json.len, out));
+    return provider && provider->finish ? provider->finish(c, out) : kt_ok();
 }

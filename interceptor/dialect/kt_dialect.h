@@ -149,6 +149,9 @@ struct kt_provider {
      * models only. NULL slot = nothing to translate. */
     kt_result (*translate)(const struct kt_chat *c, const char *model, const struct kt_target *t,
                            struct kt_edits *edits);
+    /* What can only be done to the body that the edits have made, which it may replace. NULL slot = nothing.
+     */
+    kt_result (*finish)(const struct kt_chat *c, struct kt_buf *body);
     /* Where the endpoint has another path here; NULL, and a NULL slot = as everywhere. */
     const char *(*path)(enum kt_endpoint e);
     /* Its models, the first one that matches tells; ends with name == NULL. NULL = nothing is known of them.
@@ -166,9 +169,9 @@ struct kt_provider {
     const char *const *agents;
 };
 const struct kt_provider *const *kt_providers(size_t *count);
-/* NULL where unknown: then OpenAI-compatible, nothing dropped. */
+/* One with a dialect of its own; NULL = none. */
 const struct kt_provider *kt_provider_find(const char *name);
-/* The dialect that a target speaks. */
+/* The dialect that a target speaks; NULL where nothing is known of it, and nothing is translated. */
 const struct kt_provider *kt_provider_of(const struct kt_target *t);
 
 enum kt_model_fit { KT_MODEL_UNKNOWN, KT_MODEL_FITS, KT_MODEL_WRONG };

@@ -13,6 +13,7 @@ struct kt_translation {
     struct kt_edits *edits;  /* borrowed */
     const char *model;       /* borrowed; NULL = none */
     bool tools;              /* the request still has tools after translation */
+    bool prefix;             /* the provider knows an assistant's `prefix` */
 };
 
 enum kt_rule_flag {
@@ -44,6 +45,10 @@ kt_result kt_rule_wrap(const struct kt_translation *t, uint32_t value, const cha
                        const char *behind) KT_MUST;
 /* Leaves of `outer` only `inner`, which lies inside of it. */
 kt_result kt_rule_unwrap(const struct kt_translation *t, uint32_t outer, uint32_t inner) KT_MUST;
+/* A member that is neither a string nor null becomes the string that holds its source, as it stands in `j`:
+ * not with what other edits do inside of it. */
+kt_result kt_rule_as_string(const struct kt_json *j, uint32_t object, const char *name,
+                            struct kt_edits *edits) KT_MUST;
 
 bool kt_rule_is(const struct kt_translation *t, uint32_t value, enum kt_json_type type);
 /* The value of a member that is there and not null, else 0. */

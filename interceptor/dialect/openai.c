@@ -39,6 +39,7 @@ const struct kt_provider kt_provider_openai = {
     .key_env = "OPENAI_API_KEY",
     .help = "OpenAI's own API; requests go as they came, but for words of Mistral's dialect",
     .translate = kt_openai_translate,
+    .finish = kt_openai_finish,
     .path = kt_openai_path,
     .translate_answer = kt_openai_answer,
     .answers_translated = KT_SERVES(KT_EP_FIM),

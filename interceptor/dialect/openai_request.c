@@ -26,35 +26,6 @@ static kt_result tool_choice(const struct kt_translation *t, uint32_t object, ui
     return kt_json_str_eq(t->j, value, "any") ? kt_rule_set(t, value, "\"required\"") : kt_ok();
 }
 
-/* {"type":"image_url","image_url":"https://..."} */
-static KT_MUST kt_result fix_parts(const struct kt_translation *t, uint32_t content)
-{
-    for (uint32_t p = content + 1; p < t->j->tok[content].next; p = t->j->tok[p].next) {
-        uint32_t url = kt_rule_is(t, p, KT_JSON_OBJECT) ? kt_json_member(t->j, p, "image_url", NULL) : 0;
-        if (url && kt_rule_is(t, url, KT_JSON_STRING))
-            KT_GUARD(kt_rule_wrap(t, url, "{\"url\":", "}"));
-    }
-    return kt_ok();
-}
-
-static kt_result messages(const struct kt_translation *t, uint32_t object, uint32_t value)
-{
-    (void)object;
-    if (!kt_rule_is(t, value, KT_JSON_ARRAY))
-        return kt_ok();
-    for (uint32_t m = value + 1; m < t->j->tok[value].next; m = t->j->tok[m].next) {
-        if (!kt_rule_is(t, m, KT_JSON_OBJECT))
-            continue;
-        uint32_t prefix = kt_json_member(t->j, m, "prefix", NULL);
-        uint32_t content = kt_json_member(t->j, m, "content", NULL);
-        if (prefix)
-            KT_GUARD(kt_rule_drop(t, m, prefix));
-        if (content && kt_rule_is(t, content, KT_JSON_ARRAY))
-            KT_GUARD(fix_parts(t, content));
-    }
-    return kt_ok();
-}
-
 #define CHAT KT_SERVES(KT_EP_CHAT)
 #define TEXT (KT_SERVES(KT_EP_COMPLETIONS) | KT_SERVES(KT_EP_FIM))
 #define VECTORS KT_SERVES(KT_EP_EMBEDDINGS)
@@ -64,23 +35,27 @@ static const struct {
     const char *key;
     unsigned at; /* endpoints */
     kt_result (*fix)(const struct kt_translation *t, uint32_t object, uint32_t value);
+    const char *known_by; /* a provider that has it on top of OpenAI's words, or hands it on; NULL = none */
 } words[] = {
-    {"random_seed", CHAT | TEXT, random_seed},
-    {"safe_prompt", CHAT, kt_rule_drop},
-    {"prompt_mode", CHAT, kt_rule_drop},
-    {"guardrails", CHAT, kt_rule_drop},
-    {"tool_choice", CHAT, tool_choice},
-    {"messages", CHAT, messages},
-    {"min_tokens", TEXT, kt_rule_drop},
-    {"prompt_cache_key", TEXT, kt_rule_drop},
-    {"metadata", TEXT | VECTORS | MODERATIONS, kt_rule_drop},
-    {"output_dimension", VECTORS, output_dimension},
-    {"output_dtype", VECTORS, kt_rule_drop},
+    {"random_seed", CHAT | TEXT, random_seed, NULL},
+    {"safe_prompt", CHAT, kt_rule_drop, "openrouter"},
+    {"prompt_mode", CHAT, kt_rule_drop, NULL},
+    {"guardrails", CHAT, kt_rule_drop, NULL},
+    {"tool_choice", CHAT, tool_choice, NULL},
+    {"messages", CHAT, kt_openai_messages, NULL},
+    {"min_tokens", TEXT, kt_rule_drop, "vllm"},
+    {"prompt_cache_key", TEXT, kt_rule_drop, NULL},
+    {"metadata", TEXT | VECTORS | MODERATIONS, kt_rule_drop, NULL},
+    {"output_dimension", VECTORS, output_dimension, NULL},
+    {"output_dtype", VECTORS, kt_rule_drop, NULL},
 };
 
-static KT_MUST kt_result translate_words(const struct kt_translation *t, enum kt_endpoint e)
+static KT_MUST kt_result translate_words(const struct kt_translation *t, enum kt_endpoint e,
+                                         const char *provider)
 {
     for (size_t i = 0; i < KT_COUNT(words); i++) {
+        if (words[i].known_by && provider && strcmp(words[i].known_by, provider) == 0)
+            continue;
         uint32_t value = words[i].at & KT_SERVES(e) ? kt_json_member(t->j, 0, words[i].key, NULL) : 0;
         if (value)
             KT_GUARD(words[i].fix(t, 0, value));
@@ -101,11 +76,17 @@ static KT_MUST kt_result ask_for_usage(const struct kt_translation *t)
                    : kt_edits_add_member(t->edits, t->j, options, "include_usage", "true", 4);
 }
 
+/* DeepSeek's chat prefix completion, which it has at this address only. */
+static bool knows_prefix(const struct kt_target *t)
+{
+    return t->provider && strcmp(t->provider, "deepseek") == 0 && t->base_url && strstr(t->base_url, "/beta");
+}
+
 kt_result kt_openai_translate(const struct kt_chat *c, const char *model, const struct kt_target *target,
                               struct kt_edits *edits)
 {
-    struct kt_translation t = {.j = &c->json, .edits = edits, .model = model};
-    KT_GUARD(translate_words(&t, c->endpoint));
+    struct kt_translation t = {.j = &c->json, .edits = edits, .model = model, .prefix = knows_prefix(target)};
+    KT_GUARD(translate_words(&t, c->endpoint, target->provider));
     return kt_chat_adds_usage(c, target) ? ask_for_usage(&t) : kt_ok();
 }
 
@@ -115,17 +96,26 @@ const char *kt_openai_path(enum kt_endpoint e)
 }
 
 /* Servers of one's own under this provider's name may be too old for it, and refuse the stream. */
-bool kt_chat_adds_usage(const struct kt_chat *c, const struct kt_target *t)
+static bool is_openais_own(const struct kt_target *t)
 {
     static const char host[] = "api.openai.com";
-    const struct kt_provider *p = kt_provider_of(t);
     const char *at = t->base_url ? strstr(t->base_url, "://") : NULL;
-    bool text = c->endpoint == KT_EP_CHAT || (KT_SERVES(c->endpoint) & TEXT);
-    if (!p || p->translate != kt_openai_translate || !c->stream || c->include_usage || !text || !at)
+    if (!at)
         return false;
     size_t len = strcspn(at + 3, ":/"), n = sizeof host - 1;
     bool whole = len == n || (len > n && at[3 + len - n - 1] == '.'); /* eu.api.openai.com */
     return whole && strncasecmp(at + 3 + len - n, host, n) == 0;
+}
+
+bool kt_chat_adds_usage(const struct kt_chat *c, const struct kt_target *t)
+{
+    bool text = c->endpoint == KT_EP_CHAT || (KT_SERVES(c->endpoint) & TEXT);
+    if (!text || !c->stream || c->include_usage)
+        return false;
+    const struct kt_provider *p = kt_provider_of(t);
+    return p == &kt_provider_openai       ? is_openais_own(t)
+           : p == &kt_provider_compatible ? kt_compatible_tells_usage(t)
+                                          : false;
 }
 
 /* A text completion's choice as one of a fill in the middle: {"text":"..."} is a message, or a delta. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "interceptor/dialect/kt_dialect.h"
+#include "interceptor/dialect/openai.h"
 
 #include <string.h>
 
@@ -23,7 +23,9 @@ const struct kt_provider *kt_provider_of(const struct kt_target *t)
 {
     static const char *const types[] = {
         [KT_PROVIDER_AUTO] = NULL, [KT_PROVIDER_MISTRAL] = "mistral", [KT_PROVIDER_OPENAI] = "openai"};
-    return kt_provider_find(types[t->provider_type] ? types[t->provider_type] : t->provider);
+    const char *name = types[t->provider_type] ? types[t->provider_type] : t->provider;
+    const struct kt_provider *p = kt_provider_find(name);
+    return p ? p : kt_compatible_knows(name) ? &kt_provider_compatible : NULL;
 }
 
 const struct kt_provider *kt_provider_find(const char *name)

@@ -60,6 +60,9 @@ bool kt_engine_usable(struct kt_engine *e);
 
 /* Takes `fd`, also on failure. The first one starts the event thread. */
 kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port) KT_MUST;
+/* The same for a connection of another process; takes a reference of `program` (NULL: this one). */
+kt_result kt_engine_adopt_of(struct kt_engine *e, int fd, const char *host, uint16_t port,
+                             struct kt_event_program *program) KT_MUST;
 /* NULL = none. A reference: kt_flow_release. */
 struct kt_flow *kt_engine_flow_by_random(struct kt_engine *e, const uint8_t random[32]);
 /* kt_flow_wait. */
@@ -91,6 +94,9 @@ kt_result kt_engine_make_plan(struct kt_engine *e, char *path, size_t size, stru
 struct kt_span kt_engine_ca_der(struct kt_engine *e);
 /* Writes an event at once. Static or short-lived texts; `host` may be NULL. */
 void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail);
+/* The same of another process; `program` is borrowed (NULL: this one). */
+void kt_engine_report_of(struct kt_engine *e, const struct kt_event_program *program, enum kt_abi_event what,
+                         const char *host, const char *detail);
 /* This thread is about to get a table of fds of its own: calls end as at exit, and the next one starts with
  * fds and a thread in the new table. False: the event thread did not end in time, and no call is taken any
  * more. */

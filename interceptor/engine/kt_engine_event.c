@@ -167,6 +167,12 @@ void kt_engine_report_more(struct kt_engine *e)
 
 void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *host, const char *detail)
 {
+    kt_engine_report_of(e, NULL, what, host, detail);
+}
+
+void kt_engine_report_of(struct kt_engine *e, const struct kt_event_program *program, enum kt_abi_event what,
+                         const char *host, const char *detail)
+{
     bool refused = what == KT_ABI_REFUSED;
     unsigned more = 0;
     char counted[400];
@@ -186,6 +192,9 @@ void kt_engine_report(struct kt_engine *e, enum kt_abi_event what, const char *h
     struct kt_event ev;
     memset(&ev, 0, sizeof ev);
     bool cut = what == KT_ABI_CUT || what == KT_ABI_GIVEN, unseen = what != KT_ABI_TRUST_FAILED && !cut;
+    ev.timestamp_ns = kt_now_real_ns();
+    kt_event_fill_app(&ev);
+    kt_event_fill_program(&ev, program);
     ev.event_type = cut ? "interrupted" : unseen ? "unseen" : "trust_failed";
     ev.verdict = !unseen ? "error" : what == KT_ABI_PASSED ? "allow" : "block";
     ev.reason_code = cut ? "cut_off" : unseen ? "not_captured" : "trust_failed";

@@ -19,6 +19,7 @@ static const struct kt_flow_service exchanges = {.open = kt_exchange_new,
                                                  .client_gone = kt_exchange_client_gone,
                                                  .writable = kt_exchange_writable,
                                                  .waits_for = kt_exchange_waits_for,
+                                                 .is_busy = kt_exchange_busy,
                                                  .drop = kt_exchange_free};
 
 /* A thread's start function gets no argument; a process has one shim, so that one variable does. */
@@ -90,13 +91,19 @@ kt_result kt_engine_start(struct kt_engine *e)
 
 kt_result kt_engine_adopt(struct kt_engine *e, int fd, const char *host, uint16_t port)
 {
+    return kt_engine_adopt_of(e, fd, host, port, NULL);
+}
+
+kt_result kt_engine_adopt_of(struct kt_engine *e, int fd, const char *host, uint16_t port,
+                             struct kt_event_program *program)
+{
     kt_engine_enter(e);
     pthread_mutex_lock(&e->lock);
     kt_result r = kt_engine_start(e);
     struct kt_flows *flows = e->flows;
     pthread_mutex_unlock(&e->lock);
     if (r.code == KT_OK)
-        r = kt_flows_adopt(flows, fd, host, port);
+        r = kt_flows_adopt_of(flows, fd, host, port, program);
     else
         kt_disown_close(kt_own_fd(fd)); /* through the registry, so that the shim's mark goes, too */
     if (r.code != KT_OK)

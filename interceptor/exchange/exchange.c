@@ -19,6 +19,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
         .tls = origin->tls,
         .origin_unknown = origin->unknown,
         .lane = origin->lane,
+        .program = kt_event_program_ref(origin->program),
         .real_ns = kt_now_real_ns(),
         .mono_ns = kt_now_mono_ns(),
         .external_answer = KT_BUF_INIT(KT_X_MAX_ERROR_BODY),
@@ -38,6 +39,7 @@ kt_result kt_exchange_new(struct kt_engine_ctx *ctx, struct kt_request *request,
     x->host = strdup(origin->host);
     kt_result r = x->host ? kt_event_new_id(x->id) : kt_err(KT_ERR_MEMORY);
     if (!kt_is_ok(r)) {
+        kt_event_program_unref(x->program);
         free(x->host);
         free(x);
         return r;
@@ -239,6 +241,11 @@ void kt_exchange_writable(struct kt_exchange *x)
     if (!x->over && x->call && !x->asking && x->sink.backlog(x->sink.flow) <= KT_X_BACKLOG_LOW)
         kt_call_resume(x->call);
     kt_x_leave(x);
+}
+
+bool kt_exchange_busy(struct kt_engine_ctx *ctx)
+{
+    return ctx->audit && kt_audit_busy(ctx->audit);
 }
 
 struct kt_loop_watch *kt_exchange_waits_for(const struct kt_exchange *x)

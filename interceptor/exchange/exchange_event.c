@@ -237,6 +237,7 @@ static void fill(struct kt_exchange *x, struct kt_x_draft *m)
     fill_stream(x, e);
     fill_capture(x, e, m);
     kt_event_fill_app(e);
+    kt_event_fill_program(e, x->program);
 }
 
 /* audit-logger's log_all_access: false. Only what no policy found anything in and went well may leave no

@@ -9,8 +9,8 @@ static size_t size_of(const struct kt_x_queued *q)
     return sizeof *q + q->name_len + q->len;
 }
 
-/* A text that comes together with its finish_reason, which some servers have in every chunk: only what
- * follows tells whether it is the end. Others have the two apart, and wait for nothing. */
+/* A finish_reason that comes together with a text, as some servers have it in every chunk: only what follows
+ * tells whether it is the end. Others have the two apart, and wait for nothing. */
 static bool waits_for_next(const struct kt_x_queued *q)
 {
     return (q->says & q->finished) != 0;
@@ -36,6 +36,10 @@ void kt_x_filter_next(struct kt_exchange *x)
         if (waits_for_next(&q) && last && !f->nothing_follows)
             return;
         f->goes_on = last ? 0 : go_on(f, &q);
+        if (q.finish_only && f->goes_on == q.finished) { /* it was no end, and nobody misses it */
+            kt_buf_consume(&f->queue, size_of(&q));
+            continue;
+        }
         KT_CLEANUP(kt_buf_free) struct kt_buf json = KT_BUF_INIT(KT_X_HELD_MAX);
         KT_CLEANUP(kt_buf_free) struct kt_buf name = KT_BUF_INIT(KT_X_MAX_HEAD);
         if (kt_x_filter_failed(x, kt_buf_append(&name, f->queue.data + sizeof q, q.name_len)) ||
@@ -76,12 +80,30 @@ static void put(struct kt_exchange *x, struct kt_span name, struct kt_span json,
     kt_x_filter_next(x);
 }
 
+static void put_in_two(struct kt_exchange *x, const struct kt_json *whole, struct kt_x_queued q)
+{
+    uint64_t both = q.says & q.finished;
+    KT_CLEANUP(kt_buf_free) struct kt_buf text = KT_BUF_INIT(KT_X_HELD_MAX);
+    KT_CLEANUP(kt_buf_free) struct kt_buf finish = KT_BUF_INIT(KT_X_HELD_MAX);
+    KT_CLEANUP(kt_json_free) struct kt_json parsed = {0}, none = {0};
+    if (kt_x_filter_failed(x, kt_x_split_chunk(x, whole, both, &text, &finish)) ||
+        kt_x_filter_failed(x, kt_json_parse(&parsed, text.data, text.len, NULL)))
+        return;
+    q.finished &= ~both;
+    put(x, kt_span("", 0), kt_buf_span(&text), &parsed, q);
+    put(x, kt_span("", 0), kt_buf_span(&finish), &none,
+        (struct kt_x_queued){.content = true, .says = both, .finished = both, .finish_only = true});
+}
+
 void kt_x_filter_chunk(struct kt_exchange *x, struct kt_span json, struct kt_json *j,
                        const struct kt_x_chunk *is)
 {
-    put(x, kt_span("", 0), json, j,
-        (struct kt_x_queued){
-            .content = is->content, .says = is->says, .finished = is->finished, .as_is = is->error});
+    struct kt_x_queued q = {
+        .content = is->content, .says = is->says, .finished = is->finished, .as_is = is->error};
+    if (waits_for_next(&q) && !q.as_is && !kt_x_observe(x))
+        put_in_two(x, j, q);
+    else
+        put(x, kt_span("", 0), json, j, q);
 }
 
 /* A ping binds to no target: what comes in front of the first content waits for it. */

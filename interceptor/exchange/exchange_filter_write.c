@@ -91,17 +91,20 @@ static KT_MUST kt_result put_delta(const struct kt_exchange *x, const struct kt_
     return put_text(out, open, text, "\"}");
 }
 
+kt_result kt_x_put_head(const struct kt_exchange *x, const struct kt_json *j, struct kt_buf *out)
+{
+    KT_GUARD(put_raw(out, j, "id"));
+    KT_GUARD(kt_buf_printf(out, "\"object\":\"%s\",",
+                           x->endpoint == KT_EP_COMPLETIONS ? "text_completion" : "chat.completion.chunk"));
+    KT_GUARD(put_raw(out, j, "created"));
+    return put_raw(out, j, "model");
+}
+
 kt_result kt_x_keep_head(struct kt_exchange *x)
 {
     struct kt_x_filter *f = &x->filter;
     const struct kt_json *j = &f->chunk.json;
-    if (f->head.len || !j->count)
-        return kt_ok();
-    KT_GUARD(put_raw(&f->head, j, "id"));
-    KT_GUARD(kt_buf_printf(&f->head, "\"object\":\"%s\",",
-                           x->endpoint == KT_EP_COMPLETIONS ? "text_completion" : "chat.completion.chunk"));
-    KT_GUARD(put_raw(&f->head, j, "created"));
-    return put_raw(&f->head, j, "model");
+    return f->head.len || !j->count ? kt_ok() : kt_x_put_head(x, j, &f->head);
 }
 
 static KT_MUST kt_result put_rest_aside(const struct kt_x_channel *c, struct kt_span text, struct kt_buf *out)

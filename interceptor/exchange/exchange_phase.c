@@ -74,11 +74,11 @@ static bool found_something(const struct kt_exchange *x)
            (x->res.run && kt_chain_run_outcome(x->res.run).would > KT_VERDICT_ALLOW);
 }
 
-void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks)
+void kt_x_policy_failed(struct kt_exchange *x, const char *policy, enum kt_failed_by by)
 {
     char message[256];
     x->error = "policy_error";
-    if ((kt_x_fail_open(x) && !blocks) || kt_x_observe(x)) {
+    if ((kt_x_fail_open(x) && by == KT_FAILED_BY_MODE) || kt_x_observe(x)) {
         if (!found_something(x)) /* which says more than who failed beside it */
             x->reason_code = "policy_error";
         kt_warn("%s%s failed; the call goes on (fail_mode: allow, or mode: observe)",
@@ -87,7 +87,7 @@ void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks)
     }
     x->verdict = "error";
     x->reason_code = "policy_error";
-    kt_policy_failed_message(message, sizeof message, policy, blocks);
+    kt_policy_failed_message(message, sizeof message, policy, by);
     kt_x_refuse_failed(x, policy, message);
 }
 
@@ -98,7 +98,8 @@ bool kt_x_unseen_passes(const struct kt_exchange *x, enum kt_phase phase)
 
 void kt_x_chain_failed(struct kt_exchange *x, enum kt_phase phase)
 {
-    kt_x_policy_failed(x, NULL, kt_chain_error_blocks(x->rt->chain, phase));
+    bool blocks = kt_chain_error_blocks(x->rt->chain, phase);
+    kt_x_policy_failed(x, NULL, blocks ? KT_FAILED_BY_ON_ERROR : KT_FAILED_BY_MODE);
 }
 
 void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase)
@@ -113,6 +114,6 @@ void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt
                                                         : "the answer was stopped by a policy";
         kt_x_refuse_by_policy(x, (int)x->rt->config->block_status, code, o->policy, message);
     } else if (o->error_blocks || o->internal_error) {
-        kt_x_policy_failed(x, o->failed, o->error_blocks);
+        kt_x_policy_failed(x, o->failed, kt_outcome_failed_by(o));
     }
 }

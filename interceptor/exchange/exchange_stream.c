@@ -100,7 +100,7 @@ void kt_x_stream_filter_done(struct kt_exchange *x)
     kt_x_response_verdict(x);
     struct kt_outcome o = x->res.run ? kt_chain_run_outcome(x->res.run) : (struct kt_outcome){.failed = NULL};
     if (o.internal_error)
-        kt_x_policy_failed(x, o.failed, false); /* under fail_mode: allow, or we were not here */
+        kt_x_policy_failed(x, o.failed, KT_FAILED_BY_MODE); /* under fail_mode: allow, or we were not here */
     if (!record_success(x))
         return;
     kt_x_stream_filtered(x, true);

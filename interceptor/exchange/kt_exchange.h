@@ -75,6 +75,7 @@ struct kt_exchange_origin {
     bool tls;
     const char *lane; /* static */
     bool unknown;     /* `host` is only where the request came in: nobody knows what the program meant */
+    struct kt_event_program *program; /* a reference is taken; NULL = this process */
 };
 
 /* new. Takes the contents of `request` (it is empty afterwards). */
@@ -101,6 +102,8 @@ void kt_exchange_writable(struct kt_exchange *x);
 /* Engine thread: where nothing but a target's next byte can bring the exchange on, the watch that waits for
  * it; else NULL. Borrowed until the loop goes on. */
 struct kt_loop_watch *kt_exchange_waits_for(const struct kt_exchange *x);
+/* Another process has the audit log's lock, which a stopped one keeps. Any thread. */
+bool kt_exchange_busy(struct kt_engine_ctx *ctx);
 /*
  * The tap lane: an exchange that is only watched. The program talks to its origin itself; the exchange is
  * told what was answered, runs the chain dry and writes the event. Instead of kt_exchange_start, engine

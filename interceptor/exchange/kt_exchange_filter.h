@@ -11,6 +11,7 @@ struct kt_x_queued {
     uint64_t says, finished; /* bits of kt_x_chunk */
     bool as_is;              /* a provider's own error: no answer */
     bool aside;              /* neither */
+    bool finish_only;        /* ours: the finish_reasons of the text in front of it */
 };
 
 /* exchange_filter.c */
@@ -74,7 +75,15 @@ void kt_x_choices_written(struct kt_x_filter *f); /* the chunk is in filter.out 
 /* Gives every choice that ends here without a word or a call an empty text, so that policies judge it. */
 kt_result kt_x_open_silent(struct kt_exchange *x) KT_MUST;
 
+/* exchange_filter_split.c */
+/* Of a chunk in which the choices `both` (bits of kt_x_chunk) say something and are said to end: what it
+ * says, and a chunk with what ends them, its usage among it. */
+kt_result kt_x_split_chunk(const struct kt_exchange *x, const struct kt_json *j, uint64_t both,
+                           struct kt_buf *text, struct kt_buf *finish) KT_MUST;
+
 /* exchange_filter_write.c */
+/* The members that chunks of our own take from one of the target, each with a comma behind it. */
+kt_result kt_x_put_head(const struct kt_exchange *x, const struct kt_json *j, struct kt_buf *out) KT_MUST;
 /* Keeps of the first chunk what chunks of our own need. */
 kt_result kt_x_keep_head(struct kt_exchange *x) KT_MUST;
 /* A chunk of our own for what was held back of a text that ends. */

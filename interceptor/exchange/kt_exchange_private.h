@@ -87,6 +87,7 @@ struct kt_exchange {
     bool tls, origin_unknown, shared; /* shared: many callers use this process */
     uint64_t caller;                  /* a digest that tells this one; 0 = not known */
     const char *lane;
+    struct kt_event_program *program; /* a reference; NULL = this process */
     struct kt_reply_sink sink;
     struct kt_exchange_watcher watcher;
     bool tapped; /* watched only: the answer comes from elsewhere, and goes nowhere */
@@ -202,8 +203,8 @@ bool kt_x_phase_run(struct kt_exchange *x, struct kt_x_phase *p, enum kt_step st
 void kt_x_phase_free(struct kt_x_phase *p);
 /* Makes a refusal of an outcome that stops the call. */
 void kt_x_phase_judge(struct kt_exchange *x, const struct kt_outcome *o, enum kt_phase phase);
-/* Refuses, or warns where it goes on. `policy`: its kind, NULL = the chain; `blocks`, whatever fail_mode. */
-void kt_x_policy_failed(struct kt_exchange *x, const char *policy, bool blocks);
+/* Refuses, or warns where it goes on. `policy`: its kind, NULL = the chain. */
+void kt_x_policy_failed(struct kt_exchange *x, const char *policy, enum kt_failed_by by);
 void kt_x_chain_failed(struct kt_exchange *x, enum kt_phase phase); /* it could not start */
 /* Passes what no policy can look at? Not where one has `on_internal_error: block`, whatever fail_mode. */
 bool kt_x_unseen_passes(const struct kt_exchange *x, enum kt_phase phase);

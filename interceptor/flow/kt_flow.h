@@ -35,6 +35,9 @@ struct kt_flow_service {
     void (*drop)(struct kt_exchange *x); /* prepared, never to be started */
     struct kt_loop_watch *(*waits_for)(
         const struct kt_exchange *x); /* may be NULL: nobody need wait for it */
+    /* Any thread. May be NULL. True: to serve a request now may take seconds, which only the loop's own
+     * thread has, and no guest of the program's, whose signals wait. */
+    bool (*is_busy)(struct kt_engine_ctx *ctx);
 };
 
 /* A listener's flows: their clients came by themselves and may be anybody. */
@@ -83,6 +86,9 @@ void kt_flows_drain(struct kt_flows *fs);
 
 /* Any thread. Takes `fd`, also on failure. `host` is copied. */
 kt_result kt_flows_adopt(struct kt_flows *fs, int fd, const char *host, uint16_t port) KT_MUST;
+/* The same for a connection of another process; takes a reference of `program` (NULL: this one). */
+kt_result kt_flows_adopt_of(struct kt_flows *fs, int fd, const char *host, uint16_t port,
+                            struct kt_event_program *program) KT_MUST;
 /* Any thread. A new reference to the flow whose ClientHello carried this random; NULL = none. */
 struct kt_flow *kt_flows_by_random(struct kt_flows *fs, const uint8_t random[32]);
 /* Any thread but the loop's. Returns len, or -1 with errno EPIPE where the flow is gone. Runs the request

@@ -37,7 +37,7 @@ static void start_as_guest(void *flow)
 
 static bool start_here(struct kt_flow *f)
 {
-    if (!atomic_load(&f->fs->warm) || ERR_peek_error() != 0 ||
+    if (!atomic_load(&f->fs->warm) || ERR_peek_error() != 0 || kt_flow_busy(f) ||
         atomic_fetch_or(&f->signals, KT_SIGNAL_START) != 0)
         return false;
     kt_flow_ref(f);
@@ -90,6 +90,7 @@ static void complete(struct kt_flow *f, bool handoff)
     const struct kt_exchange_origin origin = {.host = f->host,
                                               .port = f->port,
                                               .tls = f->tls,
+                                              .program = f->program,
                                               .lane = door         ? door->lane
                                                       : f->handoff ? "handoff"
                                                                    : lane_of(f),

@@ -60,9 +60,10 @@ struct kt_flow_reader {
 };
 
 struct kt_flow {
-    struct kt_flows *fs; /* a reference */
-    atomic_uint refs;    /* the loop's one, each handoff's, each queued job's */
-    char *host;          /* owned */
+    struct kt_flows *fs;              /* a reference */
+    atomic_uint refs;                 /* the loop's one, each handoff's, each queued job's */
+    char *host;                       /* owned */
+    struct kt_event_program *program; /* a reference; NULL = this process */
     uint16_t port;
     bool tls; /* set once, before anybody else can find the flow */
 
@@ -212,6 +213,8 @@ bool kt_flow_raise(struct kt_flow *f, unsigned signal);
 /* kt_flow_hold.c; loop thread */
 /* Any thread: it begins a read that sleeps. */
 void kt_flow_hold_learn(struct kt_flow *f);
+/* No time for a guest (is_busy of the service). Any thread. */
+bool kt_flow_busy(const struct kt_flow *f);
 /* A read came for what was held. */
 void kt_flow_hold_took(struct kt_flow *f);
 /* Around what a thread of the program does with its request as the loop's guest: holds what leaves meanwhile.

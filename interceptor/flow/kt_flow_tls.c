@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 /* --- a BIO over send and recv: the stock one writes with write(2), which can raise SIGPIPE --- */
@@ -161,15 +160,9 @@ static void report_leaving(struct kt_flow *f, unsigned long error, bool in_hands
     if (f->fs->o.door)
         return; /* the certificate is the operator's, and anybody may knock */
     int alert = alert_of(error);
-    const char *why = distrust_of(alert), *reason = ERR_reason_error_string(error);
-    char text[160];
-    if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0) {
+    const char *why = distrust_of(alert);
+    if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == 0)
         why = "the client closed the connection inside the TLS handshake, without a reason";
-    } else if (!why && in_handshake && f->hello && !alert && ERR_GET_LIB(error) == ERR_LIB_SSL) {
-        snprintf(text, sizeof text, "no TLS handshake with this client (our certificate is ECDSA P-256): %s",
-                 reason ? reason : "no reason is known");
-        why = text;
-    }
     KT_TRACE(TLS, "%s: the client left: alert %d, error %lx", f->host, alert, error);
     f->reported = why != NULL;
     if (why)

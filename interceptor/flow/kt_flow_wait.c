@@ -52,6 +52,12 @@ static void step(void *wait)
         kt_loop_loan_end(f->fs->loop, &f->loan);
 }
 
+bool kt_flow_busy(const struct kt_flow *f)
+{
+    const struct kt_flows_options *o = &f->fs->o;
+    return o->service->is_busy && o->service->is_busy(o->ctx);
+}
+
 int kt_flow_wait(struct kt_flow *f, enum kt_flow_wait how, uint64_t taken, void *buf, size_t *len)
 {
     struct wait w = {f, how, taken, {buf, *len, 0}, -1};
@@ -62,7 +68,8 @@ int kt_flow_wait(struct kt_flow *f, enum kt_flow_wait how, uint64_t taken, void 
     if (atomic_load(&f->fs->forgotten) || (!ours && atomic_load(&f->input) != KT_INPUT_BUSY))
         return -1;
     /* libcurl's OpenSSL may be the program's, and with it the thread's queue of errors. */
-    bool quiet = ERR_peek_error() == 0, done = quiet && kt_loop_run_here(f->fs->loop, step, &w);
+    bool may = ERR_peek_error() == 0 && !kt_flow_busy(f);
+    bool done = may && kt_loop_run_here(f->fs->loop, step, &w);
     if (done)
         ERR_clear_error();
     *len = w.reader.got;

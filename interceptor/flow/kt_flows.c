@@ -82,6 +82,7 @@ void kt_flow_release(struct kt_flow *f)
     pthread_mutex_destroy(&f->in_lock);
     atomic_fetch_sub(&f->fs->count, 1);
     unref_set(f->fs);
+    kt_event_program_unref(f->program);
     free(f->host);
     free(f);
 }
@@ -132,6 +133,12 @@ static struct kt_flow *make(struct kt_flows *fs, const char *host, uint16_t port
 
 kt_result kt_flows_adopt(struct kt_flows *fs, int fd, const char *host, uint16_t port)
 {
+    return kt_flows_adopt_of(fs, fd, host, port, NULL);
+}
+
+kt_result kt_flows_adopt_of(struct kt_flows *fs, int fd, const char *host, uint16_t port,
+                            struct kt_event_program *program)
+{
     int mine = kt_own_fd(fd), one = 1;
     KT_ENSURE(mine >= 0, KT_ERR_IO);
     int flags = fcntl(mine, F_GETFL);
@@ -143,6 +150,7 @@ kt_result kt_flows_adopt(struct kt_flows *fs, int fd, const char *host, uint16_t
         return kt_err(KT_ERR_LIMIT);
     }
     setsockopt(mine, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    f->program = kt_event_program_ref(program);
     f->watch.fd = mine;
     f->work_bits = KT_WORK_ADOPT;
     kt_flow_ref(f);

@@ -94,7 +94,7 @@ void kt_loop_turn(struct kt_loop *l);
  * three run on the loop thread, or as its guest.
  *
  * lend: the loop looks at that watch no more, but for errors. Ends by itself where the watch is dropped, and
- * 2 s after the last lend of it: a guest may vanish (siglongjmp, pthread_cancel). False: not lent.
+ * 0.4 s after the last lend of it: a guest may vanish (siglongjmp, pthread_cancel). False: not lent.
  */
 bool kt_loop_lend(struct kt_loop *l, struct kt_loop_watch *w, struct kt_loop_loan *loan) KT_MUST;
 /* The guest has seen that the fd is ready: calls the watch's fn, where the loan still stands. */

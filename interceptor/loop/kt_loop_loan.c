@@ -2,7 +2,7 @@
 /* Watches that a guest waits for itself: then nobody is woken who would only wake the guest. */
 #include "interceptor/loop/kt_loop_private.h"
 
-#define LOAN_NS 2000000000ull
+#define LOAN_NS 400000000ull
 
 static void unlink_loan(struct kt_loop *l, struct kt_loop_loan *loan)
 {
@@ -30,18 +30,20 @@ void kt_loop_loan_end(struct kt_loop *l, struct kt_loop_loan *loan)
     epoll_ctl(l->epfd, EPOLL_CTL_MOD, w->fd, &ev); /* it never left the set, so there is room */
 }
 
-/* Looks at the oldest last: a handful at most are lent, by as many threads. */
+/* As many are lent as threads sleep. */
 static void on_due(void *loop)
 {
     struct kt_loop *l = loop;
-    uint64_t now = kt_now_mono_ns();
+    uint64_t now = kt_now_mono_ns(), oldest = now;
     for (struct kt_loop_loan *loan = l->loans, *next; loan; loan = next) {
         next = loan->next;
         if (now - loan->since_ns >= LOAN_NS)
             kt_loop_loan_end(l, loan);
+        else if (loan->since_ns < oldest)
+            oldest = loan->since_ns;
     }
     if (l->loans)
-        kt_loop_timer_set(l, &l->loans_due, now + LOAN_NS);
+        kt_loop_timer_set(l, &l->loans_due, oldest + LOAN_NS);
 }
 
 bool kt_loop_lend(struct kt_loop *l, struct kt_loop_watch *w, struct kt_loop_loan *loan)

@@ -135,11 +135,18 @@ static void set_method(CURL *e, const struct kt_call_request *q)
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
+#define CA_CACHE_S 86400L /* libcurl's own */
+
 static void set_trust(const struct kt_upstream *u, CURL *e, const char *ca_file)
 {
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     const char *file = ca_file ? ca_file : u->ca_file;
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* libcurl knows a file by its name, for a day: a private CA that was exchanged counts from the next
+     * connection on. */
+    curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, ca_file ? 0L : CA_CACHE_S);
+#endif
     if (file) {
         curl_easy_setopt(e, CURLOPT_CAINFO, file);
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* that file and nothing else is trusted */
@@ -186,10 +193,11 @@ static kt_result set_kind(struct kt_call *c, const struct kt_call_request *q)
     /* 64 KiB by default, taken and given back with every call: most prompts need less than the least there
      * is. */
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-    if (q->stream) /* 16 KiB by default, for as long as it lasts */
-        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, KT_UP_STREAM_BUFFER);
+    bool tls = strncasecmp(q->url, "https:", 6) == 0;
+    if (tls || q->stream)
+        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, tls ? KT_UP_TLS_BUFFER : KT_UP_STREAM_BUFFER);
     /* Never NULL: then libcurl asks the environment, which the program may be changing. */
-    const char *proxy = strncasecmp(q->url, "https:", 6) == 0 ? c->u->https_proxy : c->u->http_proxy;
+    const char *proxy = tls ? c->u->https_proxy : c->u->http_proxy;
     curl_easy_setopt(e, CURLOPT_PROXY, proxy ? proxy : "");
     curl_easy_setopt(e, CURLOPT_NOPROXY, c->u->no_proxy ? c->u->no_proxy : "");
     return curl_easy_setopt(e, CURLOPT_URL, q->url) == CURLE_OK ? kt_ok() : kt_err(KT_ERR_USAGE);

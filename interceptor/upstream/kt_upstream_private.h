@@ -12,7 +12,12 @@
 /* A kept connection is used again within. Many servers close theirs after a minute or more: a request must
  * not meet them just then, since it is not sent twice. */
 #define KT_UP_IDLE_SECONDS 50L
+/* libcurl's buffer for an answer, for as long as it lasts; 16 KiB by default. */
 #define KT_UP_STREAM_BUFFER 2048L
+/* Where HTTP/2 may be spoken: with less than what one read of the connection brings (a TLS record, 32 KiB of
+ * frames) libcurl 7.88 keeps the rest to itself until the next byte comes. Pages nobody wrote cost nothing.
+ */
+#define KT_UP_TLS_BUFFER 65536L
 #define KT_UP_MAX_HEAD (256u << 10) /* bytes of an answer's head */
 #define KT_UP_MAX_FIELDS 256
 #define KT_UP_DRAIN_BYTES (64u << 10)

@@ -44,6 +44,8 @@ void audit_turn_init(struct audit_turn *t);
 /* Takes the lock, opens the files where the kept ones do not do, repairs what a crash left. The caller ends
  * the turn also on failure. `dir` is borrowed until the next turn begins. */
 kt_result audit_turn_begin(struct audit_turn *t, const char *dir, struct kt_error *err) KT_MUST;
+/* Outside of a turn: has another process the lock just now? False where that cannot be told. */
+bool audit_turn_busy(struct audit_turn *t);
 /* Releases the lock; closes the fds unless `keep`. */
 void audit_turn_end(struct audit_turn *t, bool keep);
 /* Closes everything. */

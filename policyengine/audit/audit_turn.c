@@ -259,6 +259,17 @@ static bool unchanged(int fd, const struct stat *then, struct stat *now)
     return fd >= 0 && fstat(fd, now) == 0 && now->st_nlink > 0 && same_file(then, now);
 }
 
+bool audit_turn_busy(struct audit_turn *t)
+{
+    struct stat now;
+    if (!unchanged(t->lock_fd, &t->lock_st, &now))
+        return false;
+    t->locked = take(t);
+    bool busy = !t->locked && errno == EWOULDBLOCK;
+    unlock(t);
+    return busy;
+}
+
 /* Somebody may have put another file in the log's place, and this one elsewhere. */
 static bool still_named(const struct audit_turn *t)
 {

@@ -233,3 +233,17 @@ void kt_audit_append_all(struct kt_audit *a, struct kt_audit_item *items, size_t
         KT_TRACE(AUDIT, "event %.32s: %s, seq %llu", items[i].event->id, kt_code_name(items[i].result.code),
                  (unsigned long long)items[i].event->seq);
 }
+
+bool kt_audit_busy(struct kt_audit *a)
+{
+    sigset_t all, old;
+    bool busy = true;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (pthread_mutex_trylock(&process_lock) == 0) {
+        busy = turn.dir == a->dir && audit_turn_busy(&turn);
+        pthread_mutex_unlock(&process_lock);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return busy;
+}

@@ -40,6 +40,9 @@ void kt_audit_free(struct kt_audit *a);
  * written. Waits at most 10 s for other writers (a stopped process may hold the lock). All signals are
  * blocked meanwhile. */
 kt_result kt_audit_append(struct kt_audit *a, struct kt_event *e, struct kt_error *err) KT_MUST;
+/* Would an event wait for another writer now? For threads that may not: the answer is old when it comes. Some
+ * system calls, none of which waits. Any thread; signals are blocked meanwhile. */
+bool kt_audit_busy(struct kt_audit *a);
 /* Can another event be written? Costs one system call as a rule; takes a turn, with its waits, where the last
  * one failed or left too little room on the disk for an event of usual size (32 KiB). KT_ERR_IO: no. */
 kt_result kt_audit_ready(struct kt_audit *a, struct kt_error *err) KT_MUST;

@@ -98,6 +98,18 @@ struct kt_event {
 };
 
 kt_result kt_event_new_id(char out[33]) KT_MUST;
+
+/* A program that another process makes events for. Counted; immutable. */
+struct kt_event_program;
+/* new: what can be read of the process now (Linux /proc); it may be gone, or another user's, and then little
+ * more than its id is known. */
+kt_result kt_event_program_new(int pid, struct kt_event_program **out) KT_MUST;
+struct kt_event_program *kt_event_program_ref(struct kt_event_program *p); /* NULL gives NULL */
+void kt_event_program_unref(struct kt_event_program *p);
+/* Behind kt_event_fill_app: exe, pid, uid and cwd are those of `p`, or not known; NULL changes nothing. The
+ * strings are p's. */
+void kt_event_fill_program(struct kt_event *e, const struct kt_event_program *p);
+
 /* exe, pid, uid, cwd, run and what CI systems tell (GITHUB_*, CI_*, BUILD_TAG, GIT_*) of this process; the
  * strings live for the process. */
 void kt_event_fill_app(struct kt_event *e);

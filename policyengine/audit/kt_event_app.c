@@ -5,6 +5,7 @@
 #include "policyengine/base/kt_environ.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,72 @@ void kt_event_set_run(const char *value)
 static const char *known(const char *text)
 {
     return text[0] ? text : NULL;
+}
+
+struct kt_event_program {
+    atomic_uint refs;
+    int pid;
+    unsigned uid;
+    char exe[4096], cwd[4096];
+};
+
+static void read_link(int pid, const char *name, char *out, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    ssize_t n = readlink(path, out, size - 1);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+/* The owner of /proc/PID is root where the process may not be dumped. */
+static unsigned read_uid(int pid)
+{
+    char path[64], line[256];
+    unsigned uid = (unsigned)getuid();
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "Uid: %u", &uid) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return uid;
+}
+
+kt_result kt_event_program_new(int pid, struct kt_event_program **out)
+{
+    struct kt_event_program *p = malloc(sizeof *p);
+    *out = p;
+    KT_ENSURE(p, KT_ERR_MEMORY);
+    atomic_init(&p->refs, 1);
+    p->pid = pid;
+    p->uid = read_uid(pid);
+    read_link(pid, "exe", p->exe, sizeof p->exe);
+    read_link(pid, "cwd", p->cwd, sizeof p->cwd);
+    return kt_ok();
+}
+
+struct kt_event_program *kt_event_program_ref(struct kt_event_program *p)
+{
+    if (p)
+        atomic_fetch_add(&p->refs, 1);
+    return p;
+}
+
+void kt_event_program_unref(struct kt_event_program *p)
+{
+    if (p && atomic_fetch_sub(&p->refs, 1) == 1)
+        free(p);
+}
+
+void kt_event_fill_program(struct kt_event *e, const struct kt_event_program *p)
+{
+    if (!p)
+        return;
+    e->app.exe = known(p->exe);
+    e->app.cwd = known(p->cwd);
+    e->app.pid = p->pid;
+    e->app.uid = p->uid;
 }
 
 void kt_event_fill_app(struct kt_event *e)

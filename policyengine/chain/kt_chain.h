@@ -136,6 +136,7 @@ struct kt_outcome {
     bool internal_error;     /* a policy, or the chain, failed; fail_mode must decide */
     bool error_blocks;       /* a policy with `on_internal_error: block` failed, or did not see what it should
                                 have, or a redaction is lost: no fail_mode lets it pass */
+    bool lost;               /* the latter */
     const char *failed;      /* kind of the policy that is meant by these three; NULL: none, or the chain */
     const struct kt_policy_result *policies; /* borrowed, in chain order; those of this phase */
     size_t policy_count;
@@ -143,9 +144,13 @@ struct kt_outcome {
     int retention_days;  /* audit-logger; 0 = not in the chain */
     bool log_all_access; /* false: audit-logger wants no event for an exchange that was merely allowed */
 };
-/* What the client is told where a failure stops the call. `policy`: its kind, NULL = the chain; `blocks`: by
- * an on_internal_error, not by fail_mode. Cut to `cap` bytes with the zero. */
-void kt_policy_failed_message(char *out, size_t cap, const char *policy, bool blocks);
+/* What decides about a call whose chain has failed: fail_mode, an on_internal_error that is block, or nobody,
+ * because a redaction is lost. */
+enum kt_failed_by { KT_FAILED_BY_MODE, KT_FAILED_BY_ON_ERROR, KT_FAILED_BY_LOSS };
+enum kt_failed_by kt_outcome_failed_by(const struct kt_outcome *o);
+/* What the client is told where a failure stops the call. `policy`: its kind, NULL = the chain. Cut to `cap`
+ * bytes with the zero. */
+void kt_policy_failed_message(char *out, size_t cap, const char *policy, enum kt_failed_by by);
 /* Borrowed members; valid until the run goes. */
 struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r);
 

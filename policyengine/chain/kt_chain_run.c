@@ -222,7 +222,7 @@ static void merge(struct kt_chain_run *r)
         stream ? kt_redactions_merge_from(&r->redactions, g->merged_first, r->text.segment, g->merged_from)
                : kt_redactions_merge(&r->redactions);
     if (done.code != KT_OK)
-        r->error_blocks = r->failed_now = true;
+        r->error_blocks = r->lost = r->failed_now = true;
     else if (stream && !halted(r)) {
         g->merged_first = g->first;
         g->merged_from = g->released;
@@ -369,7 +369,7 @@ const struct kt_redaction *kt_chain_run_redactions(struct kt_chain_run *r, size_
     if (r->dry)
         return NULL;
     if (kt_redactions_merge(&r->redactions).code != KT_OK) {
-        r->error_blocks = true;
+        r->error_blocks = r->lost = true;
         return NULL;
     }
     *count = r->redactions.merged_count;

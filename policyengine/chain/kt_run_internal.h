@@ -66,6 +66,7 @@ struct kt_chain_run {
     const char *stop_reason;
     char *stop_message; /* owned; NULL = none */
     bool internal_error, error_blocks;
+    bool lost; /* a redaction: error_blocks, too, whatever a setting says */
 };
 
 #define KT_RUN_SEGMENTS_MAX (4u << 20)

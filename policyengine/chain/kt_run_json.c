@@ -122,11 +122,24 @@ static kt_result write_for(struct kt_redaction *d, unsigned times, bool quotes, 
     return kt_ok();
 }
 
+/* In what is JSON for sure: sign, fraction and exponent go with the digits. Of a stream that is known when
+ * the window's end is (kt_redactions_whole_numbers). */
+static void take_number(const struct kt_chain_run *r, struct kt_redaction *d)
+{
+    const struct kt_text *t = &r->text;
+    if (r->phase == KT_PHASE_REQUEST && d->start >= t->base && d->start < d->end)
+        kt_boundary_number(t->data, t->len, t->base, r->segments[t->segment].released, &d->start, &d->end);
+}
+
 void kt_run_json_grow(struct kt_chain_run *r, struct kt_redaction *d)
 {
     struct kt_json_track j = *read_to(r, d->start);
     const struct kt_json_place p = kt_json_track_place(&j);
-    if (p.json && p.bare && !p.known)
+    if (!p.json || !p.bare)
+        return;
+    if (p.known)
+        take_number(r, d);
+    else
         (void)take_token(&r->text, j, d);
 }
 
@@ -139,6 +152,8 @@ kt_result kt_run_json_fit(struct kt_chain_run *r, struct kt_redaction *d, struct
     if (!p.json)
         return kt_ok();
     if (p.bare) {
+        if (p.known)
+            take_number(r, d);
         d->begins = !p.known && take_token(t, j, d);
         d->quoted = p.known || d->begins;
         return write_for(d, p.level + d->quoted, d->quoted, out);

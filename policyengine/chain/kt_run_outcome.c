@@ -52,13 +52,21 @@ const char *kt_policy_result_word(const struct kt_policy_result *p)
                            : kt_verdict_name(p->verdict);
 }
 
-void kt_policy_failed_message(char *out, size_t cap, const char *policy, bool blocks)
+enum kt_failed_by kt_outcome_failed_by(const struct kt_outcome *o)
 {
-    snprintf(out, cap, "ktwrap: %s%s failed, and %s is block", policy ? "policy " : "the policy chain",
-             policy ? policy : "",
-             !blocks  ? "fail_mode"
-             : policy ? "its on_internal_error"
-                      : "on_internal_error");
+    return o->lost && !o->failed ? KT_FAILED_BY_LOSS
+           : o->error_blocks     ? KT_FAILED_BY_ON_ERROR
+                                 : KT_FAILED_BY_MODE;
+}
+
+void kt_policy_failed_message(char *out, size_t cap, const char *policy, enum kt_failed_by by)
+{
+    if (by == KT_FAILED_BY_LOSS)
+        snprintf(out, cap, "ktwrap: the policy chain failed, and what it was to take out would have passed");
+    else
+        snprintf(out, cap, "ktwrap: %s%s failed, and %s%s is block", policy ? "policy " : "the policy chain",
+                 policy ? policy : "", policy && by == KT_FAILED_BY_ON_ERROR ? "its " : "",
+                 by == KT_FAILED_BY_ON_ERROR ? "on_internal_error" : "fail_mode");
 }
 
 /* Of several that failed, the first of those with the strictest setting. */
@@ -76,12 +84,13 @@ static void find_failed(const struct kt_chain_run *r, struct kt_outcome *o)
 struct kt_outcome kt_chain_run_outcome(struct kt_chain_run *r)
 {
     if (!r->dry && kt_redactions_merge(&r->redactions).code != KT_OK)
-        r->error_blocks = true;
+        r->error_blocks = r->lost = true;
     struct kt_outcome o = {
         .would = KT_VERDICT_ALLOW,
         .reason_code = "all_policies_passed",
         .internal_error = r->internal_error,
         .error_blocks = r->error_blocks,
+        .lost = r->lost,
         .policies = r->results,
         .policy_count = r->count,
         .immutable = r->chain->retention.immutable,

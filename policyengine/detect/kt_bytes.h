@@ -68,6 +68,12 @@ KT_BYTES_INLINE kt_bytes kt_bytes_digits(kt_bytes v)
     return kt_bytes_within(v, '0', '9');
 }
 
+/* Small letters of ASCII. */
+KT_BYTES_INLINE kt_bytes kt_bytes_small(kt_bytes v)
+{
+    return kt_bytes_within(v, 'a', 'z');
+}
+
 /* Letters of base64 and its other alphabet, as kt_base64_value. */
 KT_BYTES_INLINE kt_bytes kt_bytes_base64(kt_bytes v)
 {

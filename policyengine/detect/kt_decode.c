@@ -15,9 +15,10 @@ static int hex_value(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static const bool is_base64[256] = {
-    ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['+'] = true,
-    ['-'] = true,         ['/'] = true,         ['_'] = true};
+static bool control(int c)
+{
+    return (c >= 0 && c < ' ' && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
+}
 
 /* Text for people: hardly any control byte. Bytes beyond ASCII are left to the fold. */
 static bool readable(const char *text, size_t len)
@@ -25,13 +26,27 @@ static bool readable(const char *text, size_t len)
     size_t bad = 0, letters = 0;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        bad += (c < ' ' && c != '\n' && c != '\t' && c != '\r') || c >= 0x7f;
+        bad += control(c) || c > 0x7f;
         letters += ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == ' ';
     }
     return len >= 8 && bad * 10 <= len && letters * 2 >= len;
 }
 
-static size_t from_base64(const char *in, size_t len, char *out)
+/* What programs write, too: digits only, or words of any script, whose bytes stand as those of UTF-8 do. */
+static bool printable(const char *text, size_t len)
+{
+    size_t bad = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i], before = i ? (unsigned char)text[i - 1] : 0;
+        unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0x80;
+        bad += control(c) || (c >= 0x80 && c < 0xc0 && before < 0x80) || (c >= 0xc0 && (next & 0xc0) != 0x80);
+    }
+    return len >= 8 && bad * 10 <= len;
+}
+
+typedef bool text_test(const char *text, size_t len);
+
+static size_t from_base64(const char *in, size_t len, text_test *is_text, char *out)
 {
     size_t n = 0;
     unsigned bits = 0, have = 0;
@@ -45,14 +60,14 @@ static size_t from_base64(const char *in, size_t len, char *out)
             have -= 8;
             out[n++] = (char)(bits >> have & 0xff);
         }
-        if (n == 32 && have < 8 && !readable(out, n))
+        if (n == 32 && have < 8 && !is_text(out, n))
             return 0; /* pictures and keys: most blobs */
     }
-    return readable(out, n) ? n : 0;
+    return is_text(out, n) ? n : 0;
 }
 
 /* RFC 4648, section 6, without lower case. */
-static size_t from_base32(const char *in, size_t len, char *out)
+static size_t from_base32(const char *in, size_t len, text_test *is_text, char *out)
 {
     size_t n = 0;
     unsigned bits = 0, have = 0;
@@ -67,10 +82,10 @@ static size_t from_base32(const char *in, size_t len, char *out)
             out[n++] = (char)(bits >> have & 0xff);
         }
     }
-    return readable(out, n) ? n : 0;
+    return is_text(out, n) ? n : 0;
 }
 
-static size_t from_hex(const char *in, size_t len, char *out)
+static size_t from_hex(const char *in, size_t len, text_test *is_text, char *out)
 {
     size_t n = 0;
     for (size_t i = 0; i + 1 < len && n < KT_DECODE_MAX; i += 2) {
@@ -79,7 +94,7 @@ static size_t from_hex(const char *in, size_t len, char *out)
             return 0;
         out[n++] = (char)(high << 4 | low);
     }
-    return readable(out, n) ? n : 0;
+    return is_text(out, n) ? n : 0;
 }
 
 /* Units of two hex digits, each behind `mark` ("%", "\x", "0x") or, with mark "", behind a space. Returns
@@ -123,11 +138,16 @@ static size_t run_end(const char *text, size_t len, size_t from)
     }
 }
 
-static size_t run_decode(const char *text, size_t len, char *out)
+static size_t run_decode(const char *text, size_t len, text_test *is_text, char *out)
 {
-    size_t n = from_hex(text, len & ~(size_t)1, out);
-    n = n ? n : from_base64(text, len, out);
-    return n ? n : from_base32(text, len, out);
+    size_t n = from_hex(text, len & ~(size_t)1, is_text, out);
+    n = n ? n : from_base64(text, len, is_text, out);
+    return n ? n : from_base32(text, len, is_text, out);
+}
+
+size_t kt_decode_run(const char *run, size_t len, char *out)
+{
+    return run_decode(run, len, printable, out);
 }
 
 /* Moves *at behind what it read, also where that gave no text: reading it again from the next byte would be
@@ -179,11 +199,6 @@ static int percent_byte(const char *text, size_t len, size_t at)
         return -1;
     int high = hex_value((unsigned char)text[at + 1]), low = hex_value((unsigned char)text[at + 2]);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
-}
-
-static bool control(int c)
-{
-    return (c >= 0 && c < ' ' && c != '\n' && c != '\t' && c != '\r') || c == 0x7f;
 }
 
 /* Of any script: what is decoded is UTF-8. */
@@ -247,53 +262,103 @@ static inline bool may_be_units(const char *p, size_t left, size_t size)
     return left >= 16 && (((size == 2) & (p[2] == ' ') & (p[5] == ' ')) | ((size == 4) & (p[1] == 'x')));
 }
 
-/* Numbers of characters have two or three digits, or eight bits; signs of Morse begin with '-' here. */
-static inline bool may_be_codes(char first, size_t size)
+static inline bool stroke(char c)
 {
-    return first >= '0' && first <= '9' ? size == 2 || size == 3 || size >= 8 : first == '-';
+    return c == '.' || c == '-';
+}
+
+/* Eight bits. */
+static inline bool may_be_bits(const char *p)
+{
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return (w & UINT64_C(0xfefefefefefefefe)) == UINT64_C(0x3030303030303030);
+}
+
+/* Numbers of characters have two or three digits and stand apart, or eight bits; signs of Morse begin with
+ * '-' here. Of the former few are a character of ASCII text. */
+static inline bool may_be_codes(const char *p, size_t left, size_t size)
+{
+    unsigned a = (unsigned char)p[0] - '0';
+    if (a > 9)
+        return p[0] == '-' && left > 2 && (stroke(p[1]) || (p[1] == ' ' && stroke(p[2])));
+    if (size != 2 && size != 3)
+        return size >= 8 && may_be_bits(p);
+    if (left == size || !(p[size] == ' ' || p[size] == ',' || p[size] == '\n'))
+        return false;
+    unsigned b = (unsigned char)p[1] - '0', c = size == 3 ? (unsigned char)p[2] - '0' : 0;
+    unsigned value = size == 2 ? a * 10 + b : a * 100 + b * 10 + c;
+    return (b <= 9) & (c <= 9) & ((value - ' ' < 0x7f - ' ') | (value == '\n'));
+}
+
+/* True where the run of base64 letters at `p` may be something else than a word. */
+static inline bool of_interest(const char *p, size_t left, size_t size)
+{
+    return (size >= KT_DECODE_RUN) | may_be_units(p, left, size) | may_be_codes(p, left, size);
 }
 
 /* A run of base64 letters at *at: a blob, a unit of hex, a number of a character, or a word. */
-static size_t run_at(const char *text, size_t len, size_t *at, char *out)
+static size_t run_at(const char *text, size_t len, size_t *at, size_t end, char *out)
 {
-    size_t i = *at, end = kt_bytes_end(text, len, i, kt_bytes_base64), size = end - i, n = 0;
+    size_t i = *at, size = end - i, n = 0;
     if (may_be_units(text + i, len - i, size) && units_start(text, len, i))
         return units_decode(text, len, at, out);
-    if (may_be_codes(text[i], size) && kt_decode_codes_start(text, len, i) &&
+    if (may_be_codes(text + i, len - i, size) && kt_decode_codes_start(text, len, i) &&
         (n = kt_decode_codes(text, len, at, out)) > 0)
         return n;
-    if (size < KT_DECODE_RUN) {
-        *at = end;
+    *at = end;
+    if (size < KT_DECODE_RUN)
         return 0;
-    }
     *at = run_end(text, len, i);
-    return run_decode(text + i, *at - i, out);
+    return run_decode(text + i, *at - i, readable, out);
+}
+
+/* A sign at *at that may begin an escape. */
+static size_t sign_at(const char *text, size_t len, size_t *at, char *out)
+{
+    char c = text[*at];
+    size_t n = 0;
+    if ((c == '%' || c == '\\') && units_start(text, len, *at))
+        n = units_decode(text, len, at, out);
+    else if (percent_byte(text, len, *at) >= 0)
+        n = percent_decode(text, len, at, out);
+    else if (c != '%' && kt_decode_codes_start(text, len, *at))
+        n = kt_decode_codes(text, len, at, out);
+    return n;
+}
+
+/* From *at on to the next run of base64 letters of interest, or a sign that may begin an escape: most words
+ * and signs are neither. Moves *at there; *end is where the run ends, 0 = it is a sign. False where there is
+ * none. */
+static bool find_place(const char *text, size_t len, size_t *at, size_t *end)
+{
+    static const bool sign[256] = {['%'] = true, ['\\'] = true, ['&'] = true, ['.'] = true};
+    struct kt_runs runs = kt_runs_of(text + *at, len - *at);
+    size_t from = *at, start, base = *at;
+    do {
+        if (!kt_runs_next(&runs, kt_bytes_base64, &start, end))
+            start = *end = len - base;
+        for (size_t i = from; i < base + start; i++)
+            if (sign[(unsigned char)text[i]]) {
+                *at = i;
+                *end = 0;
+                return true;
+            }
+        *at = base + start;
+        from = *end += base;
+    } while (*at < len && !of_interest(text + *at, len - *at, *end - *at));
+    return *at < len;
 }
 
 size_t kt_decode_next(const char *text, size_t len, size_t *at, char *out)
 {
-    static const bool plain[256] = {[' '] = true, ['\n'] = true, [','] = true, ['"'] = true, ['\''] = true,
-                                    [':'] = true, [';'] = true,  ['('] = true, [')'] = true, ['|'] = true};
-    while (*at < len) {
-        unsigned char c = (unsigned char)text[*at];
-        size_t n = 0, before = *at;
-        if (plain[c]) {
-            ++*at;
-            continue;
-        }
-        if (is_base64[c])
-            n = run_at(text, len, at, out);
-        else if ((c == '%' || c == '\\') && units_start(text, len, *at))
-            n = units_decode(text, len, at, out);
-        else if (percent_byte(text, len, *at) >= 0)
-            n = percent_decode(text, len, at, out);
-        else if ((c == '&' || c == '\\' || c == '.') && kt_decode_codes_start(text, len, *at))
-            n = kt_decode_codes(text, len, at, out);
-        if (n > 0)
-            return n;
-        *at += *at == before;
+    size_t end = 0, n = 0;
+    while (n == 0 && *at < len && find_place(text, len, at, &end)) {
+        size_t before = *at;
+        n = end > 0 ? run_at(text, len, at, end, out) : sign_at(text, len, at, out);
+        *at += n == 0 && *at == before;
     }
-    return 0;
+    return n;
 }
 
 void kt_decode_rot13(char *text, size_t len)
@@ -325,45 +390,10 @@ void kt_decode_reverse(char *text, size_t len)
 
 void kt_decode_leet(char *text, size_t len)
 {
-    static const char from[] = "013457@$!|", to[] = "oieastasii";
+    static const char letters[128] = {['0'] = 'o', ['1'] = 'i', ['3'] = 'e', ['4'] = 'a', ['5'] = 's',
+                                      ['7'] = 't', ['@'] = 'a', ['$'] = 's', ['!'] = 'i', ['|'] = 'i'};
     for (size_t i = 0; i < len; i++) {
-        const char *f = text[i] ? strchr(from, text[i]) : NULL;
-        if (f)
-            text[i] = to[f - from];
+        char c = letters[text[i] & 0x7f];
+        text[i] = c && !(text[i] & 0x80) ? c : text[i];
     }
-}
-
-static bool letter(char c)
-{
-    return c >= 'a' && c <= 'z';
-}
-
-/* Letters that stand alone from `i` on, each behind the same sign. */
-static size_t spaced_letters(const char *text, size_t len, size_t i)
-{
-    size_t n = 1;
-    char sep = i + 1 < len ? text[i + 1] : 0;
-    if (!strchr(" -._*", sep ? sep : 'x'))
-        return 0;
-    while (i + 2 * n < len && text[i + 2 * n - 1] == sep && letter(text[i + 2 * n]))
-        n++;
-    bool word_follows = i + 2 * n - 1 < len && letter(text[i + 2 * n - 1]);
-    return word_follows ? n - 1 : n;
-}
-
-size_t kt_decode_spaced(char *text, size_t len)
-{
-    size_t out = 0, i = 0;
-    while (i < len) {
-        bool starts = letter(text[i]) && (i == 0 || !letter(text[i - 1]));
-        size_t n = starts ? spaced_letters(text, len, i) : 0;
-        if (n < 4) {
-            text[out++] = text[i++];
-            continue;
-        }
-        for (size_t k = 0; k < n; k++)
-            text[out++] = text[i + 2 * k];
-        i += 2 * n - 1;
-    }
-    return out;
 }

@@ -97,16 +97,11 @@ static bool scrambled(const char *text, const char *word, size_t len)
     return true;
 }
 
-KT_BYTES_INLINE kt_bytes small_letters(kt_bytes v)
-{
-    return kt_bytes_within(v, 'a', 'z');
-}
-
 /* The next scrambled word; *end is the place behind it. NULL where none follows. */
 static const struct word *next_word(struct kt_runs *runs, size_t *end)
 {
     const struct lengths *known = lengths();
-    for (size_t start; kt_runs_next(runs, small_letters, &start, end);) {
+    for (size_t start; kt_runs_next(runs, kt_bytes_small, &start, end);) {
         size_t n = *end - start;
         const char *text = runs->text + start;
         if (!may_be_listed(known, text[0], text[n - 1], n))

@@ -6,6 +6,7 @@
 #include "policyengine/detect/kt_fold_table.h"
 #include "policyengine/detect/kt_pii_fold.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum { DROP = 0, KEEP = 1 }; /* answers of fold_char that are no byte */
@@ -192,11 +193,13 @@ static const char *two_letters(uint32_t cp)
 
 static void put(struct kt_fold *f, const char *bytes, size_t n)
 {
+    char *out = f->out + f->len;
     if (f->gap && f->len > 0)
-        f->out[f->len++] = f->gap;
+        *out++ = f->gap;
     f->gap = 0;
-    memcpy(f->out + f->len, bytes, n);
-    f->len += n;
+    for (size_t i = 0; i < n; i++) /* at most four: no call */
+        out[i] = bytes[i];
+    f->len = (size_t)(out - f->out) + n;
 }
 
 /* A sign that is part of no word, as an emoji, is one by itself. */
@@ -213,9 +216,33 @@ static void hide(struct kt_fold *f, uint32_t byte)
         f->hidden[f->hidden_len++] = (char)byte;
 }
 
+/* What becomes of a character beyond ASCII: one of these, or the byte that stands for it. */
+enum { UNKNOWN, DROPPED, KEPT, A_SIGN, TWO };
+
+static uint8_t find_fate(uint32_t cp)
+{
+    if (two_letters(cp))
+        return TWO;
+    char c = fold_char(cp);
+    return c == DROP ? DROPPED : c != KEEP ? (uint8_t)c : kt_char_is_word(cp) ? KEPT : A_SIGN;
+}
+
+/* Most characters come again: found once, by whichever thread, and the same for all. */
+static inline uint8_t fate(uint32_t cp)
+{
+    static _Atomic uint8_t fates[0x10000];
+    uint8_t known = UNKNOWN;
+    if (cp >= KT_COUNT(fates))
+        return find_fate(cp);
+    known = atomic_load_explicit(&fates[cp], memory_order_relaxed);
+    if (known == UNKNOWN)
+        atomic_store_explicit(&fates[cp], known = find_fate(cp), memory_order_relaxed);
+    return known;
+}
+
 static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
 {
-    if (keeps(f, cp)) {
+    if ((f->keep_lookalikes | f->keep_forms) && keeps(f, cp)) {
         put(f, in, n);
         return;
     }
@@ -225,16 +252,17 @@ static void wide_char(struct kt_fold *f, const char *in, size_t n, uint32_t cp)
     }
     if (cp >= 0xe0100 && cp <= 0xe01ef)
         hide(f, cp - 0xe0100 + 16);
-    const char *two = two_letters(cp);
-    char c = two ? KEEP : fold_char(cp);
-    if (c == ' ' || c == '\n')
+    char c = (char)fate(cp);
+    if (c > TWO && c != ' ' && c != '\n')
+        put(f, &c, 1);
+    else if (c == KEPT)
+        put(f, in, n);
+    else if (c == ' ' || c == '\n')
         f->gap = f->gap == '\n' ? '\n' : c;
-    else if (two)
-        put(f, two, 2);
-    else if (c == KEEP && !kt_char_is_word(cp))
+    else if (c == TWO)
+        put(f, two_letters(cp), 2);
+    else if (c == A_SIGN)
         put_sign(f, in, n);
-    else if (c != DROP)
-        put(f, c == KEEP ? in : &c, c == KEEP ? n : 1);
 }
 
 static inline void ascii_char(struct kt_fold *f, unsigned char c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/detect/kt_injection.h"
 
+#include "policyengine/detect/kt_bytes.h"
 #include "policyengine/detect/kt_injection_work.h"
 #include "policyengine/detect/kt_lexicon.h"
 #include "policyengine/detect/kt_scan.h"
@@ -167,17 +168,45 @@ static double rate_reach(const struct kt_injection *w, const double *weights, si
     return combine(tops, families);
 }
 
-/* The strongest stretch of the block: weak signs that stand pages apart are no evidence together. */
-static double rate_hits(const struct kt_injection *w, const char *text, size_t len, unsigned *families)
+static bool stop_at_first(void *ctx, unsigned pattern, size_t end)
 {
-    double weights[KT_INJECTION_HITS], best = 0;
-    bool meta = has_family(w, KT_INJ_META);
-    *families = 0;
+    (void)pattern, (void)end;
+    *(bool *)ctx = true;
+    return true;
+}
+
+/* True where the block talks about attacks. */
+static bool talks(struct kt_injection *w, const char *text, size_t len)
+{
+    const struct kt_scan *scan = NULL;
+    bool found = false;
+    if (kt_scan_get(KT_SCAN_META, &scan, NULL).code != KT_OK ||
+        kt_scan_run(scan, text, len, stop_at_first, &found).code != KT_OK)
+        w->failed = true;
+    return found;
+}
+
+/* What each sign counts. What is quoted where the block talks about attacks is told, not ordered; few texts
+ * have a quoted sign, and only they are looked through for such talk. */
+static void weigh_hits(struct kt_injection *w, const char *text, size_t len, double *weights)
+{
+    int meta = -1; /* not known yet */
     for (unsigned i = 0; i < w->hit_count; i++) {
         const struct kt_injection_hit *h = &w->hits[i];
-        bool told = counts(&w->scope, h->family) && meta && quoted(text, len, h->end);
-        weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 * (told ? 0.45 : 1) : 0;
+        weights[i] = counts(&w->scope, h->family) ? h->weight / 100.0 : 0;
+        if (weights[i] == 0 || meta == 0 || !quoted(text, len, h->end))
+            continue;
+        meta = meta < 0 ? talks(w, text, len) : meta;
+        weights[i] *= meta ? 0.45 : 1;
     }
+}
+
+/* The strongest stretch of the block: weak signs that stand pages apart are no evidence together. */
+static double rate_hits(struct kt_injection *w, const char *text, size_t len, unsigned *families)
+{
+    double weights[KT_INJECTION_HITS], best = 0;
+    *families = 0;
+    weigh_hits(w, text, len, weights);
     for (size_t from = 0; w->hit_count && from <= len; from += RULES_REACH / 2) {
         unsigned here;
         double sum = rate_reach(w, weights, from, &here);
@@ -263,12 +292,16 @@ static size_t unmask(unsigned disguise, char *text, size_t len)
     }
 }
 
-/* Folded text that hints at a disguise: take it off and look again. */
+/* Folded text that hints at a disguise: take it off and look again. Digits alone are none: without a letter
+ * the hint is a number by chance ("4113"). */
 static void scan_variants(struct kt_injection *w, const char *text, size_t len,
                           struct kt_injection_result *out)
 {
+    if (kt_bytes_next(text, len, 0, kt_bytes_small) == len)
+        return;
     unsigned hints = kt_decode_scrambled_count(text, len) >= SCRAMBLED ? 1u << KT_INJ_SCRAMBLED : 0;
-    for (unsigned f = KT_INJ_ROT13; f < KT_INJ_SCRAMBLED; f++)
+    hints |= kt_decode_spaced_hint(text, len) ? 1u << KT_INJ_SPACED : 0;
+    for (unsigned f = KT_INJ_ROT13; f < KT_INJ_SPACED; f++)
         hints |= has_family(w, f) ? 1u << f : 0;
     for (unsigned f = KT_INJ_ROT13; f <= KT_INJ_SCRAMBLED; f++) {
         if (!(hints & 1u << f))

@@ -38,6 +38,7 @@ struct run {
     uint16_t sentence;
     struct {
         uint16_t node;
+        uint32_t next; /* as of the node */
         size_t start;
     } rows[ROWS];
     unsigned row_count;
@@ -158,19 +159,23 @@ static void word(struct run *r, const char *text, const struct word *w)
 {
     unsigned open = 0;
     uint16_t next = 0;
+    uint32_t next_bit = kt_lexicon_next_bit(w->hash);
     bool begins = has_bit(r->lex->first_words, kt_lexicon_first_bit(w->hash));
     bool stem = has_bit(r->lex->stem_starts, kt_lexicon_stem_bit(w->head));
     if (!(begins | stem | (r->row_count > 0))) /* most words: one branch for all */
         return;
     for (unsigned i = 0; i < r->row_count + begins; i++) {
         bool fresh = i == r->row_count;
+        if (!fresh && !(r->rows[i].next & next_bit))
+            continue;
         size_t row_start = fresh ? w->start : r->rows[i].start;
         const struct kt_lexicon_node *node = find(r->lex, fresh ? 0 : r->rows[i].node, w->hash, &next);
         if (!node)
             continue;
         take_node(r, node, row_start);
-        if (node->goes_on && open < ROWS) {
+        if (node->next && open < ROWS) {
             r->rows[open].node = next; /* never ahead of i: rows move down */
+            r->rows[open].next = node->next;
             r->rows[open++].start = row_start;
         }
     }

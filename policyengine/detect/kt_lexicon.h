@@ -24,7 +24,7 @@ struct kt_lexicon_slot {
 struct kt_lexicon_node {
     uint16_t concepts; /* index of the first in `concepts` */
     uint8_t count;
-    bool goes_on; /* longer rows start with this one */
+    uint32_t next; /* kt_lexicon_next_bit of each word that longer rows go on with; 0 = there are none */
 };
 
 struct kt_lexicon_stem {
@@ -103,6 +103,12 @@ static inline unsigned kt_lexicon_stem_bit(uint64_t letters)
 {
     letters &= (UINT64_C(1) << 8 * KT_LEXICON_STEM) - 1;
     return (unsigned)(letters * UINT64_C(0x9e3779b97f4a7c15) >> 51);
+}
+
+/* Of a word in `next` of a node: most words that follow are told without a look into the slots. */
+static inline uint32_t kt_lexicon_next_bit(uint64_t word)
+{
+    return UINT32_C(1) << (word >> 59);
 }
 
 static inline uint64_t kt_lexicon_key(unsigned node, uint64_t word)

@@ -53,33 +53,41 @@ static size_t sentence_end(const char *text, size_t len, size_t from)
     return i - from < KT_LINEAR_SHORT ? to : i; /* i == from: no space */
 }
 
-#define PENDING 128u
+#define PENDING 256u
 
 /* The weights are more than the nearest caches hold: each is asked for when its bucket is known, and added
  * when many more have been. */
 struct sum {
     const int8_t *weights;
     int32_t sum;
-    uint32_t features, pending;
+    uint32_t features;
+    uint32_t *next; /* pending bucket */
     uint32_t buckets[PENDING];
 };
 
 static void add_pending(struct sum *s)
 {
-    for (uint32_t i = 0; i < s->pending; i++)
-        s->sum += s->weights[s->buckets[i]];
-    s->features += s->pending;
-    s->pending = 0;
+    int32_t sum = s->sum;
+    for (const uint32_t *b = s->buckets; b < s->next; b++)
+        sum += s->weights[*b];
+    s->sum = sum;
+    s->features += (uint32_t)(s->next - s->buckets);
+    s->next = s->buckets;
+}
+
+INLINE void make_room(void *ctx)
+{
+    struct sum *s = ctx;
+    if (s->buckets + PENDING - s->next < KT_LINEAR_WORD)
+        add_pending(s);
 }
 
 INLINE void add(void *ctx, unsigned b, bool there)
 {
     struct sum *s = ctx;
-    if (s->pending == PENDING)
-        add_pending(s);
     __builtin_prefetch(&s->weights[b]);
-    s->buckets[s->pending] = b;
-    s->pending += there;
+    *s->next = b;
+    s->next += there;
 }
 
 static double log_odds(const struct kt_linear *m, int32_t sum, uint32_t features)
@@ -120,8 +128,9 @@ void kt_linear_run(const struct kt_linear *m, struct kt_linear_work *w, const ch
         size_t end = sentence_end(text, n, at);
         s.weights = m->weights;
         s.sum = 0;
-        s.features = s.pending = 0;
-        each_feature(&words, at, end, n, &turns, add, &s);
+        s.features = 0;
+        s.next = s.buckets;
+        each_feature(&words, at, end, n, &turns, make_room, add, &s);
         add_pending(&s);
         sum += s.sum;
         features += s.features;
@@ -139,6 +148,11 @@ struct reader {
     void *ctx;
 };
 
+INLINE void has_room(void *ctx)
+{
+    (void)ctx;
+}
+
 INLINE void show(void *ctx, unsigned b, bool there)
 {
     const struct reader *r = ctx;
@@ -155,7 +169,7 @@ void kt_linear_features(struct kt_linear_work *w, const char *text, size_t len, 
     struct reader reader = {feature, ctx};
     for (size_t at = 0, end; at < n; at = end) {
         end = sentence_end(text, n, at);
-        each_feature(&words, at, end, n, &turns, show, &reader);
+        each_feature(&words, at, end, n, &turns, has_room, show, &reader);
         sentence(ctx, end - at);
     }
 }

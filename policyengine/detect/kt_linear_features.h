@@ -53,6 +53,10 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the weights were hash
  * words costs more than a bucket. */
 typedef void (*feature_fn)(void *ctx, unsigned bucket, bool there);
 
+/* Asked before each word: there will be KT_LINEAR_WORD features at most. */
+typedef void (*room_fn)(void *ctx);
+#define KT_LINEAR_WORD (8 + BESIDE + NEAR + FIRST + 5)
+
 /* Of a feature whose hash is `h`; that times GOLDEN is what is asked for, since the hash of two is a sum and
  * each was multiplied once. */
 INLINE unsigned bucket(unsigned kind, uint64_t h_golden)
@@ -211,7 +215,7 @@ INLINE void step(struct sentence *s, unsigned id, uint64_t word, uint64_t stem)
 /* The features of the sentence [from,to) of the prepared text of `w`. `turns`: of the sentence before,
  * becomes that of this one. */
 INLINE void each_feature(struct words *w, size_t from, size_t to, size_t len, struct kt_linear_turn *turns,
-                         feature_fn fn, void *ctx)
+                         room_fn room, feature_fn fn, void *ctx)
 {
     struct had had = {{0}};
     struct kt_linear_turn before = *turns;
@@ -227,6 +231,7 @@ INLINE void each_feature(struct words *w, size_t from, size_t to, size_t len, st
         s.at++;
         uint64_t h = word * GOLDEN;
         if (!again(&had, h + s.word)) {
+            room(ctx);
             fn(ctx, bucket(KIND_WORD, h), true);
             stem_features(&s, stem, fn, ctx);
             fn(ctx, bucket(KIND_CLASS_WORD, h + s.class_before), s.class_before != 0);

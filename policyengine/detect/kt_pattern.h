@@ -24,7 +24,7 @@ enum kt_injection_family {
     KT_INJ_ATBASH,               /* ... with the alphabet turned round ... */
     KT_INJ_REVERSED,             /* ... backwards ... */
     KT_INJ_LEET,                 /* ... with digits for letters ... */
-    KT_INJ_SPACED,               /* ... with every letter by itself ... */
+    KT_INJ_SPACED,               /* ... with every letter by itself (no pattern: kt_decode_spaced.c) ... */
     KT_INJ_SCRAMBLED             /* ... with letters out of order (no pattern: kt_decode_scrambled.c) */
 };
 

@@ -76,7 +76,8 @@ struct filters {
     _Atomic uint32_t starts[KT_PII_AT_MAIL + 1];                /* by KT_PII_AT_* */
     _Atomic uint32_t words[TOKEN_MAX + 1];                      /* by length of the first word */
     _Atomic uint32_t digits[KT_PII_DIGITS + 1];                 /* by digits of the number */
-    _Atomic uint32_t behind[256];                               /* by the byte behind the digits */
+    _Atomic uint32_t behind[256];                               /* by the byte behind the digits, ... */
+    _Atomic uint32_t after[256];                                /* ... or behind any word */
     struct kt_pii_form_index forms;                             /* by the first groups of the number */
     _Atomic uint32_t told[TOKEN_MAX + 1], leads[TOKEN_MAX + 1]; /* by digits of the first group */
     _Atomic uint32_t apart;
@@ -94,8 +95,11 @@ static void filter_numbers(struct filters *f, const struct kt_pii_kind *k, unsig
     }
     for (unsigned n = 0; n <= KT_PII_DIGITS; n++)
         atomic_fetch_or(&f->digits[n], n >= k->digits ? bit : 0);
-    for (unsigned c = 0; c < 256; c++)
-        atomic_fetch_or(&f->behind[c], !k->behind || c >= 0x80 || (c && strchr(k->behind, (int)c)) ? bit : 0);
+    for (unsigned c = 0; c < 256; c++) {
+        bool fits = !k->behind || c >= 0x80 || (c && strchr(k->behind, (int)c));
+        atomic_fetch_or(&f->behind[c], fits ? bit : 0);
+        atomic_fetch_or(&f->after[c], fits || !k->behind_words ? bit : 0);
+    }
     atomic_fetch_or(&f->apart, k->apart ? bit : 0);
     if (k->forms)
         kt_pii_index_forms(&f->forms, i, k->forms, k->seps);
@@ -303,7 +307,7 @@ static uint32_t placed(struct kt_pii_view *v, const struct place *p, uint32_t se
 static uint32_t told(struct kt_pii_view *v, const struct place *p, uint32_t set, const struct filters *f)
 {
     uint32_t need = set & load(&f->told[p->next - p->at]);
-    uint64_t said = need ? kt_pii_said(v, p->at, KT_PII_TOLD) : 0;
+    uint64_t said = need ? kt_pii_said(v, p->at) : 0;
     for (uint32_t left = need; left; left &= left - 1)
         if (!(kinds_list[__builtin_ctz(left)]->told & said))
             set &= ~(left & -left);
@@ -331,11 +335,11 @@ static enum kt_pii_answer ask(struct kt_pii_view *v, const struct place *p, uint
 {
     const struct filters *f = filters();
     uint32_t set = kinds & load(&f->starts[p->starts]);
+    unsigned char next = p->next < v->len ? (unsigned char)v->data[p->next] : 0;
     if (p->starts & (KT_PII_AT_DIGIT | KT_PII_AT_LETTER))
-        set &= load(&f->words[p->next - p->at]);
+        set &= load(&f->words[p->next - p->at]) & load(&f->after[next]);
     if (p->number)
-        set &= load(&f->behind[p->next < v->len ? (unsigned char)v->data[p->next] : 0]) &
-               (uint32_t)kt_pii_begins_form(&f->forms, v, p->at, p->next);
+        set &= load(&f->behind[next]) & (uint32_t)kt_pii_begins_form(&f->forms, v, p->at, p->next);
     if (!set)
         return KT_PII_NO;
     find_column(v, p);

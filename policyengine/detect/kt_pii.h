@@ -78,6 +78,7 @@ struct kt_pii_kind {
         *forms; /* asked where one begins with groups of these sizes (kt_pii_plain_number); NULL = any */
     const char *seps;   /* between them; NULL = any */
     const char *behind; /* asked where one of these, or no ASCII, follows the first group; NULL = any */
+    bool behind_words;  /* ... or the first word, whatever it is made of */
     /* True YES: [*start,*end) with floor <= *start <= at < *end. */
     enum kt_pii_answer (*match)(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end);
 };

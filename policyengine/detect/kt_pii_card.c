@@ -4,32 +4,29 @@
 
 #include <string.h>
 
+/* Numbers of min to max digits whose first four are low to high. */
 struct issuer {
-    unsigned low, high; /* range of the first `digits` digits */
-    unsigned digits;
-    unsigned min, max; /* length of the number */
+    uint16_t low, high, min, max;
 };
 
 static const struct issuer issuers[] = {
-    {4, 4, 1, 13, 19},       {51, 55, 2, 16, 16},     {2221, 2720, 4, 16, 16}, {34, 34, 2, 15, 15},
-    {37, 37, 2, 15, 15},     {6011, 6011, 4, 16, 19}, {644, 649, 3, 16, 19},   {65, 65, 2, 16, 19},
-    {300, 305, 3, 14, 19},   {3095, 3095, 4, 14, 19}, {36, 36, 2, 14, 19},     {38, 39, 2, 14, 19},
-    {3528, 3589, 4, 16, 19}, {62, 62, 2, 16, 19},     {2200, 2204, 4, 16, 19}, {50, 50, 2, 13, 19},
-    {56, 58, 2, 13, 19},     {6304, 6304, 4, 13, 19}, {6759, 6771, 4, 13, 19}, {60, 60, 2, 16, 16},
-    {81, 82, 2, 16, 16},     {9792, 9792, 4, 16, 16}, {1, 1, 1, 15, 15}, /* the last: air travel cards */
+    {4000, 4999, 13, 19}, {5100, 5599, 16, 16}, {2221, 2720, 16, 16}, {3400, 3499, 15, 15},
+    {3700, 3799, 15, 15}, {6011, 6011, 16, 19}, {6440, 6499, 16, 19}, {6500, 6599, 16, 19},
+    {3000, 3059, 14, 19}, {3095, 3095, 14, 19}, {3600, 3699, 14, 19}, {3800, 3999, 14, 19},
+    {3528, 3589, 16, 19}, {6200, 6299, 16, 19}, {2200, 2204, 16, 19}, {5000, 5099, 13, 19},
+    {5600, 5899, 13, 19}, {6304, 6304, 13, 19}, {6759, 6771, 13, 19}, {6000, 6099, 16, 16},
+    {8100, 8299, 16, 16}, {9792, 9792, 16, 16}, {1000, 1999, 15, 15}, /* the last: air travel cards */
 };
 
+/* All are asked: which one it is nobody can guess, and a branch for each costs more. */
 static bool issued(const char *digits, unsigned n)
 {
+    unsigned first = kt_pii_value(digits, 4), found = 0;
     for (size_t i = 0; i < KT_COUNT(issuers); i++) {
-        unsigned prefix = 0;
-        for (unsigned d = 0; d < issuers[i].digits; d++)
-            prefix = prefix * 10 + (unsigned)(digits[d] - '0');
-        if (prefix >= issuers[i].low && prefix <= issuers[i].high && n >= issuers[i].min &&
-            n <= issuers[i].max)
-            return true;
+        const struct issuer *x = &issuers[i];
+        found |= (first >= x->low) & (first <= x->high) & (n >= x->min) & (n <= x->max);
     }
-    return false;
+    return found;
 }
 
 /* Cards are written in one run or from a group of four on: "4111 1111 1111 1111", "3782 822463 10005". How
@@ -84,17 +81,18 @@ static bool usual(const struct kt_pii_number *n, unsigned groups, unsigned digit
 static bool is_card(const struct kt_pii_view *v, const struct kt_pii_number *n, unsigned groups,
                     unsigned digits)
 {
-    if (digits < 13 || digits > 19 || !kt_pii_luhn(n->digits, digits))
+    if (digits < 13 || digits > 19)
+        return false;
+    bool known = issued(n->digits, digits); /* asked first: it takes no look at the words in front */
+    bool told = (known || digits >= 14) && kt_pii_context(v, n->start, 48, KT_PII_W_CARD);
+    if (!(known || told) || !kt_pii_luhn(n->digits, digits))
         return false;
     unsigned zeros = 0; /* not strspn: what follows the digits was never set */
     while (zeros < digits && n->digits[zeros] == '0')
         zeros++;
     if (zeros == digits)
         return false;
-    bool told = kt_pii_context(v, n->start, 48, KT_PII_W_CARD);
-    return issued(n->digits, digits)
-               ? told || (usual(n, groups, digits) && !reads_otherwise(v, n, groups, digits))
-               : digits >= 14 && told;
+    return told || (usual(n, groups, digits) && !reads_otherwise(v, n, groups, digits));
 }
 
 /* "4 8 3 1 2 7 ...": digit by digit, as they are read out, behind a word that names a card. */
@@ -123,17 +121,19 @@ static enum kt_pii_answer digit_by_digit(const struct kt_pii_view *v, size_t at,
 static enum kt_pii_answer card_match(const struct kt_pii_view *v, size_t at, size_t *start, size_t *end)
 {
     const struct kt_pii_number *n;
-    if (!kt_pii_starts_number(v, at) || kt_pii_in_iban(v, at))
+    if (!kt_pii_starts_number(v, at))
         return KT_PII_NO;
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
     *start = at;
     if (a != KT_PII_YES)
-        return a;
+        return a == KT_PII_MORE && !kt_pii_in_iban(v, at) ? a : KT_PII_NO;
     if (n->size[0] == 1)
-        return n->groups == KT_PII_GROUPS ? digit_by_digit(v, at, end) : KT_PII_NO;
+        return n->groups == KT_PII_GROUPS && !kt_pii_in_iban(v, at) ? digit_by_digit(v, at, end) : KT_PII_NO;
     unsigned digits = 0, most = printed_like_card(n);
     for (unsigned i = 0; i < most; i++)
         digits += n->size[i];
+    if (digits < 13 || kt_pii_in_iban(v, at))
+        return KT_PII_NO;
     for (unsigned groups = most; groups > 0 && digits >= 13; digits -= n->size[--groups]) {
         if (!is_card(v, n, groups, digits))
             continue;

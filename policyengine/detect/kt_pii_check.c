@@ -4,13 +4,11 @@
 
 bool kt_pii_luhn(const char *digits, size_t n)
 {
+    static const unsigned char twice[16] = {0, 2, 4, 6, 8, 1, 3, 5, 7, 9};
     unsigned sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned d = (unsigned)(digits[n - 1 - i] - '0');
-        if (i % 2 == 1)
-            d = d > 4 ? 2 * d - 9 : 2 * d;
-        sum += d;
-    }
+    for (size_t i = n; i > 1; i -= 2)
+        sum += (unsigned)(digits[i - 1] - '0') + twice[digits[i - 2] & 15];
+    sum += n % 2 ? (unsigned)(digits[0] - '0') : 0;
     return sum % 10 == 0;
 }
 

@@ -269,4 +269,5 @@ const struct kt_pii_kind kt_pii_ip = {.label = "ip",
                                       .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER | KT_PII_AT_COLON,
                                       .words = KT_PII_LEN(1, 4),
                                       .behind = ".:",
+                                      .behind_words = true,
                                       .match = ip_match};

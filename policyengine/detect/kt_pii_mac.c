@@ -76,4 +76,5 @@ const struct kt_pii_kind kt_pii_mac = {.label = "mac",
                                        .starts = KT_PII_AT_DIGIT | KT_PII_AT_LETTER,
                                        .words = KT_PII_LEN(2, 2) | KT_PII_LEN(4, 4),
                                        .behind = ":-.",
+                                       .behind_words = true,
                                        .match = mac_match};

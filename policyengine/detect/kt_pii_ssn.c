@@ -43,7 +43,7 @@ static bool of_something(const struct kt_pii_view *v, size_t at)
 static unsigned ssn_groups(const struct kt_pii_view *v, const struct kt_pii_number *n)
 {
     uint64_t words = KT_PII_W_SSN | KT_PII_W_SECURITY | KT_PII_W_TAX;
-    bool usual_sizes = kt_pii_sizes(n, "324"), run = n->size[0] == 9;
+    bool usual_sizes = n->size[0] == 3 && kt_pii_sizes(n, "324"), run = n->size[0] == 9;
     bool odd = n->groups >= 2 && n->sep[1] == '-' && (kt_pii_sizes(n, "36") || kt_pii_sizes(n, "54"));
     if (n->lead != 0 || !(usual_sizes || run || odd))
         return 0;
@@ -69,8 +69,8 @@ static enum kt_pii_answer match(const struct kt_pii_view *v, size_t at, size_t *
     enum kt_pii_answer a = kt_pii_number(v, at, &n);
     if (a != KT_PII_YES)
         return a;
-    unsigned groups = n->count >= 9 ? ssn_groups(v, n) : 0;
-    if (groups == 0 || !valid(n->digits))
+    unsigned groups = n->count >= 9 && valid(n->digits) ? ssn_groups(v, n) : 0;
+    if (groups == 0)
         return KT_PII_NO;
     *start = at;
     *end = n->end[groups - 1];

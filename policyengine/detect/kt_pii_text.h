@@ -109,8 +109,8 @@ static inline bool kt_pii_context(const struct kt_pii_view *v, size_t at, size_t
 /* True where no word stands within `reach` bytes in front of the place that is asked about, nor over its
  * column. */
 bool kt_pii_silent(const struct kt_pii_view *v, size_t at, size_t reach);
-/* Classes of all words within `reach` bytes in front of the place, and over its column. */
-uint64_t kt_pii_said(const struct kt_pii_view *v, size_t at, size_t reach);
+/* Classes of all words within KT_PII_TOLD bytes in front of the place, and over its column. */
+uint64_t kt_pii_said(const struct kt_pii_view *v, size_t at);
 
 /* ---- numbers (kt_pii_number.c) ---- */
 
@@ -198,7 +198,8 @@ struct kt_pii_cache {
     size_t row;     /* where its row starts in the view: no word in front of it counts */
     size_t letters; /* no letter stands between it and the place */
     unsigned words;
-    size_t words_low; /* words that end behind it are known */
+    size_t words_low;          /* words that end behind it are known */
+    size_t quiet, quiet_floor; /* the last place in front of which kt_pii_said found nothing; 0 = none */
     struct {
         uint64_t classes;
         size_t start, end;
@@ -215,6 +216,7 @@ static inline void kt_pii_cache_init(struct kt_pii_cache *c)
     c->number_at = c->words_at = c->words_low = KT_PII_FAR;
     c->words = 0;
     c->run.groups = 0;
+    c->quiet = c->quiet_floor = 0;
     for (unsigned i = 0; i < KT_PII_SEEN; i++)
         c->seen[i].end = 0;
     c->letters = SIZE_MAX / 2; /* unknown */

@@ -292,13 +292,21 @@ static void words_back_to(const struct kt_pii_view *v, size_t at, size_t to, str
         find_words(v, at, to, c);
 }
 
-uint64_t kt_pii_said(const struct kt_pii_view *v, size_t at, size_t reach)
+/* Where nothing was found in front of an earlier place, only what stands behind that one is new. */
+uint64_t kt_pii_said(const struct kt_pii_view *v, size_t at)
 {
     struct kt_pii_cache *c = v->cache;
     uint64_t said = c->column ? c->last | c->all : 0;
-    words_back_to(v, at, at > reach ? at - reach : 0, c);
+    size_t to = at > KT_PII_TOLD ? at - KT_PII_TOLD : 0;
+    if (!c->column && c->quiet_floor == v->floor && c->quiet > to && c->quiet <= at)
+        to = c->quiet;
+    words_back_to(v, at, to, c);
     for (unsigned i = 0; i < c->words; i++)
         said |= c->word[i].classes;
+    if (!c->column && c->words == 0) {
+        c->quiet = at;
+        c->quiet_floor = v->floor;
+    }
     return said;
 }
 

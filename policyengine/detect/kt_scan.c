@@ -19,6 +19,7 @@ struct kt_scan {
 
 static const struct kt_scan_image *const images[KT_SCAN_SETS] = {
     [KT_SCAN_INJECTION] = &kt_scan_image_injection,
+    [KT_SCAN_META] = &kt_scan_image_meta,
     [KT_SCAN_SAFETY] = &kt_scan_image_safety,
 };
 

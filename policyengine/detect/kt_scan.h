@@ -19,11 +19,12 @@ struct kt_scan_image {
     unsigned patterns; /* ids are 0..patterns-1 */
 };
 extern const struct kt_scan_image kt_scan_image_injection;
+extern const struct kt_scan_image kt_scan_image_meta;
 extern const struct kt_scan_image kt_scan_image_safety;
 
 struct kt_scan; /* unpacked; lives as long as the process */
 
-enum kt_scan_set { KT_SCAN_INJECTION, KT_SCAN_SAFETY, KT_SCAN_SETS };
+enum kt_scan_set { KT_SCAN_INJECTION, KT_SCAN_META, KT_SCAN_SAFETY, KT_SCAN_SETS };
 
 /* Borrowed. KT_ERR_INTERNAL with `err` where the image does not fit this CPU or library, KT_ERR_MEMORY. Any
  * thread. */

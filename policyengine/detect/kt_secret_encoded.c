@@ -14,11 +14,17 @@ static void first_sure(void *ctx, const struct kt_secret_hit *hit)
         *found = *hit;
 }
 
+static size_t decode(const char *run, size_t len, char *out)
+{
+    size_t next = 0, n = kt_decode_next(run, len, &next, out);
+    return n ? n : kt_decode_run(run, len, out);
+}
+
 /* Fills the label and score of *found where the piece holds a secret. */
 static kt_result look(const char *piece, size_t len, struct kt_secret_hit *found)
 {
     char out[KT_DECODE_MAX];
-    size_t next = 0, n = kt_decode_next(piece, len, &next, out);
+    size_t n = decode(piece, len, out);
     kt_result r = n ? kt_secret_find(out, n, first_sure, found) : kt_ok();
     kt_wipe(out, sizeof out);
     return r;
@@ -27,7 +33,7 @@ static kt_result look(const char *piece, size_t len, struct kt_secret_hit *found
 static bool is_text(const char *run, size_t len)
 {
     char out[KT_DECODE_MAX];
-    size_t next = 0, n = kt_decode_next(run, len, &next, out);
+    size_t n = decode(run, len, out);
     kt_wipe(out, n);
     return n > 0;
 }

@@ -9,7 +9,7 @@ target_compile_options(kt_patc PRIVATE -Wall -Wextra -Werror) # not kt_flags: a 
 target_link_libraries(kt_patc PRIVATE PkgConfig::HS)
 set_target_properties(kt_patc PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/gen)
 
-foreach(set injection safety classes)
+foreach(set injection meta safety classes)
     set(image ${CMAKE_BINARY_DIR}/gen/kt_scan_image_${set}.c)
     add_custom_command(
         OUTPUT ${image}

@@ -7,18 +7,15 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -258,74 +255,6 @@ static void step_quick(void)
     quick_exit(7);
 }
 
-/* Each on a connection of its own, to a listener of our own, whose first words are looked at. */
-static long bad_pointer(int how)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof a;
-    int l = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
-    bind(l, (struct sockaddr *)&a, n);
-    listen(l, 1);
-    getsockname(l, (struct sockaddr *)&a, &n);
-    connect(fd, (struct sockaddr *)&a, n);
-    char *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct iovec one = {bad, 9};
-    struct msghdr m = {.msg_iov = &one, .msg_iovlen = 1};
-    ssize_t rc = how == 0   ? write(fd, bad, 9)
-                 : how == 1 ? send(fd, bad, 9, 0)
-                 : how == 2 ? writev(fd, (struct iovec *)bad, 1)
-                 : how == 3 ? writev(fd, &one, 1)
-                 : how == 4 ? sendmsg(fd, &m, 0)
-                 : how == 5 ? sendmsg(fd, (struct msghdr *)bad, 0)
-                 : how == 6 ? recvmsg(fd, (struct msghdr *)bad, MSG_DONTWAIT)
-                            : sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)bad, sizeof a);
-    int why = errno;
-    close(fd);
-    close(l);
-    munmap(bad, 4096);
-    return rc < 0 ? why : 0;
-}
-
-static void step_bad_pointers(void)
-{
-    int refused = 0;
-    for (int how = 0; how < 8; how++)
-        refused += bad_pointer(how) == EFAULT;
-    say("bad-pointers", refused);
-}
-
-static void step_user_ns(void)
-{
-    say("user-ns", unshare(CLONE_NEWUSER) == 0 ? 0 : errno);
-}
-
-static void step_set_ns(void)
-{
-    int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    say("set-ns", setns(fd, 0) == 0 ? 0 : errno);
-    close(fd);
-}
-
-static void at_exit(void)
-{
-    say("at-exit", 0);
-}
-
-static void step_at_exit(void)
-{
-    say("registered", atexit(at_exit));
-}
-
-static void *go_on(void *step);
-static char **next_step;
-
-static void step_main_ends(void)
-{
-    pthread_t t;
-    say("main-ends", pthread_create(&t, NULL, go_on, next_step));
-    pthread_exit(NULL);
-}
-
 static const struct {
     const char *name;
     void (*fn)(void);
@@ -348,39 +277,16 @@ static const struct {
     {"thread", step_thread},             /* a second thread, till the end */
     {"clear-system", step_clear_system}, /* a call by a child of system(), behind clearenv */
     {"clear-popen", step_clear_popen},
-    {"vfork", step_vfork},               /* a child by vfork, which gives up its rights */
-    {"high", step_high},                 /* how many of eight high fds of its own it could not close */
-    {"no-fds", step_no_fds},             /* RLIMIT_NOFILE 5 */
-    {"bad-pointers", step_bad_pointers}, /* how many of eight are EFAULT */
-    {"user-ns", step_user_ns},           /* the errno of going into a user namespace of its own */
-    {"set-ns", step_set_ns},             /* of setns into its own mount namespace */
-    {"at-exit", step_at_exit},
-    {"main-ends",
-     step_main_ends}, /* the rest is done by another thread, behind the main one's pthread_exit */
+    {"vfork", step_vfork},   /* a child by vfork, which gives up its rights */
+    {"high", step_high},     /* how many of eight high fds of its own it could not close */
+    {"no-fds", step_no_fds}, /* RLIMIT_NOFILE 5 */
 };
-
-static void run(char **step)
-{
-    for (; *step; step++) {
-        next_step = step + 1;
-        for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++)
-            if (strcmp(*step, steps[s].name) == 0)
-                steps[s].fn();
-    }
-}
-
-static void *go_on(void *step)
-{
-    char c; /* a main thread that has ended has no executable */
-    while (readlink("/proc/self/exe", &c, 1) == 1)
-        usleep(1000);
-    run(step);
-    return NULL;
-}
 
 int main(int argc, char **argv)
 {
-    (void)argc;
-    run(argv + 1);
+    for (int i = 1; i < argc; i++)
+        for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++)
+            if (strcmp(argv[i], steps[s].name) == 0)
+                steps[s].fn();
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "odd_ssl.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,7 +150,7 @@ int odd_call(void)
 
 static int run(const char *name)
 {
-    const struct step *const tables[] = {odd_ways, odd_lives, odd_hosts};
+    const struct step *const tables[] = {odd_ways, odd_lives, odd_hosts, odd_forks, odd_sleeps, odd_pasts};
     if (strcmp(name, "plain") == 0)
         return plain();
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
@@ -159,9 +160,40 @@ static int run(const char *name)
     return -9;
 }
 
+static void say_bye(void)
+{
+    printf("bye\n");
+}
+
+static int all(int argc, char **argv);
+static int count;
+
+static void *behind_main(void *argv)
+{
+    usleep(100000);
+    all(count, argv);
+    return NULL;
+}
+
+/* With MAIN_LEAVES: by pthread_exit, "first" before the steps or "last" behind them. */
 int main(int argc, char **argv)
 {
+    const char *leaves = getenv("MAIN_LEAVES");
+    pthread_t t;
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!leaves)
+        return all(argc, argv);
+    atexit(say_bye);
+    count = argc;
+    if (strcmp(leaves, "first") == 0)
+        pthread_create(&t, NULL, behind_main, argv);
+    else
+        all(argc, argv);
+    pthread_exit(NULL);
+}
+
+static int all(int argc, char **argv)
+{
     for (int i = 1; i < argc; i++) {
         begin();
         printf("%s %d\n", argv[i], run(argv[i]));

@@ -36,4 +36,5 @@ struct step {
 };
 /* `plain` with everything made for it. */
 int odd_call(void);
-extern const struct step odd_ways[], odd_lives[], odd_hosts[]; /* the last has no name */
+extern const struct step odd_ways[], odd_lives[], odd_hosts[], odd_forks[], odd_sleeps[],
+    odd_pasts[]; /* the last has no name */

@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,25 +181,13 @@ static int pair(void)
     return rc;
 }
 
-static int log_pipe[2];
-
-static void log_state(const SSL *s, int where, int rc)
-{
-    (void)s;
-    (void)where;
-    (void)rc;
-    (void)!write(log_pipe[1], ".", 1);
-}
-
-static int bio_dial(bool logs)
+static int bio_connect(void)
 {
     SSL *s;
     size_t len, got = 0;
     char *all = request(10, &len);
     BIO *b = BIO_new_ssl_connect(ctx);
     BIO_get_ssl(b, &s);
-    if (logs && pipe(log_pipe) == 0)
-        SSL_set_info_callback(s, log_state);
     SSL_set_tlsext_host_name(s, HOST);
     BIO_set_conn_hostname(b, HOST ":443");
     if (BIO_do_connect(b) != 1 || BIO_do_handshake(b) != 1)
@@ -215,16 +202,6 @@ static int bio_dial(bool logs)
     return status();
 }
 
-static int bio_connect(void)
-{
-    return bio_dial(false);
-}
-
-static int bio_logged(void)
-{
-    return bio_dial(true);
-}
-
 const struct step odd_ways[] = {
     {"et", et},                       /* edge-triggered epoll */
     {"oneshot", oneshot},             /* EPOLLONESHOT */
@@ -237,6 +214,5 @@ const struct step odd_ways[] = {
     {"memory", memory},               /* BIO_s_mem */
     {"pair", pair},                   /* BIO_s_bio */
     {"bio-connect", bio_connect},     /* BIO_s_connect under BIO_f_ssl */
-    {"bio-logged", bio_logged},       /* the same with a callback that writes elsewhere meanwhile */
     {NULL, NULL},
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An allocator as jemalloc and tcmalloc are one, built as a library to be preloaded: it ends the process
  * where it is given a block of another one's, and libc's does so with a block of ours. Nothing is ever
- * reused. */
+ * reused. With FORK_HANDLERS it has a lock, and holds it while the process forks. */
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,8 +19,34 @@ struct head {
 static char pool[256u << 20]; /* pages that are never touched cost nothing */
 static size_t used;
 
+#ifdef FORK_HANDLERS
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void hold(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void let_go(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+static void pass(void)
+{
+    static int known;
+    if (!__atomic_exchange_n(&known, 1, __ATOMIC_RELAXED))
+        pthread_atfork(hold, let_go, let_go);
+    hold();
+    let_go();
+}
+#else
+static void pass(void) {}
+#endif
+
 void *memalign(size_t align, size_t n)
 {
+    pass();
     align = align < 16 ? 16 : align;
     size_t at =
         __atomic_fetch_add(&used, (n + sizeof(struct head) + 2 * align) & ~(size_t)15, __ATOMIC_RELAXED);
@@ -42,6 +69,7 @@ void free(void *p)
     const struct head *h = (const struct head *)p - 1;
     if (!p)
         return;
+    pass();
     if ((const char *)h < pool || (const char *)h >= pool + sizeof pool || h->magic != MAGIC) {
         static const char text[] = "free: not mine\n";
         (void)!write(2, text, sizeof text - 1);

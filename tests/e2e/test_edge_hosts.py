@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import net  # noqa: E402
-from ktlib import PYTHON  # noqa: E402
+from ktlib import PYTHON, ROOT  # noqa: E402
 
 KEY = {"MISTRAL_API_KEY": "target-key-0001"}
 
@@ -50,6 +50,19 @@ class EdgeHosts(e2e.KtTest):
     def test_libraries_that_wait_for_their_threads(self):
         self.compiled("edge_plugin", "edge_plugin.c", "-shared", "-fPIC", "-pthread", "-lssl", "-lcrypto")
         got = self.lab.run("preload", None, [str(self.program), "plugin", "plugin"], timeout=30)
+        self.assertEqual((got.returncode, got.stdout), (0, "plugin 0\nplugin 0\n"), got.stderr)
+
+    def test_a_library_that_waits_and_links_many(self):
+        """By their paths, as libraries without a soname are linked."""
+        small = [self.lab.tmp / f"small{i}.so" for i in range(36)]
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(small[0]), "-x", "c", "/dev/null"], check=True)
+        for copy in small[1:]:
+            shutil.copy(small[0], copy)
+        plugin = self.lab.tmp / "edge_plugin"
+        subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-pthread", "-o", str(plugin), str(ROOT / "tests/clients/edge_plugin.c"), "-Wl,--no-as-needed", *map(str, small),
+                        "-lssl", "-lcrypto"], check=True)
+        host = shutil.copy(self.program, self.lab.tmp / "edge_host")
+        got = self.lab.run("preload", None, [str(host), "plugin", "plugin"], timeout=30)
         self.assertEqual((got.returncode, got.stdout), (0, "plugin 0\nplugin 0\n"), got.stderr)
 
     def test_every_fd_closed_by_a_bare_system_call(self):

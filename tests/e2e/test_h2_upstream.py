@@ -41,12 +41,33 @@ class H2Upstream(e2e.KtTest):
         self.gw = Gateway(self.lab, self.lab.config(CONFIG.format(port=port, ca=ca)), (), KEY)
         self.addCleanup(self.gw.stop)
 
-    def say(self, text):
-        body = json.dumps({**CHAT, "messages": [{"role": "user", "content": text}], "stream": True}).encode()
+    def say(self, text, stream=True):
+        body = json.dumps({**CHAT, "messages": [{"role": "user", "content": text}], "stream": stream}).encode()
         s = self.gw.connect()
+        s.settimeout(20)
         s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         self.assertEqual(self.seen.get(timeout=20)[1], "open 2.0")
         return s
+
+    def test_no_byte_waits_for_the_next(self):
+        """Whatever comes at once is there at once: bursts of a stream, errors with a page, answers about as long as a TLS record."""
+        for size in (1000, 3000, 10_000, 20_000, 33_000, 70_000, 300_000):
+            with self.say(f"burst of {size} bytes") as s:
+                out = b""
+                while out.count(b"word") < size // 150 - 2:  # the last one may be the beginning of more
+                    out += s.recv(65536)
+                self.assertTrue(self.seen.empty(), size)
+                while b"[DONE]" not in out:
+                    out += s.recv(65536)
+            self.assertRegex(self.seen.get(timeout=20)[1], "^closed")
+        for status, stream, size in (*((200, False, n) for n in (*range(14_600, 16_600, 100), 30_000, 33_000, 66_000, 200_000)),
+                                     (400, True, 5000), (400, True, 16_500)):
+            with self.say(f"{status} of {size} bytes", stream) as s:
+                out = b""
+                while b"\r\n\r\n" not in out or (status == 200 and out.count(b"w") < size):
+                    out += s.recv(65536)
+            self.assertRegex(out, b"^HTTP/1.1 %d " % status)
+            self.assertRegex(self.seen.get(timeout=20)[1], "^closed")
 
     def test_a_client_that_goes_is_gone_upstream_too(self):
         with self.say("go on") as stays:

@@ -13,7 +13,8 @@ WAYS = "plain et oneshot rdhup high-select large-pieces large-at-once no-retry t
 LIVES = "resumed early keylogged alpn own-verify peer shut-twice freed closed-early reused"
 SLEEPS = "jumped-read jumped-connect cancelled killed time-limits"
 HOSTS = "waits handlers fixed-fds close-loop numbers not-dumpable vforks"
-CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2}
+CALLS = {"waits": 2, "fixed-fds": 4, "close-loop": 4, "vforks": 10, "resumed": 2, "early": 3, "freed": 21, "reused": 72, "jumped-read": 2, "cancelled": 2, "fork-frees": 3, "fork-calls": 6,
+         "late-mask": 3, "late-interrupt": 3, "late-sigset": 3, "jumped-poll": 2, "cancelled-poll": 2, "new-keys": 5, "farewells": 8, "referred": 2, "cramped": 2}
 
 
 class OddClients(e2e.KtTest):
@@ -69,32 +70,20 @@ class OddClients(e2e.KtTest):
                     self.assertEqual((got.returncode, got.stdout, got.stderr), (alone.returncode, alone.stdout, alone.stderr))
                     self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * alone.stdout.count(" 200"))
 
-    def test_others_stand_in_front(self):
-        """Other preloaded libraries that wrap OpenSSL, behind us and before us, and a program with wrappers of its own."""
+    def test_fork_handlers_that_are_older_than_ours(self):
+        """A library registers them at its start; an allocator's must stay inside of ours all the same."""
         self.origin()
-        lib = self.compiled("in_front.so", "in_front.c", "-shared", "-fPIC")
-        own = self.compiled("odd_ssl_wrapped", "odd_ssl.c", *self.parts, str(ROOT / "tests/clients/in_front.c"))
-        kt, said = f"{self.lab.build}/lib/libkt.so", "in front: 1 1\n"
-        for program, preloads in ((self.program, f"{lib}:{kt}"), (self.program, f"{kt}:{lib}"), (own, kt)):
-            for options in ((), ("--mode", "observe")):
-                with self.subTest(preloads, program=program, options=options):
-                    known = len(self.lab.events())
-                    got = self.lab.run("wrap", self.cfg, ["env", f"LD_PRELOAD={preloads}", str(program), "plain"], env=self.env, options=options)
-                    self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "plain 200\n", said))
-                    lanes = [(e["event_type"], e["lane"]) for e in self.lab.events()[known:]]
-                    self.assertEqual(lanes, [("decision", "tap" if options else "handoff")])
-
-    def test_a_client_without_ecdsa_does_not_fail_in_silence(self):
-        self.cfg = self.targets(self.lab.mock("up"))
-        code = "\n".join(("import socket, ssl", "c = ssl.create_default_context()", "c.maximum_version = ssl.TLSVersion.TLSv1_2",
-                          "c.set_ciphers('ECDHE-RSA-AES128-GCM-SHA256')",
-                          "try: c.wrap_socket(socket.create_connection(('api.openai.com', 443)), server_hostname='api.openai.com')",
-                          "except ssl.SSLError as e: print(e.reason)"))
-        got = self.run_ok("wrap", self.cfg, [PYTHON, "-c", code], env={"MISTRAL_API_KEY": "target-key-0001"})
-        self.assertIn("HANDSHAKE_FAILURE", got.stdout)
-        events = self.lab.events()
-        self.assertEqual([e["event_type"] for e in events], ["client_distrusts"])
-        self.assertIn("no shared cipher", str(events[0]))
+        self.assertEqual(self.same("fork-frees"), "fork-frees 200\n")
+        self.assertEqual(self.same("fork-calls"), "fork-calls 202\n")
+        allocator = [str(ROOT / "tests/clients/own_malloc.c"), "-DFORK_HANDLERS", "-fno-builtin"]
+        own = self.compiled("own_malloc_fork.so", "own_malloc.c", "-shared", "-fPIC", *allocator[1:])
+        inside = self.compiled("odd_ssl_own", "odd_ssl.c", *self.parts, *allocator)
+        for command, calls in (([f"LD_PRELOAD={own}:{self.lab.libkt}", str(self.program), "fork-calls"], 6), ([str(inside), "fork-frees"], 3)):
+            with self.subTest(command):
+                known = len(self.lab.events())
+                got = self.lab.run("wrap", self.cfg, ["env", *command], env=self.env)
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (0, f"{command[-1]} {202 if calls == 6 else 200}\n", ""))
+                self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * calls)
 
     def test_ways_to_wait_and_to_carry(self):
         self.origin()
@@ -103,8 +92,26 @@ class OddClients(e2e.KtTest):
     def test_a_bio_that_does_it_all(self):
         """BIO_write is no SSL_write: no hook sees it, and where only is observed that is said."""
         self.origin()
-        self.same("bio-connect bio-logged", ["divert"])
+        self.same("bio-connect", ["divert"])
         self.same("bio-connect", ["unseen"], kinds=[("unseen", None)])
+
+    def test_what_goes_past_one_session_is_not_hidden_by_another(self):
+        """BIO_write again, beside a session that hooks see, and behind what they saw of the same one; however it ends."""
+        self.origin()
+        seen, unseen = ("decision", "tap"), ("unseen", None)
+        for step, kinds in (("bio-alone", [unseen]), ("bio-beside", [seen, unseen]), ("bio-behind", [seen, unseen]), ("bio-freed", [seen, unseen]),
+                            ("bio-open", [seen, unseen])):
+            self.same(step, ["unseen"], kinds=kinds)
+        self.same("bio-alone", ["divert"])
+
+    def test_a_session_of_several_references(self):
+        self.origin()
+        self.assertEqual(self.same("referred"), "referred 200\n")
+
+    def test_little_stack_and_no_thread_to_be_had(self):
+        """A session that began where there was enough: what comes next goes on, on a stack that is kept for that."""
+        self.origin()
+        self.assertEqual(self.same("cramped"), "cramped 200\n")
 
     def test_lives_of_a_connection(self):
         self.origin()
@@ -147,6 +154,13 @@ class OddClients(e2e.KtTest):
                 self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "before main 200\nplain 200\nbehind main 200\n", ""))
                 self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["decision"] * (0 if via == "none" else 3))
 
+    def test_main_leaves_by_pthread_exit(self):
+        """Before the first call, whose thread finds /proc/self empty, and behind the last: the process ends with its last thread."""
+        self.origin()
+        for leaves in ("first", "last"):
+            said = self.same("plain plain", before=["env", f"MAIN_LEAVES={leaves}"])
+            self.assertEqual(said, "plain 200\nplain 200\nbye\n")
+
     def test_a_library_that_is_closed(self):
         """With the OpenSSL that came with it."""
         self.origin()
@@ -168,6 +182,37 @@ for i in range(8):
     def test_what_happens_in_its_sleep(self):
         self.origin("delay_ms=300")
         self.same(SLEEPS)
+
+    def test_what_stands_in_front_of_openssl(self):
+        """It is asked as without us, where its place allows; only what is handed off it cannot see from behind us."""
+        self.origin()
+        front = self.compiled("front.so", "front.c", "-shared", "-fPIC")
+        program = self.compiled("odd_ssl_front", "odd_ssl.c", *self.parts, str(ROOT / "tests/clients/front.c"))
+        lib = str(self.lab.libkt)
+        rows = [(f"{front}:{lib}", self.program, 1), (f"{lib}:{front}", self.program, 0), (lib, program, 1)]
+        for preload, command, writes in rows:
+            for options, lane in (((), "handoff"), (("--mode", "observe"), "tap")):
+                with self.subTest(preload, lane=lane):
+                    known = len(self.lab.events())
+                    got = self.lab.run("wrap", self.cfg, ["env", f"LD_PRELOAD={preload}", str(command), "plain"], env=self.env, options=options)
+                    seen = f"plain 200\nconnect 1 write {1 if lane == 'tap' else writes} free 1\n"
+                    self.assertEqual((got.returncode, got.stdout, got.stderr), (0, seen, ""))
+                    self.assertEqual([(e["event_type"], e["lane"]) for e in self.lab.events()[known:]], [("decision", lane)])
+
+    def test_handlers_that_differ_from_now_on(self):
+        """Of a thread that has slept in our place before."""
+        self.origin("delay_ms=200")
+        for step in ("late-mask", "late-interrupt", "late-sigset"):
+            self.assertEqual(self.same(step, ["handoff"]), f"{step} 201\n")
+
+    def test_who_waits_behind_a_reader_that_went_away(self):
+        self.origin("delay_ms=300")
+        self.assertEqual(self.same("jumped-poll cancelled-poll", ["handoff"]), "jumped-poll 200\ncancelled-poll 200\n")
+
+    def test_new_keys_and_farewells(self):
+        """What is no data of the program's, but said between it."""
+        self.origin()
+        self.assertEqual(self.same("new-keys farewells"), "new-keys 200\nfarewells 200\n")
 
 
 if __name__ == "__main__":

@@ -130,33 +130,6 @@ class OddHosts(e2e.KtTest):
         self.assertEqual((said, len(events)), (["thread 0", "call 200", "unshare 0", "call -111"], 1))
         self.assert_unseen_later()
 
-    def test_a_main_thread_that_ends_first(self):
-        """Without us such a process ends with its last thread, by exit(); and another may make the first call."""
-        self.origin()
-        for steps, said in (("at-exit call main-ends", ["registered 0", "call 200", "main-ends 0", "at-exit 0"]),
-                            ("at-exit main-ends call", ["registered 0", "main-ends 0", "call 200", "at-exit 0"]),
-                            ("call main-ends call", ["call 200", "main-ends 0", "call 200"])):
-            for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
-                with self.subTest(steps, via=via, options=options):
-                    got, events = self.steps(steps, via=via, options=options)
-                    self.assertEqual(got, said)
-                    self.assertEqual([(e["event_type"], bool(e["app"]["exe"])) for e in events], [("decision", True)] * steps.count("call"))
-
-    def test_what_only_programs_of_one_thread_may_do(self):
-        """Namespaces, behind a call: the engine's thread is none of the program's."""
-        self.origin()
-        alone = self.lab.run("none", None, [str(self.program), "set-ns", "user-ns"]).stdout.splitlines()
-        for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
-            with self.subTest(via, options=options):
-                said, events = self.steps("call set-ns call user-ns", via=via, options=options)
-                self.assertEqual(said, ["call 200", alone[0], "call 200", alone[1]])
-                self.assertEqual([e["event_type"] for e in events], ["decision"] * 2)
-
-    def test_bad_pointers_are_for_the_kernel(self):
-        for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
-            with self.subTest(via, options=options):
-                self.assertEqual(self.steps("bad-pointers", via=via, options=options)[0], ["bad-pointers 8"])
-
 
 if __name__ == "__main__":
     e2e.main()

@@ -50,6 +50,28 @@ except Enough: print("interrupted", time.monotonic() - began < 1)
 """
         self.python(code, ["skip=1,delay_ms=3000"], "interrupted True\n")
 
+    def test_an_audit_log_that_another_process_holds(self):
+        """As one that was stopped does: our own thread waits for it, the program's has its signals."""
+        code = """
+import subprocess
+hold = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); sys.stdin.read()"
+holder = subprocess.Popen([sys.executable, "-c", hold, os.environ["KT_STATE_DIR"] + "/audit/lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+holder.stdout.readline()
+class Enough(Exception): pass
+def enough(*_): raise Enough
+signal.signal(signal.SIGALRM, enough)
+began = time.monotonic()
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try: chat.ask(); chat.rest(); print("the answer")
+except Enough: print("interrupted", time.monotonic() - began < 3)
+holder.stdin.close()
+holder.wait()
+chat = Chat()
+chat.ask()
+print(chat.rest()[0])
+"""
+        self.python(code, [], "interrupted True\n200\n")
+
     def test_handlers_that_return_change_nothing(self):
         """Ten of them while one read sleeps, with SA_RESTART and without; the other thread's read too."""
         code = """

@@ -82,11 +82,11 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
         lint = subprocess.run(["xmllint", "--nonet", "--noout", "--schema", str(xsd), str(tmp / "r.xml")], capture_output=True, text=True)
         self.assertEqual(lint.returncode, 0, lint.stderr)
         suite = xml.parse(tmp / "r.xml").getroot().find("testsuite")
-        self.assertEqual((suite.get("tests"), suite.get("failures")), ("7", "3"))
-        self.assertEqual([c.get("name").split()[0] for c in suite if c.find("failure") is not None], ["#3", "#6", "#7"])
+        self.assertEqual((suite.get("tests"), suite.get("failures")), ("7", "4"))
+        self.assertEqual([c.get("name").split()[0] for c in suite if c.find("failure") is not None], ["#3", "#5", "#6", "#7"])
         sarif = json.loads((tmp / "r.sarif").read_text())["runs"][0]
-        self.assertEqual([r["ruleId"] for r in sarif["results"]], ["prompt-injection", "pii-detector", "unseen", "no_target"])
-        self.assertEqual([r["level"] for r in sarif["results"]], ["error", "warning", "error", "error"])
+        self.assertEqual([r["ruleId"] for r in sarif["results"]], ["prompt-injection", "pii-detector", "error", "unseen", "no_target"])
+        self.assertEqual([r["level"] for r in sarif["results"]], ["error", "warning", "error", "error", "error"])
         tree = json.loads((tmp / "r.json").read_text())
         self.assertEqual((tree["events"], tree["tokens"]["total"], round(tree["cost_usd"], 6)), (7, 210, 0.112))
         self.assertEqual({t["name"]: t["calls"] for t in tree["targets"]}, {"eu": 5, "us": 1})
@@ -126,6 +126,43 @@ if (!ok) { console.error(ajv.errors); process.exit(1); }""", tmp / "r.sarif")
                 got = subprocess.run(f"{self.lab.kt} {cmd} --state-dir {self.lab.state} >/dev/full", shell=True, capture_output=True, text=True)
                 self.assertEqual(got.returncode, 2, cmd)
                 self.assertEqual(got.stderr.count("No space left"), 1, got.stderr)
+
+    def test_a_call_that_failed_is_an_error(self):
+        """By its targets, its status or its stream's end; whoever hangs up has had enough."""
+        self.log([event(0), event(1, status=502, error="all_targets_failed"), event(2, status=401), event(3, error="upstream_cut", stream=True),
+                  event(4, error="client_gone", stream=True), event(5, verdict="block", status=403),
+                  event(6, event_type="request_refused", verdict=None, status=413)])
+        got = self.report("--json", "-", "--fail-on", "error")
+        self.assertEqual((got.returncode, json.loads(got.stdout)["rule"]["broken_by"]), (1, {"error": 4}), got.stderr)
+        self.assertEqual(json.loads(got.stdout)["targets"][0]["failed"], 4)
+        self.assertEqual(xml.fromstring(self.report("--junit", "-").stdout).find("testsuite").get("failures"), "5")
+
+    def test_what_was_passed_over_did_not_look(self):
+        """A policy behind a block neither ran nor found anything."""
+        skipped = {"kind": "pii-detector", "phase": "request", "verdict": "skipped", "matches": 0, "time_us": 0, "bytes": 0}
+        self.log([event(0, verdict="block", status=403, reason_code="prompt_injection.detected",
+                        policies=[*finding("prompt-injection", "block"), skipped])])
+        for form in ("--markdown", "--junit", "--sarif"):
+            got = self.report(form, "-").stdout
+            self.assertIn("prompt-injection", got)
+            self.assertNotIn("pii-detector", got, form)
+        tree = json.loads(self.report("--json", "-").stdout)
+        self.assertNotIn("pii-detector", json.dumps([tree["policies"], [c.get("policies") for c in tree["calls"]]]))
+        self.assertEqual(json.loads(self.report("--json", "-", "--policy", "pii-detector").stdout)["events"], 0)
+        stats = subprocess.run([str(self.lab.kt), "events", "stats", "--json", "--state-dir", str(self.lab.state)], capture_output=True, text=True)
+        self.assertNotIn("pii-detector", stats.stdout)
+
+    def test_an_empty_choice_proves_nothing(self):
+        self.assertIn("No LLM call was made.", self.report().stdout)
+        self.log(SAMPLE)
+        for args in (["--policy", "pii-detectr"], ["--exe", "nosuch"], ["--until", "2020-01-01"], ["--model", "m0"], ["--target", "x"], ["--verdict", "escalate"]):
+            got = self.report(*args)
+            self.assertIn("No LLM call in the log is one of those asked for.", got.stdout, args)
+            self.assertNotIn("was made", got.stdout, args)
+        self.assertIn("No LLM call of run 0123 is in the log.", self.report("--run", "0123").stdout)
+        got = self.report("--verdict", "blok")
+        self.assertEqual((got.returncode, got.stdout), (2, ""))
+        self.assertIn("--verdict wants allow, redact, escalate, block or error, not 'blok'", got.stderr)
 
     def test_a_link_or_a_device_stays_what_it_is(self):
         """--html /dev/stdout as root: a rename would put a file in the place of the link."""

@@ -7,14 +7,21 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import net  # noqa: E402
 import errno  # noqa: E402
+import fcntl  # noqa: E402
 import os  # noqa: E402
+import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 import subprocess  # noqa: E402
+import threading  # noqa: E402
 import time  # noqa: E402
 import unittest  # noqa: E402
+from hello import ECH, hello, with_extension  # noqa: E402
 from ktlib import PYTHON  # noqa: E402
 from lost import KEY, Lost  # noqa: E402
+
+
+SIOCATMARK = 0x8905
 
 
 class Strict(Lost):
@@ -186,6 +193,59 @@ s.connect(("203.0.113.7", 53)); s.send(b"x"); s.sendmsg([b"y"])
                 self.assertIn("ConnectionResetError", self.strict([PYTHON, "-c", talk, repr(first)]).stderr)
                 self.assertEqual([e["event_type"] for e in self.lab.events()[known:]], ["unseen"])
         self.assertEqual(len(self.got), 3)
+
+    def test_an_encrypted_server_name(self):
+        """To an address that an intercepted name has it is refused; to another one it passes, and that is said once."""
+        self.origin(443)
+        words = with_extension(hello("front.example"), *ECH).hex()
+        talk = (f"import socket; s = socket.create_connection(('203.0.113.7', 443)); s.sendall(bytes.fromhex('{words}')); "
+                "s.settimeout(20); print(len(s.recv(99)))")
+        self.assertEqual(self.strict([PYTHON, "-c", f"for i in 1, 2: {talk}"]).stdout, "57\n57\n")
+        self.assertEqual([(e["event_type"], e["verdict"]) for e in self.lab.events()], [("unseen", "allow")])
+        net.map_hosts(["api.openai.com"], str(self.lab.tmp), "203.0.113.7")
+        self.addCleanup(net.unmap_hosts)
+        self.assertIn("ConnectionResetError", self.strict([PYTHON, "-c", talk]).stderr)
+        self.assertEqual([(e["event_type"], e["verdict"]) for e in self.lab.events()[1:]], [("unseen", "block")])
+        self.assertEqual(len(self.got), 2)
+
+    def test_keeps_urgent_data(self):
+        """Both ways, where it stands in the stream."""
+        self.origin()
+        code = """
+import select, socket
+s = socket.create_connection(("203.0.113.7", 2323))
+s.sendall(b"EHLO x\\n")
+for part in b"one!", b"two!": s.send(part, socket.MSG_OOB); assert s.recv(1) == b"k"
+s.sendall(b"end")
+assert s.recv(9) == b"answer"
+select.select([], [], [s], 20)  # the byte comes beside the stream
+print(s.recv(1, socket.MSG_OOB))
+"""
+        with socket.create_server(("203.0.113.7", 2323)) as listener:
+            seen = []
+            def serve():
+                c = listener.accept()[0]
+                c.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+                mark = lambda: int.from_bytes(fcntl.ioctl(c, SIOCATMARK, bytes(4)), sys.byteorder)
+                with c:
+                    text = b""
+                    while not text.endswith(b"end"):
+                        select.select([c], [], [], 20)
+                        urgent = mark()
+                        piece = c.recv(1 if urgent else 4096)
+                        text += b"[" + piece + b"]" if urgent else piece
+                        if urgent:
+                            c.sendall(b"k")
+                    seen.append(text)
+                    c.sendall(b"answer")
+                    c.send(b"?", socket.MSG_OOB)
+                    c.recv(1)
+            server = threading.Thread(target=serve, daemon=True)
+            server.start()
+            got = self.strict([PYTHON, "-c", code])
+            self.assertEqual((got.returncode, got.stdout), (0, "b'?'\n"), got.stderr)
+            server.join(20)
+        self.assertEqual(seen, [b"EHLO x\none[!]two[!]end"])
 
     def test_delivers_signals_during_a_connect(self):
         """Nobody answers there. A handler runs at once, and where it ends the connect that is so as without us."""

@@ -77,6 +77,7 @@ print(seen)
             result = self.elsewhere(fail_mode, *options)
             self.assertEqual(sorted(result.stdout.splitlines()), ["connect: Connection refused", "nobody"])
             self.assertEqual([(e["event_type"], e["origin"]) for e in self.lab.events()[known:]], [("unseen", "api.openai.com")])
+            self.assertRegex(self.lab.events()[-1]["app"]["exe"], "static")
 
     def test_unprivileged(self):
         """A user without any rights gets the whole lane: /etc/hosts, static programs, orphans."""

@@ -5,6 +5,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
 from ktlib import PYTHON  # noqa: E402
 from servers import ConnectProxy  # noqa: E402
 
@@ -54,6 +56,28 @@ providers:
                 self.assertEqual(len(mock.requests()), before + 1)
         self.assertEqual([e["target"] for e in self.lab.events()], ["local"] * 4)
         self.assert_audit_ok()
+
+    def test_an_exchanged_ca_file(self):
+        """A private CA that is exchanged while a program runs counts from the next connection on."""
+        first, second = self.lab.mock("first", ["--name", "localhost"]), self.lab.mock("second", ["--name", "localhost"])
+        ca = self.lab.tmp / "private-ca.pem"
+        shutil.copy(first.ca, ca)
+        targets = "".join(f'    - {{id: {name}, provider: mistral, model: m, base_url: "https://localhost:{mock.port}/v1", tls: {{ca_file: "{ca}"}}}}\n'
+                          for name, mock in (("first", first), ("second", second)))
+        cfg = self.lab.config("pack: {name: p, version: 1.0.0, enabled: true}\npolicies: {chain: [audit-logger]}\npolicy: {audit-logger: {}}\n"
+                              "providers:\n  targets:\n" + targets)
+        calls = ("import sys, urllib.request as u\nfor line in sys.stdin: print(u.urlopen(u.Request('%s', b'%s', {'Content-Type': 'application/json'})).status, flush=True)"
+                 % (URL, BODY))
+        argv, env = self.lab.wrapped("wrap", cfg, [PYTHON, "-c", calls])
+        with subprocess.Popen(argv, env=env | {"MISTRAL_API_KEY": "k"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.lab.tmp) as program:
+            for mock in (first, second):
+                program.stdin.write("\n")
+                program.stdin.flush()
+                self.assertEqual(program.stdout.readline(), "200\n")
+                shutil.copy(second.ca, ca)
+                mock.stop()
+            program.stdin.close()
+        self.assertEqual([e["target"] for e in self.lab.events()], ["first", "second"])
 
     def test_client_without_sni(self):
         mock = self.lab.mock("up")

@@ -6,8 +6,12 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "harness"))
 import e2e  # noqa: E402
 import os  # noqa: E402
+import pty  # noqa: E402
+import re  # noqa: E402
+import select  # noqa: E402
 import signal  # noqa: E402
 import subprocess  # noqa: E402
+import time  # noqa: E402
 from ktlib import PYTHON, ROOT, wait_for  # noqa: E402
 
 CLIENT = [PYTHON, str(ROOT / "tests/clients/requests_chat.py")]
@@ -29,6 +33,59 @@ class Wrap(e2e.KtTest):
     def test_signal_death_is_passed_on(self):
         self.assertEqual(self.wrap("--", "sh", "-c", "kill -TERM $$").returncode, -signal.SIGTERM)
         self.assertEqual(self.wrap("--", "sh", "-c", "kill -SEGV $$").returncode, -signal.SIGSEGV)
+
+    def test_a_stopped_job_goes_on(self):
+        """Ctrl-Z, fg, Ctrl-Z, bg in an interactive shell, with and without the supervisor: one stop is one stop."""
+        adds = "import sys\nfor line in sys.stdin: sys.stdout.write(f'sum {eval(line)}\\n'); sys.stdout.flush()"
+        (self.lab.tmp / "adds.py").write_text(adds)
+        for option in ("", "--no-supervise "):
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.environ.update(self.lab.env({"PS1": "P> ", "KT_STATE_DIR": str(self.lab.state)}))
+                os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+            seen = b""
+
+            def types(text, awaited):
+                nonlocal seen
+                os.write(terminal, text.encode())
+                seen, at = b"", time.monotonic()
+                while not re.search(awaited, seen):
+                    self.assertTrue(select.select([terminal], [], [], max(0, at + 30 - time.monotonic()))[0], (text, seen))
+                    seen += os.read(terminal, 4096)
+
+            try:
+                types(f"{self.lab.kt} wrap {option}-- {PYTHON} {self.lab.tmp}/adds.py\n", b"adds.py")
+                types("40+2\n", b"sum 42")
+                for _ in range(3):
+                    types("\x1a", b"Stopped")
+                    types("fg\n", b"adds.py")
+                    types("41+2\n", b"sum 43")
+                types("\x1a", b"Stopped")
+                types("bg\n", b"adds.py")
+                types("fg\n", b"adds.py")
+                types("42+2\n", b"sum 44")
+                types("\x04", b"P> ")
+            finally:
+                os.write(terminal, b"exit\nexit\n")
+                os.close(terminal)
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+    def test_a_config_that_cannot_be_used_starts_nothing(self):
+        """What lies there as ./policy-config.yaml is meant, whatever it is; a path with a colon cannot go on to the program."""
+        good = "pack: {name: p, version: 1.0.0, enabled: true}\npolicies: {chain: [audit-logger]}\n"
+        places = {"dangling": lambda p: p.symlink_to("nowhere"), "folder": lambda p: p.mkdir(), "a:colon": lambda p: p.write_text(good)}
+        for name, make in places.items():
+            folder = self.lab.tmp / name
+            folder.mkdir()
+            make(folder / "policy-config.yaml")
+            for command in (("wrap", "--state-dir", str(self.lab.state), "--", "echo", "started"), ("env",)):
+                done = self.kt(*command, cwd=folder)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), (name, command, done.stderr))
+                self.assertRegex(done.stderr, "separates files by colons" if ":" in name else "E008", command)
+            self.assertRegex(self.kt("doctor", cwd=folder).stdout, "config .*" + ("cannot be used" if ":" in name else "E008|cannot be (read|used)"))
+        done = self.wrap("--policy-config", str(self.lab.tmp / "a:colon/policy-config.yaml"), "--", "echo", "started")
+        self.assertEqual((done.returncode, done.stdout), (2, ""), done.stderr)
 
     def test_signals_reach_the_program(self):
         code = "import signal,sys,time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(42))\nprint('up', flush=True)\nwhile True: time.sleep(1)"

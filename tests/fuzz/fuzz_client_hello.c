@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shim's own reader of a ClientHello: a name is a string, and does not change with more bytes. */
+/* The shim's own reader of a ClientHello: a name is a string, and what was found does not change with more
+ * bytes. */
 #include "shim/client_hello.h"
 #include "tests/fuzz/kt_fuzz.h"
 
@@ -9,19 +10,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char host[KT_HELLO_HOST_MAX], before[KT_HELLO_HOST_MAX] = "";
+    struct kt_client_hello h, before = {.has_random = false};
+    bool over = false;
     if (size > 16384)
         return 0;
     for (size_t n = 0; n <= size; n += 1 + n / 16) {
         char *copy = kt_fuzz_copy(data, n);
-        bool found = kt_client_hello_name(copy, n, host);
+        enum kt_hello kind = kt_client_hello_read(copy, n, &h);
         free(copy);
-        if (found && (!memchr(host, '\0', sizeof host) || !host[0]))
+        if (!memchr(h.host, '\0', sizeof h.host) || (over && kind == KT_HELLO_MORE))
             __builtin_trap();
-        if (before[0] && (!found || strcmp(host, before) != 0))
+        if ((before.host[0] && strcmp(h.host, before.host) != 0) || (before.encrypted && !h.encrypted) ||
+            (before.has_random && memcmp(h.random, before.random, sizeof h.random) != 0))
             __builtin_trap();
-        if (found)
-            memcpy(before, host, sizeof host);
+        over = kind != KT_HELLO_MORE;
+        before = h;
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that the shim does not see, or not all of, for test_supervise.py and test_strict.py."""
+import os
 import socket
 import subprocess
 import threading
@@ -28,6 +29,9 @@ class Lost(e2e.KtTest):
         # Go opens connections that it then does not use: such an end looks like a client that refuses us.
         events = [e for e in self.lab.events()[known:] if calls == 1 or e["event_type"] != "client_distrusts"]
         self.assertEqual([(e["event_type"], e["lane"]) for e in events], [("decision", lane)] * calls)
+        for e in events:  # who called, not who caught it
+            self.assertNotIn(os.path.basename(e["app"]["exe"]), ("kt", ""))
+            self.assertEqual(e["app"]["cwd"], str(self.lab.tmp))
         self.assert_audit_ok()
 
     def origin(self, *ports):

@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -285,8 +287,44 @@ static void by_name(const char *host)
     printf("small buffer %d\n", rc == ERANGE);
 }
 
+static void tell(const char *how, long rc)
+{
+    printf("%s %ld %d\n", how, rc, rc < 0 ? errno : 0);
+}
+
+/* As runtimes do that count on EFAULT. */
+static void unreadable(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(server, (struct sockaddr *)&at, len) != 0 || listen(server, 1) != 0 ||
+        getsockname(server, (struct sockaddr *)&at, &len) != 0 ||
+        connect(fd, (struct sockaddr *)&at, len) != 0)
+        return;
+    void *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct iovec one = {bad, 1}, two[2] = {{(char[]){"\x16"}, 1}, {bad, 1}};
+    struct msghdr m = {.msg_iov = &one, .msg_iovlen = 1};
+    tell("write", write(fd, bad, 9));
+    tell("send", send(fd, bad, 9, 0));
+    tell("writev", writev(fd, bad, 1));
+    tell("pieces", writev(fd, &one, 1));
+    tell("sendmsg", sendmsg(fd, &m, 0));
+    tell("message", sendmsg(fd, bad, 0));
+    tell("sendmmsg", sendmmsg(fd, bad, 2, 0));
+    tell("recvmsg", recvmsg(fd, bad, MSG_DONTWAIT));
+    tell("fastopen", sendto(socket(AF_INET, SOCK_STREAM, 0), "x", 1, MSG_FASTOPEN, bad, 16));
+    tell("getpeername", getpeername(fd, (struct sockaddr *)&at, bad));
+    tell("empty", write(fd, bad, 0));
+    tell("rest", writev(fd, two, 2));
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "unreadable") == 0) {
+        unreadable();
+        return 0;
+    }
     const char *what = argc > 1 ? argv[1] : "", *host = argc > 2 ? argv[2] : "api.openai.com";
     if (strcmp(what, "literal") == 0) {
         literal(host, argv[3], SOCK_STREAM);

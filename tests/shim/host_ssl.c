@@ -153,8 +153,17 @@ static void memory(const char *ip, const char *port)
     SSL_free(ssl);
 }
 
-/* The SSL gets a BIO that connects by itself, when the handshake first writes. */
-static void by_bio(int sni, const char *ip, const char *port)
+static int log_ends[2];
+
+static void log_state(const SSL *ssl, int where, int rc)
+{
+    (void)ssl, (void)where, (void)rc;
+    (void)!write(log_ends[1], ".", 1);
+}
+
+/* The SSL gets a BIO that connects by itself, when the handshake first writes. `noisy`: somebody else writes
+ * before that; `implicit`: nobody asks for the handshake. */
+static void by_bio(int sni, int noisy, int implicit, const char *ip, const char *port)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     const char *ca = getenv("TEST_CA");
@@ -169,8 +178,12 @@ static void by_bio(int sni, const char *ip, const char *port)
         SSL_set_tlsext_host_name(ssl, host);
     BIO_set_conn_hostname(bio, ip ? ip : host);
     BIO_set_conn_port(bio, port ? port : "443");
-    printf("connect %ld\n", BIO_do_connect(bio));
-    int rc = BIO_write(bio, request, sizeof request - 1);
+    if (noisy && pipe(log_ends) == 0)
+        SSL_set_info_callback(ssl, log_state);
+    if (!implicit)
+        printf("connect %ld\n", BIO_do_connect(bio));
+    int rc =
+        implicit ? SSL_write(ssl, request, sizeof request - 1) : BIO_write(bio, request, sizeof request - 1);
     printf("write %d\n", rc > 0);
     if (rc > 0)
         rc = BIO_read(bio, buf, sizeof buf - 1);
@@ -313,10 +326,9 @@ int main(int argc, char **argv)
         nonblocking();
     else if (strcmp(what, "memory") == 0)
         memory(ip, port);
-    else if (strcmp(what, "bio") == 0)
-        by_bio(1, ip, port);
-    else if (strcmp(what, "bio-nosni") == 0)
-        by_bio(0, ip, port);
+    else if (strncmp(what, "bio", 3) == 0)
+        by_bio(!strstr(what, "-nosni"), strstr(what, "-noisy") != NULL, strstr(what, "-write") != NULL, ip,
+               port);
     else if (strcmp(what, "own-bio") == 0)
         own_bio(1, ip, port);
     else if (strcmp(what, "own-bio-nosni") == 0)

@@ -8,6 +8,29 @@ import subprocess
 from kt_harness import HOSTS, PLAN, ShimTest, main
 
 SYNTH = "127.183.0.1"
+# A program that chooses its own source, as one behind a firewall does.
+BOUND = """
+import socket, threading
+server = socket.create_server(("127.0.0.1", 0))
+peers = []
+def serve():
+    while True:
+        c, peer = server.accept()
+        peers.append(peer)
+        c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nserver")
+        while c.recv(4096): pass
+threading.Thread(target=serve, daemon=True).start()
+def call(here, where, fd=socket.AF_INET):
+    s = socket.socket(fd)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(here)
+    s.connect(where)
+    s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    s.recv(4096)
+    return s
+def free():
+    with socket.create_server(("127.0.0.1", 0)) as s: return s.getsockname()[1]
+"""
 
 
 class Resolve(ShimTest):
@@ -110,6 +133,33 @@ class Resolve(ShimTest):
 
 
 class Connect(ShimTest):
+    def test_a_bound_source_address_and_port_stay(self):
+        code = BOUND + """
+port = free()
+for host in ("127.0.0.1", "0.0.0.0", "127.0.0.5"):
+    s = call((host, port), ("api.openai.com", 443))
+    print(s.getsockname()[1] == port, s.getsockname()[0], s.getpeername()[0])
+    s.shutdown(socket.SHUT_WR); s.close()
+port = free()
+s = call(("::", port), ("::ffff:127.183.0.1", 443), socket.AF_INET6)
+print(s.getsockname()[1] == port, s.getpeername()[0])
+other = call(("0.0.0.0", free()), server.getsockname())
+print(other.getsockname() in peers)
+"""
+        self.assertEqual(self.python(code).stdout.splitlines(),
+                         ["True 127.0.0.1 127.183.0.1"] * 2 + ["True 127.0.0.5 127.183.0.1", "True ::ffff:127.183.0.1", "True"])
+        self.assertEqual(len([e for e in self.events() if e.startswith("adopt ")]), 4, self.events())
+
+    def test_a_bound_source_port_stays_where_is_only_observed(self):
+        code = BOUND + """
+port = free()
+s = call(("127.0.0.1", port), server.getsockname())
+print(peers == [("127.0.0.1", port)], s.getsockname()[1] == port)
+"""
+        plan = self.current_plan("mode observe\nhost 127.183.0.2 127.0.0.1\n")
+        self.assertEqual(self.python(code, KT_PLAN=plan, KT_FAKE_TAP="1").stdout, "True True\n")
+        self.assertEqual([e.split()[0] for e in self.events() if e.startswith("tap_")][:2], ["tap_open", "tap_data"])
+
     def test_blocking(self):
         for mode, peer, size in (("blocking", "127.183.0.1", 16), ("blocking6", "::ffff:127.183.0.1", 28)):
             with self.subTest(mode):
@@ -197,6 +247,11 @@ class Connect(ShimTest):
         out = self.host("net", "literal", "127.0.0.1", port)
         self.assertEqual(out, ["connect 0 errno 4242", "peer 127.0.0.1 %s len 16" % port, "got echo literal"])
         self.assertEqual(self.events(), [])
+
+    def test_memory_that_cannot_be_read(self):
+        """Is the kernel's to refuse, on any socket: to a stranger, whose first words are looked at, and watched or not."""
+        want = ["%s -1 14" % how for how in "write send writev pieces sendmsg message sendmmsg recvmsg fastopen getpeername".split()]
+        self.assertEqual(self.host("net", "unreadable"), want + ["empty 0 0", "rest -1 14"])
 
     def test_fork_parent_and_child_go_on(self):
         out = self.host("net", "fork")

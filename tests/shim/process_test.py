@@ -2,11 +2,46 @@
 """What happens to the process around a call: exec, close, dlopen, start-up, trust variables."""
 import os
 import shutil
+import socket
 import subprocess
 
 from kt_harness import ENGINE, HOSTS, LIBKT, PYTHON, ShimTest, main
 
 PRINTENV = "/usr/bin/printenv"
+
+
+class ByHandle(ShimTest):
+    """libc's functions taken from a handle of libc: FFI, JNA, P/Invoke and ctypes do so."""
+
+    def test_they_are_hooked_as_those_of_the_program(self):
+        code = """
+import ctypes, socket, struct
+libc, own = ctypes.CDLL("libc.so.6", use_errno=True), ctypes.CDLL(None)
+names = "connect getaddrinfo gethostbyname write send sendto sendmsg writev read recv close dup2 execve execv posix_spawn dlsym".split()
+address = lambda lib, name: ctypes.cast(getattr(lib, name), ctypes.c_void_p).value
+print([n for n in names if address(libc, n) != address(own, n)])
+libc.gethostbyname.restype = ctypes.c_void_p
+h = ctypes.string_at(libc.gethostbyname(b"api.openai.com"), 32)
+first = ctypes.cast(struct.unpack_from("P", h, 24)[0], ctypes.POINTER(ctypes.POINTER(ctypes.c_ubyte * 4)))
+ip = bytes(first[0].contents)
+print(socket.inet_ntoa(ip))
+fd = libc.socket(2, 1, 0)
+print(libc.connect(fd, struct.pack("=H", 2) + struct.pack(">H", 80) + ip + bytes(8), 16))
+s = socket.socket(fileno=fd)
+text = b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+print(libc.write(fd, text, len(text)) == len(text), b"api.openai.com" in s.recv(4096))
+libc.dlsym.restype = ctypes.c_void_p
+print(libc.dlsym(ctypes.c_void_p(libc._handle), b"nothing_of_this_name"), libc.dlsym(ctypes.c_void_p(libc._handle), b"strlen") is not None)
+"""
+        self.assertEqual(self.python(code).stdout.splitlines(), ["[]", "127.183.0.1", "0", "True True", "None True"])
+
+    def test_a_wrapper_that_takes_them_does_not_come_to_itself(self):
+        code = "import socket; socket.create_connection(('127.0.0.1', %d)); print('there', end=' '); socket.create_connection(('api.openai.com', 80)); print('ours')"
+        wrapper = os.path.join(HOSTS, "libktwrapper.so")
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            for preload in (f"{LIBKT}:{wrapper}", f"{wrapper}:{LIBKT}"):
+                with self.subTest(preload):
+                    self.assertEqual(self.python(code % server.getsockname()[1], LD_PRELOAD=preload).stdout, "there ours\n")
 
 
 class Exec(ShimTest):
@@ -49,6 +84,15 @@ class Exec(ShimTest):
                            cwd=self.dir, env=self.env(LD_PRELOAD="./libkt.so"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.assertEqual(p.stderr, "")
         self.assertIn("LD_PRELOAD=%s\n" % lib, p.stdout)
+
+    def test_a_shell_that_system_starts(self):
+        """It is told what was cleared, but for what is no name to it, and where its command leaves no room (128 KiB) nothing."""
+        code = "import os\nos.environ.clear()\n%s"
+        out = self.python(code % "os.system('printenv LD_PRELOAD')", **{"KT_A-B": "1", "KT_;echo injected;X": "2", "KT_N'M": "3"})
+        self.assertEqual((out.stdout, out.stderr), (LIBKT + "\n", ""))
+        for n in (130600, 131000, 131069):
+            out = self.python(code % ("print(os.system(': ' + 'x' * %d))" % n))
+            self.assertEqual((out.stdout, out.stderr), ("0\n", ""), n)
 
     def test_python_subprocess_with_clean_env_is_captured(self):
         code = ("import subprocess,sys; print(subprocess.run([sys.executable,'-c',"

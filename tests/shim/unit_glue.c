@@ -3,9 +3,12 @@
 
 #include "shim/child_env.h"
 #include "shim/plan_file.h"
+#include "shim/via.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+const unsigned char kt_via_thunks[KT_VIA_SIZE] = {0}; /* a hook's, and no test calls it */
 
 struct kt_plan_file *glue_plan_new(void)
 {

@@ -226,10 +226,50 @@ TEST(Decode, InPlaceForms)
     char leet[] = "1gn0r3";
     kt_decode_leet(leet, strlen(leet));
     EXPECT_STREQ(leet, "ignore");
+    char signs[] = "01234567@$!|\xb0\xb1\xb3\xb4\xfc";
+    kt_decode_leet(signs, strlen(signs));
+    EXPECT_STREQ(signs, "oi2eas6tasii\xb0\xb1\xb3\xb4\xfc") << "and no byte of a longer character";
     char spaced[] = "x i g n o r e b";
     EXPECT_EQ(std::string(spaced, kt_decode_spaced(spaced, strlen(spaced))), "xignoreb");
     char words[] = "a big cat";
     EXPECT_EQ(std::string(words, kt_decode_spaced(words, strlen(words))), "a big cat");
+}
+
+/* Eight letters from `at` on, each by itself: as "\\b[a-z](?:[ ._*-][a-z]){7}\\b" says. */
+bool spaced_at(const std::string &t, size_t at)
+{
+    auto sign = [&](size_t i) { return i < t.size() && (isalnum((unsigned char)t[i]) || t[i] == '_'); };
+    for (size_t i = 0; i < 15; i++) {
+        char c = at + i < t.size() ? t[at + i] : '\n';
+        if (i % 2 == 0 ? c < 'a' || c > 'z' : !strchr(" ._*-", c ? c : '\n'))
+            return false;
+    }
+    return !sign(at + 15) && !(at > 0 && sign(at - 1));
+}
+
+TEST(Decode, SpacedLettersAreSeenWhereverTheyStand)
+{
+    const std::string row = "i g n o r e a l";
+    for (size_t before = 0; before < 140; before++)
+        for (size_t behind : {0, 1, 2, 15, 40, 70}) {
+            std::string text = std::string(before, '-') + row + std::string(behind, '.');
+            EXPECT_TRUE(kt_decode_spaced_hint(text.data(), text.size())) << before << " " << behind;
+            text[before + 6] = '1';
+            EXPECT_FALSE(kt_decode_spaced_hint(text.data(), text.size())) << before << " " << behind;
+        }
+    EXPECT_FALSE(kt_decode_spaced_hint(nullptr, 0));
+    std::mt19937 random(3);
+    const std::string letters = "abz ._*- - - .A9_\n\xc3\xa9";
+    for (int round = 0; round < 4000; round++) {
+        std::string text;
+        for (size_t n = random() % 200; text.size() < n;)
+            text += random() % 24 ? std::string{(char)('a' + random() % 26), " ._*-"[random() % 5]}
+                                  : std::string(1, letters[random() % letters.size()]);
+        bool any = false;
+        for (size_t i = 0; i < text.size(); i++)
+            any |= spaced_at(text, i);
+        EXPECT_EQ(kt_decode_spaced_hint(text.data(), text.size()), any) << text;
+    }
 }
 
 TEST(Decode, ScrambledWordsAreSetRight)
@@ -315,6 +355,8 @@ TEST(Scan, TablesAndImagesBelongTogether)
         const kt_scan_image *image;
     } sets[] = {{KT_SCAN_INJECTION, &kt_lexicon_injection, &kt_scan_image_injection},
                 {KT_SCAN_SAFETY, &kt_lexicon_safety, &kt_scan_image_safety}};
+    const kt_scan *meta = nullptr; /* phrases alone */
+    EXPECT_EQ(kt_scan_get(KT_SCAN_META, &meta, nullptr).code, KT_OK);
     for (auto &s : sets) {
         const kt_scan *scan = nullptr;
         ASSERT_EQ(kt_scan_get(s.set, &scan, nullptr).code, KT_OK);

@@ -33,7 +33,7 @@ class ExchangeCommit : public ExchangeTest {
         std::vector<kt_reply_sink> sinks;
         for (Client &k : all) {
             kt_request r = read_request(post("{"));
-            kt_exchange_origin origin = {"127.0.0.1", origin_port, false, "gateway", false};
+            kt_exchange_origin origin = {"127.0.0.1", origin_port, false, "gateway", false, nullptr};
             ASSERT_TRUE(kt_is_ok(kt_exchange_new(&ctx, &r, &origin, &k.x)));
             kt_exchange_prepare(k.x);
             sinks.push_back(k.sink());
@@ -116,7 +116,8 @@ TEST_F(ExchangeCommit, FullDiskFollowsFailMode)
         ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
         EXPECT_EQ(k.status, mode == KT_FAIL_BLOCK ? 503 : 200);
         EXPECT_EQ(str(parse(k.body), "error.code"), mode == KT_FAIL_BLOCK ? "audit_unavailable" : "");
-        EXPECT_EQ(up.requests().size() - before, mode == KT_FAIL_BLOCK ? 0u : 1u) << "sent, and without a record";
+        EXPECT_EQ(up.requests().size() - before, mode == KT_FAIL_BLOCK ? 0u : 1u)
+            << "sent, and without a record";
     }
     EXPECT_EQ(event_lines().size(), 0u);
     Client again;

@@ -329,7 +329,7 @@ class Callers : public Conversation {
         text_ = completion({says("ok")});
         Client k;
         kt_request r = read_request(post("{\"model\":\"m\",\"messages\":[" + messages + "]}", more));
-        kt_exchange_origin origin = {origin_host.c_str(), origin_port, false, "gateway", false};
+        kt_exchange_origin origin = {origin_host.c_str(), origin_port, false, "gateway", false, nullptr};
         EXPECT_TRUE(kt_is_ok(kt_exchange_new(&ctx, &r, &origin, &k.x)));
         if (shared)
             kt_exchange_caller(k.x, caller);

@@ -116,6 +116,37 @@ TEST_F(Dialect, OfAnotherProviderItGetsOpenAis)
     EXPECT_NE(s.find("\"delta\":{\"reasoning_content\":\"SEC\"}"), std::string::npos) << s;
 }
 
+/* What a program of Mistral's keeps of a thinking model's answers goes on as it is to Mistral, and as text to
+ * whoever answers in its place. */
+TEST_F(Dialect, AHistoryWithThoughtsFallsBackToOpenAi)
+{
+    Server first([](Conn &c, const Request &) { return c.reply(503, "application/json", "{}"); });
+    std::string other = target("b", up_.port(), "KT_TEST_KEY_A", "gpt-4o");
+    other.replace(other.find("provider: mistral"), 17, "provider: openai");
+    configure(config(target("a", first.port(), "KT_TEST_KEY_A", "magistral-small-latest") + other));
+    const std::string answer = piece("\"content\":\"5\"") + kStop + kDone;
+    const std::string thinks =
+        R"([{"type":"thinking","thinking":[{"type":"text","text":"two and two"}]},{"type":"text","text":"4"}])";
+    const std::string said = R"({"role":"assistant","content":)",
+                      asked = R"({"role":"user","content":"and 1?"})";
+    stream_ = answer;
+    Client k;
+    ask(k, post(R"({"model":"m","stream":true,"messages":[{"role":"user","content":"2+2?"},)" + said +
+                    thinks + "}," + asked + "]}",
+                kSdk));
+    EXPECT_EQ(k.body, answer);
+    EXPECT_NE(first.requests().at(0).body.find(said + thinks), std::string::npos)
+        << first.requests().at(0).body;
+    EXPECT_NE(up_.requests().at(0).body.find(said + "\"4\"}," + asked), std::string::npos)
+        << up_.requests().at(0).body;
+    Client other_client;
+    ask(other_client, post(R"({"model":"m","stream":true,"messages":[{"role":"user","content":"2+2?"},)"
+                           R"({"role":"assistant","content":"4","reasoning_content":"two and two"},)" +
+                           asked + "]}"));
+    EXPECT_EQ(first.requests().back().body.find("reasoning_content"), std::string::npos)
+        << "a client of OpenAI's gives back what it got; Mistral would refuse that";
+}
+
 // One chunk with this list of content.
 std::string listed(const std::string &parts)
 {

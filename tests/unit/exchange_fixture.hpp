@@ -262,7 +262,7 @@ class ExchangeTest : public ::testing::Test {
     void start(Client &k, const std::string &raw)
     {
         kt_request r = read_request(raw);
-        kt_exchange_origin origin = {origin_host.c_str(), origin_port, false, "divert", false};
+        kt_exchange_origin origin = {origin_host.c_str(), origin_port, false, "divert", false, nullptr};
         ASSERT_TRUE(kt_is_ok(kt_exchange_new(&ctx, &r, &origin, &k.x)));
         kt_exchange_prepare(k.x);
         kt_reply_sink sink = k.sink();

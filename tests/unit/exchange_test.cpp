@@ -227,7 +227,7 @@ TEST_F(Exchange, PreparedButNeverStarted)
 {
     configure(config(""), words());
     kt_request r = read_request(post(chat("a SECRET")));
-    kt_exchange_origin origin = {"h", 443, true, "handoff", false};
+    kt_exchange_origin origin = {"h", 443, true, "handoff", false, nullptr};
     kt_exchange *x = nullptr;
     ASSERT_TRUE(kt_is_ok(kt_exchange_new(&ctx, &r, &origin, &x)));
     EXPECT_EQ(r.head.data, nullptr) << "the request was taken";

@@ -67,6 +67,26 @@ TEST_F(AskedUsage, IsGivenToWhoAsked)
     EXPECT_EQ(num(event(0), "delivered_chunks"), 3);
 }
 
+/* Known by name only; the client hears nothing of it, the event counts. */
+TEST_F(AskedUsage, OfProvidersByName)
+{
+    size_t n = 0;
+    for (const char *name : {"groq", "vllm", "deepseek"})
+        for (const kt_policy *policy : {static_cast<const kt_policy *>(nullptr), guard()}) {
+            std::string text = config(target("a", up_.port(), "KT_TEST_KEY_A", "m"));
+            text.replace(text.find("provider: mistral"), 17, std::string("provider: ") + name);
+            configure(text, policy);
+            Client k;
+            ask(k, ask_stream());
+            EXPECT_EQ(k.body.find("\"usage\""), std::string::npos) << k.body;
+            EXPECT_NE(k.body.find("\"content\":\"one\""), std::string::npos) << k.body;
+            EXPECT_TRUE(
+                cJSON_IsTrue(at(parse(up_.requests().at(n).body).get(), "stream_options.include_usage")));
+            EXPECT_EQ(num(event(n), "usage.total_tokens"), 6) << name;
+            n++;
+        }
+}
+
 TEST_F(AskedUsage, AStreamThatEndsWithoutDone)
 {
     stream_ = delta("one") + delta("", "\"stop\"") + kExtra;

@@ -188,8 +188,8 @@ inline kt_loop_watch *x_waits_for(const kt_exchange *x)
     return x->waits_for;
 }
 
-inline const kt_flow_service service = {x_open,     x_prepare, x_start,    x_gone,
-                                        x_writable, x_drop,    x_waits_for};
+inline const kt_flow_service service = {x_open,     x_prepare, x_start,     x_gone,
+                                        x_writable, x_drop,    x_waits_for, nullptr};
 
 inline Harness::Harness(const kt_flow_door *door)
 {

@@ -87,6 +87,25 @@ TEST(Marker, EscapedValuesAreTheSameValues)
               R"({"a":"\"[EMAIL_1]\" x\/y"})");
 }
 
+/* A number goes as a whole, and what stands for it is named by all of it: else its sign would not come back. */
+TEST(Marker, ANumberOfACallsArgumentsIsNamedAsAWhole)
+{
+    const std::string options = "{redaction: {restore: true}}";
+    const struct {
+        const char *text, *want;
+    } rows[] = {
+        {R"({"a":4111111111111111,"b":-4111111111111111})", R"({"a":"[CARD_1]","b":"[CARD_2]"})"},
+        {R"({"a":-4111111111111111,"b":4111111111111111})", R"({"a":"[CARD_1]","b":"[CARD_2]"})"},
+        {R"({"a":-4111111111111111,"b":[-4111111111111111,4111111111111111]})",
+         R"({"a":"[CARD_1]","b":["[CARD_1]","[CARD_2]"]})"},
+        {R"([4111111111111111,"4111111111111111"])", R"(["[CARD_1]","[CARD_1]"])"},
+        {R"({"n":"{\"a\":-4111111111111111,\"b\":4111111111111111}"})",
+         R"({"n":"{\"a\":\"[CARD_1]\",\"b\":\"[CARD_2]\"}"})"},
+    };
+    for (const auto &row : rows)
+        EXPECT_EQ(redacted(options, row.text, KT_FROM_TOOL_CALL), row.want);
+}
+
 TEST(Marker, Contradictions)
 {
     for (const char *format : {"asterisks", "partial"})

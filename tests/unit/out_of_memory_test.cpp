@@ -82,6 +82,8 @@ std::string nameless(const std::string &text)
 struct Seen {
     enum kt_verdict verdict = KT_VERDICT_ALLOW;
     bool told = false; /* of a failure, before anything could leave */
+    bool lost = false;
+    std::string why; /* the client's message of it */
     std::string left;
     bool operator==(const Seen &o) const
     {
@@ -154,6 +156,10 @@ class Chain {
     {
         kt_outcome o = kt_chain_run_outcome(r);
         out.told |= o.internal_error || o.error_blocks || o.failed_open;
+        char why[256];
+        kt_policy_failed_message(why, sizeof why, o.failed, kt_outcome_failed_by(&o));
+        out.why = o.internal_error || o.error_blocks ? why : "";
+        out.lost = o.lost;
         out.verdict = o.verdict;
         if (out.left.empty() && !out.told)
             leave(r, 0, strlen(case_.text), out);
@@ -183,6 +189,7 @@ class Chain {
 
 TEST(OutOfMemory, IsNeverTakenForNothingFound)
 {
+    size_t lost = 0;
     for (const Case &c : cases)
         for (int on_error : {KT_ON_ERROR_FAIL_MODE, KT_ON_ERROR_BLOCK, KT_ON_ERROR_ALLOW})
             for (size_t pieces : {1u, 3u, 9u}) {
@@ -199,6 +206,12 @@ TEST(OutOfMemory, IsNeverTakenForNothingFound)
                     EXPECT_TRUE(seen.told || seen == good)
                         << c.kind << " {" << c.options << "}, allocation " << n << ", " << pieces
                         << " pieces: " << kt_verdict_name(seen.verdict) << " " << seen.left;
+                    bool named = seen.why.find("on_internal_error") != std::string::npos;
+                    EXPECT_TRUE(!named || on_error == KT_ON_ERROR_BLOCK)
+                        << c.kind << ": nobody set it, and the client hears: " << seen.why;
+                    EXPECT_TRUE(!seen.lost || !seen.why.empty());
+                    lost += seen.lost;
                 }
             }
+    EXPECT_TRUE(lost > 0 || !KT_TEST_DENIES) << "redactions that cannot be merged were among them";
 }

@@ -47,8 +47,9 @@ std::string name_in(const std::string &bytes)
     // Of just that size, so that a read behind its end is seen by the sanitizers.
     std::unique_ptr<char[]> copy(new char[bytes.size()]);
     bytes.copy(copy.get(), bytes.size());
-    char host[KT_HELLO_HOST_MAX] = "";
-    return kt_client_hello_name(copy.get(), bytes.size(), host) ? host : "-";
+    kt_client_hello h;
+    kt_client_hello_read(copy.get(), bytes.size(), &h);
+    return h.host[0] ? h.host : "-";
 }
 
 TEST(ClientHello, TheNameStandsAnywhereAmongTheExtensions)
@@ -74,11 +75,62 @@ TEST(ClientHello, WhatIsNoNameIsNone)
     EXPECT_EQ(name_in(server), "-");
 }
 
+kt_client_hello read(const std::string &bytes, kt_hello kind)
+{
+    kt_client_hello h;
+    std::unique_ptr<char[]> copy(new char[bytes.size()]);
+    bytes.copy(copy.get(), bytes.size());
+    EXPECT_EQ(kt_client_hello_read(copy.get(), bytes.size(), &h), kind) << bytes.size();
+    return h;
+}
+
+TEST(ClientHello, ABeginningIsToldFromAnotherProtocol)
+{
+    const std::string whole =
+        hello(extension(16, "h2") + server_name("api.openai.com") + extension(0xff01, "\x01"));
+    for (size_t n = 0; n < whole.size(); n++) {
+        kt_client_hello h = read(whole.substr(0, n), KT_HELLO_MORE);
+        EXPECT_EQ(h.has_random, n >= 43) << n;
+    }
+    kt_client_hello h = read(whole, KT_HELLO_WHOLE);
+    EXPECT_EQ(std::string((char *)h.random, 32), std::string(32, 'r'));
+    read("\x16\x03\x01 no handshake", KT_HELLO_NONE);
+    read("\x16\x02", KT_HELLO_NONE);
+    read(std::string("\x16\x03\x01\0\0", 5), KT_HELLO_NONE); // an empty record
+    read("\x17", KT_HELLO_NONE);
+}
+
+TEST(ClientHello, OneInManyRecordsIsOne)
+{
+    const std::string whole = hello(server_name("api.openai.com") + extension(16, std::string(300, 'a')));
+    for (size_t size : {1, 2, 3, 7, 40, 4000}) {
+        std::string cut;
+        for (size_t i = 5; i < whole.size(); i += size)
+            cut += "\x16\x03\x01" + counted(whole.substr(i, size), 2);
+        EXPECT_STREQ(read(cut, KT_HELLO_WHOLE).host, "api.openai.com") << size;
+        EXPECT_STREQ(read(cut.substr(0, cut.size() - 1), KT_HELLO_MORE).host, "api.openai.com") << size;
+    }
+}
+
+TEST(ClientHello, OneThatIsEncryptedSaysSo)
+{
+    const std::string front = server_name("front.example");
+    EXPECT_FALSE(read(hello(front), KT_HELLO_WHOLE).encrypted);
+    for (const std::string &all : {front + extension(0xfe0d, std::string(200, '\0')),
+                                   extension(0xfe0d, std::string(1, '\0')) + front}) {
+        EXPECT_TRUE(read(hello(all), KT_HELLO_WHOLE).encrypted);
+        EXPECT_STREQ(read(hello(all), KT_HELLO_WHOLE).host, "front.example");
+    }
+    EXPECT_FALSE(read(hello(front + extension(0xfe0d, "\x01")), KT_HELLO_WHOLE).encrypted)
+        << "what stands inside";
+    EXPECT_FALSE(read(hello(front + extension(0xfe0d, "")), KT_HELLO_WHOLE).encrypted);
+}
+
 TEST(ClientHello, EveryCutAndEveryChangedByteIsSurvived)
 {
     const std::string whole = hello(extension(16, "h2") + server_name("api.openai.com"));
     for (size_t n = 0; n < whole.size(); n++)
-        EXPECT_EQ(name_in(whole.substr(0, n)), "-") << n;
+        EXPECT_EQ(name_in(whole.substr(0, n)), "-") << n; // the name stands last
     for (size_t i = 0; i < whole.size(); i++)
         for (int v : {0, 1, 127, 128, 254, 255}) {
             std::string changed = whole;

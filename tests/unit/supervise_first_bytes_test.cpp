@@ -50,6 +50,17 @@ TEST(FirstBytes, ReadsTheServerName)
     EXPECT_EQ(look(record(hello(u16(43) + u16(0)))), Pair(FIRST_TLS, ""));
 }
 
+TEST(FirstBytes, TellsAFrontFromAName)
+{
+    auto extension = [](int type, const std::string &body) { return u16((size_t)type) + u16(body.size()) + body; };
+    const std::string inner = extension(0xfe0d, std::string(60, '\0')), name = server_name("front.example");
+    EXPECT_EQ(look(record(hello(name + inner))), Pair(FIRST_FRONT, "front.example"));
+    EXPECT_EQ(look(record(hello(inner + name))), Pair(FIRST_FRONT, "front.example"));
+    EXPECT_EQ(look(record(hello(inner))), Pair(FIRST_FRONT, ""));
+    EXPECT_EQ(look(record(hello(name + extension(0xfe0d, "\x01")))), Pair(FIRST_TLS, "front.example"));
+    EXPECT_EQ(look(record(hello(name + extension(0xfe0d, "")))), Pair(FIRST_TLS, "front.example"));
+}
+
 TEST(FirstBytes, JoinsRecordsAndWaitsForAll)
 {
     std::string h = hello(server_name("api.example.com")), whole;

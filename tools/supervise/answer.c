@@ -59,13 +59,13 @@ static struct answer to_engine(struct kt_supervise *s, const struct seccomp_noti
                                const char *host, uint16_t port)
 {
     int error;
-    if (divert_to_engine(s, fd, host, port, &error))
+    if (divert_to_engine(s, (pid_t)n->pid, fd, host, port, &error))
         return refuse(error);
     static const char detail[] =
         "the engine beside the program cannot take this connection (another network namespace, or no engine)";
     bool passes = !s->o.strict &&
                   (supervise_plan_says(s, "fail_mode", "allow") || supervise_plan_says(s, "mode", "observe"));
-    (passes ? supervise_report_passed : supervise_report)(s, host, detail);
+    supervise_report_of(s, (pid_t)n->pid, passes, host, detail);
     return passes ? pass_connect(s, n, fd, host, port) : refuse(error);
 }
 
@@ -112,7 +112,7 @@ static struct answer not_seen(struct kt_supervise *s, const struct seccomp_notif
                               const char *detail)
 {
     if (is_news(s, n, detail))
-        supervise_report(s, NULL, detail);
+        supervise_report_of(s, (pid_t)n->pid, false, NULL, detail);
     return refuse(error);
 }
 
@@ -123,7 +123,7 @@ static void hidden_notice(struct kt_supervise *s, const struct seccomp_notif *n)
     static const char detail[] = "a program whose memory nobody may read (PR_SET_DUMPABLE) connects by "
                                  "itself: where to is not known";
     if (n->data.instruction_pointer >> 32 < filter_mmap_area() && is_news(s, n, detail))
-        (s->o.strict ? supervise_report : supervise_report_passed)(s, NULL, detail);
+        supervise_report_of(s, (pid_t)n->pid, !s->o.strict, NULL, detail);
 }
 
 static struct answer no_quic(struct kt_supervise *s, const struct seccomp_notif *n)
@@ -145,7 +145,7 @@ static struct answer on_connect(struct kt_supervise *s, const struct seccomp_not
     if (!readable && errno == EPERM)
         hidden_notice(s, n);
     if (readable && !d.inet)
-        daemon_notice(s, &d);
+        daemon_notice(s, (pid_t)n->pid, &d);
     if (readable && lost_notice(s, (pid_t)n->pid, &d))
         return refuse(ECONNREFUSED);
     if (!strict && (!readable || !d.inet || !may_concern_us(s, &d)))

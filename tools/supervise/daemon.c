@@ -24,7 +24,7 @@ static bool leads_to_daemon(const struct target_dest *d)
     return false;
 }
 
-void daemon_notice(struct kt_supervise *s, const struct target_dest *d)
+void daemon_notice(struct kt_supervise *s, pid_t tid, const struct target_dest *d)
 {
     if (!leads_to_daemon(d))
         return;
@@ -33,8 +33,8 @@ void daemon_notice(struct kt_supervise *s, const struct target_dest *d)
     s->daemon_told = true;
     pthread_mutex_unlock(&s->lock);
     if (!told)
-        supervise_report_passed(s, NULL,
-                                "a client of a container daemon: what its containers call is not seen "
-                                "(run kt wrap inside of them, or give "
-                                "them kt gateway)");
+        supervise_report_of(s, tid, true, NULL,
+                            "a client of a container daemon: what its containers call is not seen "
+                            "(run kt wrap inside of them, or give "
+                            "them kt gateway)");
 }

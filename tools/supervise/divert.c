@@ -144,7 +144,7 @@ int divert_connect(int fd, int *end)
     return *end < 0 ? ECONNREFUSED : error;
 }
 
-bool divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t port, int *error)
+bool divert_to_engine(struct kt_supervise *s, pid_t tid, int fd, const char *host, uint16_t port, int *error)
 {
     int end;
     *error = ECONNREFUSED;
@@ -156,5 +156,10 @@ bool divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t
     if (!e)
         return false;
     *error = divert_connect(fd, &end);
-    return end >= 0 && kt_is_ok(kt_engine_adopt(e, end, host, port));
+    if (end < 0)
+        return false;
+    struct kt_event_program *program = supervise_program(tid);
+    bool taken = kt_is_ok(kt_engine_adopt_of(e, end, host, port, program));
+    kt_event_program_unref(program);
+    return taken;
 }

@@ -18,22 +18,27 @@ struct kt_engine *supervise_engine(struct kt_supervise *s)
     return e;
 }
 
-static void report(struct kt_supervise *s, enum kt_abi_event what, const char *host, const char *detail)
+struct kt_event_program *supervise_program(pid_t tid)
+{
+    struct kt_event_program *p = NULL;
+    pid_t process = target_process(tid);
+    return process > 0 && kt_is_ok(kt_event_program_new((int)process, &p)) ? p : NULL;
+}
+
+void supervise_report(struct kt_supervise *s, const struct kt_event_program *program, bool passed,
+                      const char *host, const char *detail)
 {
     struct kt_engine *e = supervise_engine(s);
     if (e)
-        kt_engine_report(e, what, host, detail);
+        kt_engine_report_of(e, program, passed ? KT_ABI_PASSED : KT_ABI_UNSEEN, host, detail);
     kt_warn("supervise: %s%s%s", host ? host : "", host ? ": " : "", detail);
 }
 
-void supervise_report(struct kt_supervise *s, const char *host, const char *detail)
+void supervise_report_of(struct kt_supervise *s, pid_t tid, bool passed, const char *host, const char *detail)
 {
-    report(s, KT_ABI_UNSEEN, host, detail);
-}
-
-void supervise_report_passed(struct kt_supervise *s, const char *host, const char *detail)
-{
-    report(s, KT_ABI_PASSED, host, detail);
+    struct kt_event_program *program = supervise_program(tid);
+    supervise_report(s, program, passed, host, detail);
+    kt_event_program_unref(program);
 }
 
 bool supervise_plan_says(struct kt_supervise *s, const char *word, const char *value)

@@ -8,6 +8,8 @@
 #define RECORD_HEAD 5
 #define HANDSHAKE 22
 #define CLIENT_HELLO 1
+#define ENCRYPTED_CLIENT_HELLO 0xfe0d
+#define OUTER 0
 
 struct cursor { /* reads past the end give `bad` and nothing else */
     const unsigned char *at, *end;
@@ -70,13 +72,17 @@ static enum first_kind read_hello(struct cursor c, char host[FIRST_HOST_MAX])
     if (!c.bad && c.at == c.end)
         return FIRST_TLS; /* without extensions */
     struct cursor all = part(&c, number(&c, 2));
+    bool named = false, front = false;
     while (!all.bad && all.at < all.end) {
         unsigned type = number(&all, 2);
         struct cursor ext = part(&all, number(&all, 2));
-        if (!all.bad && type == 0)
-            return read_server_name(ext, host) ? FIRST_TLS : FIRST_UNREADABLE;
+        if (!all.bad && type == 0 && !named && !(named = read_server_name(ext, host)))
+            return FIRST_UNREADABLE;
+        front = front || (type == ENCRYPTED_CLIENT_HELLO && number(&ext, 1) == OUTER && !ext.bad);
     }
-    return c.bad || all.bad ? FIRST_UNREADABLE : FIRST_TLS;
+    if ((c.bad || all.bad) && !named)
+        return FIRST_UNREADABLE;
+    return front ? FIRST_FRONT : FIRST_TLS;
 }
 
 /* A ClientHello may be spread over several records. */

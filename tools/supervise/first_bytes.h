@@ -16,6 +16,7 @@ enum first_kind {
     FIRST_MAYBE,     /* too few; a line that may become a request, or be all that some other protocol says */
     FIRST_OTHER,     /* neither TLS nor HTTP/1; also HTTP/2 without TLS */
     FIRST_TLS,       /* a ClientHello (RFC 8446 4.1.2); host = server_name, "" where it has none */
+    FIRST_FRONT,     /* one that carries an encrypted one (RFC 9849): host may be a front */
     FIRST_HTTP,      /* HTTP/1 request; host = of its target or Host field, without the port, "" where none */
     FIRST_CONNECT,   /* a tunnel by a proxy; host = where to */
     FIRST_UNREADABLE /* TLS or HTTP that breaks its grammar or is too long */

@@ -20,6 +20,6 @@ bool lost_notice(struct kt_supervise *s, pid_t tid, const struct target_dest *d)
              "process %d (user %ld) may not write the audit log: its calls have no event of their own, and "
              "were %s",
              (int)target_process(tid), known ? (long)st.st_uid : -1L, passes ? "let through" : "refused");
-    (passes ? supervise_report_passed : supervise_report)(s, NULL, detail);
+    supervise_report_of(s, tid, passes, NULL, detail);
     return true;
 }

@@ -45,13 +45,18 @@ struct answer {
 /* engine.c; any thread */
 /* The engine of this process; NULL where it cannot be had. Lives until kt_supervise_free. */
 struct kt_engine *supervise_engine(struct kt_supervise *s);
-/* An event of its own, and a line in kt.log. */
-void supervise_report(struct kt_supervise *s, const char *host, const char *detail);
-/* The same for what goes on whatever fail_mode says. */
-void supervise_report_passed(struct kt_supervise *s, const char *host, const char *detail);
+/* new; whose thread `tid` is. NULL where it is gone, or without memory. */
+struct kt_event_program *supervise_program(pid_t tid);
+/* An event of its own, and a line in kt.log. `program` is borrowed; NULL: kt's own.
+ * `passed`: it goes on whatever fail_mode says. */
+void supervise_report(struct kt_supervise *s, const struct kt_event_program *program, bool passed,
+                      const char *host, const char *detail);
+/* The same, of the process of a thread. */
+void supervise_report_of(struct kt_supervise *s, pid_t tid, bool passed, const char *host,
+                         const char *detail);
 
 /* daemon.c: whom a Unix socket leads to. Reported once; the connect goes on. */
-void daemon_notice(struct kt_supervise *s, const struct target_dest *d);
+void daemon_notice(struct kt_supervise *s, pid_t tid, const struct target_dest *d);
 
 /* lost.c */
 /* True where that is what this connect says. Then an event tells of it. */
@@ -60,7 +65,7 @@ bool lost_notice(struct kt_supervise *s, pid_t tid, const struct target_dest *d)
 /* divert.c */
 /* Connects the socket `fd`, a copy of the program's, to us, and gives our end to the engine. *error is the
  * errno that the program's connect must see, 0 = connected. False: the engine cannot take it. */
-bool divert_to_engine(struct kt_supervise *s, int fd, const char *host, uint16_t port, int *error);
+bool divert_to_engine(struct kt_supervise *s, pid_t tid, int fd, const char *host, uint16_t port, int *error);
 /* A loopback connection for the socket `fd`: our end in *end. As above; *end is -1 unless one was made. */
 int divert_connect(int fd, int *end);
 /* A connect is under way or done on this socket. */

@@ -130,6 +130,7 @@ static void *run(void *begun)
             close(b->relay.app);
         close(b->relay.up);
     }
+    kt_event_program_unref(b->relay.program);
     free(b);
     atomic_fetch_sub(&running, 1);
     return NULL;
@@ -196,6 +197,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
     if (!b)
         return (struct answer){ANSWER_ERROR, ENOMEM};
     *b = (struct begun){.relay = {.s = s, .app = -1, .up = -1, .port = d->port}, .call = *n};
+    b->relay.program = supervise_program((pid_t)n->pid);
     memcpy(b->relay.host, host, strlen(host) + 1);
     memcpy(b->relay.ip, d->ip, sizeof d->ip);
     b->waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -216,6 +218,7 @@ struct answer relay_connect(struct kt_supervise *s, const struct seccomp_notif *
     }
     if (b->fd >= 0)
         close(b->fd);
+    kt_event_program_unref(b->relay.program);
     free(b);
     return (struct answer){ANSWER_ERROR, error};
 }

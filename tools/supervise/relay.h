@@ -5,9 +5,10 @@
 
 struct relay {
     struct kt_supervise *s;
-    int app;                   /* our end of the program's connection */
-    int up;                    /* to where the program meant */
-    char host[NAMES_HOST_MAX]; /* the intercepted literal, else "" */
+    struct kt_event_program *program; /* owned; NULL = not known */
+    int app;                          /* our end of the program's connection */
+    int up;                           /* to where the program meant */
+    char host[NAMES_HOST_MAX];        /* the intercepted literal, else "" */
     uint16_t port;
     uint8_t ip[16]; /* where to; IPv4 as ::ffff:a.b.c.d */
 };

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 struct way { /* one direction */
     int from, to;
     size_t at, end; /* of what was read and not yet written */
-    bool eof, shut;
+    bool eof, shut, urgent;
     char room[CHUNK];
 };
 
@@ -35,7 +36,8 @@ static bool wants_read(const struct way *w)
 static bool move(struct way *w)
 {
     if (wants_read(w)) {
-        ssize_t n = recv(w->from, w->room, sizeof w->room, MSG_DONTWAIT);
+        w->urgent = sockatmark(w->from) == 1;
+        ssize_t n = recv(w->from, w->room, w->urgent ? 1 : sizeof w->room, MSG_DONTWAIT);
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         w->eof = n == 0;
@@ -43,7 +45,8 @@ static bool move(struct way *w)
         w->end = (size_t)n;
     }
     while (w->at < w->end) {
-        ssize_t n = send(w->to, w->room + w->at, w->end - w->at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = send(w->to, w->room + w->at, w->end - w->at,
+                         MSG_DONTWAIT | MSG_NOSIGNAL | (w->urgent ? MSG_OOB : 0));
         if (n < 0)
             return errno == EAGAIN || errno == EINTR;
         w->at += (size_t)n;
@@ -86,7 +89,30 @@ static bool is_intercepted(struct relay *r, const char *host)
     return yes;
 }
 
+/* Urgent data (MSG_OOB) stays what it is: with SO_OOBINLINE a read stops in front of it, and behind it. */
+static void keep_urgent(int fd, int on)
+{
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
+}
+
 enum fate { FATE_WAIT, FATE_HURRY, FATE_COPY, FATE_ENGINE, FATE_REFUSE };
+
+/* To whom does it really speak? Browsers send such a hello to everybody. */
+static enum fate judge_front(struct relay *r, struct kt_span seen, char host[FIRST_HOST_MAX])
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (relay_is_strange(r, seen, host)) {
+        supervise_report(r->s, r->program, false, host[0] ? host : NULL,
+                         "a TLS handshake with an intercepted host's address whose server name is encrypted "
+                         "(ECH): refused under --strict");
+        return FATE_REFUSE;
+    }
+    if (!atomic_flag_test_and_set(&told))
+        supervise_report(r->s, r->program, true, NULL,
+                         "a TLS handshake whose server name is encrypted (ECH), with an address that no "
+                         "intercepted host has: let through; said once");
+    return FATE_COPY;
+}
 
 /* `late`: no more will come soon. */
 static enum fate judge(struct relay *r, struct kt_span seen, bool late, char host[FIRST_HOST_MAX])
@@ -99,17 +125,19 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         return FATE_ENGINE;
     }
     if (kind == FIRST_UNREADABLE) {
-        supervise_report(r->s, NULL,
+        supervise_report(r->s, r->program, false, NULL,
                          "the first bytes of a connection could not be read: refused under --strict");
         return FATE_REFUSE;
     }
     if (kind == FIRST_MAYBE && !late)
         return FATE_HURRY;
+    if (kind == FIRST_FRONT && !is_intercepted(r, host))
+        return judge_front(r, seen, host);
     if (kind == FIRST_OTHER || kind == FIRST_MAYBE || !host[0]) {
         if (!relay_is_strange(r, seen, host))
             return FATE_COPY;
         supervise_report(
-            r->s, host[0] ? host : NULL,
+            r->s, r->program, false, host[0] ? host : NULL,
             "a connection to an intercepted host whose first bytes are no TLS or HTTP/1 with a name: "
             "refused under --strict");
         return FATE_REFUSE;
@@ -118,7 +146,7 @@ static enum fate judge(struct relay *r, struct kt_span seen, bool late, char hos
         return FATE_COPY;
     if (kind != FIRST_CONNECT)
         return FATE_ENGINE;
-    supervise_report(r->s, host, "a tunnel through a proxy: refused under --strict");
+    supervise_report(r->s, r->program, false, host, "a tunnel through a proxy: refused under --strict");
     return FATE_REFUSE;
 }
 
@@ -159,16 +187,19 @@ void relay_run(struct relay *r)
     struct way in = {.from = r->up, .to = r->app}, out = {.from = r->app, .to = r->up};
     char host[FIRST_HOST_MAX] = "";
     int mark = 1;
+    keep_urgent(r->app, 1);
+    keep_urgent(r->up, 1);
     enum fate f = look(r, &in, host);
     setsockopt(r->app, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
     if (f == FATE_ENGINE) {
         struct kt_engine *e = supervise_engine(r->s);
         close(r->up);
+        keep_urgent(r->app, 0);
         if (!e) {
             reset(r->app);
             close(r->app);
-        } else if (!kt_is_ok(kt_engine_adopt(e, r->app, host, r->port))) {
-            supervise_report(r->s, host, "the engine could not take the connection");
+        } else if (!kt_is_ok(kt_engine_adopt_of(e, r->app, host, r->port, r->program))) {
+            supervise_report(r->s, r->program, false, host, "the engine could not take the connection");
         }
         return;
     }

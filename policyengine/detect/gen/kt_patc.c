@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Build-time only: turns a pattern table into C data. `kt_patc <set> <output.c>`: the phrases as a serialized
- * Vectorscan database for the baseline CPU, the concepts and rules as a lexicon; `kt_patc classes
- * <output.c>`: the word classes of the linear model. Compiling takes seconds that no wrapped program should
- * pay.
+ * Vectorscan database for the baseline CPU, the concepts and rules, where it has any, as a lexicon; `kt_patc
+ * classes <output.c>`: the word classes of the linear model. Compiling takes seconds that no wrapped program
+ * should pay.
  */
 #include "policyengine/detect/gen/kt_patc.h"
 
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const struct kt_patc_set kt_patc_injection, kt_patc_safety;
+extern const struct kt_patc_set kt_patc_injection, kt_patc_meta, kt_patc_safety;
 
 static hs_database_t *compile(const struct kt_patc_set *s)
 {
@@ -61,11 +61,12 @@ int main(int argc, char **argv)
     const struct kt_patc_set *s = NULL;
     if (argc == 3)
         s = strcmp(argv[1], "injection") == 0 ? &kt_patc_injection
+            : strcmp(argv[1], "meta") == 0    ? &kt_patc_meta
             : strcmp(argv[1], "safety") == 0  ? &kt_patc_safety
                                               : NULL;
     bool classes = argc == 3 && strcmp(argv[1], "classes") == 0;
     if (!s && !classes) {
-        fprintf(stderr, "usage: kt_patc injection|safety|classes OUTPUT.c\n");
+        fprintf(stderr, "usage: kt_patc injection|meta|safety|classes OUTPUT.c\n");
         return 2;
     }
     FILE *out = fopen(argv[2], "w");
@@ -73,7 +74,8 @@ int main(int argc, char **argv)
         kt_patc_die(argv[2], "cannot be written");
     fprintf(out, "/* Generated from policyengine/detect/patterns/%s.def by kt_patc. */\n", argv[1]);
     if (s) {
-        kt_patc_lexicon(s, out);
+        if (s->rule_count > 0) /* else a set of phrases alone */
+            kt_patc_lexicon(s, out);
         write_image(s, out);
     } else {
         kt_patc_classes(out);

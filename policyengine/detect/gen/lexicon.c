@@ -13,7 +13,7 @@ struct node {
     unsigned before; /* node it follows */
     uint64_t word;
     kt_concept_set concepts;
-    int goes_on;
+    uint32_t next;
 };
 
 struct stem {
@@ -37,7 +37,7 @@ static unsigned follow(struct build *b, unsigned before, uint64_t word)
             return i;
     if (b->node_count == NODES_MAX)
         kt_patc_die(b->where, "too many words");
-    b->nodes[before].goes_on = before != 0;
+    b->nodes[before].next |= before != 0 ? kt_lexicon_next_bit(word) : 0;
     b->nodes[b->node_count] = (struct node){before, word, 0, 0};
     return b->node_count++;
 }
@@ -80,7 +80,7 @@ static void add_words(void *ctx, const char *words)
 static void write_slots(const struct build *b, const char *name, FILE *out)
 {
     uint32_t size = 64;
-    while (size < b->node_count * 2)
+    while (size * 3 < b->node_count * 4) /* small before sparse: caches hold more of it */
         size *= 2;
     struct kt_lexicon_slot *slots = calloc(size, sizeof *slots);
     if (!slots)
@@ -128,7 +128,7 @@ static void write_nodes(const struct build *b, FILE *out)
         unsigned n = 0;
         for (unsigned c = 0; c < KT_LEXICON_CONCEPTS; c++)
             n += (unsigned)(b->nodes[i].concepts >> c & 1);
-        fprintf(out, "%s{%u, %u, %d},", i % 10 == 0 ? "\n" : "", at, n, b->nodes[i].goes_on);
+        fprintf(out, "%s{%u, %u, %uu},", i % 10 == 0 ? "\n" : "", at, n, b->nodes[i].next);
         at += n;
     }
     fprintf(out, "\n};\nstatic const uint8_t concepts[] = {");

@@ -11,6 +11,7 @@ enum concept_id {
 #define KT_NEXT(family, weight, gap, ...)
 #include KT_SET_FILE
 #undef KT_CONCEPT
+    CONCEPT_COUNT /* a set may have none */
 };
 
 static const struct kt_patc_concept concepts[] = {
