@@ -42,6 +42,11 @@ static bool any_of_program(void)
     return any;
 }
 
+bool kt_only_thread(void)
+{
+    return !any_of_program();
+}
+
 /* When the engine's has ended, this one is the last, in which libc ends the process. */
 static void *be_the_last(void *none)
 {

@@ -255,6 +255,18 @@ static void step_quick(void)
     quick_exit(7);
 }
 
+static void step_user_ns(void)
+{
+    say("user-ns", unshare(CLONE_NEWUSER) == 0 ? 0 : errno);
+}
+
+static void step_set_ns(void)
+{
+    int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    say("set-ns", setns(fd, 0) == 0 ? 0 : errno);
+    close(fd);
+}
+
 static const struct {
     const char *name;
     void (*fn)(void);
@@ -277,9 +289,11 @@ static const struct {
     {"thread", step_thread},             /* a second thread, till the end */
     {"clear-system", step_clear_system}, /* a call by a child of system(), behind clearenv */
     {"clear-popen", step_clear_popen},
-    {"vfork", step_vfork},   /* a child by vfork, which gives up its rights */
-    {"high", step_high},     /* how many of eight high fds of its own it could not close */
-    {"no-fds", step_no_fds}, /* RLIMIT_NOFILE 5 */
+    {"vfork", step_vfork},     /* a child by vfork, which gives up its rights */
+    {"high", step_high},       /* how many of eight high fds of its own it could not close */
+    {"no-fds", step_no_fds},   /* RLIMIT_NOFILE 5 */
+    {"user-ns", step_user_ns}, /* the errno of going into a user namespace of its own */
+    {"set-ns", step_set_ns},   /* of setns into its own mount namespace */
 };
 
 int main(int argc, char **argv)

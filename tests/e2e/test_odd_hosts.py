@@ -130,6 +130,16 @@ class OddHosts(e2e.KtTest):
         self.assertEqual((said, len(events)), (["thread 0", "call 200", "unshare 0", "call -111"], 1))
         self.assert_unseen_later()
 
+    def test_what_only_programs_of_one_thread_may_do(self):
+        """Namespaces, behind a call: the engine's thread is none of the program's."""
+        self.origin()
+        alone = self.lab.run("none", None, [str(self.program), "set-ns", "user-ns"]).stdout.splitlines()
+        for via, options in (("wrap", ()), ("preload", ()), ("wrap", ("--mode", "observe"))):
+            with self.subTest(via, options=options):
+                said, events = self.steps("call set-ns call user-ns", via=via, options=options)
+                self.assertEqual(said, ["call 200", alone[0], "call 200", alone[1]])
+                self.assertEqual([e["event_type"] for e in events], ["decision"] * 2)
+
 
 if __name__ == "__main__":
     e2e.main()
