@@ -26,7 +26,10 @@ struct doctor_elf {
     bool elf, dynamic, musl, setuid, foreign; /* foreign: of another word size or machine than kt */
     bool go, openssl_shared, openssl_own, gnutls, nss, cert_file;
     bool resolver_own;          /* c-ares */
+    bool node_certs;            /* reads NODE_EXTRA_CA_CERTS */
+    bool java;                  /* set by doctor_program */
     char interpreter[PATH_MAX]; /* of a script; "" = none */
+    char argument[256];         /* what stands behind it in that line */
 };
 /* Reads the file `path` and, where it is dynamic, what it needs. False with errno where it cannot be read. */
 bool doctor_read_elf(const char *path, struct doctor_elf *out);

@@ -171,17 +171,24 @@ static void walk_libraries(const struct image *program, const char *path, struct
         free(w.names[i]);
 }
 
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 static void read_script(const struct image *m, struct doctor_elf *out)
 {
     const char *nl = memchr(m->data, '\n', m->len);
     const char *p = m->data + 2, *end = nl ? nl : m->data + m->len;
-    while (p < end && *p == ' ')
+    while (p < end && blank(*p))
         p++;
     const char *stop = p;
-    while (stop < end && *stop != ' ' && *stop != '\r')
+    while (stop < end && !blank(*stop))
         stop++;
     if (stop - p < PATH_MAX)
         snprintf(out->interpreter, sizeof out->interpreter, "%.*s", (int)(stop - p), p);
+    if (end - stop < (ptrdiff_t)sizeof out->argument)
+        snprintf(out->argument, sizeof out->argument, "%.*s", (int)(end - stop), stop);
 }
 
 bool doctor_read_elf(const char *path, struct doctor_elf *out)
@@ -191,8 +198,9 @@ bool doctor_read_elf(const char *path, struct doctor_elf *out)
     Elf64_Phdr interp;
     memset(out, 0, sizeof *out);
     KT_CLEANUP(unmap) struct image m = {NULL, 0};
+    errno = 0;
     if (!map(path, &m))
-        return false;
+        return false; /* errno is 0: nothing in it, or no file */
     out->setuid = (stat(path, &st) == 0 && (st.st_mode & (S_ISUID | S_ISGID))) ||
                   getxattr(path, "security.capability", NULL, 0) > 0;
     if (m.len > 2 && memcmp(m.data, "#!", 2) == 0)
@@ -208,6 +216,7 @@ bool doctor_read_elf(const char *path, struct doctor_elf *out)
     out->musl = out->dynamic && memmem(m.data + interp.p_offset, interp.p_filesz, "ld-musl", 7) != NULL;
     out->go = has(&m, "\xff Go buildinf:");
     out->cert_file = has(&m, "SSL_CERT_FILE");
+    out->node_certs = has(&m, "NODE_EXTRA_CA_CERTS");
     out->resolver_own = has(&m, "ares_getaddrinfo");
     if (out->dynamic)
         walk_libraries(&m, path, out);

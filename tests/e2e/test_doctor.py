@@ -50,6 +50,30 @@ class Doctor(e2e.KtTest):
         script.chmod(0o755)
         self.assertIn("script for /usr/bin/python3", self.texts(self.doctor("--", str(script)), "program"))
 
+    def test_scripts_by_env(self):
+        for line in ("#!/usr/bin/env node", "#! /usr/bin/env\t-S -u HOME A=b node --no-warnings", "#!/usr/bin/env -Snode"):
+            script = self.lab.tmp / "script"
+            script.write_text(line + "\n")
+            script.chmod(0o755)
+            self.assertRegex(self.texts(self.doctor("--", str(script)), "program"), "script for /.*/node.*NODE_EXTRA_CA_CERTS", line)
+        outer = self.lab.tmp / "outer"
+        outer.write_text(f"#!{script}\n")
+        outer.chmod(0o755)
+        self.assertIn("NODE_EXTRA_CA_CERTS", self.texts(self.doctor("--", str(outer)), "program"))
+        script.write_text(f"#!/usr/bin/env no-such-program\n")
+        self.assertIn("no-such-program: No such file", self.texts(self.doctor("--", str(script), status=1), "program"))
+        script.write_text(f"#!{script}\n")
+        self.doctor("--", str(script), status=1)
+        script.write_text("")
+        self.assertIn("empty", self.texts(self.doctor("--", str(script), status=1), "program"))
+
+    def test_trust_that_only_wrap_gives_is_said(self):
+        own = {"NODE_EXTRA_CA_CERTS": "/etc/ssl/certs/ca-certificates.crt"}
+        self.assertNotIn("bare LD_PRELOAD", self.texts(self.doctor("--", "node", env={"NODE_EXTRA_CA_CERTS": ""}), "program"))
+        self.assertIn("by bare LD_PRELOAD", self.texts(self.doctor("--", "node", env=own), "program"))
+        java = self.build("java")
+        self.assertIn("Use kt wrap", self.texts(self.doctor("--", str(java)), "program"))
+
     def test_what_is_not_seen_is_said(self):
         setuid = self.build("setuid")
         os.chmod(setuid, 0o4755)
