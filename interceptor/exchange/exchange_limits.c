@@ -35,6 +35,31 @@ static int64_t estimated_money(const struct kt_exchange *x)
     return least < 0 ? 0 : least;
 }
 
+/* As many digits as it needs, with a point whatever the program's locale says. */
+static const char *usd(int64_t money, char out[32])
+{
+    const long long unit = (long long)KT_MONEY_PER_USD;
+    int n = snprintf(out, 32, "%lld.%07lld", (long long)money / unit, (long long)money % unit);
+    while (n > 0 && out[n - 1] == '0')
+        out[--n] = '\0';
+    if (n > 0 && out[n - 1] == '.')
+        out[n - 1] = '\0';
+    return out;
+}
+
+static void say_money(const struct kt_limits_hit *hit, long long window_s, char *out, size_t room)
+{
+    char max[32], left[32], wanted[32];
+    if (hit->used >= hit->max)
+        snprintf(out, room, "ktwrap: the budget of %s USD per %lld s is used up (limits.budget)",
+                 usd(hit->max, max), window_s);
+    else
+        snprintf(out, room,
+                 "ktwrap: this call may cost %s USD, and of the budget of %s USD per %lld s only %s are left "
+                 "(limits.budget)",
+                 usd(hit->wanted, wanted), usd(hit->max, max), window_s, usd(hit->max - hit->used, left));
+}
+
 static void refuse(struct kt_exchange *x, const struct kt_limits *l, const struct kt_limits_hit *hit)
 {
     char message[256];
@@ -45,9 +70,7 @@ static void refuse(struct kt_exchange *x, const struct kt_limits *l, const struc
     x->error = money ? "budget_exceeded" : "rate_limit_exceeded";
     x->retry_after_ms = hit->left_ms;
     if (money)
-        snprintf(message, sizeof message,
-                 "ktwrap: the budget of %.2f USD per %lld s is used up (limits.budget)",
-                 (double)hit->max / KT_MONEY_PER_USD, window_s);
+        say_money(hit, window_s, message, sizeof message);
     else
         snprintf(message, sizeof message, "ktwrap: %s: no more than %lld %s per %lld s",
                  kt_limit_name(hit->kind), (long long)hit->max,

@@ -88,7 +88,8 @@ bool kt_limits_take(struct kt_state *s, const struct kt_limits *l, const struct 
         taken->any = true;
         if (r.ok)
             continue;
-        *hit = (struct kt_limits_hit){(enum kt_limit_kind)k, l->of[k].max, r.left_ms};
+        *hit = (struct kt_limits_hit){(enum kt_limit_kind)k, l->of[k].max, r.left_ms, r.used,
+                                      amount_of(taken, k)};
         while (k-- > 0) {
             struct kt_window back = window_of(l, k, taken->user_key);
             if (back.window_ms > 0)

@@ -43,6 +43,7 @@ struct kt_limits_call {
 struct kt_limits_hit {
     enum kt_limit_kind kind;
     int64_t max, left_ms; /* until the next window */
+    int64_t used, wanted; /* before, and by this call; counted as `max` */
 };
 
 /* What was taken, for the correction. */

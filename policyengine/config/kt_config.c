@@ -211,6 +211,7 @@ static kt_result read_root(struct kt_diags *diags, struct kt_node *root, struct 
     KT_GUARD(kt_testing_check(&c, root));
     KT_GUARD(kt_chain_read(&c, root, config));
     KT_GUARD(kt_providers_read(&c, root, config));
+    KT_GUARD(kt_unused_warn(&c, root, config));
     return kt_unacted_warn(&c, kt_unacted_root, root);
 }
 

@@ -35,6 +35,10 @@ kt_result kt_telemetry_check(struct kt_ctx *c, const struct kt_node *root, struc
 /* kt_testing_cfg.c */
 kt_result kt_testing_check(struct kt_ctx *c, const struct kt_node *root) KT_MUST;
 
+/* W006 for prices and weights that nothing goes by (kt_unused_cfg.c); silent where there are errors. */
+kt_result kt_unused_warn(struct kt_ctx *c, const struct kt_node *root,
+                         const struct kt_config *config) KT_MUST;
+
 /* W001 for what is set below `node` but not acted on yet. */
 struct kt_unacted;
 kt_result kt_unacted_warn(struct kt_ctx *c, const struct kt_unacted *list,

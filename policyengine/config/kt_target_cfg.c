@@ -169,6 +169,28 @@ static kt_result check_path(struct kt_ctx *c, const struct kt_node *node, const 
                                     : kt_ok();
 }
 
+/* The known providers' hosts have their API at one path only. DeepSeek serves it without /v1, too. */
+static kt_result check_known_path(struct kt_ctx *c, const struct kt_node *node, const struct kt_target *t)
+{
+    for (size_t i = 0; i < KT_COUNT(defaults); i++) {
+        const char *api = defaults[i].base_url;
+        bool own = t->provider && strcmp(t->provider, defaults[i].name) == 0;
+        if (!api || strcmp(defaults[i].name, "deepseek") == 0 || (!own && strncmp(api, "https", 5) != 0))
+            continue;
+        size_t origin = (size_t)(strchr(strstr(api, "//") + 2, '/') - api), whole = strlen(api);
+        if (strncasecmp(t->base_url, api, origin) != 0 || !strchr("/", t->base_url[origin]) ||
+            strncmp(t->base_url + origin, api + origin, whole - origin) == 0)
+            continue;
+        size_t path = kt_path_push(c, "base_url");
+        kt_result r =
+            kt_complain(c, "W006", place(node, "base_url"), api,
+                        "calls would find nothing there: the API of this host is at %s", api + origin);
+        kt_path_pop(c, path);
+        return r;
+    }
+    return kt_ok();
+}
+
 static kt_result check_url(struct kt_ctx *c, const struct kt_node *node, struct kt_target *t)
 {
     char host[256];
@@ -181,6 +203,7 @@ static kt_result check_url(struct kt_ctx *c, const struct kt_node *node, struct 
     for (size_t len = strlen(t->base_url); len && t->base_url[len - 1] == '/'; len--)
         t->base_url[len - 1] = '\0';
     KT_GUARD(check_path(c, node, t->base_url));
+    KT_GUARD(check_known_path(c, node, t));
     if (clear && !kt_host_is_loopback(host))
         return about(c, "W003", node, "base_url", "use https://",
                      "sends prompts and the key in clear over the network");

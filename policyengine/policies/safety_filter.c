@@ -335,12 +335,30 @@ static const struct kt_option safety_option_table[] = {
     {.name = NULL},
 };
 
+/* A term that is nearly the name of a category was meant to be one. */
+static void advise_category(const struct kt_advice *a, const char *term, size_t index)
+{
+    char option[32], near[96];
+    struct kt_suggest s;
+    kt_suggest_begin(&s, term);
+    for (unsigned c = 0; c < KT_SAFE_CATEGORIES; c++)
+        kt_suggest_try(&s, kt_safety_category_name(c), strlen(kt_safety_category_name(c)));
+    const char *meant = kt_suggest_text(&s, near);
+    snprintf(option, sizeof option, "block_if[%zu]", index);
+    if (meant && s.best_distance <= 2)
+        a->say(a, option, "is no category and taken as a word of your own; %s", meant);
+}
+
 static void safety_advise(const void *opts, const struct kt_advice *a)
 {
     const struct safety_options *o = opts;
     bool terms = false;
-    for (size_t i = 0; i < o->block_if.count; i++)
-        terms = terms || !is_category(o->block_if.items[i]);
+    for (size_t i = 0; i < o->block_if.count; i++) {
+        if (is_category(o->block_if.items[i]))
+            continue;
+        terms = true;
+        advise_category(a, o->block_if.items[i], i);
+    }
     if (o->fuzzy_matching && !terms)
         a->say(a, "fuzzy_matching", "is for terms of your own in block_if, and there are none; leave it out");
     if (!o->fuzzy_matching && a->written(a, "max_distance"))

@@ -209,13 +209,14 @@ TEST(Published, TargetsThatNoCallReaches)
         return s;
     };
     EXPECT_EQ(Loaded(with("weighted_round_robin", "")).all(), Lines{"E004@8:5 providers"});
-    EXPECT_EQ(Loaded(with("ordered", "")).all(), Lines{});
+    const std::string weight = " providers.targets[0].weight"; /* has no effect in order */
+    EXPECT_EQ(Loaded(with("ordered", "")).all(), Lines{"W006@8:51" + weight});
     EXPECT_EQ(Loaded(with("ordered", "  fallback: {enabled: false}\n")).all(),
-              Lines{"W006@10:7 providers.targets[1]"});
+              (Lines{"W006@9:51" + weight, "W006@10:7 providers.targets[1]"}));
     EXPECT_EQ(Loaded(with("ordered", "  fallback: {max_fallback_attempts: 1}\n") +
                      "    - {id: c, provider: 'mistral:chat:o'}\n")
                   .all(),
-              Lines{"W006@11:7 providers.targets[2]"});
+              (Lines{"W006@9:51" + weight, "W006@11:7 providers.targets[2]"}));
 }
 
 /* ---- layers ---- */

@@ -91,9 +91,18 @@ TEST_F(Limits, BudgetsAreMoney)
     ask(two, post(chat("x", ",\"max_tokens\":995")));
     EXPECT_EQ(two.status, 402) << "half a cent is spent";
     EXPECT_EQ(str(parse(two.body), "error.code"), "budget_exceeded");
+    EXPECT_NE(
+        str(parse(two.body), "error.message").find("of the budget of 1 USD per 86400 s only 0.995 are left"),
+        std::string::npos)
+        << two.body;
     EXPECT_GT(std::stoi(two.headers["retry-after"]), 0);
     ask(three, post(chat("x", ",\"max_tokens\":900")));
     EXPECT_EQ(three.status, 200);
+    configure(config(priced, "limits: {budget: {usd: 0.005, window_seconds: 86400}}\n"));
+    Client spent;
+    ask(spent, post(chat("x", ",\"max_tokens\":900")));
+    EXPECT_NE(spent.body.find("the budget of 0.005 USD per 86400 s is used up"), std::string::npos)
+        << spent.body;
     configure(config(priced, "limits: {max_cost_per_request: 0.01}\n"));
     Client cheap, dear;
     ask(cheap, post(chat("x", ",\"max_tokens\":2")));
@@ -101,7 +110,7 @@ TEST_F(Limits, BudgetsAreMoney)
     ask(dear, post(chat("x", ",\"max_tokens\":20")));
     EXPECT_EQ(dear.status, 402);
     EXPECT_EQ(dear.headers["x-should-retry"], "false");
-    EXPECT_EQ(str(event(4), "attempts.0.detail").rfind("too_expensive: ", 0), 0u);
+    EXPECT_EQ(str(event(5), "attempts.0.detail").rfind("too_expensive: ", 0), 0u);
 }
 
 TEST_F(Limits, WhatFailsCostsNothing)

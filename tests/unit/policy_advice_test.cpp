@@ -61,6 +61,44 @@ class Advice : public ::testing::Test {
     Scratch s;
 };
 
+/* Money is counted where prices are known, weights where turns are taken by them. */
+TEST_F(Advice, PricesWeightsAndAddressesThatAreMissing)
+{
+    const std::string b = "    - {id: b, provider: mistral, model: n}\n",
+                      price = "pricing: {prompt: 1, completion: 2}";
+    const Case cases[] = {
+        {"", target + "limits: {budget: {usd: 1}}\n",
+         "8:18: warning[W006] limits.budget: |no target has pricing", 0},
+        {"", "limits: {budget: {usd: 1}}\n", "3:18: warning[W006] limits.budget: |without providers", 0},
+        {"", target + "      " + price + "\n" + b + "limits: {max_cost_per_request: 1}\n",
+         "10:32: warning[W006] limits.max_cost_per_request: |the target 'b', which has no pricing", 0},
+        {"", target + "      pricing: {completion: 1}\n  routing: {max_price: 1}\n",
+         "9:24: warning[W006] providers.routing.max_price: |no target has pricing", 0},
+        {"", target + b + "  strategy: cost\n", "9:13: warning[W006] providers.strategy: |no target has", 0},
+        {"", target + "      weight: 0.7\n" + b,
+         "8:15: warning[W006] providers.targets[0].weight: |weighted_round_robin", 0},
+        {"", target + "      base_url: https://api.mistral.ai/\n",
+         "8:17: warning[W006] providers.targets[0].base_url: |(https://api.mistral.ai/v1)", 0},
+        {"", target + "      base_url: https://API.groq.com/v1\n",
+         "8:17: warning[W006] providers.targets[0].base_url: |is at /openai/v1", 0},
+        {"safety-filter", "    block_if: [weapons, matur]\n",
+         "5:25: warning[W006] policy.safety-filter.block_if[1]: |did you mean 'mature'?", 0},
+    };
+    for (const Case &c : cases)
+        check(c);
+    for (const std::string &good :
+         {target + "      " + price +
+              "\n  routing: {max_price: 1}\nlimits: {max_cost_per_request: 1, budget: {usd: 1}}\n",
+          target + "      " + price + "\n" + b + "  strategy: cost\n", target + "      weight: 0.7\n",
+          target + b + "      \n  strategy: ordered\n",
+          target + "      base_url: https://api.mistral.ai/v1/x\n",
+          target + "      base_url: https://api.mistral.ai.example.org\n"}) {
+        int status = 0;
+        s.write("c.yaml", head + "]}\n" + good);
+        EXPECT_NE(lint("c.yaml", &status).find(", 0 warnings\n"), std::string::npos) << good;
+    }
+}
+
 TEST_F(Advice, SettingsThatNothingHeeds)
 {
     const Case cases[] = {
