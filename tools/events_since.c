@@ -139,8 +139,9 @@ bool events_wanted(const struct events_options *o, const cJSON *event)
         return false;
     if (o->until[0] && (!when || strcmp(when, o->until) >= 0))
         return false;
-    return text_is(events_text(event, "verdict"), o->verdict) &&
-           text_is(events_text(event, "model"), o->model) &&
+    bool verdict = text_is(events_text(event, "verdict"), o->verdict) ||
+                   text_is(events_text(event, "would_verdict"), o->verdict); /* what was only observed */
+    return verdict && text_is(events_text(event, "model"), o->model) &&
            text_is(events_text(event, "target"), o->target) && exe_is(events_text(app, "exe"), o->exe) &&
            run_is(events_text(app, "run"), o->run) && (!o->policy || policy_acted(event, o->policy));
 }

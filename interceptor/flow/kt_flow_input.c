@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <stdio.h>
 
 bool kt_flow_raise(struct kt_flow *f, unsigned signal)
 {
@@ -71,6 +72,13 @@ static const char *code_of(int status)
     default:
         return "invalid_http_request";
     }
+}
+
+static const char *too_large(struct kt_flow *f)
+{
+    snprintf(f->too_large, sizeof f->too_large, "the body is too large: limits.max_body_bytes is %zu",
+             f->fs->o.max_body(f->fs->o.owner));
+    return f->too_large;
 }
 
 static const char *lane_of(const struct kt_flow *f)
@@ -163,7 +171,7 @@ static size_t take(struct kt_flow *f, const char *data, size_t len, bool handoff
         } else if (state == KT_HTTP_ERROR) {
             int status = kt_http_error(f->parser, &text);
             f->ready_asked = (struct kt_flow_asked){.minor = 1};
-            refuse(f, status, code_of(status), text);
+            refuse(f, status, code_of(status), status == 413 ? too_large(f) : text);
         } else if (used == 0) {
             return len;
         }

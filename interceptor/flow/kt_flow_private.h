@@ -129,7 +129,8 @@ struct kt_flow {
     struct kt_exchange *ready;
     struct kt_flow_asked ready_asked;
     int refuse_status;
-    const char *refuse_text, *refuse_code; /* static */
+    const char *refuse_text, *refuse_code; /* static, or too_large */
+    char too_large[80];
 };
 
 struct kt_flows {

@@ -92,6 +92,13 @@ TEST_F(CmdEvents, VerdictAndSince)
         EXPECT_EQ(run({"tail", "--json", "--since", t}), 0);
         EXPECT_EQ(seqs(out), (std::vector<long>{6})) << t;
     }
+    kt_event observed = base("allow");
+    observed.would_verdict = "block";
+    add(observed);
+    EXPECT_EQ(run({"tail", "--json", "--verdict", "block", "--limit", "2"}), 0);
+    EXPECT_EQ(seqs(out), (std::vector<long>{6, 7})) << "what would have been blocked, too";
+    EXPECT_EQ(run({"tail", "--json", "--verdict", "redact"}), 0);
+    EXPECT_EQ(out, "");
 }
 
 TEST_F(CmdEvents, UsageErrors)

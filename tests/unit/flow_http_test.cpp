@@ -250,6 +250,8 @@ TEST(FlowHttp, BadRequestsGetAnOpenAiShapedError)
         Answer a = c.answer();
         EXPECT_EQ(a.status, t.status) << t.request.substr(0, 60);
         EXPECT_EQ(a.body.rfind("{\"error\":{\"message\":\"", 0), 0u) << a.body;
+        EXPECT_EQ(a.body.find("limits.max_body_bytes is 1000") != std::string::npos, t.status == 413)
+            << a.body;
         EXPECT_TRUE(a.has("connection: close"));
         EXPECT_TRUE(c.ends());
     }
