@@ -140,7 +140,11 @@ static double ms(uint64_t micros)
 
 static void print_spread(FILE *to, const char *name, const struct spread *s)
 {
-    fprintf(to, "  %-14s  %9.2f  %9.2f  %9.2f  %9.2f  %9.2f\n", name, s->count ? ms(s->sum / s->count) : 0.0,
+    if (!s->count) {
+        fprintf(to, "  %-14s  %9s  %9s  %9s  %9s  %9s\n", name, "-", "-", "-", "-", "-");
+        return;
+    }
+    fprintf(to, "  %-14s  %9.2f  %9.2f  %9.2f  %9.2f  %9.2f\n", name, ms(s->sum / s->count),
             ms(spread_percentile(s, 50)), ms(spread_percentile(s, 95)), ms(spread_percentile(s, 99)),
             ms(s->max));
 }

@@ -49,6 +49,9 @@ static bool parse_time(const char *text, uint64_t *out)
     uint64_t ns = 0, digit = NS / 10;
     long zone = 0;
     const char *p = strptime(text, "%Y-%m-%d", &tm);
+    struct tm day = tm;
+    if (p && (timegm(&day) == -1 || day.tm_mday != tm.tm_mday)) /* 30 February would be 2 March */
+        return false;
     if (p && *p) {
         p = *p == 'T' || *p == 't' || *p == ' ' ? strptime(p + 1, "%H:%M:%S", &tm) : NULL;
         if (p && *p == '.')

@@ -310,5 +310,5 @@ int events_tail(const struct events_options *o)
     kt_lines_free(&t.lines);
     if (t.lines.fd >= 0)
         close(t.lines.fd);
-    return failed || ferror(stdout) ? KT_EXIT_USAGE : KT_EXIT_OK;
+    return failed ? KT_EXIT_USAGE : KT_EXIT_OK; /* what could not be written is seen at the end of kt */
 }

@@ -3,10 +3,13 @@
 
 #include "interceptor/gateway/kt_gateway.h"
 #include "policyengine/base/kt_io.h"
+#include "tools/wrap_env.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +45,7 @@ static int add_token(const struct kt_command *c, struct gateway_args *a, const c
 static int read_tokens(const struct kt_command *c, struct gateway_args *a, const char *path)
 {
     KT_CLEANUP(kt_buf_wipe_free) struct kt_buf text = KT_BUF_INIT(TOKEN_FILE_BYTES);
-    size_t before = a->tokens.count;
+    size_t before = a->tokens.count, line = 0;
     KT_CLEANUP(kt_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || kt_read_to_end(fd, &text).code != KT_OK)
         return kt_usage_error(c, "--api-token-file %s cannot be read: %s", path, strerror(errno));
@@ -53,8 +56,11 @@ static int read_tokens(const struct kt_command *c, struct gateway_args *a, const
         rest[n] = '\0';
         while (n && (rest[n - 1] == '\r' || rest[n - 1] == ' '))
             rest[--n] = '\0';
+        line++;
         if (n && *rest != '#') {
-            int status = add_token(c, a, path, rest);
+            char from[PATH_MAX + 24];
+            snprintf(from, sizeof from, "%s:%zu", path, line);
+            int status = add_token(c, a, from, rest);
             if (status)
                 return status;
         }
@@ -126,12 +132,11 @@ static unsigned cpus(void)
     return n < 1 ? 1 : n > THREADS_DEFAULT_MAX ? THREADS_DEFAULT_MAX : (unsigned)n;
 }
 
-static kt_result join_files(struct gateway_args *a)
+static kt_result join_files(const struct kt_command *c, struct gateway_args *a)
 {
-    const char *env = getenv("KT_POLICY_CONFIG");
     a->config_paths = (struct kt_buf)KT_BUF_INIT(PATHS_MAX);
     if (!a->files.count)
-        return kt_buf_puts(&a->config_paths, env ? env : "");
+        return kt_find_configs(c->name, &a->files, &a->config_paths);
     for (size_t i = 0; i < a->files.count; i++)
         KT_GUARD(kt_buf_printf(&a->config_paths, "%s%s", i ? ":" : "", a->files.items[i]));
     return kt_ok();
@@ -153,7 +158,10 @@ static int settle(const struct kt_command *c, struct gateway_args *a)
         if (!*a->files.items[i] || strchr(a->files.items[i], ':'))
             return kt_usage_error(c, "--policy-config '%s': a path with ':' cannot be used",
                                   a->files.items[i]);
-    if (join_files(a).code != KT_OK)
+    kt_result joined = join_files(c, a);
+    if (joined.code == KT_ERR_USAGE)
+        return KT_EXIT_USAGE; /* that has been said */
+    if (joined.code != KT_OK)
         return kt_usage_error(c, "the paths of the policy config are too long");
     if (!a->config_paths.len)
         return kt_usage_error(c, "no policy config: give --policy-config F, or make one with 'kt init'");

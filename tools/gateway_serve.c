@@ -55,6 +55,9 @@ static int check_config(const struct kt_command *c, struct kt_engine *e)
     else if (rt->mode == KT_MODE_OBSERVE)
         status = kt_usage_error(c, "mode: observe needs a wrapped program, which says where its call goes; a "
                                    "gateway enforces (set mode: enforce)");
+    else if (!rt->config->pack.enabled)
+        status = kt_usage_error(c, "the policy config is switched off (pack.enabled: false), and a gateway "
+                                   "knows no origin that calls could go on to");
     else if (!rt->config->has_providers)
         status =
             kt_usage_error(c, "the policy config has no providers.targets: a gateway would not know where "

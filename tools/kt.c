@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policyengine/base/kt_suggest.h"
 #include "policyengine/detect/kt_pattern_cache.h"
 #include "tools/kt.h"
 
@@ -45,7 +46,8 @@ static void print_help(FILE *to)
         "environment:\n"
         "  KT_POLICY_CONFIG  colon-separated policy-config.yaml files, later ones layered on top\n"
         "  KT_STATE_DIR      audit log, plans and kt.log (default $XDG_STATE_HOME/kt or ~/.local/state/kt)\n"
-        "  KT_TRACE          component,...[:file|:fd:N]; components: shim flow tls http policy route "
+        "  KT_TRACE          component,...[:file|:fd:N], by itself $KT_STATE_DIR/kt.trace; components: shim "
+        "flow tls http policy route "
         "upstream audit\n"
         "                    engine all; switches: no-handoff\n\n"
         "exit status: 0 ok, 1 policy failure, 2 usage or config error; 'kt wrap' passes on the program's "
@@ -74,6 +76,19 @@ static bool wants_help(const struct kt_command *c, int argc, char **argv)
     return false;
 }
 
+static int no_command(const char *name)
+{
+    struct kt_suggest s;
+    char near[96];
+    kt_suggest_begin(&s, name);
+    for (size_t i = 0; i < KT_COUNT(commands); i++)
+        kt_suggest_try(&s, commands[i]->name, strlen(commands[i]->name));
+    const char *meant = kt_suggest_text(&s, near);
+    fprintf(stderr, "kt: no command '%s'%s%s\nTry 'kt --help'.\n", name, meant ? ", " : "",
+            meant ? meant : "");
+    return KT_EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     kt_pattern_cache_open(NULL, true); /* compiling patterns is no news here */
@@ -97,6 +112,5 @@ int main(int argc, char **argv)
             }
             return printed(commands[i]->name, commands[i]->run(argc - 1, argv + 1));
         }
-    fprintf(stderr, "kt: no command '%s'\nTry 'kt --help'.\n", argv[1]);
-    return KT_EXIT_USAGE;
+    return no_command(argv[1]);
 }

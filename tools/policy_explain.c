@@ -76,6 +76,7 @@ static int parse_args(struct explain_args *a, int argc, char **argv)
 
 struct input {
     enum kt_phase phase;
+    bool text; /* the body was made by us */
     struct kt_buf body;
 };
 
@@ -89,7 +90,8 @@ static kt_result shape(const struct explain_args *a, struct kt_buf *raw, struct 
     if (is_json)
         kt_json_free(&j);
     in->phase = answer || (a->response && !request) ? KT_PHASE_RESPONSE : KT_PHASE_REQUEST;
-    if (answer || request)
+    in->text = !answer && !request;
+    if (!in->text)
         return kt_buf_append(&in->body, raw->data, raw->len);
     if (in->phase == KT_PHASE_REQUEST)
         return kt_body_of_text(&in->body, kt_buf_span(raw).data, raw->len);
@@ -97,6 +99,37 @@ static kt_result shape(const struct explain_args *a, struct kt_buf *raw, struct 
                          "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\""));
     KT_GUARD(kt_buf_json(&in->body, kt_buf_span(raw).data, raw->len));
     return kt_buf_puts(&in->body, "\"}}]}");
+}
+
+/* Meant as JSON by its name or its beginning: as a text it would get a verdict that no such request gets. */
+static bool means_json(const char *path, const struct kt_buf *raw)
+{
+    static const char blanks[] = " \t\r\n";
+    const char *dot = strrchr(path, '.'), *p = raw->data, *end = p + raw->len;
+    if (dot && strcmp(dot, ".json") == 0)
+        return true;
+    while (p < end && *p && strchr(blanks, *p))
+        p++;
+    if (p == end || (*p != '{' && *p != '['))
+        return false;
+    const char wanted = *p == '{' ? '"' : '{';
+    for (p++; p < end && *p && strchr(blanks, *p); p++)
+        ;
+    return p < end && *p == wanted;
+}
+
+/* JSON that is cut or wrong. */
+static int check_input(const char *path, const struct kt_buf *raw)
+{
+    struct kt_json j;
+    struct kt_error err = {KT_OK, ""};
+    if (kt_json_parse(&j, raw->data, raw->len, &err).code == KT_OK)
+        kt_json_free(&j);
+    else if (means_json(path, raw))
+        return kt_usage_error(&kt_cmd_policy,
+                              "explain: %s: this JSON cannot be read, as a request it gets 400: %s", path,
+                              err.text);
+    return 0;
 }
 
 static bool is_blank(const struct kt_buf *b)
@@ -117,6 +150,9 @@ static int read_input(const struct explain_args *a, struct input *in)
     if (r.code == KT_OK && is_blank(&raw))
         return kt_usage_error(&kt_cmd_policy,
                               "explain: %s is empty; a request, an answer or a text is wanted", path);
+    int wrong = r.code == KT_OK ? check_input(path, &raw) : 0;
+    if (wrong)
+        return wrong;
     if (r.code == KT_OK)
         r = shape(a, &raw, in);
     if (r.code == KT_OK)
@@ -191,7 +227,8 @@ static int explain(const struct explain_args *a, struct explained *e, const stru
             return kt_policy_out_of_memory();
         if (kt_check_body(e->chain, in->phase, e->names, kt_buf_span(&in->body), &e->checked, &err).code !=
             KT_OK)
-            return kt_usage_error(&kt_cmd_policy, "explain: %s", err.text);
+            return kt_usage_error(&kt_cmd_policy, "explain: %s",
+                                  in->text ? "the input is no UTF-8 text" : err.text);
     }
     struct explain_end end = {.answer = KT_BUF_INIT(1 << 16)};
     if (explain_end_of(e, &end).code != KT_OK) {

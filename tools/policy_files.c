@@ -85,7 +85,7 @@ int kt_policy_default_files(struct kt_strings *files, const char *sub)
     if (files->count)
         return 0;
     if (access(default_file, F_OK) != 0)
-        return kt_usage_error(&kt_cmd_policy, "%s: no --file, no KT_POLICY_CONFIG and no ./%s", sub,
+        return kt_usage_error(&kt_cmd_policy, "%s: no --policy-config, no KT_POLICY_CONFIG and no ./%s", sub,
                               default_file);
     return kt_policy_add_file(files, default_file);
 }

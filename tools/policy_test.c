@@ -74,6 +74,8 @@ static int parse_args(struct test_args *a, int argc, char **argv)
 /* Settles which config is meant and whether tests/ belongs to it. */
 static int choose_files(struct test_args *a)
 {
+    if (a->pack_dir && access(a->pack_dir, F_OK) != 0)
+        return kt_usage_error(&kt_cmd_policy, "test: --pack-dir %s: %s", a->pack_dir, strerror(errno));
     if (a->files.count)
         return 0;
     if (a->pack_dir) {

@@ -57,6 +57,19 @@ static bool says_no(const char *s)
     return false;
 }
 
+/* Would it be right without its quotes? */
+static bool only_quoted(const struct kt_option *o, const struct kt_node *n)
+{
+    int64_t whole;
+    double number;
+    bool truth;
+    if (n->plain)
+        return false;
+    return o->type == KT_OPT_BOOL    ? kt_parse_bool(n->text, &truth)
+           : o->type == KT_OPT_FLOAT ? kt_parse_float(n->text, &number)
+                                     : kt_parse_int(n->text, &whole);
+}
+
 void kt_read_example(const struct kt_option *o, const struct kt_node *n, char hint[128])
 {
     char least[32];
@@ -65,7 +78,7 @@ void kt_read_example(const struct kt_option *o, const struct kt_node *n, char hi
                                                   : "";
     bool unset = !o->def || (o->def[0] == '-' && o->min >= 0); /* there is no default to show */
     kt_format_float(o->min, least);
-    if (!n->plain)
+    if (only_quoted(o, n))
         snprintf(hint, 128, "leave out the quotes");
     else if (o->type == KT_OPT_BOOL)
         snprintf(hint, 128, "write %s", says_no(n->text) ? "false" : "true or false");

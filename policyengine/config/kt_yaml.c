@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policyengine/config/kt_yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -70,8 +71,12 @@ static kt_result parser_error(struct loader *l)
         return kt_err(KT_ERR_MEMORY);
     if (p->error == YAML_READER_ERROR)
         return refuse(l, at_offset(l, p->problem_offset + l->mark), "the file must be UTF-8 text", problem);
-    KT_GUARD(kt_complain(&l->ctx, "E006", at_mark(l, p->problem_mark), tab_hint(l), "%s%s%s", problem,
-                         p->context ? ", " : "", p->context ? p->context : ""));
+    char begins[48] = ""; /* a quote or bracket that is not closed is found at the end only */
+    struct kt_at at = at_mark(l, p->problem_mark), from = at_mark(l, p->context_mark);
+    if (p->context && from.line < at.line)
+        snprintf(begins, sizeof begins, " that begins on line %u", from.line);
+    KT_GUARD(kt_complain(&l->ctx, "E006", at, tab_hint(l), "%s%s%s%s", problem, p->context ? ", " : "",
+                         p->context ? p->context : "", begins));
     return kt_err(KT_ERR_USAGE);
 }
 

@@ -20,15 +20,17 @@ HELP = ["wrap", "wrap --mode observe", "wrap --strict --report-dir d", "gateway"
         "doctor", "doctor --json", "doctor --state-dir d", "init", "init --template minimal", "env", "env --format docker", "bench", "bench --stream",
         "bench --target http://127.0.0.1:9 --model m"]
 # Words behind `kt`, the exit status, and what must be said on stderr (a pattern).
-STATUS = [("", 2, "usage"), ("nonsense", 2, "--help"), ("--version", 0, "^$"), ("wrap", 2, "no program"), ("wrap --mode x -- true", 2, "observe"),
+STATUS = [("", 2, "usage"), ("nonsense", 2, "--help"), ("evnts", 2, "did you mean 'events'"), ("--version", 0, "^$"), ("wrap", 2, "no program"), ("wrap --mode x -- true", 2, "observe"),
           ("wrap -- ./no-such-program", 127, "no-such-program"), ("wrap -- true", 0, ""), ("wrap -- false", 1, ""), ("wrap -- sh -c 'kill -9 $$'", -9, ""),
           ("gateway", 2, "kt gateway run"), ("gateway run", 2, "kt init"), ("gateway run --listen nowhere --policy-config good.yaml", 2, "ADDR:PORT"), ("gateway run --policy-config good.yaml --api-token-file no-such-file", 2, "no-such-file"),
+          ("gateway run --policy-config good.yaml --api-token-file short-token", 2, "short-token:2: a token"), ("gateway run --policy-config off.yaml", 2, "pack.enabled"),
+          ("mock --listen 127.0.0.1:70000", 2, "65535"), ("policy test --pack-dir no-such-folder", 2, "no-such-folder: No such file"), ("policy test", 2, "--policy-config"),
           ("mock --port x", 2, "--port"), ("policy", 2, "lint"), ("policy lint --file no.yaml", 2, "no.yaml"), ("policy lint --file bad.yaml", 2, ""),
           ("policy lint --file good.yaml", 0, ""), ("policy explain --file good.yaml no.json", 2, "no.json"), ("policy test --policy-config good.yaml", 2, "suites"),
           ("policy eval --kind x", 2, "injection"), ("events", 2, "tail"), ("events tail --limit x", 2, "--limit"), ("events tail", 0, ""), ("events stats --json", 0, ""),
           ("events export --format xml", 2, "--format"), ("events prune --days x", 2, "--days"), ("events verify --state-dir none", 2, "no audit log"), ("events verify", 0, ""),
           ("report --html no/such/folder/x.html", 2, "no/such/folder"), ("report --since x", 2, "--since"), ("init --template nonsense", 2, "template"),
-          ("env --format x", 2, "--format"), ("doctor --json no-such-program", 1, ""), ("bench --target nowhere", 2, "http"), ("bench --target http://127.0.0.1:{dead} --requests 2", 1, "")]
+          ("env --format x", 2, "--format"), ("doctor --json no-such-program", 1, ""), ("bench --target nowhere", 2, "http"), ("bench --target http://127.0.0.1:{dead} --requests 2", 1, r"call +- +- ")]
 
 
 class Commands(e2e.KtTest):
@@ -38,6 +40,7 @@ class Commands(e2e.KtTest):
         (self.lab.tmp / "key").chmod(0o600)
         (self.lab.tmp / "tokens").write_text(TOKEN_SECRET + "\n")
         (self.lab.tmp / "tokens").chmod(0o600)
+        (self.lab.tmp / "short-token").write_text("# tokens\nbad tok\n")
         (self.lab.tmp / "bad.yaml").write_text(f"pack: {{name: x\nkey: {FILE_SECRET}")
         self.up = Provider()
         self.addCleanup(self.up.stop)
@@ -52,6 +55,7 @@ providers:
     - {{id: b, provider: mistral, model: m, base_url: "{self.up.url}", secret_key_ref: {{file: {self.lab.tmp}/key}}}}
     - {{id: c, provider: mistral, model: m, base_url: "{self.up.url}", secret_key_ref: {{command: printf {COMMAND_SECRET[:8]}%s {COMMAND_SECRET[8:]}}}}}
 """, "good.yaml")
+        (self.lab.tmp / "off.yaml").write_text((self.lab.tmp / "good.yaml").read_text().replace("enabled: true", "enabled: false"))
 
     def kt(self, words, **more):
         env = self.lab.env({**SECRETS, "KT_STATE_DIR": str(self.lab.tmp / "state"), **more})
@@ -78,6 +82,12 @@ providers:
                     self.assertRegex(got.stdout + got.stderr if status != 0 else got.stderr, said)
                 if status == 2:
                     self.assertTrue(got.stderr.strip() or got.stdout.strip(), "fails without a word")
+
+    def test_output_that_cannot_be_written_is_said(self):
+        self.kt("wrap --policy-config good.yaml -- curl -s -m 20 -d '{\"model\":\"m\",\"messages\":[]}' http://api.openai.com/v1/chat/completions")
+        for words in ("env", "events tail", "events stats", "policy lint --file good.yaml"):
+            got = self.kt(f"{words} > /dev/full")
+            self.assertEqual((got.returncode, "cannot write" in got.stderr), (2, True), words + got.stderr)
 
     def assert_no_secret(self, what, text):
         for secret in (*SECRETS.values(), FILE_SECRET, COMMAND_SECRET, TOKEN_SECRET):

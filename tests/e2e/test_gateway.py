@@ -197,7 +197,7 @@ class Life(GatewayTest):
             return subprocess.run([str(self.lab.kt), "gateway", *args], env=self.lab.env(env), capture_output=True, text=True, timeout=20, cwd=self.lab.tmp)
         cfg = str(self.config())
         base = ["run", "--listen", "127.0.0.1:0", "--state-dir", str(self.lab.state), "--policy-config"]
-        for args, word in ((["walk"], "gateway run"), (["run"], "--policy-config"), ([*base, "/no/such.yaml"], "no/such.yaml"), ([*base, cfg, "--listen", "8080"], "ADDR:PORT"),
+        for args, word in ((["walk"], "gateway run"), (["run", "--listen", "127.0.0.1:99999"], "65535"), ([*base, "/no/such.yaml"], "no/such.yaml"), ([*base, cfg, "--listen", "8080"], "ADDR:PORT"),
                            ([*base, cfg, "--listen", "127.0.0.1:99999"], "65535"), ([*base, cfg, "--api-token", "short"], "at least"),
                            ([*base, cfg, "--tls-cert", cfg], "go together"), ([*base, cfg, "--tls-cert", cfg, "--tls-key", cfg], "cannot be used"),
                            ([*base, cfg, "--tls-cert", "/no/such", "--tls-key", cfg], "cannot be used: No such file"),
@@ -210,6 +210,9 @@ class Life(GatewayTest):
         self.assertIn("observe", r.stderr)
         none = self.lab.config("pack: {name: a, version: 1.0.0, enabled: true}\npolicies: {chain: []}\n", "none.yaml")
         self.assertIn("providers.targets", run(*base, str(none)).stderr)
+        pathlib.Path(cfg).rename(self.lab.tmp / "other.yaml")
+        self.assertIn("--policy-config", run("run").stderr, "no ./policy-config.yaml")
+        cfg = str(self.config())
         g = self.gateway()
         r = run(*base, cfg, "--listen", f"127.0.0.1:{g.port}")
         self.assertEqual(r.returncode, 2)

@@ -113,6 +113,8 @@ TEST_F(CmdEvents, UsageErrors)
                                                        {"tail", "--since", "yesterday"},
                                                        {"tail", "--since", "5"},
                                                        {"tail", "--since", "2026-13-40"},
+                                                       {"tail", "--since", "2026-02-30"},
+                                                       {"tail", "--since", "2026-04-31T00:00:00Z"},
                                                        {"tail", "--verdict", "maybe"},
                                                        {"verify", "--limit", "3"},
                                                        {"verify", "--follow"},

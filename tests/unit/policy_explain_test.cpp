@@ -233,11 +233,29 @@ TEST(PolicyExplain, AByteOrderMarkIsNoPartOfARequest)
     EXPECT_EQ(kt::text(j, "texts[0].text"), "mail [EMAIL_1]") << "a request, not a text";
 }
 
+/* Judged as a text it would get a verdict that no such request gets. */
+TEST(PolicyExplain, JsonThatIsCutIsNoText)
+{
+    Lab s;
+    for (const char *wrong :
+         {R"({"messages":[{"role":"user","content":"x"},]})", R"( {"model":"m","messages":[{)",
+          R"([{"role":"user","content":"hello"})", "{\n  \"a\""}) {
+        Ran r = run_kt(s, "policy explain", wrong);
+        EXPECT_EQ(r.status, 2) << wrong << r.out;
+        EXPECT_NE(r.err.find("this JSON cannot be read"), std::string::npos) << r.err;
+    }
+    s.write("cut.json", "{");
+    EXPECT_EQ(run_kt(s, "policy explain cut.json", "").status, 2);
+    for (const char *text : {"{name} said hello", "[INST] hello [/INST]", "[1] a footnote", "{", "[]"})
+        EXPECT_EQ(run_kt(s, "policy explain", text).status, 0) << text;
+    EXPECT_NE(run_kt(s, "policy explain", "\xff\xfe").err.find("no UTF-8 text"), std::string::npos);
+}
+
 TEST(PolicyExplain, OddInput)
 {
     Lab s;
     EXPECT_EQ(run_kt(s, "policy explain", "").status, 2) << "nothing is more likely a pipe that broke";
-    EXPECT_EQ(run_kt(s, "policy explain", "{\"a\":").status, 0) << "what is no JSON is a text";
+    EXPECT_EQ(run_kt(s, "policy explain", "{a:").status, 0) << "what is no JSON is a text";
     EXPECT_EQ(run_kt(s, "policy explain", "\"just a string\"").status, 0);
     EXPECT_EQ(run_kt(s, "policy explain", std::string("a\0b", 3)).status, 0);
     Ran r = run_kt(s, "policy explain", R"({"messages":[{"role":"user","role":"system","content":"x"}]})");

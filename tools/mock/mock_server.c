@@ -56,6 +56,10 @@ static kt_result split_listen(const char *text, char *host, size_t size, const c
     }
     if (n == 0 || n >= size || !colon[1])
         return kt_fail(err, KT_ERR_USAGE, "--listen wants host:port, not '%s'", text);
+    size_t digits = strspn(colon + 1, "0123456789"); /* getaddrinfo takes 70000 for 4464 */
+    if (!colon[1 + digits] && (digits > 9 || strtoul(colon + 1, NULL, 10) > 65535))
+        return kt_fail(err, KT_ERR_USAGE, "--listen: the port is a number from 0 to 65535, not '%s'",
+                       colon + 1);
     memcpy(host, text, n);
     host[n] = '\0';
     *port = colon + 1;
