@@ -261,11 +261,34 @@ static void give_success(struct kt_exchange *x)
     kt_x_respond(x, &j);
 }
 
+/* A 404 that is no error of an LLM API comes of a base_url that leads elsewhere. */
+static bool no_such_endpoint(const struct kt_exchange *x)
+{
+    KT_CLEANUP(kt_json_free) struct kt_json j = {0};
+    struct kt_span body = kt_buf_span(&x->answer);
+    if (x->status != 404 || !x->attempt_count || !x->attempts[x->attempt_count - 1].target)
+        return false;
+    return !body.len || !kt_is_ok(kt_json_parse(&j, body.data, body.len, NULL)) || !j.count ||
+           (!kt_json_member(&j, 0, "error", NULL) && !kt_json_member(&j, 0, "message", NULL));
+}
+
+/* The bare "Not Found" of a provider would not tell whose it is. */
+static kt_result wrap_refusal(const struct kt_exchange *x, struct kt_buf *out)
+{
+    if (!no_such_endpoint(x))
+        return kt_error_wrap(x->status, x->answer.data ? x->answer.data : "", x->answer.len, out);
+    KT_CLEANUP(kt_buf_free) struct kt_buf message = KT_BUF_INIT(1024);
+    KT_GUARD(kt_buf_printf(
+        &message, "ktwrap: the target '%.200s' has no such endpoint (HTTP 404): is its base_url right?",
+        x->attempts[x->attempt_count - 1].target->id));
+    return kt_openai_error(out, message.data, "invalid_request_error", "no_such_endpoint", NULL);
+}
+
 void kt_x_give_refusal(struct kt_exchange *x, const char *error)
 {
     KT_CLEANUP(kt_buf_free) struct kt_buf wrapped = KT_BUF_INIT(KT_X_MAX_RESPONSE);
     x->error = error;
-    if (!kt_is_ok(kt_error_wrap(x->status, x->answer.data ? x->answer.data : "", x->answer.len, &wrapped)))
+    if (!kt_is_ok(wrap_refusal(x, &wrapped)))
         kt_buf_clear(&wrapped);
     size_t kept = 0;
     for (size_t i = 0; i < x->fields.count; i++) /* the body is JSON now, whatever it was */

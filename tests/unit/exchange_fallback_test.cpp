@@ -216,6 +216,24 @@ TEST_F(Fallback, ClientErrorsAreGivenBackAsTheyAre)
     }
 }
 
+/* Of a base_url that leads elsewhere; a 404 of the API itself (no such model) stays as it is. */
+TEST_F(Fallback, A404WithoutAnErrorNamesTheTarget)
+{
+    for (const char *body : {"{\"detail\":\"Not Found\"}", "<h1>Not Found</h1>", "",
+                             "{\"message\":\"no model\"}", "{\"error\":{\"message\":\"no model\"}}"}) {
+        Server up([&](Conn &c, const Request &) { return c.reply(404, "application/json", body); });
+        configure(config(target("a", up.port(), "KT_TEST_KEY_A")));
+        Client k;
+        ask(k, post(chat("x")));
+        EXPECT_EQ(k.status, 404);
+        std::string said = str(parse(k.body), "error.message");
+        if (strstr(body, "no model"))
+            EXPECT_EQ(said, "no model");
+        else
+            EXPECT_NE(said.find("the target 'a' has no such endpoint"), std::string::npos) << k.body;
+    }
+}
+
 TEST_F(Fallback, LastRateLimitReachesTheClient)
 {
     DeadPort dead;
