@@ -342,6 +342,7 @@ static int run(int argc, char **argv)
     wrap_report_begin(&w.report, w.paths.state_dir);
     kt_find_program(w.command[0], w.program);
     warn_rights(&w);
+    kt_wrap_check_trace();
     int sig;
     rc = run_program(&w, &sig);
     if (sig && rc == 128 + sig)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/wrap_env.h"
 
+#include "policyengine/base/kt_log.h"
 #include "tools/kt.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ENV_MAX (256u << 10)
 
@@ -83,6 +87,34 @@ static kt_result set_trust(const struct kt_wrap_env *w)
     if (!getenv("KT_UPSTREAM_CA_FILE"))
         KT_GUARD(set("KT_UPSTREAM_CA_FILE", own ? own : ""));
     return set("SSL_CERT_FILE", w->plan->bundle_pem);
+}
+
+static bool can_be_made(const char *path)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (access(path, W_OK) == 0)
+        return true;
+    if (errno != ENOENT)
+        return false;
+    if (!slash || slash == path)
+        return access(slash ? "/" : ".", W_OK | X_OK) == 0;
+    snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+    return access(dir, W_OK | X_OK) == 0;
+}
+
+void kt_wrap_check_trace(void)
+{
+    const char *trace = kt_option_or_env(NULL, "KT_TRACE");
+    if (!trace)
+        return;
+    struct kt_span unknown = kt_trace_unknown(trace);
+    const char *place = strchr(trace, ':');
+    if (unknown.len)
+        fprintf(stderr, "kt wrap: KT_TRACE: no component '%.*s': see 'kt --help'\n", (int)unknown.len,
+                unknown.data);
+    if (place && strncmp(place, ":fd:", 4) != 0 && !can_be_made(place + 1))
+        fprintf(stderr, "kt wrap: KT_TRACE: %s: %s\n", place + 1, strerror(errno));
 }
 
 kt_result kt_wrap_setenv(const struct kt_wrap_env *w)

@@ -17,6 +17,9 @@ struct kt_wrap_env {
     const char *run;     /* KT_RUN; NULL = leave it */
 };
 
+/* Says on stderr which word of KT_TRACE is unknown, or that its file cannot be written: else there would be
+ * no trace and no word. */
+void kt_wrap_check_trace(void);
 /* Changes the environment of this process; called in the child between fork and exec. */
 kt_result kt_wrap_setenv(const struct kt_wrap_env *w) KT_MUST;
 

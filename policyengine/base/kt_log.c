@@ -161,6 +161,21 @@ void kt_trace_open(const char *value, const char *state_dir)
     }
 }
 
+struct kt_span kt_trace_unknown(const char *value)
+{
+    static const char *const switches[] = {"no-handoff", "no-tap"};
+    for (const char *w = value; *w && *w != ':';) {
+        size_t len = strcspn(w, ",:");
+        bool known = len == 0 || bit_of(w, len) != 0;
+        for (size_t i = 0; i < KT_COUNT(switches); i++)
+            known = known || (strlen(switches[i]) == len && memcmp(w, switches[i], len) == 0);
+        if (!known)
+            return kt_span(w, len);
+        w += len + (w[len] == ',');
+    }
+    return kt_span("", 0);
+}
+
 bool kt_trace_switch(const char *word)
 {
     size_t want = strlen(word);

@@ -40,6 +40,8 @@ enum kt_trace_bit {
 extern unsigned kt_trace_mask;
 void kt_trace_open(const char *kt_trace_value, const char *state_dir);
 void kt_trace_line(const char *component, const char *fmt, ...) KT_PRINTF(2, 3);
+/* The first word of a KT_TRACE that is no component and no switch; empty = all are known. Borrowed. */
+struct kt_span kt_trace_unknown(const char *kt_trace_value);
 /* True where KT_TRACE has the switch word, e.g. kt_trace_switch("no-handoff"). */
 bool kt_trace_switch(const char *word);
 

@@ -83,6 +83,16 @@ providers:
                 if status == 2:
                     self.assertTrue(got.stderr.strip() or got.stdout.strip(), "fails without a word")
 
+    def test_a_trace_that_will_not_be_is_said(self):
+        for trace, said in (("htpt", "no component 'htpt'"), ("tls,x:/dev/null", "no component 'x'"), ("all:/no/dir/x", "/no/dir/x: No such file"), ("all,no-tap,no-handoff:t", None),
+                            ("flow,tls", None), ("all:/dev/null", None), ("http:fd:9", None)):
+            got = self.kt("wrap -- true", KT_TRACE=trace)
+            self.assertEqual(got.returncode, 0)
+            if said:
+                self.assertIn(f"kt wrap: KT_TRACE: {said}", got.stderr, trace)
+            else:
+                self.assertNotIn("KT_TRACE", got.stderr, trace)
+
     def test_output_that_cannot_be_written_is_said(self):
         self.kt("wrap --policy-config good.yaml -- curl -s -m 20 -d '{\"model\":\"m\",\"messages\":[]}' http://api.openai.com/v1/chat/completions")
         for words in ("env", "events tail", "events stats", "policy lint --file good.yaml"):
