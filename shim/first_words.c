@@ -5,6 +5,7 @@
 #include "shim/fdtab.h"
 #include "shim/hello_parts.h"
 #include "shim/plan.h"
+#include "shim/readable.h"
 #include "shim/ssl_table.h"
 #include "shim/tap.h"
 #include "shim/tap_sockets.h"
@@ -116,7 +117,7 @@ static bool forbid(int fd, const struct iovec *iov, size_t count)
     struct kt_host known;
     if (!iov->iov_base) /* EFAULT is the kernel's to say */
         return false;
-    if (*(const uint8_t *)iov->iov_base != KT_HELLO_RECORD && !kt_hello_parts_has(fd))
+    if (!kt_first_words_may_begin(fd, iov->iov_base))
         return false;
     if (!is_stream(fd)) {
         set_flag(fd, 0);
@@ -132,6 +133,11 @@ static bool forbid(int fd, const struct iovec *iov, size_t count)
     if (h.encrypted && !ours && !is_known(fd, &h))
         note_encrypted(h.host);
     return ours && !others_look() && !is_known(fd, &h) && forbid_hello(fd, h.host);
+}
+
+bool kt_first_words_may_begin(int fd, const void *at)
+{
+    return kt_readable(at, 1) && (*(const uint8_t *)at == KT_HELLO_RECORD || kt_hello_parts_has(fd));
 }
 
 bool kt_first_words_forbid(int fd, const struct iovec *iov, size_t count)

@@ -73,6 +73,8 @@ static inline bool is_mute_iov(int fd, const struct iovec *iov, size_t count)
 static inline bool is_mute(int fd, const void *buf, size_t n)
 {
     const struct iovec one = {(void *)(uintptr_t)buf, n};
+    if (is_known(fd) || (!kt_ssl_nameless && kt_tap_is_stranger(fd) && !kt_first_words_may_begin(fd, buf)))
+        return false;
     return is_mute_iov(fd, &one, 1);
 }
 

@@ -62,7 +62,7 @@ class Wrap(e2e.KtTest):
                     types("fg\n", b"adds.py")
                     types("41+2\n", b"sum 43")
                 types("\x1a", b"Stopped")
-                types("bg\n", b"adds.py")
+                types("bg\n", b"P> ")  # what it prints is sometimes lost on a busy machine
                 while b"Stopped" not in seen:  # it reads the terminal, which is not its own; bash's fg wakes only what it knows to be stopped
                     types("jobs\n", rb"(Stopped|Running) [^\n]*adds.py")
                 types("fg\n", b"adds.py")

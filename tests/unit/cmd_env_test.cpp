@@ -76,6 +76,8 @@ TEST_F(CmdEnv, TheShellReadsBackWhatWasMeant)
 {
     std::string dir = nasty(), lib = dir + "/libkt.so", config = dir + "/a b.yaml", state = dir + "/s t";
     write(lib, "");
+    std::string engine = program.substr(0, program.rfind('/')) + "/../lib/libktengine.so";
+    ASSERT_EQ(symlink(engine.c_str(), (dir + "/libktengine.so").c_str()), 0);
     write(config, kConfig);
     setenv("KT_LIB", lib.c_str(), 1);
     int status =
