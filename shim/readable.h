@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
-/* `len` bytes. A system call for every page. */
+/* `len` bytes. One system call for up to 17 pages. */
 bool kt_readable(const void *at, size_t len);
 /* How many of these pieces can be read, from the first one on; of no more than 64 KiB of them it is asked. */
 size_t kt_readable_pieces(const struct iovec *iov, size_t count);
