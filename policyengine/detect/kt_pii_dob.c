@@ -148,16 +148,7 @@ static enum kt_pii_answer born_behind(const struct kt_pii_view *v, size_t end)
 {
     static const char *const words[] = {" geboren", " Geburtstag", " zur Welt",
                                         " geb.",    " jarig",      " urodziny"};
-    for (size_t i = 0; i < KT_COUNT(words); i++) {
-        size_t n = strlen(words[i]), left = v->len - end;
-        if (!kt_pii_same(v->data + end, words[i], left < n ? left : n))
-            continue;
-        if (left >= n)
-            return KT_PII_YES;
-        if (!v->final)
-            return KT_PII_MORE;
-    }
-    return KT_PII_NO;
+    return kt_pii_one_follows(v, end, words, KT_COUNT(words));
 }
 
 /* English "born" within a sentence is a biography's; "Jane Doe, born March 3, 1984" and a line that begins

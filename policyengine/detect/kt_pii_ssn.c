@@ -89,16 +89,7 @@ static enum kt_pii_answer told_behind(const struct kt_pii_view *v, size_t end)
 {
     static const char *const words[] = {" is my ssn",  " is my social", " is his ssn", " is her ssn",
                                         " is the ssn", " as my ssn",    " (ssn",       " is an ssn"};
-    for (size_t i = 0; i < KT_COUNT(words); i++) {
-        size_t n = strlen(words[i]), left = v->len - end;
-        if (!kt_pii_same(v->data + end, words[i], left < n ? left : n))
-            continue;
-        if (left >= n)
-            return KT_PII_YES;
-        if (!v->final)
-            return KT_PII_MORE;
-    }
-    return KT_PII_NO;
+    return kt_pii_one_follows(v, end, words, KT_COUNT(words));
 }
 
 /* How many groups of the number make an SSN; 0 = none. Unusual writings need a word in front that says what

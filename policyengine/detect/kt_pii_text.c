@@ -14,6 +14,21 @@ bool kt_pii_same(const char *a, const char *b, size_t len)
     return true;
 }
 
+enum kt_pii_answer kt_pii_one_follows(const struct kt_pii_view *v, size_t end, const char *const *words,
+                                      size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(words[i]), left = v->len - end;
+        if (!kt_pii_same(v->data + end, words[i], left < n ? left : n))
+            continue;
+        if (left >= n)
+            return KT_PII_YES;
+        if (!v->final)
+            return KT_PII_MORE;
+    }
+    return KT_PII_NO;
+}
+
 bool kt_pii_stands_alone(const struct kt_pii_view *v, size_t at)
 {
     if (!kt_pii_starts_number(v, at))

@@ -80,6 +80,10 @@ enum kt_pii_answer kt_pii_ends_number(const struct kt_pii_view *v, size_t end, c
 /* The same for values that are words: neither a word byte nor '@' follows, nor "-word" where `dash` is false.
  */
 enum kt_pii_answer kt_pii_ends_word(const struct kt_pii_view *v, size_t end, bool dash);
+/* True (YES) where one of these words follows, in letters of either case; MORE: it may, the text is not there
+ * yet. */
+enum kt_pii_answer kt_pii_one_follows(const struct kt_pii_view *v, size_t end, const char *const *words,
+                                      size_t count);
 
 /* True where data[at] goes on with an account number in print form ("FR76 3000 6000 ..."): its groups look
  * like cards and phones. */
