@@ -251,7 +251,7 @@ print(oct(stat.S_IMODE(d.stat().st_mode)), oct(stat.S_IMODE((d / 'ca.key').stat(
             "posix_spawn": "import os; os.waitpid(os.posix_spawn(P, [P, C], {'MISTRAL_API_KEY': 'k'}), 0)",
             "subprocess": "import subprocess; subprocess.run([P, C], env={'MISTRAL_API_KEY': 'k'}, check=True)",
             "vfork_closed": "import subprocess; subprocess.run([P, C], env={'MISTRAL_API_KEY': 'k'}, check=True, close_fds=True, start_new_session=True)",
-            "fork": "import os\npid = os.fork()\nif pid == 0: exec(open(C).read(), {'__name__': '__main__'}); os._exit(0)\nos.waitpid(pid, 0)",
+            "fork": "import os\npid = os.fork()\nif pid == 0: exec(open(C).read(), {'__name__': '__main__'}); sys.stdout.flush(); os._exit(0)\nos.waitpid(pid, 0)",
         }
         for via in ("wrap", "preload"):
             for name, code in starts.items():
