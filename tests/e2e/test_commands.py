@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every command and subcommand: --help wherever it stands, exit statuses, errors that say what to do next, and no secret in any output."""
+import os
 import pathlib
+import pty
 import re
 import subprocess
 import sys
@@ -82,6 +84,26 @@ providers:
                     self.assertRegex(got.stdout + got.stderr if status != 0 else got.stderr, said)
                 if status == 2:
                     self.assertTrue(got.stderr.strip() or got.stdout.strip(), "fails without a word")
+
+    def test_a_bar_shows_how_far_eval_is(self):
+        """On a terminal, and it leaves nothing behind; elsewhere there is none."""
+        data = self.lab.tmp / "rows.jsonl"
+        data.write_text('{"text": "call me at noon", "label": "benign"}\n' * 300)
+        argv = [str(self.lab.kt), "policy", "eval", "--kind", "prompt-injection", "--data", str(data), "--json"]
+        master, terminal = pty.openpty()
+        on = subprocess.run(argv, stdout=subprocess.PIPE, stderr=terminal, text=True, timeout=60)
+        os.close(terminal)
+        shown = b""
+        try:
+            while piece := os.read(master, 65536):
+                shown += piece
+        except OSError:  # Linux says so where the other end is closed
+            pass
+        os.close(master)
+        self.assertEqual(on.returncode, 0)
+        self.assertRegex(shown, rb"\r\[#{30}\] 100 %  300 rows\r\x1b\[K$")
+        off = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        self.assertEqual((off.returncode, off.stderr, off.stdout), (0, "", on.stdout))
 
     def test_a_trace_that_will_not_be_is_said(self):
         for trace, said in (("htpt", "no component 'htpt'"), ("tls,x:/dev/null", "no component 'x'"), ("all:/no/dir/x", "/no/dir/x: No such file"), ("all,no-tap,no-handoff:t", None),
